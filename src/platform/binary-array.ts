@@ -1,0 +1,113 @@
+/**
+ * PostgreSQL arrays in their binary wire format, ready as parameters of node-postgres (which sends a Buffer as a
+ * binary parameter). One array per column through `unnest` keeps one prepared statement for any number of rows;
+ * the binary form saves quoting and parsing: a bytea of 500 bytes is copied, not turned into 1,000 hex digits.
+ *
+ * Format (src/backend/utils/adt/arrayfuncs.c, array_recv): int32 dimensions, int32 has-nulls, int32 element type,
+ * then per dimension int32 length and int32 lower bound, then per element int32 length (-1: null) and its bytes.
+ */
+
+const oid = { bytea: 17, int2: 21, int4: 23, text: 25, timestamptz: 1184, uuid: 2950 } as const
+
+/** PostgreSQL counts microseconds from 2000-01-01; this is that day in Unix milliseconds. */
+const postgresEpochMs = 946_684_800_000
+
+const headerBytes = 20
+
+export function uuidArray(ids: readonly string[]): Buffer {
+  const buffer = header(oid.uuid, ids.length, ids.length * 20)
+  let at = headerBytes
+  for (const id of ids) {
+    buffer.writeInt32BE(16, at)
+    writeUuid(buffer, id, at + 4)
+    at += 20
+  }
+  return buffer
+}
+
+export function int2Array(values: readonly (number | null)[]): Buffer {
+  return fixedArray(oid.int2, 2, values, (buffer, value, at) => buffer.writeInt16BE(value, at))
+}
+
+export function int4Array(values: readonly (number | null)[]): Buffer {
+  return fixedArray(oid.int4, 4, values, (buffer, value, at) => buffer.writeInt32BE(value, at))
+}
+
+/** Values are Unix milliseconds. */
+export function timestamptzArray(values: readonly (number | null)[]): Buffer {
+  return fixedArray(oid.timestamptz, 8, values, (buffer, value, at) => {
+    buffer.writeBigInt64BE(BigInt(value - postgresEpochMs) * 1000n, at)
+  })
+}
+
+/** For text and, by its input function on the other side, anything that casts from text. */
+export function textArray(values: readonly (string | null)[]): Buffer {
+  let bytes = 0
+  for (const value of values) bytes += 4 + (value === null ? 0 : Buffer.byteLength(value))
+  const buffer = header(oid.text, values.length, bytes)
+  let at = headerBytes
+  for (const value of values) {
+    if (value === null) {
+      buffer.writeInt32BE(-1, at)
+      at += 4
+      continue
+    }
+    const length = buffer.write(value, at + 4)
+    buffer.writeInt32BE(length, at)
+    at += 4 + length
+  }
+  return buffer
+}
+
+export function byteaArray(values: readonly Uint8Array[]): Buffer {
+  let bytes = 0
+  for (const value of values) bytes += 4 + value.length
+  const buffer = header(oid.bytea, values.length, bytes)
+  let at = headerBytes
+  for (const value of values) {
+    buffer.writeInt32BE(value.length, at)
+    buffer.set(value, at + 4)
+    at += 4 + value.length
+  }
+  return buffer
+}
+
+function fixedArray(
+  element: number,
+  size: number,
+  values: readonly (number | null)[],
+  write: (buffer: Buffer, value: number, at: number) => void,
+): Buffer {
+  let bytes = 0
+  for (const value of values) bytes += value === null ? 4 : 4 + size
+  const buffer = header(element, values.length, bytes)
+  let at = headerBytes
+  for (const value of values) {
+    if (value === null) {
+      buffer.writeInt32BE(-1, at)
+      at += 4
+      continue
+    }
+    buffer.writeInt32BE(size, at)
+    write(buffer, value, at + 4)
+    at += 4 + size
+  }
+  return buffer
+}
+
+/** The header of a one-dimensional array; an empty array has no dimension at all. */
+function header(element: number, length: number, dataBytes: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length === 0 ? 12 : headerBytes + dataBytes)
+  buffer.writeInt32BE(length === 0 ? 0 : 1, 0)
+  buffer.writeInt32BE(1, 4) // "may hold nulls" is always allowed to be true
+  buffer.writeInt32BE(element, 8)
+  if (length > 0) {
+    buffer.writeInt32BE(length, 12)
+    buffer.writeInt32BE(1, 16)
+  }
+  return buffer
+}
+
+function writeUuid(buffer: Buffer, id: string, at: number): void {
+  buffer.write(id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24), at, 'hex')
+}

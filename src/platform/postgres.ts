@@ -1,0 +1,252 @@
+import pg from 'pg'
+import { AppError } from '../errors.ts'
+
+/** A statement with its values. With a name it is prepared once per connection (text must never vary by name). */
+export interface Statement {
+  readonly name?: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
+/** Whatever can run one statement: a pinned `Connection`, the pool, or an open transaction. */
+export interface Queryable {
+  query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>>
+}
+
+export interface QueryResult<Row> {
+  readonly rows: readonly Row[]
+  readonly rowCount: number
+}
+
+export interface DatabaseOptions {
+  /** node-postgres settings: `connectionString`, or host, port, user, password, database. */
+  readonly connection: Readonly<pg.ClientConfig>
+  readonly poolSize: number
+  /** A statement that runs longer is given up and its connection is closed. */
+  readonly queryTimeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
+/**
+ * The way to PostgreSQL. Its failures are of two kinds: `AppError('database_unavailable')` when the server cannot
+ * be reached, is starting, is full or does not answer in time (the statement may or may not have taken effect),
+ * and the server's own error, unchanged, when a statement is at fault.
+ */
+export class Database implements Queryable {
+  readonly #options: DatabaseOptions
+  readonly #pool: pg.Pool
+  readonly #connections: Connection[] = []
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options
+    this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 })
+    // An idle client that loses its server is dropped by the pool itself; without a listener it would end the process.
+    this.#pool.on('error', () => {})
+  }
+
+  async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
+    try {
+      return asResult<Row>(await this.#pool.query(queryConfig(statement)))
+    } catch (error) {
+      throw asAppError(error)
+    }
+  }
+
+  /** Runs `work` in one transaction on one connection; rolled back when it throws. */
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    const client = await this.#checkOut()
+    const tx = transactionOn(client)
+    let healthy = false
+    try {
+      await tx.query({ text: 'begin' })
+      const result = await work(tx)
+      await tx.query({ text: 'commit' })
+      healthy = true
+      return result
+    } catch (error) {
+      if (!isDatabaseUnavailable(error)) {
+        await tx.query({ text: 'rollback' })
+        healthy = true
+      }
+      throw error
+    } finally {
+      client.release(!healthy)
+    }
+  }
+
+  async #checkOut(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect()
+    } catch (error) {
+      throw asAppError(error)
+    }
+  }
+
+  /** A connection of its own that is opened at first use and opened again after it broke. */
+  connection(name: string, onNotification?: (channel: string, payload: string) => void): Connection {
+    const connection = new Connection(this.#options, name, onNotification)
+    this.#connections.push(connection)
+    return connection
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#connections.map(connection => connection.close()))
+    await this.#pool.end()
+  }
+}
+
+/**
+ * One pinned connection; statements on it run one after the other. After it broke, the next statement opens it
+ * again, but not sooner than 250 ms after a failed try: while the server is away every caller hears so at once.
+ */
+export class Connection implements Queryable {
+  readonly #options: DatabaseOptions
+  readonly #name: string
+  readonly #onNotification: ((channel: string, payload: string) => void) | undefined
+  #client: pg.Client | undefined
+  #opening: Promise<pg.Client> | undefined
+  #failedAt = Number.NEGATIVE_INFINITY
+  #failure: unknown
+  #opened = 0
+
+  constructor(
+    options: DatabaseOptions,
+    name: string,
+    onNotification?: (channel: string, payload: string) => void,
+  ) {
+    this.#options = options
+    this.#name = name
+    this.#onNotification = onNotification
+  }
+
+  /** How often it was opened; a change tells that what belonged to the session (LISTEN, locks) is gone. */
+  get opened(): number {
+    return this.#opened
+  }
+
+  async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
+    const client = this.#client ?? (await this.#open())
+    const timeoutMs = this.#options.queryTimeoutMs
+    let timer: NodeJS.Timeout | undefined
+    try {
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer from PostgreSQL within ${timeoutMs} ms`)), timeoutMs)
+      })
+      return asResult<Row>(await Promise.race([client.query(queryConfig(statement)), late]))
+    } catch (error) {
+      const wrapped = asAppError(error)
+      if (wrapped instanceof AppError) this.#drop(client)
+      throw wrapped
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async close(): Promise<void> {
+    const client = this.#client
+    this.#client = undefined
+    await client?.end()
+  }
+
+  #open(): Promise<pg.Client> {
+    if (performance.now() - this.#failedAt < 250) return Promise.reject(asAppError(this.#failure))
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #connect(): Promise<pg.Client> {
+    const client = new pg.Client(clientConfig(this.#options, this.#name))
+    client.on('error', () => this.#drop(client))
+    client.on('end', () => this.#drop(client))
+    if (this.#onNotification) {
+      const notify = this.#onNotification
+      client.on('notification', message => notify(message.channel, message.payload ?? ''))
+    }
+    try {
+      await client.connect()
+    } catch (error) {
+      this.#failedAt = performance.now()
+      this.#failure = error
+      destroy(client)
+      throw asAppError(error)
+    }
+    this.#client = client
+    this.#opened++
+    return client
+  }
+
+  #drop(client: pg.Client): void {
+    if (this.#client === client) this.#client = undefined
+    destroy(client)
+  }
+}
+
+/** True when it was the database that failed, not the statement; the statement may or may not have taken effect. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.code === 'database_unavailable'
+}
+
+/** The SQLSTATE of a server error, or undefined. */
+export function sqlState(error: unknown): string | undefined {
+  return error instanceof pg.DatabaseError ? error.code : undefined
+}
+
+/** Classes of SQLSTATE that say "not now" rather than "not like this": connection, resources, operator, system. */
+const unavailableClasses = new Set(['08', '53', '57', '58', 'XX'])
+
+function asAppError(error: unknown): unknown {
+  if (error instanceof AppError) return error
+  const state = sqlState(error)
+  // 25006: a read-only standby after a failover. 57014 (statement timeout) counts as unavailable with its class.
+  if (state !== undefined && !unavailableClasses.has(state.slice(0, 2)) && state !== '25006') return error
+  if (state === undefined && error instanceof TypeError) return error // a fault of ours, not of the network
+  return new AppError('database_unavailable', 'The database does not answer; try again shortly.', {
+    cause: error,
+    retryAfterSeconds: 1,
+  })
+}
+
+function transactionOn(client: pg.PoolClient): Queryable {
+  return {
+    async query<Row extends object>(statement: Statement) {
+      try {
+        return asResult<Row>(await client.query(queryConfig(statement)))
+      } catch (error) {
+        throw asAppError(error)
+      }
+    },
+  }
+}
+
+function clientConfig(options: DatabaseOptions, name = 'pool'): pg.ClientConfig {
+  return {
+    ...options.connection,
+    application_name: `webhooks ${process.pid} ${name}`,
+    connectionTimeoutMillis: options.connectTimeoutMs,
+    statement_timeout: options.queryTimeoutMs,
+    query_timeout: options.queryTimeoutMs + 1000,
+    idle_in_transaction_session_timeout: 30_000,
+    keepAlive: true,
+  }
+}
+
+function queryConfig(statement: Statement): pg.QueryConfig {
+  const { name, text, values } = statement
+  return {
+    text,
+    ...(name === undefined ? {} : { name }),
+    ...(values === undefined ? {} : { values: values as unknown[] }), // node-postgres does not change them
+  }
+}
+
+function asResult<Row>(result: pg.QueryResult): QueryResult<Row> {
+  return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 } // the caller names the row its text selects
+}
+
+/** Ends a client without waiting: its server may be gone or frozen. */
+function destroy(client: pg.Client): void {
+  const stream = (client as unknown as { connection?: { stream?: { destroy?: () => void } } }).connection?.stream
+  stream?.destroy?.() // node-postgres has no public way to close a socket at once
+}

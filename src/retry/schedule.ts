@@ -1,0 +1,47 @@
+/** When a failed delivery is tried again, and for how long. */
+export interface RetryPolicy {
+  /** Attempts in all, the first included. */
+  readonly maxAttempts: number
+  /** Delay after the first failed attempt; ignored where `scheduleSeconds` is given. */
+  readonly baseSeconds: number
+  /** Each further delay is this many times the one before. */
+  readonly factor: number
+  readonly maxDelaySeconds: number
+  /** Explicit delays, the first after attempt 1; replaces the exponential ones. */
+  readonly scheduleSeconds: readonly number[] | null
+  /** Up to this share of the delay is added at random (0.1: 0 to 10 %). Only ever later, never earlier. */
+  readonly jitter: number
+  /** No attempt later than this after the event was accepted; null: as long as attempts are left. */
+  readonly maxAgeSeconds: number | null
+}
+
+/** The default of the service: 5 attempts, at 0, 10, 30, 70 and 150 seconds (10 s × 2ⁿ between them). */
+export const defaultRetryPolicy: RetryPolicy = {
+  maxAttempts: 5,
+  baseSeconds: 10,
+  factor: 2,
+  maxDelaySeconds: 86_400,
+  scheduleSeconds: null,
+  jitter: 0,
+  maxAgeSeconds: null,
+}
+
+/**
+ * Milliseconds from the end of failed attempt number `attempt` (from 1) to the next one.
+ *
+ * @param random a number in [0, 1), the share of the jitter that is used
+ */
+export function delayAfter(attempt: number, policy: RetryPolicy, random: number): number {
+  const seconds =
+    policy.scheduleSeconds === null
+      ? Math.min(policy.maxDelaySeconds, policy.baseSeconds * policy.factor ** (attempt - 1))
+      : (policy.scheduleSeconds[Math.min(attempt, policy.scheduleSeconds.length) - 1] ?? 0)
+  return Math.round(seconds * 1000 * (1 + policy.jitter * random))
+}
+
+/** The longest time, in milliseconds, from the first attempt to the last one that the policy can ask for. */
+export function longestSpan(policy: RetryPolicy): number {
+  let total = 0
+  for (let attempt = 1; attempt < policy.maxAttempts; attempt++) total += delayAfter(attempt, policy, 1)
+  return total
+}
