@@ -1,0 +1,155 @@
+import { type TSchema, Type } from 'typebox'
+import { Check } from 'typebox/value'
+
+/** What a default may depend on: the other settings that decide the mode, and where the output goes. */
+export interface Surroundings {
+  readonly mode: 'local' | 'server'
+  /** HOST names the loopback interface only: nobody but this machine gets in. */
+  readonly loopback: boolean
+  /** Standard output is a terminal. */
+  readonly terminal: boolean
+}
+
+/** One setting. From this entry come type, parser, default, check, start-up line, `.env.example` and reference page. */
+export interface Setting<Value> {
+  readonly variable: string
+  /** What the parsed value is, as JSON Schema. */
+  readonly schema: TSchema
+  /** What is allowed, in words that fit after "must be". */
+  readonly allowed: string
+  readonly description: string
+  /** Never shown whole; can also be given as `<variable>_FILE`, a file that holds it. */
+  readonly secret: boolean
+  /** The default in words, for the reference page. */
+  readonly defaultText: string
+  defaultFor(surroundings: Surroundings): Value
+  /** @returns undefined when the text is not allowed */
+  parse(text: string): Value | undefined
+  /** As it may be printed: for a secret, without what makes it one. */
+  show(value: Value): string
+}
+
+interface Words {
+  readonly description: string
+}
+
+/** A whole number in plain digits. */
+export function integer(
+  variable: string,
+  limits: Words & { readonly minimum: number; readonly maximum: number; readonly default: number },
+): Setting<number> {
+  const { minimum, maximum, description } = limits
+  const schema = Type.Integer({ minimum, maximum, default: limits.default, description })
+  return {
+    variable,
+    schema,
+    allowed: `a whole number from ${minimum} to ${maximum}`,
+    description,
+    secret: false,
+    defaultText: `\`${limits.default}\``,
+    defaultFor: () => limits.default,
+    parse(text) {
+      const value = /^\d{1,15}$/.test(text) ? Number(text) : undefined
+      return Check(schema, value) ? value : undefined
+    },
+    show: String,
+  }
+}
+
+/** One of a few words. */
+export function choice<const Choice extends string>(
+  variable: string,
+  choices: readonly [Choice, ...Choice[]],
+  words: Words & { readonly defaultText: string; readonly default: (surroundings: Surroundings) => Choice },
+): Setting<Choice> {
+  return {
+    variable,
+    schema: Type.Enum([...choices], { description: words.description }),
+    allowed: `one of ${choices.join(', ')}`,
+    description: words.description,
+    secret: false,
+    defaultText: words.defaultText,
+    defaultFor: words.default,
+    parse: text => choices.find(allowed => allowed === text),
+    show: String,
+  }
+}
+
+/** Text in a form that a pattern tells. */
+export function text(
+  variable: string,
+  words: Words & {
+    readonly pattern: string
+    readonly allowed: string
+    readonly defaultText: string
+    readonly default: (surroundings: Surroundings) => string
+  },
+): Setting<string> {
+  const schema = Type.String({ pattern: words.pattern, description: words.description })
+  return {
+    variable,
+    schema,
+    allowed: words.allowed,
+    description: words.description,
+    secret: false,
+    defaultText: words.defaultText,
+    defaultFor: words.default,
+    parse: value => (Check(schema, value) ? value : undefined),
+    show: String,
+  }
+}
+
+/** The address of a server, with its password: secret, optional. */
+export function serverUrl(
+  variable: string,
+  protocols: readonly string[],
+  words: Words & { readonly example: string; readonly defaultText: string },
+): Setting<string | undefined> {
+  return {
+    variable,
+    schema: Type.Optional(Type.String({ description: words.description, examples: [words.example] })),
+    allowed: `a URL such as ${words.example}`,
+    description: words.description,
+    secret: true,
+    defaultText: words.defaultText,
+    defaultFor: () => undefined,
+    parse: value => (protocols.includes(parseUrl(value)?.protocol ?? '') ? value : undefined),
+    show: value => (value === undefined ? '(not set)' : withoutPassword(value)),
+  }
+}
+
+/** A list of things that must never be shown; `describe` names them without giving them away. */
+export function secretList<Item>(
+  variable: string,
+  words: Words & { readonly item: TSchema; readonly allowed: string; readonly defaultText: string },
+  parseItem: (text: string) => Item | undefined,
+  describe: (item: Item) => string,
+): Setting<readonly Item[] | undefined> {
+  return {
+    variable,
+    schema: Type.Optional(Type.Array(words.item, { minItems: 1, description: words.description })),
+    allowed: words.allowed,
+    description: words.description,
+    secret: true,
+    defaultText: words.defaultText,
+    defaultFor: () => undefined,
+    parse(list) {
+      const items = list.split(',').flatMap(part => parseItem(part.trim()) ?? [])
+      return items.length === list.split(',').length ? Object.freeze(items) : undefined
+    },
+    show: items => (items === undefined ? '(not set)' : items.map(describe).join(', ')),
+  }
+}
+
+function parseUrl(value: string): URL | undefined {
+  return URL.canParse(value) ? new URL(value) : undefined
+}
+
+/** Keeps what tells one server from another; a password can also hide in the query, so that goes whole. */
+function withoutPassword(value: string): string {
+  const url = parseUrl(value)
+  if (url === undefined) return '(set)'
+  const user =
+    url.username === '' && url.password === '' ? '' : `${url.username}${url.password === '' ? '' : ':***'}@`
+  return `${url.protocol}//${user}${url.host}${url.pathname}${url.search === '' ? '' : '?***'}`
+}

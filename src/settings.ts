@@ -1,0 +1,144 @@
+import { Type } from 'typebox'
+import { keyId, parseEncryptionKey } from './platform/seal.ts'
+import { choice, integer, secretList, serverUrl, text } from './setting.ts'
+
+/** Every setting there is, in the order of the reference page. The key is its name in `Config`. */
+export const settings = {
+  databaseUrl: serverUrl('DATABASE_URL', ['postgres:', 'postgresql:'], {
+    example: 'postgresql://user:password@host:5432/webhooks',
+    defaultText: 'none: local mode, with an embedded PostgreSQL in `DATA_DIR`',
+    description:
+      'PostgreSQL 15 or newer. When it is set the service runs in server mode: it listens on all interfaces and asks for API keys.',
+  }),
+  redisUrl: serverUrl('REDIS_URL', ['redis:', 'rediss:'], {
+    example: 'redis://redis:6379/0',
+    defaultText: 'none',
+    description:
+      'Redis 7. Accepted and checked, but not used: in this version PostgreSQL alone carries the queue, for one process or many.',
+  }),
+  logRetentionHours: integer('LOG_RETENTION_HOURS', {
+    minimum: 1,
+    maximum: 87_600,
+    default: 72,
+    description:
+      'How many hours events and the delivery log are kept. Older ones are removed by the service itself, every hour.',
+  }),
+  auth: choice('AUTH', ['keys', 'none'], {
+    defaultText: '`none` in local mode on a loopback `HOST`, else `keys`',
+    default: ({ mode, loopback }) => (mode === 'local' && loopback ? 'none' : 'keys'),
+    description:
+      'Whether callers of the API need a key. With `none` everyone who reaches the port is the operator.',
+  }),
+  port: integer('PORT', {
+    minimum: 0,
+    maximum: 65_535,
+    default: 8000,
+    description: 'The TCP port to listen on; 0 takes any free one.',
+  }),
+  host: text('HOST', {
+    pattern: '^[A-Za-z0-9._:%-]{1,253}$',
+    allowed: 'an IP address or a host name',
+    defaultText: '`127.0.0.1` in local mode, `0.0.0.0` in server mode',
+    default: ({ mode }) => (mode === 'local' ? '127.0.0.1' : '0.0.0.0'),
+    description: 'The address to listen on.',
+  }),
+  dataDir: text('DATA_DIR', {
+    pattern: '^[^\\u0000]+$',
+    allowed: 'the path of a folder',
+    defaultText: '`./data`',
+    default: () => './data',
+    description:
+      'The folder for what this machine keeps: the embedded PostgreSQL of local mode, and the encryption key unless ENCRYPTION_KEYS is set.',
+  }),
+  encryptionKeys: secretList(
+    'ENCRYPTION_KEYS',
+    {
+      item: Type.Unsafe<Uint8Array>({ type: 'string', contentEncoding: 'base64' }),
+      allowed:
+        'one key or several with commas between, newest first, each 32 bytes as base64 or as 64 hex digits',
+      defaultText: 'the key in `DATA_DIR/encryption.key`, made at the first start',
+      description:
+        'The keys that seal secrets in the database: the first one seals, all of them open. The same on every machine. Make one with `openssl rand -base64 32`.',
+    },
+    parseEncryptionKey,
+    key => `key ${keyId(key)}`,
+  ),
+  bodyLimitBytes: integer('BODY_LIMIT_BYTES', {
+    minimum: 1024,
+    maximum: 67_108_864,
+    default: 1_048_576,
+    description:
+      'The largest body of a request to this service, in bytes. Larger ones are answered with 413.',
+  }),
+  ingestTimeoutMs: integer('INGEST_TIMEOUT_MS', {
+    minimum: 100,
+    maximum: 60_000,
+    default: 5000,
+    description:
+      'How long an event may wait for its commit, in milliseconds, before the caller is told 503 and to try again.',
+  }),
+  deliveryTimeoutMs: integer('DELIVERY_TIMEOUT_MS', {
+    minimum: 100,
+    maximum: 30_000,
+    default: 15_000,
+    description:
+      'How long one attempt may take, in milliseconds, connection and answer included. A subscription can set its own.',
+  }),
+  maxInFlight: integer('MAX_IN_FLIGHT', {
+    minimum: 1,
+    maximum: 10_000,
+    default: 512,
+    description: 'How many attempts one process makes at the same time.',
+  }),
+  subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
+    minimum: 1,
+    maximum: 1000,
+    default: 10,
+    description:
+      'How many attempts one process makes to one subscription at the same time. A subscription can set its own.',
+  }),
+  memoryLimitMb: integer('MEMORY_LIMIT_MB', {
+    minimum: 1,
+    maximum: 65_536,
+    default: 64,
+    description:
+      'How many MiB of payloads one process holds for deliveries. What is over that waits in PostgreSQL.',
+  }),
+  responseLimitBytes: integer('RESPONSE_LIMIT_BYTES', {
+    minimum: 0,
+    maximum: 16_777_216,
+    default: 65_536,
+    description: 'How much of the answer to an attempt is read, in bytes.',
+  }),
+  databasePoolSize: integer('DATABASE_POOL_SIZE', {
+    minimum: 1,
+    maximum: 100,
+    default: 4,
+    description:
+      'How many pooled connections to PostgreSQL one process opens, besides the few it keeps for the hot path.',
+  }),
+  databaseTimeoutMs: integer('DATABASE_TIMEOUT_MS', {
+    minimum: 100,
+    maximum: 600_000,
+    default: 10_000,
+    description:
+      'How long PostgreSQL may take to connect or to answer, in milliseconds, before it counts as away.',
+  }),
+  shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', {
+    minimum: 0,
+    maximum: 600_000,
+    default: 10_000,
+    description:
+      'How long running attempts may go on after SIGTERM, in milliseconds. What is cut off is tried again.',
+  }),
+  logLevel: choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
+    defaultText: '`info`',
+    default: () => 'info',
+    description: 'The least important lines that are printed.',
+  }),
+  logFormat: choice('LOG_FORMAT', ['json', 'pretty'], {
+    defaultText: '`pretty` on a terminal, else `json`',
+    default: ({ terminal }) => (terminal ? 'pretty' : 'json'),
+    description: 'Lines for machines, or for people.',
+  }),
+} as const
