@@ -1,4 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
+import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { StartupError } from '../errors.ts'
+import { lockFact, writeFact } from './installation-store.ts'
+import type { Database } from './postgres.ts'
 
 /** Encrypts what must not lie in the database in the clear. `context` says where a value belongs, and binds it there. */
 export interface Sealer {
@@ -63,6 +68,109 @@ export function parseEncryptionKey(text: string): Uint8Array | undefined {
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(text)) return undefined
   const key = Buffer.from(text, 'base64')
   return key.length === keyBytes ? key : undefined
+}
+
+/**
+ * The key ring of this process, newest first: ENCRYPTION_KEYS when it is set, else the file `encryption.key` in the
+ * data folder, which is made at the first start, readable by its owner only. Processes that start at the same moment
+ * end with the same key.
+ *
+ * @throws StartupError when the file cannot be read or made, or holds something else than keys
+ */
+export async function loadEncryptionKeys(source: {
+  readonly fromConfig: readonly Uint8Array[] | undefined
+  readonly dataDir: string
+}): Promise<readonly Uint8Array[]> {
+  if (source.fromConfig !== undefined) return source.fromConfig
+  const path = join(source.dataDir, 'encryption.key')
+  try {
+    const text = (await readIfThere(path)) ?? (await createKeyFile(source.dataDir, path))
+    return parseKeyFile(text, path)
+  } catch (cause) {
+    if (cause instanceof StartupError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new StartupError(
+      `The encryption key cannot be kept in DATA_DIR: ${reason}. Make the folder writable, or set ENCRYPTION_KEYS.`,
+      { cause },
+    )
+  }
+}
+
+/**
+ * Holds the ring against what the database remembers: every key that ever sealed something there must be at hand,
+ * or secrets would turn unreadable one by one. Then remembers the key that seals from now on.
+ *
+ * @throws StartupError that names the missing keys and says how to bring them back
+ */
+export async function agreeOnKey(database: Database, sealer: Sealer): Promise<void> {
+  const [sealingId] = sealer.keyIds
+  await database.transaction(async tx => {
+    const remembered = keyIdsOf(await lockFact(tx, 'encryption_key', []))
+    const missing = remembered.filter(id => !sealer.keyIds.includes(id))
+    if (missing.length > 0) throw new StartupError(missingKeys(missing, sealer.keyIds))
+    if (sealingId !== undefined && !remembered.includes(sealingId)) {
+      await writeFact(tx, 'encryption_key', [sealingId, ...remembered])
+    }
+  })
+}
+
+function keyIdsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.map(String) : []
+}
+
+function missingKeys(missing: readonly string[], present: readonly string[]): string {
+  return (
+    `Secrets in this database are sealed with the encryption key ${missing.join(', ')}, which this process does not ` +
+    `have (it has ${present.join(', ')}). Set ENCRYPTION_KEYS to the same keys on every machine, older ones after ` +
+    'the newest, or bring the file encryption.key back into DATA_DIR.'
+  )
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Written whole beside it, then linked: the name appears with all its bytes, and only for the first who tries. */
+async function createKeyFile(dataDir: string, path: string): Promise<string> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(`${randomBytes(keyBytes).toString('base64')}\n`)
+    await file.sync()
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  } finally {
+    await file.close()
+    await rm(draft, { force: true })
+  }
+  await syncFolder(dataDir)
+  return readFile(path, 'utf8')
+}
+
+/** The name too, so that a power cut cannot take the key of what was sealed since. Windows has no such call. */
+async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  await folder.sync().finally(() => folder.close())
+}
+
+function parseKeyFile(text: string, path: string): readonly Uint8Array[] {
+  const words = text.split(/[\s,]+/).filter(word => word !== '')
+  const keys = words.flatMap(word => parseEncryptionKey(word) ?? [])
+  if (keys.length === 0 || keys.length !== words.length) {
+    throw new StartupError(
+      `${path} must hold encryption keys, one a line, newest first, each 32 bytes as base64 or 64 hex digits. ` +
+        'Bring the right file back; a new one would not open what the old one sealed.',
+    )
+  }
+  return keys
 }
 
 function parseEnvelope(sealed: string): { readonly id: string; readonly bytes: Buffer } {

@@ -1,0 +1,27 @@
+import type { Queryable } from './postgres.ts'
+
+/**
+ * Reads a fact of this installation and keeps others from changing it until the transaction ends.
+ *
+ * @param tx an open transaction
+ * @param initial what it is when nobody has said so yet
+ */
+export async function lockFact(tx: Queryable, name: string, initial: unknown): Promise<unknown> {
+  await tx.query({
+    text: 'insert into installation (name, value) values ($1, $2) on conflict (name) do nothing',
+    values: [name, JSON.stringify(initial)],
+  })
+  const { rows } = await tx.query<{ value: unknown }>({
+    text: 'select value from installation where name = $1 for update',
+    values: [name],
+  })
+  return rows[0]?.value
+}
+
+/** Replaces a fact; call `lockFact` first, in the same transaction. */
+export async function writeFact(tx: Queryable, name: string, value: unknown): Promise<void> {
+  await tx.query({
+    text: 'update installation set value = $2 where name = $1',
+    values: [name, JSON.stringify(value)],
+  })
+}
