@@ -6,7 +6,7 @@ import { choice, integer, secretList, serverUrl, text } from './setting.ts'
 export const settings = {
   databaseUrl: serverUrl('DATABASE_URL', ['postgres:', 'postgresql:'], {
     example: 'postgresql://user:password@host:5432/webhooks',
-    defaultText: 'none: local mode, with an embedded PostgreSQL in `DATA_DIR`',
+    defaultText: 'none, which is local mode: an embedded PostgreSQL in `DATA_DIR`',
     description:
       'PostgreSQL 15 or newer. When it is set the service runs in server mode: it listens on all interfaces and asks for API keys.',
   }),

@@ -1,0 +1,15 @@
+import type { Environment } from '../config.ts'
+
+/** Where a command writes; given, so that a test can read it. Each text is a line or several, without the last newline. */
+export interface CommandIo {
+  out(text: string): void
+  err(text: string): void
+  /** The settings' environment; the process's own unless given. */
+  readonly environment?: Environment
+}
+
+/** Exit codes, the same for every command. */
+export const exitCode = { ok: 0, failure: 1, usage: 2 } as const
+
+/** A command: takes what follows its name, says what it has to say, and gives the exit code. */
+export type Command = (args: readonly string[], io: CommandIo) => Promise<number>

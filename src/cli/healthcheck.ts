@@ -1,0 +1,54 @@
+import { isIPv6 } from 'node:net'
+import { type Config, readConfig } from '../config.ts'
+import { type CommandIo, exitCode } from './command.ts'
+
+const usage = `Usage: webhooks healthcheck [url]
+  Asks a running service whether it is ready; exit code 0 when it is, 1 when not.
+  Without a URL it asks /readyz on this machine, on the PORT of the settings.`
+
+/** Shorter than any prober's patience, longer than a pause of the service that means nothing. */
+const answerTimeoutMs = 3000
+
+/** `webhooks healthcheck`: for containers, whose image has no curl. */
+export async function runHealthcheck(args: readonly string[], io: CommandIo): Promise<number> {
+  const [given, ...rest] = args
+  if (given === '--help' || given === 'help') {
+    io.out(usage)
+    return exitCode.ok
+  }
+  const url = given ?? readyUrl(readConfig(io.environment))
+  if (rest.length > 0 || url === undefined || !URL.canParse(url)) {
+    io.err(url === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : usage)
+    return exitCode.usage
+  }
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(answerTimeoutMs) })
+    const text = await response.text()
+    if (response.ok) {
+      io.out(`ready (${response.status})`)
+      return exitCode.ok
+    }
+    io.err(`not ready: ${url} answered ${response.status} ${text.slice(0, 300)}`)
+  } catch (error) {
+    io.err(`not ready: ${url} does not answer (${reasonOf(error)})`)
+  }
+  return exitCode.failure
+}
+
+function readyUrl(config: Config): string | undefined {
+  if (config.port === 0) return undefined
+  return `http://${probeHost(config.host)}:${config.port}/readyz`
+}
+
+/** An address one can listen on is not always one to connect to. */
+function probeHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
+  return isIPv6(host) ? `[${host}]` : host
+}
+
+/** `fetch` says "fetch failed" and keeps why in its cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const { cause } = error
+  return cause instanceof Error && cause.message !== '' ? cause.message : error.message
+}
