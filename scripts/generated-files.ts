@@ -1,0 +1,45 @@
+import { configurationPage, envExample } from '../src/config-reference.ts'
+import { errorCodes } from '../src/errors.ts'
+
+/** Every generated file that is committed: its path from the root of the repository, and what it must hold. */
+export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
+  return new Map([
+    ['.env.example', envExample()],
+    ['docs/reference/configuration.md', configurationPage()],
+    ['docs/reference/errors.md', errorsPage()],
+  ])
+}
+
+function errorsPage(): string {
+  const codes = Object.entries(errorCodes)
+  const rows = codes.map(([code, { status, title }]) => `| ${status} | [\`${code}\`](#${code}) | ${title} |`)
+  const sections = codes.map(
+    ([code, { status, title }]) => `## ${code}\n\n${title}: status ${status}. ${advice(status)}\n`,
+  )
+  return `<!-- Made by "npm run generate" from src/errors.ts. Change it there. -->
+
+# Errors
+
+Errors are \`application/problem+json\` (RFC 9457). \`code\` is one of these words and stays the same between versions;
+\`detail\` is a sentence about this one case that says what to do; \`instance\` is the id of the request, which is in the log
+too; \`errors\` lists the fields that did not pass, each with a JSON Pointer.
+
+| status | code | title |
+|---|---|---|
+${rows.join('\n')}
+
+${sections.join('\n')}`
+}
+
+function advice(status: number): string {
+  if (status === 503) {
+    return 'Nothing was accepted. Send the same request again after the seconds in `Retry-After`.'
+  }
+  if (status >= 500)
+    return 'A fault of the service: its log has the cause under the `instance` of the answer.'
+  if (status === 408) return 'Nothing was accepted. Send the same request again.'
+  if (status === 412) return 'Read it again, then repeat the change with the new version in `If-Match`.'
+  if (status === 401 || status === 403)
+    return 'The same request with the same credentials will be refused again.'
+  return 'The same request will be refused again; `detail` says what to change.'
+}

@@ -1,0 +1,14 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { generatedFiles } from '../scripts/generated-files.ts'
+
+for (const [path, content] of await generatedFiles()) {
+  test(`${path} is what its sources say`, async () => {
+    const committed = await readFile(new URL(`../${path}`, import.meta.url), 'utf8')
+    assert.ok(
+      committed === content,
+      `${path} has drifted from its sources: run "npm run generate" and commit it`,
+    )
+  })
+}
