@@ -13,8 +13,8 @@ export interface LoggerOptions {
 }
 
 /**
- * Fields that never show their value, wherever they stand in the first levels of a line. A net under the rule that
- * secrets and payloads are not logged at all.
+ * Fields that never show their value, wherever they stand in the first levels of a line (not in the bindings of a
+ * child logger, which pino writes once). A net under the rule that secrets and payloads are not logged at all.
  */
 const secretFields = new Set([
   'secret',
@@ -55,7 +55,6 @@ export function createLogger(options: LoggerOptions): Logger {
         level: label => ({ level: label }),
         // Not pino's own redaction: with these names and wildcards it made a line ten times as dear.
         log: fields => withoutSecrets(fields, secretDepth),
-        bindings: fields => withoutSecrets(fields, secretDepth),
       },
     },
     options.format === 'pretty' ? prettyStream(output) : output,
