@@ -61,6 +61,7 @@ create table owed (
   webhook_id uuid not null,
   subscription_id integer not null,
   attempt smallint not null default 1,       -- the number the next attempt will have
+  size_bytes integer not null,               -- of the payload: memory is budgeted before it is loaded
   owner integer,                             -- the process that holds it in memory (born leased), or null: in its lane
   due_at timestamptz not null,
   replay_from smallint,                      -- for a replay: the attempt number at which this run began,

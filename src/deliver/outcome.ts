@@ -30,5 +30,8 @@ export function errorText(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is removed
   const clean = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim()
   if (clean.length <= errorCharsMax) return clean.toWellFormed()
-  return Array.from(clean.slice(0, errorCharsMax * 2)).slice(0, errorCharsMax).join('').toWellFormed()
+  return Array.from(clean.slice(0, errorCharsMax * 2))
+    .slice(0, errorCharsMax)
+    .join('')
+    .toWellFormed()
 }

@@ -27,6 +27,13 @@ export interface DatabaseOptions {
   readonly connectTimeoutMs: number
 }
 
+export interface ConnectionSettings {
+  /** Where it differs from the database's. */
+  readonly queryTimeoutMs?: number
+  /** Called for each NOTIFY on the channels this connection listens on. */
+  readonly onNotification?: (channel: string, payload: string) => void
+}
+
 /**
  * The way to PostgreSQL. Its failures are of two kinds: `AppError('database_unavailable')` when the server cannot
  * be reached, is starting, is full or does not answer in time (the statement may or may not have taken effect),
@@ -83,8 +90,9 @@ export class Database implements Queryable {
   }
 
   /** A connection of its own that is opened at first use and opened again after it broke. */
-  connection(name: string, onNotification?: (channel: string, payload: string) => void): Connection {
-    const connection = new Connection(this.#options, name, onNotification)
+  connection(name: string, settings: ConnectionSettings = {}): Connection {
+    const { queryTimeoutMs = this.#options.queryTimeoutMs, onNotification } = settings
+    const connection = new Connection({ ...this.#options, queryTimeoutMs }, name, onNotification)
     this.#connections.push(connection)
     return connection
   }
@@ -130,7 +138,10 @@ export class Connection implements Queryable {
     let timer: NodeJS.Timeout | undefined
     try {
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer from PostgreSQL within ${timeoutMs} ms`)), timeoutMs)
+        timer = setTimeout(
+          () => reject(new Error(`no answer from PostgreSQL within ${timeoutMs} ms`)),
+          timeoutMs,
+        )
       })
       return asResult<Row>(await Promise.race([client.query(queryConfig(statement)), late]))
     } catch (error) {
@@ -247,6 +258,12 @@ function asResult<Row>(result: pg.QueryResult): QueryResult<Row> {
 
 /** Ends a client without waiting: its server may be gone or frozen. */
 function destroy(client: pg.Client): void {
-  const stream = (client as unknown as { connection?: { stream?: { destroy?: () => void } } }).connection?.stream
+  const stream = (client as unknown as { connection?: { stream?: { destroy?: () => void } } }).connection
+    ?.stream
   stream?.destroy?.() // node-postgres has no public way to close a socket at once
 }
+
+/** SQL for a UUIDv7 of the database's present time (PostgreSQL has a function for it only since 18). */
+export const uuidV7Now = `(
+  lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
+  || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14, 19))::uuid`

@@ -1,0 +1,36 @@
+import { runRetention } from '../log/retention.ts'
+import { systemClock } from '../platform/clock.ts'
+import { migrate } from '../platform/migrate.ts'
+import { createSealer, loadEncryptionKeys } from '../platform/seal.ts'
+import { defaultRetryPolicy } from '../retry/schedule.ts'
+import { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { type CommandIo, exitCode } from './command.ts'
+import { withDatabase } from './with-database.ts'
+
+/** `webhooks prune`: one round of the retention that the service runs by itself every hour. */
+export async function runPrune(_args: readonly string[], io: CommandIo): Promise<number> {
+  const report = await withDatabase(io, async (database, config, logger) => {
+    await migrate(database)
+    const clock = systemClock()
+    const seal = createSealer(
+      await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
+    )
+    const { deliveryTimeoutMs: timeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+    const defaults = { retry: defaultRetryPolicy, timeoutMs, maxInFlight }
+    const subscriptions = new Subscriptions({ database, seal, defaults, clock, log: logger })
+    await subscriptions.load()
+    return runRetention({
+      database,
+      clock,
+      logger,
+      retentionHours: config.logRetentionHours,
+      subscription: id => subscriptions.get(id),
+    })
+  })
+  io.out(
+    `Dropped ${report.partitionsDropped.length} partitions` +
+      (report.partitionsDropped.length > 0 ? ` (${report.partitionsDropped.join(', ')})` : '') +
+      `, made ${report.partitionsMade}; ${report.expired} deliveries expired, ${report.carried} events carried over.`,
+  )
+  return exitCode.ok
+}

@@ -1,0 +1,52 @@
+import { startService } from '../compose.ts'
+import { readConfig } from '../config.ts'
+import { createLogger, type Logger } from '../platform/logger.ts'
+import { version } from '../version.ts'
+import { banner } from './banner.ts'
+import { type CommandIo, exitCode } from './command.ts'
+
+/** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal leaves at once. */
+export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
+  if (args.length > 0) {
+    io.err(`webhooks serve takes no arguments (got ${args.join(' ')}). Settings come from the environment.`)
+    return exitCode.usage
+  }
+  const config = readConfig(io.environment)
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat })
+  exitOnBugs(logger)
+  for (const warning of config.warnings) logger.warn(warning)
+  const signal = waitForSignal()
+  const service = await startService({ config, logger })
+  io.out(banner(config, service, version))
+  const name = await signal
+  logger.info({ signal: name }, 'stopping; a second signal leaves at once')
+  const beganAt = performance.now()
+  await service.close()
+  logger.info({ ms: Math.round(performance.now() - beganAt) }, 'stopped')
+  return exitCode.ok
+}
+
+/** Resolves with the first signal that asks to stop; the second one ends the process there and then. */
+function waitForSignal(): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    let asked = false
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => {
+        if (asked) process.exit(name === 'SIGINT' ? 130 : 143)
+        asked = true
+        resolve(name)
+      })
+    }
+  })
+}
+
+/** A bug must not leave a process that looks alive: log it and leave; what was held is recovered by the next one. */
+function exitOnBugs(logger: Logger): void {
+  const leave = (error: unknown) => {
+    logger.fatal({ err: error }, 'a bug ended this process')
+    logger.flush()
+    process.exit(70)
+  }
+  process.on('uncaughtException', leave)
+  process.on('unhandledRejection', leave)
+}

@@ -1,0 +1,29 @@
+import { type Config, readConfig } from '../config.ts'
+import { createLogger, type Logger } from '../platform/logger.ts'
+import { openDatabase } from '../platform/open-database.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { CommandIo } from './command.ts'
+
+/**
+ * Runs a command's work on the database of the settings: the operator's, or the embedded one, which is adopted from
+ * a running service or started for the while.
+ */
+export async function withDatabase<T>(
+  io: CommandIo,
+  work: (database: Database, config: Config, logger: Logger) => Promise<T>,
+): Promise<T> {
+  const config = readConfig(io.environment)
+  const logger = createLogger({ level: 'warn', format: config.logFormat })
+  const opened = await openDatabase({
+    databaseUrl: config.databaseUrl,
+    dataDir: config.dataDir,
+    poolSize: 2,
+    queryTimeoutMs: 600_000, // an audit of a large installation reads all of it
+    logger,
+  })
+  try {
+    return await work(opened.database, config, logger)
+  } finally {
+    await opened.close()
+  }
+}

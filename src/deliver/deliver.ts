@@ -1,0 +1,125 @@
+import type { DeliveryLog } from '../log/log.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Delivery, DeliveryContent } from '../queue/delivery.ts'
+import { longestSpan } from '../retry/schedule.ts'
+import { type Verdict, verdict } from '../retry/verdict.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import type { ContentLoader } from './content-loader.ts'
+import type { Outcome } from './outcome.ts'
+import type { OutgoingRequest } from './send.ts'
+import { signatureHeader } from './sign.ts'
+
+export interface DeliverDeps {
+  readonly clock: Clock
+  readonly random: () => number
+  readonly send: (request: OutgoingRequest) => Promise<Outcome>
+  readonly contents: ContentLoader
+  readonly log: DeliveryLog
+  readonly retentionMs: number
+  readonly userAgent: string
+  readonly logger: Logger
+  /** True once the service cuts off what is in flight to stop: such an attempt does not count. */
+  readonly isCuttingOff: () => boolean
+}
+
+/** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
+const ageSlackMs = 3_600_000
+
+/** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
+export class Deliver {
+  readonly #deps: DeliverDeps
+
+  constructor(deps: DeliverDeps) {
+    this.#deps = deps
+  }
+
+  /** Resolves when the receiver has answered or failed; the settlement is durable later. Never rejects. */
+  async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<void> {
+    const { log, clock, random, retentionMs } = this.#deps
+    // Its lane knows what to do: wait, or end what is owed to a subscription that is gone.
+    if (!subscription || subscription.paused) return this.#handBack(delivery)
+    const expiresAt = delivery.since + maxAgeMs(subscription, retentionMs)
+    if (clock.now() > expiresAt) return this.#expire(delivery, 'too old: its time limit has passed')
+
+    const content = delivery.content ?? (await this.#load(delivery))
+    if (content === 'unavailable') return this.#handBack(delivery)
+    if (content === undefined) return this.#expire(delivery, 'its payload is no longer stored')
+
+    const outcome = await this.#send(delivery, subscription, content)
+    const at = clock.now()
+    if (outcome.kind === 'failed' && this.#deps.isCuttingOff()) return this.#handBack(delivery)
+    const next = verdict({
+      outcome,
+      attemptsMade: delivery.attemptsBefore + 1,
+      policy: subscription.retry,
+      now: at,
+      expiresAt,
+      random: random(),
+    })
+    log.settle({ kind: 'attempted', delivery, outcome, verdict: next, at })
+    logAttempt(this.#deps.logger, delivery, outcome, next)
+  }
+
+  #send(delivery: Delivery, subscription: Subscription, content: DeliveryContent): Promise<Outcome> {
+    const now = this.#deps.clock.now()
+    const timestamp = Math.floor(now / 1000)
+    const { webhookId } = delivery
+    const { contentType, eventType, payload } = content
+    const headers = ['content-type', contentType, 'user-agent', this.#deps.userAgent]
+    headers.push('accept', '*/*', 'accept-encoding', 'identity')
+    headers.push('webhook-id', webhookId, 'webhook-timestamp', String(timestamp))
+    headers.push(
+      'webhook-signature',
+      signatureHeader(subscription.signingKeys, webhookId, timestamp, payload, now),
+    )
+    if (eventType !== null) headers.push('x-event-type', eventType)
+    const { origin, path, timeoutMs } = subscription
+    return this.#deps.send({ origin, path, headers, body: payload, timeoutMs })
+  }
+
+  async #load(delivery: Delivery): Promise<DeliveryContent | undefined | 'unavailable'> {
+    try {
+      return await this.#deps.contents.load(delivery.webhookId)
+    } catch {
+      return 'unavailable' // the database is away; the row stays owed, and is read again
+    }
+  }
+
+  #expire(delivery: Delivery, reason: string): void {
+    this.#deps.log.settle({ kind: 'ended', delivery, verdict: 'expired', reason, at: this.#deps.clock.now() })
+  }
+
+  #handBack(delivery: Delivery): void {
+    this.#deps.log.settle({ kind: 'handed_back', delivery, at: this.#deps.clock.now() })
+  }
+}
+
+/** The one wide line of an attempt. */
+function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: Verdict): void {
+  logger.info(
+    {
+      webhook_id: delivery.webhookId,
+      subscription_id: delivery.subscriptionId,
+      attempt: delivery.attempt,
+      outcome: outcome.kind,
+      http_status: outcome.kind === 'failed' ? undefined : outcome.httpStatus,
+      error_class: outcome.kind === 'failed' ? outcome.errorClass : undefined,
+      error: outcome.kind === 'success' ? undefined : outcome.error,
+      duration_ms: outcome.durationMs,
+      verdict: next.kind,
+      next_at: next.kind === 'retry' ? new Date(next.dueAt).toISOString() : undefined,
+    },
+    'attempt',
+  )
+}
+
+/**
+ * How long after its beginning a delivery is still wanted: what the policy says, else as long as events are kept,
+ * or as long as the schedule lasts where that is longer.
+ */
+export function maxAgeMs(subscription: Subscription, retentionMs: number): number {
+  const { maxAgeSeconds } = subscription.retry
+  if (maxAgeSeconds !== null) return maxAgeSeconds * 1000
+  return Math.max(retentionMs, longestSpan(subscription.retry) + ageSlackMs)
+}

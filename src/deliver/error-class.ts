@@ -1,0 +1,44 @@
+import { type ErrorClass, errorText } from './outcome.ts'
+
+/** Codes of Node and undici, by what they mean to someone who runs a receiver. */
+const classOfCode: Readonly<Record<string, ErrorClass>> = {
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  ETIMEDOUT: 'timeout',
+  ECONNREFUSED: 'connect',
+  ECONNRESET: 'connect',
+  EPIPE: 'connect',
+  EHOSTUNREACH: 'connect',
+  ENETUNREACH: 'connect',
+  EADDRNOTAVAIL: 'connect',
+  UND_ERR_SOCKET: 'connect',
+  UND_ERR_HEADERS_OVERFLOW: 'invalid',
+  UND_ERR_INVALID_ARG: 'invalid',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
+}
+
+/** Sorts the error of a request that got no answer into a class, with a text for the log (200 characters at most). */
+export function classify(error: unknown): { readonly errorClass: ErrorClass; readonly error: string } {
+  const { code, message } = describe(error)
+  return { errorClass: classOf(code), error: errorText(message) }
+}
+
+function classOf(code: string): ErrorClass {
+  const known = classOfCode[code]
+  if (known) return known
+  if (code.startsWith('HPE_')) return 'invalid' // llhttp: what came back is not HTTP
+  if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || /CERT|SIGNATURE|ISSUER/.test(code))
+    return 'tls'
+  return 'connect'
+}
+
+function describe(error: unknown): { readonly code: string; readonly message: string } {
+  // Happy eyeballs reports one error per address tried; the first tells enough.
+  const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+  if (!(one instanceof Error)) return { code: '', message: String(one) }
+  const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
+  return { code, message: one.message === '' ? code : one.message }
+}

@@ -1,0 +1,66 @@
+import { isUtf8 } from 'node:buffer'
+import type { IncomingHttpHeaders } from 'node:http'
+import { AppError } from '../errors.ts'
+import type { DeliveryContent } from '../queue/delivery.ts'
+
+/** What a body without a type is taken for (RFC 9110, 8.3). */
+const unknownContentType = 'application/octet-stream'
+
+const eventTypeCharsMax = 128
+const contentTypeCharsMax = 256
+
+/**
+ * Reads what comes with an event: its type, its content type and its bytes, which are kept as they are.
+ *
+ * @throws AppError when a header is unfit, or the body is declared to be JSON and is not: no receiver could read it,
+ *   and the sender is the one who can mend it
+ */
+export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): DeliveryContent {
+  const contentType = headers['content-type'] ?? unknownContentType
+  if (contentType.length > contentTypeCharsMax)
+    throw unfit('Content-Type', `${contentTypeCharsMax} characters at most`)
+  if (isJson(contentType)) checkJson(payload)
+  return { eventType: readEventType(headers['x-event-type']), contentType, payload }
+}
+
+function readEventType(header: string | string[] | undefined): string | null {
+  const eventType = String(header ?? '').trim()
+  if (eventType === '') return null
+  if (eventType.length > eventTypeCharsMax)
+    throw unfit('X-Event-Type', `${eventTypeCharsMax} characters at most`)
+  if (!/^[\x21-\x7e]+$/.test(eventType))
+    throw unfit('X-Event-Type', 'visible ASCII characters without spaces')
+  return eventType
+}
+
+function unfit(header: string, allowed: string): AppError {
+  return new AppError('validation_failed', `The header ${header} must be ${allowed}.`, {
+    errors: [{ pointer: header, detail: `Must be ${allowed}.` }],
+  })
+}
+
+function isJson(contentType: string): boolean {
+  if (contentType === 'application/json') return true
+  const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
+  return type === 'application/json' || type.endsWith('+json')
+}
+
+/** Parsed to be checked, never to be written again. */
+function checkJson(payload: Buffer): void {
+  if (!isUtf8(payload)) {
+    throw new AppError(
+      'malformed_json',
+      'The body is declared to be JSON but is not valid UTF-8 (RFC 8259, 8.1).',
+    )
+  }
+  try {
+    JSON.parse(payload.toString('utf8'))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.toWellFormed() : ''
+    throw new AppError(
+      'malformed_json',
+      `The body is declared to be JSON but does not parse: ${reason}. Mend it, or send it with its true Content-Type.`,
+      { cause: error },
+    )
+  }
+}

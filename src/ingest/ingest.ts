@@ -1,0 +1,87 @@
+import type { Dispatcher } from '../deliver/dispatcher.ts'
+import { AppError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { DeliveryContent } from '../queue/delivery.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import type { OwedRow } from './store.ts'
+import type { EventWriter } from './writer.ts'
+
+/** An event as it came in: parsed, verified and matched. */
+export interface IncomingEvent extends DeliveryContent {
+  readonly tenant: string
+  /** Whom it is owed to. */
+  readonly subscriptions: readonly Subscription[]
+}
+
+export interface IngestDeps {
+  readonly clock: Clock
+  readonly newId: () => Uuid
+  readonly owner: () => number
+  readonly writer: EventWriter
+  readonly dispatcher: Dispatcher
+  /** Called when deliveries went straight to their lanes. */
+  readonly lanesDue: (dueAt: number) => void
+}
+
+/** Accepts events: decides which of their deliveries are held in memory, makes all of it durable, and starts them. */
+export class Ingest {
+  readonly #deps: IngestDeps
+  #closed = false
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps
+  }
+
+  /**
+   * Resolves with the event's id once the event and everything it owes are committed.
+   *
+   * @throws AppError `overloaded` or `database_unavailable` when that cannot be done in time, `shutting_down`
+   */
+  async accept(event: IncomingEvent): Promise<Uuid> {
+    if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
+    const { newId, clock, writer, dispatcher } = this.#deps
+    const webhookId = newId()
+    const acceptedAt = clock.now()
+    const sizeBytes = event.payload.length
+    const owed = event.subscriptions.map(subscription => this.#owe(webhookId, subscription, sizeBytes))
+    try {
+      await writer.write({
+        event: {
+          webhookId,
+          tenant: event.tenant,
+          eventType: event.eventType,
+          contentType: event.contentType,
+          payload: event.payload,
+          subscriptionIds: owed.map(row => row.subscriptionId),
+        },
+        owed,
+      })
+    } catch (error) {
+      for (const row of owed) if (row.owner !== null) dispatcher.release(row.subscriptionId, sizeBytes)
+      throw error
+    }
+    for (const row of owed) {
+      if (row.owner === null) this.#deps.lanesDue(acceptedAt)
+      else dispatcher.push(freshDelivery(row, event, acceptedAt))
+    }
+    return webhookId
+  }
+
+  /** Accepts nothing from now on. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** The hot lane when there is room in memory, else the subscription's lane. */
+  #owe(webhookId: Uuid, subscription: Subscription, sizeBytes: number): OwedRow {
+    const { id, tenant, paused } = subscription
+    const hot = !paused && this.#deps.dispatcher.reserve(id, tenant, sizeBytes)
+    return { webhookId, subscriptionId: id, sizeBytes, owner: hot ? this.#deps.owner() : null }
+  }
+}
+
+function freshDelivery(row: OwedRow, content: DeliveryContent, since: number) {
+  const { webhookId, subscriptionId, sizeBytes } = row
+  return { webhookId, subscriptionId, attempt: 1, attemptsBefore: 0, since, sizeBytes, content, lane: null }
+}

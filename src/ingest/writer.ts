@@ -1,0 +1,175 @@
+import { AppError } from '../errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import { Fifo } from '../platform/fifo.ts'
+import type { Logger } from '../platform/logger.ts'
+import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
+import { type EventRow, insertEvents, type OwedRow } from './store.ts'
+import type { UnsureRows } from './unsure-rows.ts'
+
+/** An event and all it owes; written whole or not at all. */
+export interface Write {
+  readonly event: EventRow
+  readonly owed: readonly OwedRow[]
+}
+
+export interface EventWriterDeps {
+  /** One transaction at a time runs on each; two keep the disk busy while the next batch is made. */
+  readonly connections: readonly Queryable[]
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly unsure: UnsureRows
+  /** An event that is not committed so long after it came in is refused with 503. */
+  readonly timeoutMs: number
+  readonly ensurePartitions: () => Promise<void>
+}
+
+/** One transaction carries at most so many events and about so many bytes. */
+const batchEventsMax = 256
+const batchBytesMax = 1024 * 1024
+
+/** What may wait to be written. Beyond it callers hear 503 at once instead of waiting for what cannot come in time. */
+const waitingEventsMax = 20_000
+const waitingBytesMax = 64 * 1024 * 1024
+
+interface Waiting extends Write {
+  readonly since: number
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Makes events durable, many per transaction (natural batching): an idle connection takes what is there at once,
+ * and while all are busy events gather. So a lone event waits for nobody, and under load one fsync carries many.
+ * No timer decides anything.
+ */
+export class EventWriter {
+  readonly #deps: EventWriterDeps
+  readonly #waiting = new Fifo<Waiting>()
+  readonly #idle: Queryable[]
+  readonly #watch: NodeJS.Timeout
+  #waitingBytes = 0
+  #wakeUp = false
+
+  constructor(deps: EventWriterDeps) {
+    this.#deps = deps
+    this.#idle = [...deps.connections]
+    this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
+    this.#watch.unref()
+  }
+
+  /** Events that wait for a transaction. */
+  get depth(): number {
+    return this.#waiting.length
+  }
+
+  /** Resolves when the event is committed; rejects with an `AppError` (503) when it is not known to be. */
+  write(write: Write): Promise<void> {
+    if (this.#waiting.length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) {
+      return Promise.reject(
+        new AppError('overloaded', 'More events come in than can be written; send this one again shortly.'),
+      )
+    }
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ ...write, since: performance.now(), resolve, reject })
+      this.#waitingBytes += write.event.payload.length
+      this.#wake()
+    })
+  }
+
+  async close(): Promise<void> {
+    while (this.#waiting.length > 0 || this.#idle.length < this.#deps.connections.length) {
+      await new Promise(resolve => setTimeout(resolve, 5))
+    }
+    clearInterval(this.#watch)
+  }
+
+  /** Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. */
+  #wake(): void {
+    if (this.#wakeUp || this.#idle.length === 0) return
+    this.#wakeUp = true
+    setImmediate(() => {
+      this.#wakeUp = false
+      while (this.#waiting.length > 0) {
+        const connection = this.#idle.pop()
+        if (!connection) return
+        void this.#flush(connection).finally(() => {
+          this.#idle.push(connection)
+          if (this.#waiting.length > 0) this.#wake()
+        })
+      }
+    })
+  }
+
+  async #flush(connection: Queryable): Promise<void> {
+    const batch = this.#take()
+    try {
+      await this.#insert(connection, batch)
+      for (const write of batch) write.resolve()
+    } catch (error) {
+      if (isDatabaseUnavailable(error)) this.#fail(batch, error)
+      else await this.#recover(connection, batch, error)
+    }
+  }
+
+  #insert(connection: Queryable, batch: readonly Waiting[]): Promise<void> {
+    return insertEvents(
+      connection,
+      batch.map(write => write.event),
+      batch.flatMap(write => write.owed),
+      this.#deps.clock.now(),
+    )
+  }
+
+  #take(): Waiting[] {
+    const batch: Waiting[] = []
+    let bytes = 0
+    while (batch.length < batchEventsMax && bytes < batchBytesMax) {
+      const write = this.#waiting.shift()
+      if (!write) break
+      bytes += write.event.payload.length
+      batch.push(write)
+    }
+    this.#waitingBytes -= bytes
+    return batch
+  }
+
+  /** The server refused the statement: make what may be missing, then find out whose fault it is, one by one. */
+  async #recover(connection: Queryable, batch: readonly Waiting[], first: unknown): Promise<void> {
+    this.#deps.logger.warn(
+      { err: first, events: batch.length },
+      'a batch of events was refused, trying one by one',
+    )
+    // 23514: no partition for this moment, as after a jump of the clock.
+    if (sqlState(first) === '23514') await this.#deps.ensurePartitions().catch(() => {})
+    for (const write of batch) {
+      try {
+        await this.#insert(connection, [write])
+        write.resolve()
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) this.#fail([write], error)
+        else write.reject(error)
+      }
+    }
+  }
+
+  /** The answer to the commit is lost: it may have happened, though the callers hear 503. */
+  #fail(batch: readonly Waiting[], error: unknown): void {
+    this.#deps.unsure.add(
+      batch.filter(write => write.owed.some(row => row.owner !== null)).map(write => write.event.webhookId),
+    )
+    for (const write of batch) write.reject(error)
+  }
+
+  #refuseLate(): void {
+    const oldest = performance.now() - this.#deps.timeoutMs
+    for (let write = this.#waiting.peek(); write && write.since < oldest; write = this.#waiting.peek()) {
+      this.#waiting.shift()
+      this.#waitingBytes -= write.event.payload.length
+      write.reject(
+        new AppError('overloaded', 'The event could not be made durable in time; send it again shortly.', {
+          retryAfterSeconds: 2,
+        }),
+      )
+    }
+  }
+}

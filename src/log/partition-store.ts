@@ -1,0 +1,81 @@
+import type { Uuid } from '../platform/id.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import type { PartitionedTable } from './partitions.ts'
+
+/** A partition holds ids from `from` (included) to `to` (not included). */
+export interface Partition {
+  readonly name: string
+  readonly from: Uuid
+  readonly to: Uuid
+}
+
+/** Any number that nobody else uses. */
+const lockKey = 7_461_906
+
+/** Runs work that changes partitions, one at a time among all processes. */
+export function withPartitionLock<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
+  return database.transaction(async tx => {
+    await tx.query({ text: `select pg_advisory_xact_lock(${lockKey})` })
+    return work(tx)
+  })
+}
+
+export async function listPartitions(db: Queryable, table: PartitionedTable): Promise<readonly Partition[]> {
+  const { rows } = await db.query<{ name: string; from: Uuid; to: Uuid }>({
+    text: `
+      select c.relname as name, bound[1] as "from", bound[2] as "to"
+      from pg_inherits i
+      join pg_class c on c.oid = i.inhrelid
+      cross join regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''(.*)''\\) TO \\(''(.*)''\\)') as bound
+      where i.inhparent = $1::regclass and not i.inhdetachpending
+      order by bound[1]`,
+    values: [table],
+  })
+  return rows
+}
+
+/** Tables that were partitions of `table` and are detached, but still there. */
+export async function listDetached(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>({
+    text: `
+      select c.relname as name from pg_class c
+      join pg_class parent on parent.oid = $1::text::regclass
+      where c.relkind = 'r' and c.relnamespace = parent.relnamespace
+        and c.relname ~ ('^' || parent.relname || '_[0-9]{10}$')
+        and not exists (select from pg_inherits i where i.inhrelid = c.oid)`,
+    values: [table],
+  })
+  return rows.map(row => row.name)
+}
+
+// Names below are made of the table's name and digits only (`partitions.ts`), so they need no quoting.
+
+export async function createPartition(db: Queryable, table: PartitionedTable, name: string): Promise<void> {
+  await db.query({
+    text: `
+      create table ${name} (like ${table} including all);
+      -- Append only and dropped whole: vacuum of inserts finds nothing to clean.
+      alter table ${name} set (autovacuum_vacuum_insert_threshold = -1)`,
+  })
+}
+
+export async function attachPartition(
+  db: Queryable,
+  table: PartitionedTable,
+  name: string,
+  from: Uuid,
+  to: Uuid,
+): Promise<void> {
+  await db.query({
+    text: `alter table ${table} attach partition ${name} for values from ('${from}') to ('${to}')`,
+  })
+}
+
+/** Takes a partition out without stopping readers or writers; outside of any transaction, as PostgreSQL asks. */
+export async function detachPartition(db: Queryable, table: PartitionedTable, name: string): Promise<void> {
+  await db.query({ text: `alter table ${table} detach partition ${name} concurrently` })
+}
+
+export async function dropTable(db: Queryable, name: string): Promise<void> {
+  await db.query({ text: `drop table if exists ${name}` })
+}

@@ -1,0 +1,128 @@
+import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
+import { type Database, sqlState } from '../platform/postgres.ts'
+import {
+  attachPartition,
+  createPartition,
+  detachPartition,
+  dropTable,
+  listDetached,
+  listPartitions,
+  type Partition,
+  withPartitionLock,
+} from './partition-store.ts'
+
+/** The tables that are partitioned by UUIDv7, and so by time. */
+export const partitionedTables = ['events', 'delivery_logs'] as const
+export type PartitionedTable = (typeof partitionedTables)[number]
+
+const hourMs = 3_600_000
+
+/** Partitions exist so far ahead; if nobody makes more for that long (all processes down), the next start does. */
+const aheadMs = 6 * hourMs
+
+/**
+ * How long a partition is: one hour up to four days of retention, then longer, so that there are never more than
+ * about a hundred per table (each costs planning time in a query that cannot be narrowed down to some).
+ */
+export function partitionMs(retentionHours: number): number {
+  return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
+}
+
+/**
+ * Sees that both tables have partitions from one hour ago to six hours ahead of `now`. Safe to call at any time from
+ * any process; a partition is created apart and attached, which keeps readers and writers going (creating it as
+ * partition would lock the whole table).
+ *
+ * @returns how many were made
+ */
+export async function ensurePartitions(
+  database: Database,
+  now: number,
+  retentionHours: number,
+): Promise<number> {
+  let made = 0
+  for (const table of partitionedTables) {
+    for (const [from, to] of missingRanges(
+      await listPartitions(database, table),
+      now,
+      partitionMs(retentionHours),
+    )) {
+      const name = `${table}_${nameOfTime(from)}`
+      const done = await withPartitionLock(database, async tx => {
+        // Someone else may have been faster; then the range is there, and this one would overlap it.
+        const there = await listPartitions(tx, table)
+        if (there.some(partition => partition.name === name || overlaps(partition, from, to))) return false
+        await createPartition(tx, table, name)
+        await attachPartition(tx, table, name, uuidLowerBound(from), uuidLowerBound(to))
+        return true
+      })
+      if (done) made++
+    }
+  }
+  return made
+}
+
+/** Ranges of whole partitions (Unix milliseconds) that are not covered between an hour ago and six hours ahead. */
+export function missingRanges(
+  partitions: readonly Partition[],
+  now: number,
+  lengthMs: number,
+): readonly (readonly [from: number, to: number])[] {
+  const missing: (readonly [number, number])[] = []
+  let from = Math.floor((now - hourMs) / hourMs) * hourMs
+  while (from <= now + aheadMs) {
+    const covering = partitions.find(
+      partition => timeOf(partition.from) <= from && from < timeOf(partition.to),
+    )
+    if (covering) {
+      from = timeOf(covering.to)
+      continue
+    }
+    // A later partition may begin before a full length is over, as after a change of the retention.
+    const starts = partitions.map(partition => timeOf(partition.from)).filter(start => start > from)
+    const to = Math.min(from + lengthMs, ...starts)
+    missing.push([from, to])
+    from = to
+  }
+  return missing
+}
+
+/**
+ * Drops the partitions of a table that end before `before` (Unix milliseconds): no row is touched, however many
+ * there are.
+ *
+ * @returns the names of those dropped
+ */
+export async function dropPartitions(
+  database: Database,
+  table: PartitionedTable,
+  before: number,
+): Promise<readonly string[]> {
+  const dropped: string[] = []
+  for (const partition of await listPartitions(database, table)) {
+    if (timeOf(partition.to) > before) continue
+    try {
+      await detachPartition(database, table, partition.name)
+    } catch (error) {
+      // 55P03: a long transaction holds it; 42P01, 55000: another process is at it. The next round finds it again.
+      if (['55P03', '42P01', '55000'].includes(sqlState(error) ?? '')) continue
+      throw error
+    }
+    dropped.push(partition.name)
+  }
+  // Also what an earlier round detached and did not live to drop.
+  for (const name of await listDetached(database, table)) await dropTable(database, name)
+  return dropped
+}
+
+function overlaps(partition: Partition, from: number, to: number): boolean {
+  return timeOf(partition.from) < to && from < timeOf(partition.to)
+}
+
+function timeOf(bound: Uuid): number {
+  return uuidTime(bound)
+}
+
+function nameOfTime(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 13).replaceAll(/[-T]/g, '')
+}

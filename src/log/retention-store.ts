@@ -1,0 +1,88 @@
+import { int4Array, timestamptzArray } from '../platform/binary-array.ts'
+import type { Uuid } from '../platform/id.ts'
+import { type Queryable, uuidV7Now } from '../platform/postgres.ts'
+
+/** Owed rows of events older than `before` exist. */
+export async function readOldOwing(db: Queryable, before: Uuid): Promise<readonly number[]> {
+  const { rows } = await db.query<{ subscription_id: number }>({
+    text: 'select distinct subscription_id from owed where webhook_id < $1',
+    values: [before],
+  })
+  return rows.map(row => row.subscription_id)
+}
+
+/** For each subscription the moment (Unix milliseconds): a run that began before it is past its policy. */
+export interface Deadline {
+  readonly subscriptionId: number
+  readonly beganBefore: number
+}
+
+/**
+ * Ends, with a row in the log, what is owed of events older than `before` and past its policy: up to `limit` rows.
+ *
+ * @returns how many there were
+ */
+export async function expireOwed(
+  db: Queryable,
+  before: Uuid,
+  deadlines: readonly Deadline[],
+  limit: number,
+): Promise<number> {
+  const { rowCount } = await db.query({
+    text: `
+      with past as (
+        select o.webhook_id, o.subscription_id from owed o
+        join unnest($2::int[], $3::timestamptz[]) as d (id, began_before) on d.id = o.subscription_id
+        where o.webhook_id < $1 and coalesce(o.replayed_at, ${timeOfUuid('o.webhook_id')}) < d.began_before
+        limit $4),
+      gone as (
+        delete from owed o using past p
+        where o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
+        returning o.webhook_id, o.subscription_id, o.attempt)
+      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
+      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'expired',
+             'too old: its time limit has passed'
+      from gone`,
+    values: [
+      before,
+      int4Array(deadlines.map(deadline => deadline.subscriptionId)),
+      timestamptzArray(deadlines.map(deadline => Math.floor(deadline.beganBefore))),
+      limit,
+    ],
+  })
+  return rowCount
+}
+
+/**
+ * Copies events older than `before` that are still owed to where they outlive their partition. Their fan-out
+ * shrinks to what is still owed: the rest is settled, and its log goes with the partition.
+ *
+ * @returns how many there were
+ */
+export async function carryOver(db: Queryable, before: Uuid): Promise<number> {
+  const { rowCount } = await db.query({
+    text: `
+      insert into events_carried
+        (webhook_id, tenant, event_type, content_type, payload, subscription_ids, channels, metadata)
+      select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, o.subscription_ids, e.channels, e.metadata
+      from (select webhook_id, array_agg(subscription_id) as subscription_ids
+            from owed where webhook_id < $1 group by webhook_id) o
+      join events e on e.webhook_id = o.webhook_id and e.webhook_id < $1
+      on conflict (webhook_id) do nothing`,
+    values: [before],
+  })
+  return rowCount
+}
+
+/** Removes carried events that are owed to nobody any more. @returns how many there were */
+export async function dropSettledCarried(db: Queryable): Promise<number> {
+  const { rowCount } = await db.query({
+    text: 'delete from events_carried c where not exists (select from owed o where o.webhook_id = c.webhook_id)',
+  })
+  return rowCount
+}
+
+/** The time in a UUIDv7 (uuid_extract_timestamp came with PostgreSQL 17 only). */
+function timeOfUuid(column: string): string {
+  return `to_timestamp(('x' || substr(replace(${column}::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`
+}

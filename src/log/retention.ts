@@ -1,0 +1,66 @@
+import { maxAgeMs } from '../deliver/deliver.ts'
+import type { Clock } from '../platform/clock.ts'
+import { uuidLowerBound } from '../platform/id.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { dropPartitions, ensurePartitions } from './partitions.ts'
+import { carryOver, dropSettledCarried, expireOwed, readOldOwing } from './retention-store.ts'
+
+export interface RetentionDeps {
+  readonly database: Database
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly retentionHours: number
+  readonly subscription: (id: number) => Subscription | undefined
+}
+
+/** What one round did. */
+export interface RetentionReport {
+  readonly partitionsMade: number
+  readonly partitionsDropped: readonly string[]
+  /** Deliveries ended in the log because their policy no longer wants them. */
+  readonly expired: number
+  /** Events kept beyond their partition because they are still owed. */
+  readonly carried: number
+}
+
+const expireBatch = 5000
+
+/**
+ * One round of retention: what is past its policy ends in the log, what is still wanted is carried over, and then
+ * whole partitions go. Events first, logs after, so that no event is ever seen without the log of its hour.
+ * Nothing goes silently. Any process may run it at any time.
+ */
+export async function runRetention(deps: RetentionDeps): Promise<RetentionReport> {
+  const { database, clock, logger, retentionHours } = deps
+  const now = clock.now()
+  const partitionsMade = await ensurePartitions(database, now, retentionHours)
+  const before = now - retentionHours * 3_600_000
+  const expired = await expireOld(deps, before)
+  const carried = await carryOver(database, uuidLowerBound(before))
+  const partitionsDropped = [
+    ...(await dropPartitions(database, 'events', before)),
+    ...(await dropPartitions(database, 'delivery_logs', before)),
+  ]
+  await dropSettledCarried(database)
+  const report = { partitionsMade, partitionsDropped, expired, carried }
+  logger.info(report, 'retention')
+  return report
+}
+
+async function expireOld(deps: RetentionDeps, before: number): Promise<number> {
+  const { database, clock, retentionHours } = deps
+  const bound = uuidLowerBound(before)
+  const deadlines = (await readOldOwing(database, bound)).map(subscriptionId => {
+    const subscription = deps.subscription(subscriptionId)
+    const ageMs = subscription ? maxAgeMs(subscription, retentionHours * 3_600_000) : 0
+    return { subscriptionId, beganBefore: clock.now() - ageMs }
+  })
+  let expired = 0
+  for (;;) {
+    const rows = await expireOwed(database, bound, deadlines, expireBatch)
+    expired += rows
+    if (rows < expireBatch) return expired
+  }
+}

@@ -1,0 +1,124 @@
+import { int2Array, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
+
+/** One row of `delivery_logs`. Times are Unix milliseconds. */
+export interface AttemptRow {
+  readonly id: Uuid
+  readonly subscriptionId: number
+  readonly webhookId: Uuid
+  readonly timestamp: number
+  readonly attempt: number
+  readonly status: 'success' | 'failed'
+  readonly verdict: 'delivered' | 'retry' | 'given_up' | 'expired' | 'cancelled'
+  readonly httpStatus: number | null
+  readonly durationMs: number | null
+  readonly nextAt: number | null
+  readonly error: string | null
+}
+
+/** An owed row that stays owed: its next attempt, and when. */
+export interface OwedAgain {
+  readonly webhookId: Uuid
+  readonly subscriptionId: number
+  /** The attempt number the row must still have; another process that settled it first has moved it on. */
+  readonly attempt: number
+  readonly nextAttempt: number
+  readonly dueAt: number
+}
+
+const insertLogs = `
+  insert into delivery_logs
+    (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, error)
+  select id, sub, webhook, at, attempt, status::attempt_status, verdict::attempt_verdict, http, ms, next_at, error
+  from unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[], $5::int2[], $6::text[], $7::text[], $8::int2[],
+              $9::int[], $10::timestamptz[], $11::text[])
+    as t (id, sub, webhook, at, attempt, status, verdict, http, ms, next_at, error)`
+
+// A final attempt removes the owed row whoever holds it now: what is settled is settled. Only the attempt number is
+// checked, so that a process that slept through its lease cannot end a replay or a later attempt.
+const deleteOwed = `
+  delete from owed o
+  using unnest($12::uuid[], $13::int[], $14::int2[]) as f (webhook, sub, attempt)
+  where o.webhook_id = f.webhook and o.subscription_id = f.sub and o.attempt = f.attempt`
+
+/**
+ * Appends attempts, all of them final, and removes the owed rows they settle: one statement, one commit.
+ * The way of nearly every delivery, so it is kept apart from `recordAttempts`.
+ */
+export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptRow[]): Promise<void> {
+  await db.query({
+    name: 'record_final_attempts',
+    text: `with settled as (${deleteOwed}) ${insertLogs}`,
+    values: [...logColumns(rows), ...finalColumns(rows)],
+  })
+}
+
+/**
+ * Appends attempts, removes the owed rows of the final ones, and gives the others their next attempt and time,
+ * back in their lanes: one statement, one commit. `owner` fences: a row that another process holds now is its own.
+ */
+export async function recordAttempts(
+  db: Queryable,
+  owner: number,
+  rows: readonly AttemptRow[],
+  again: readonly OwedAgain[],
+): Promise<void> {
+  const final = rows.filter(row => row.verdict !== 'retry')
+  await db.query({
+    name: 'record_attempts',
+    text: `
+      with settled as (${deleteOwed}),
+      later as (
+        update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null
+        from unnest($15::uuid[], $16::int[], $17::int2[], $18::int2[], $19::timestamptz[])
+          as n (webhook, sub, attempt, next_attempt, due_at)
+        where o.webhook_id = n.webhook and o.subscription_id = n.sub and o.attempt = n.attempt
+          and (o.owner is null or o.owner = $20)
+        returning o.subscription_id, o.due_at),
+      soonest as (select subscription_id, min(due_at) as due_at from later group by subscription_id),
+      locked as (
+        -- In order of id, so that two processes never wait for each other in a circle.
+        select l.subscription_id, s.due_at from lanes l join soonest s using (subscription_id)
+        where l.due_at is null or l.due_at > s.due_at
+        order by l.subscription_id for no key update of l),
+      lowered as (
+        update lanes l set due_at = k.due_at from locked k
+        where l.subscription_id = k.subscription_id and (l.due_at is null or l.due_at > k.due_at))
+      ${insertLogs}`,
+    values: [
+      ...logColumns(rows),
+      ...finalColumns(final),
+      uuidArray(again.map(row => row.webhookId)),
+      int4Array(again.map(row => row.subscriptionId)),
+      int2Array(again.map(row => row.attempt)),
+      int2Array(again.map(row => row.nextAttempt)),
+      timestamptzArray(again.map(row => row.dueAt)),
+      owner,
+    ],
+  })
+}
+
+function logColumns(rows: readonly AttemptRow[]): unknown[] {
+  return [
+    uuidArray(rows.map(row => row.id)),
+    int4Array(rows.map(row => row.subscriptionId)),
+    uuidArray(rows.map(row => row.webhookId)),
+    timestamptzArray(rows.map(row => row.timestamp)),
+    int2Array(rows.map(row => row.attempt)),
+    textArray(rows.map(row => row.status)),
+    textArray(rows.map(row => row.verdict)),
+    int2Array(rows.map(row => row.httpStatus)),
+    int4Array(rows.map(row => row.durationMs)),
+    timestamptzArray(rows.map(row => row.nextAt)),
+    textArray(rows.map(row => row.error)),
+  ]
+}
+
+function finalColumns(rows: readonly AttemptRow[]): unknown[] {
+  return [
+    uuidArray(rows.map(row => row.webhookId)),
+    int4Array(rows.map(row => row.subscriptionId)),
+    int2Array(rows.map(row => row.attempt)),
+  ]
+}

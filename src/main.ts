@@ -1,0 +1,66 @@
+import { runAudit } from './cli/audit.ts'
+import { type Command, type CommandIo, exitCode } from './cli/command.ts'
+import { runConfig } from './cli/config.ts'
+import { runHealthcheck } from './cli/healthcheck.ts'
+import { runMigrate } from './cli/migrate.ts'
+import { runPrune } from './cli/prune.ts'
+import { runServe } from './cli/serve.ts'
+import { StartupError } from './errors.ts'
+import { version } from './version.ts'
+
+/** Every command: what it is called, what it does, and what runs it. */
+const commands: Readonly<Record<string, { readonly does: string; readonly run: Command }>> = {
+  serve: { does: 'start the service (the default)', run: runServe },
+  audit: {
+    does: 'count deliveries that have neither a final attempt nor an owed row; must be 0',
+    run: runAudit,
+  },
+  prune: { does: 'run the hourly retention now', run: runPrune },
+  migrate: { does: 'bring the database to the newest schema (serve does it by itself)', run: runMigrate },
+  config: { does: 'show the settings in force, or the reference of all', run: runConfig },
+  healthcheck: { does: 'ask a running service whether it is ready', run: runHealthcheck },
+}
+
+const io: CommandIo = {
+  out: text => void process.stdout.write(`${text}\n`),
+  err: text => void process.stderr.write(`${text}\n`),
+}
+
+process.exitCode = await main(process.argv.slice(2))
+// Whatever is left of timers or sockets must not keep a finished command alive; standard output is flushed by now
+// when it is a file or a terminal, and a pipe gets a moment.
+setTimeout(() => process.exit(), 500).unref()
+
+async function main([name = 'serve', ...args]: readonly string[]): Promise<number> {
+  if (name === '--help' || name === '-h' || name === 'help') return help()
+  if (name === '--version' || name === '-v') {
+    io.out(version)
+    return exitCode.ok
+  }
+  const command = commands[name]
+  if (!command) {
+    io.err(`webhooks: there is no command "${name}".\n`)
+    help()
+    return exitCode.usage
+  }
+  try {
+    return await command.run(args, io)
+  } catch (error) {
+    io.err(`webhooks: ${error instanceof StartupError ? error.message : explain(error)}`)
+    return exitCode.failure
+  }
+}
+
+function help(): number {
+  const lines = Object.entries(commands).map(([name, { does }]) => `  ${name.padEnd(12)} ${does}`)
+  io.out(
+    `webhooks ${version}: accepts events, delivers them signed, retries, and shows every attempt\n\n` +
+      `Usage: webhooks <command>\n\n${lines.join('\n')}\n\n` +
+      'Settings come from the environment: webhooks config docs',
+  )
+  return exitCode.ok
+}
+
+function explain(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}

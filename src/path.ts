@@ -1,0 +1,154 @@
+import type { Config } from './config.ts'
+import { ContentLoader } from './deliver/content-loader.ts'
+import { Deliver } from './deliver/deliver.ts'
+import { Dispatcher } from './deliver/dispatcher.ts'
+import { Sender } from './deliver/send.ts'
+import { Ingest } from './ingest/ingest.ts'
+import { UnsureRows } from './ingest/unsure-rows.ts'
+import { EventWriter } from './ingest/writer.ts'
+import { DeliveryLog } from './log/log.ts'
+import { ensurePartitions } from './log/partitions.ts'
+import type { SteerableClock } from './platform/clock.ts'
+import { Deadline } from './platform/deadline.ts'
+import { uuidV7Source } from './platform/id.ts'
+import type { Logger } from './platform/logger.ts'
+import type { Connection, Database } from './platform/postgres.ts'
+import type { Delivery } from './queue/delivery.ts'
+import { Lanes } from './queue/lanes.ts'
+import type { Subscriptions } from './subscriptions/subscriptions.ts'
+import { version } from './version.ts'
+
+export interface PathDeps {
+  readonly config: Config
+  readonly database: Database
+  readonly subscriptions: Subscriptions
+  readonly clock: SteerableClock
+  readonly random: () => number
+  readonly logger: Logger
+  /** The id under which this process leases rows and lanes. */
+  readonly owner: () => number
+}
+
+/** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
+const heldPerSubscription = 1000
+const heldInAll = 20_000
+
+/**
+ * The path of an event through one process, its parts joined: ingest → queue → deliver → log → retry.
+ * Each part knows only what it is given here.
+ */
+export class Path {
+  readonly ingest: Ingest
+  readonly writer: EventWriter
+  readonly unsure: UnsureRows
+  readonly dispatcher: Dispatcher
+  readonly lanes: Lanes
+  readonly log: DeliveryLog
+  readonly #sender: Sender
+  #cuttingOff = false
+
+  constructor(deps: PathDeps) {
+    const { config, database, subscriptions, clock, owner, logger } = deps
+    const newId = uuidV7Source(clock)
+    const subscription = (id: number) => subscriptions.get(id)
+    const makePartitions = async () => {
+      await ensurePartitions(database, clock.now(), config.logRetentionHours)
+    }
+    const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
+
+    this.log = new DeliveryLog({
+      connection: database.connection('log'),
+      clock,
+      newId,
+      owner,
+      logger,
+      settled: delivery => this.#leaveMemory(delivery),
+      lanesDue,
+      ensurePartitions: makePartitions,
+    })
+    this.#sender = new Sender({ responseBytesMax: config.responseLimitBytes })
+    const deliver = this.#makeDeliver(deps, database.connection('contents'))
+    this.dispatcher = new Dispatcher({
+      limits: {
+        maxInFlight: config.maxInFlight,
+        heldPerSubscription,
+        heldInAll,
+        heldBytes: config.memoryLimitMb * 1024 * 1024,
+      },
+      subscription,
+      attempt: (delivery, to) => deliver.attempt(delivery, to),
+    })
+    this.lanes = new Lanes({
+      connection: database.connection('lanes'),
+      clock,
+      logger,
+      owner,
+      subscription,
+      refreshSubscription: id => subscriptions.refresh(id),
+      sink: this.dispatcher,
+      handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
+    })
+    this.unsure = new UnsureRows(clock, owner)
+    this.writer = new EventWriter({
+      connections: ['ingest-1', 'ingest-2'].map(name =>
+        database.connection(name, { queryTimeoutMs: config.ingestTimeoutMs }),
+      ),
+      clock,
+      logger,
+      unsure: this.unsure,
+      timeoutMs: config.ingestTimeoutMs,
+      ensurePartitions: makePartitions,
+    })
+    this.ingest = new Ingest({
+      clock,
+      newId,
+      owner,
+      writer: this.writer,
+      dispatcher: this.dispatcher,
+      lanesDue,
+    })
+    subscriptions.onChange((id, now) => {
+      if (!now || now.paused) this.lanes.interrupt(id)
+      else lanesDue(clock.now())
+    })
+  }
+
+  start(): void {
+    this.lanes.start()
+  }
+
+  /**
+   * Starts no more attempts, gives those in flight until `deadline`, then cuts them off (they do not count), and
+   * writes down what came of them. What still waits is left for its holder's row to be removed.
+   */
+  async stop(deadline: Deadline): Promise<void> {
+    await this.lanes.stop()
+    this.dispatcher.stop()
+    await deadline.waitFor(() => this.dispatcher.load.inFlight === 0)
+    this.#cuttingOff = true
+    await this.#sender.close()
+    const grace = new Deadline(1500)
+    await grace.limit(this.writer.close())
+    await grace.limit(this.log.drained())
+  }
+
+  #makeDeliver(deps: PathDeps, connection: Connection): Deliver {
+    return new Deliver({
+      clock: deps.clock,
+      random: deps.random,
+      send: request => this.#sender.send(request),
+      contents: new ContentLoader(connection),
+      log: this.log,
+      logger: deps.logger,
+      retentionMs: deps.config.logRetentionHours * 3_600_000,
+      userAgent: `webhook-delivery-service/${version}`,
+      isCuttingOff: () => this.#cuttingOff,
+    })
+  }
+
+  /** A delivery is settled for good, or back in its lane: the room it took is free. */
+  #leaveMemory(delivery: Delivery): void {
+    if (delivery.lane) delivery.lane.left(delivery)
+    else this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+  }
+}

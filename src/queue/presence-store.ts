@@ -1,0 +1,57 @@
+import type { Queryable } from '../platform/postgres.ts'
+
+/** One row of `processes`, and how long ago it last said that it lives. */
+export interface ProcessRow {
+  readonly id: number
+  readonly host: string
+  readonly pid: number
+  readonly silentMs: number
+}
+
+/** Enters this process. @returns its id, which nobody had before */
+export async function insertProcess(
+  db: Queryable,
+  process: { readonly host: string; readonly pid: number; readonly role: string; readonly version: string },
+): Promise<number> {
+  const { rows } = await db.query<{ id: number }>({
+    text: 'insert into processes (host, pid, role, version) values ($1, $2, $3, $4) returning id',
+    values: [process.host, process.pid, process.role, process.version],
+  })
+  const id = rows[0]?.id
+  if (id === undefined) throw new Error('insert into processes returned no row')
+  return id
+}
+
+/** Says that this process lives. @returns the database's time in Unix milliseconds; undefined: declared dead */
+export async function beat(db: Queryable, id: number, stats: object): Promise<number | undefined> {
+  const { rows } = await db.query<{ ms: number }>({
+    name: 'beat',
+    text: `update processes set heartbeat_at = clock_timestamp(), stats = $2 where id = $1
+           returning (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`,
+    values: [id, JSON.stringify(stats)],
+  })
+  return rows[0]?.ms
+}
+
+/** The database's time in Unix milliseconds. */
+export async function databaseTime(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ ms: number }>({
+    text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
+  })
+  return rows[0]?.ms ?? 0
+}
+
+export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[]> {
+  const { rows } = await db.query<{ id: number; host: string; pid: number; silent_ms: number }>({
+    name: 'read_processes',
+    text: `select id, host, pid, (extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::float8 as silent_ms
+           from processes`,
+  })
+  return rows.map(row => ({ id: row.id, host: row.host, pid: row.pid, silentMs: row.silent_ms }))
+}
+
+/** Declares a process dead. @returns false when another process was faster */
+export async function deleteProcess(db: Queryable, id: number): Promise<boolean> {
+  const { rowCount } = await db.query({ text: 'delete from processes where id = $1', values: [id] })
+  return rowCount > 0
+}

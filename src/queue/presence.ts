@@ -1,0 +1,169 @@
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+import type { SteerableClock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import {
+  beat,
+  databaseTime,
+  deleteProcess,
+  insertProcess,
+  type ProcessRow,
+  readProcesses,
+} from './presence-store.ts'
+import { freeHoldings, retire } from './store.ts'
+
+export interface PresenceDeps {
+  readonly database: Database
+  /** A connection of its own, so that a heartbeat never waits behind work. */
+  readonly connection: Queryable
+  readonly clock: SteerableClock
+  readonly logger: Logger
+  readonly role: string
+  readonly version: string
+  /** What to show of this process to operators; small. */
+  readonly stats: () => object
+  /** Called when holdings of a dead process went to their lanes. */
+  readonly lanesDue: (dueAt: number) => void
+  /** Called after each heartbeat that got through. */
+  readonly onBeat: () => Promise<void>
+  /** Called when this process goes on under a new id: what it leased before is not its own any more. */
+  readonly onNewOwner: () => void
+}
+
+const beatEveryMs = 2000
+
+/** Without a sign of life for so long a process is dead to the others, and loses what it holds. */
+const deadAfterMs = 10_000
+
+/**
+ * Makes this process known to the others and buries those that died: what they held goes to the lanes. A process of
+ * the same host whose pid is gone is dead at once; any other after 10 s of silence. A process that was declared dead
+ * though it lives (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced.
+ */
+export class Presence {
+  readonly #deps: PresenceDeps
+  readonly #host = hostIdentity()
+  #owner = 0
+  #timer: NodeJS.Timeout | undefined
+  #lastBeatAt = Number.NEGATIVE_INFINITY
+  #unbrokenSince = Number.POSITIVE_INFINITY
+  #beating: Promise<void> | undefined
+
+  constructor(deps: PresenceDeps) {
+    this.#deps = deps
+  }
+
+  /** The id under which this process leases rows and lanes. Changes when it had been declared dead. */
+  get owner(): number {
+    return this.#owner
+  }
+
+  async start(): Promise<void> {
+    const { clock, connection } = this.#deps
+    clock.steer(await databaseTime(connection))
+    await this.#register()
+    await this.#bury()
+    this.#timer = setInterval(() => this.#tick(), beatEveryMs)
+  }
+
+  /** Gives everything back and leaves. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#beating
+    ownIds.delete(this.#owner)
+    await retire(this.#deps.connection, this.#owner)
+  }
+
+  #tick(): void {
+    // A slow database makes beats overlap; one at a time is enough.
+    this.#beating ??= this.#beatOnce()
+      .catch(error => {
+        this.#unbrokenSince = Number.POSITIVE_INFINITY
+        this.#deps.logger.debug({ err: error }, 'no heartbeat')
+      })
+      .finally(() => {
+        this.#beating = undefined
+      })
+  }
+
+  async #beatOnce(): Promise<void> {
+    const sentAt = performance.now()
+    const trueNow = await beat(this.#deps.connection, this.#owner, this.#deps.stats())
+    const receivedAt = performance.now()
+    if (trueNow === undefined) await this.#register()
+    else if (receivedAt - sentAt < 100) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
+    if (receivedAt - this.#lastBeatAt > 2 * beatEveryMs) this.#unbrokenSince = receivedAt
+    this.#lastBeatAt = receivedAt
+    await this.#deps.onBeat()
+    await this.#bury()
+  }
+
+  async #register(): Promise<void> {
+    const { connection, role, version, logger } = this.#deps
+    const before = this.#owner
+    this.#owner = await insertProcess(connection, { host: this.#host, pid: process.pid, role, version })
+    ownIds.delete(before)
+    ownIds.add(this.#owner)
+    if (before === 0) return
+    logger.warn({ before, now: this.#owner }, 'was declared dead while cut off; goes on under a new id')
+    this.#deps.onNewOwner()
+  }
+
+  async #bury(): Promise<void> {
+    for (const other of await readProcesses(this.#deps.connection)) {
+      if (other.id === this.#owner || !this.#isDead(other)) continue
+      await this.#buryOne(other)
+    }
+  }
+
+  async #buryOne(dead: ProcessRow): Promise<void> {
+    const { database, logger, lanesDue, clock } = this.#deps
+    const rows = await database.transaction(async tx => {
+      return (await deleteProcess(tx, dead.id)) ? freeHoldings(tx, dead.id) : undefined
+    })
+    if (rows === undefined) return
+    lanesDue(clock.now())
+    logger.warn(
+      { process: dead.id, pid: dead.pid, recovered: rows },
+      'recovered what a dead process left behind',
+    )
+  }
+
+  #isDead(other: ProcessRow): boolean {
+    if (other.host === this.#host && !isAlive(other)) return true
+    // When the database was away, everybody was silent: only who has heard it without a break may judge.
+    const observedMs = performance.now() - this.#unbrokenSince
+    return other.silentMs > deadAfterMs && observedMs > deadAfterMs
+  }
+}
+
+/** The ids that belong to this very process; it can hold more than one service, as tests do. */
+const ownIds = new Set<number>()
+
+function isAlive(other: ProcessRow): boolean {
+  // Our own number on a row that is not ours: an earlier life, before a restart gave the number out again.
+  if (other.pid === process.pid) return ownIds.has(other.id)
+  try {
+    process.kill(other.pid, 0)
+    return true
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH')
+  }
+}
+
+/**
+ * Names the set of processes among which a pid means the same: this host, since it was booted, in this container.
+ */
+function hostIdentity(): string {
+  const read = (work: () => string): string => {
+    try {
+      return work().trim()
+    } catch {
+      return '' // not Linux
+    }
+  }
+  const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8'))
+  const namespace = read(() => readlinkSync('/proc/self/ns/pid'))
+  return [hostname(), boot, namespace].filter(part => part !== '').join('/')
+}

@@ -1,0 +1,23 @@
+import type { Database } from '../platform/postgres.ts'
+import { findOrphanedOwners, freeHoldings, repairLanes, tryRepairLock } from './store.ts'
+
+/** What a round of repair put right; all zero in a healthy installation. */
+export interface RepairReport {
+  /** Owed rows whose holder does not exist, as a late commit of a process that was declared dead leaves them. */
+  readonly orphans: number
+  /** Lanes that did not know of what is owed in them. */
+  readonly lanes: number
+}
+
+/**
+ * The safety net: finds what no bell and no lease points to any more. One process at a time does it; the others get
+ * undefined. Costs one scan of the owed rows and one index probe per lane, so it runs each minute, not each second.
+ */
+export function repair(database: Database): Promise<RepairReport | undefined> {
+  return database.transaction(async tx => {
+    if (!(await tryRepairLock(tx))) return undefined
+    let orphans = 0
+    for (const owner of await findOrphanedOwners(tx)) orphans += await freeHoldings(tx, owner)
+    return { orphans, lanes: await repairLanes(tx) }
+  })
+}
