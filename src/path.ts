@@ -12,7 +12,7 @@ import type { SteerableClock } from './platform/clock.ts'
 import { Deadline } from './platform/deadline.ts'
 import { uuidV7Source } from './platform/id.ts'
 import type { Logger } from './platform/logger.ts'
-import type { Connection, Database } from './platform/postgres.ts'
+import { type Connection, type Database, fixedPlans } from './platform/postgres.ts'
 import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
@@ -57,7 +57,7 @@ export class Path {
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
 
     this.log = new DeliveryLog({
-      connection: database.connection('log'),
+      connection: database.connection('log', { session: fixedPlans }),
       clock,
       newId,
       owner,
@@ -67,7 +67,7 @@ export class Path {
       ensurePartitions: makePartitions,
     })
     this.#sender = new Sender({ responseBytesMax: config.responseLimitBytes })
-    const deliver = this.#makeDeliver(deps, database.connection('contents'))
+    const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
     this.dispatcher = new Dispatcher({
       limits: {
         maxInFlight: config.maxInFlight,
@@ -79,7 +79,7 @@ export class Path {
       attempt: (delivery, to) => deliver.attempt(delivery, to),
     })
     this.lanes = new Lanes({
-      connection: database.connection('lanes'),
+      connection: database.connection('lanes', { session: fixedPlans }),
       clock,
       logger,
       owner,
@@ -91,7 +91,7 @@ export class Path {
     this.unsure = new UnsureRows(clock, owner)
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2'].map(name =>
-        database.connection(name, { queryTimeoutMs: config.ingestTimeoutMs }),
+        database.connection(name, { queryTimeoutMs: config.ingestTimeoutMs, session: fixedPlans }),
       ),
       clock,
       logger,

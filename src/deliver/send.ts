@@ -147,7 +147,7 @@ class Exchange implements Undici.DispatchHandler {
     if (statusCode < 200) return // informational; the answer is still to come
     this.#status = statusCode
     this.#statusText = statusMessage ?? ''
-    if (statusCode >= 300 && statusCode < 400) this.#location = String(headers['location'] ?? '')
+    if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
   }
 
   onResponseData(controller: Undici.DispatchController, chunk: Buffer): void {
@@ -167,8 +167,8 @@ class Exchange implements Undici.DispatchHandler {
   onResponseError(_controller: unknown, error: unknown): void {
     if (this.#done) return
     // The connection broke after the status line: the receiver's word stands, its body does not matter.
-    if (this.#status !== 0) return this.#finish(this.#answered())
-    this.#finish({ kind: 'failed', ...classify(error), durationMs: this.#elapsed() })
+    if (this.#status !== 0) this.#finish(this.#answered())
+    else this.#finish({ kind: 'failed', ...classify(error), durationMs: this.#elapsed() })
   }
 
   #answered(): Outcome {

@@ -30,6 +30,8 @@ export interface DatabaseOptions {
 export interface ConnectionSettings {
   /** Where it differs from the database's. */
   readonly queryTimeoutMs?: number
+  /** Run on each new connection before anything else, for settings of the session. */
+  readonly session?: string
   /** Called for each NOTIFY on the channels this connection listens on. */
   readonly onNotification?: (channel: string, payload: string) => void
 }
@@ -91,8 +93,8 @@ export class Database implements Queryable {
 
   /** A connection of its own that is opened at first use and opened again after it broke. */
   connection(name: string, settings: ConnectionSettings = {}): Connection {
-    const { queryTimeoutMs = this.#options.queryTimeoutMs, onNotification } = settings
-    const connection = new Connection({ ...this.#options, queryTimeoutMs }, name, onNotification)
+    const { queryTimeoutMs = this.#options.queryTimeoutMs } = settings
+    const connection = new Connection({ ...this.#options, queryTimeoutMs }, name, settings)
     this.#connections.push(connection)
     return connection
   }
@@ -110,21 +112,17 @@ export class Database implements Queryable {
 export class Connection implements Queryable {
   readonly #options: DatabaseOptions
   readonly #name: string
-  readonly #onNotification: ((channel: string, payload: string) => void) | undefined
+  readonly #settings: ConnectionSettings
   #client: pg.Client | undefined
   #opening: Promise<pg.Client> | undefined
   #failedAt = Number.NEGATIVE_INFINITY
   #failure: unknown
   #opened = 0
 
-  constructor(
-    options: DatabaseOptions,
-    name: string,
-    onNotification?: (channel: string, payload: string) => void,
-  ) {
+  constructor(options: DatabaseOptions, name: string, settings: ConnectionSettings) {
     this.#options = options
     this.#name = name
-    this.#onNotification = onNotification
+    this.#settings = settings
   }
 
   /** How often it was opened; a change tells that what belonged to the session (LISTEN, locks) is gone. */
@@ -171,12 +169,11 @@ export class Connection implements Queryable {
     const client = new pg.Client(clientConfig(this.#options, this.#name))
     client.on('error', () => this.#drop(client))
     client.on('end', () => this.#drop(client))
-    if (this.#onNotification) {
-      const notify = this.#onNotification
-      client.on('notification', message => notify(message.channel, message.payload ?? ''))
-    }
+    const { onNotification, session } = this.#settings
+    client.on('notification', message => onNotification?.(message.channel, message.payload ?? ''))
     try {
       await client.connect()
+      if (session !== undefined) await client.query(session)
     } catch (error) {
       this.#failedAt = performance.now()
       this.#failure = error
@@ -193,6 +190,16 @@ export class Connection implements Queryable {
     destroy(client)
   }
 }
+
+/**
+ * Session settings for a connection that runs only the statements of the path, again and again. Their plans are known:
+ * index probes by key, however large or small the tables are and whatever the statistics say. Left to itself the
+ * planner reads all of `owed` for a batch when it believes the table small, which a backlog then makes it pay for;
+ * and it plans anew what it has planned a thousand times.
+ */
+export const fixedPlans =
+  'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; ' +
+  'set enable_mergejoin = off; set jit = off'
 
 /** True when it was the database that failed, not the statement; the statement may or may not have taken effect. */
 export function isDatabaseUnavailable(error: unknown): boolean {
