@@ -1,0 +1,48 @@
+import { AppError } from '../errors.ts'
+import { validationFailed } from '../field-errors.ts'
+import { parseUuid, type Uuid } from '../platform/id.ts'
+
+/** The largest id the column `subscriptions.id` can hold. */
+const int4Max = 2_147_483_647
+
+/**
+ * The subscription id of a path. What is not a whole number is refused with 422; a number that no subscription can
+ * have (0, or beyond the column) is as unknown as any other: 404.
+ */
+export function parseSubscriptionId(text: string): number {
+  if (!/^[0-9]{1,20}$/.test(text)) {
+    throw validationFailed([
+      { pointer: 'id', detail: 'The id of a subscription is a whole number, such as 1.' },
+    ])
+  }
+  const id = Number(text)
+  if (id < 1 || id > int4Max) throw unknownSubscription(text)
+  return id
+}
+
+export function unknownSubscription(id: number | string): AppError {
+  return new AppError('not_found', `There is no subscription ${id}.`)
+}
+
+/** The webhook id of a path, in canonical form; what is not a UUID is refused with 422. */
+export function parseWebhookId(text: string): Uuid {
+  const id = parseUuid(text)
+  if (id !== undefined) return id
+  throw validationFailed([
+    { pointer: 'webhook_id', detail: 'A webhook id is a UUID, as the 202 answer gave it.' },
+  ])
+}
+
+/**
+ * The version that `If-Match` asks for: undefined when it asks for none (`*` or no header). A text that is no
+ * version of ours matches nothing, which is what 412 says.
+ */
+export function parseIfMatch(header: string | undefined): number | undefined {
+  if (header === undefined || header.trim() === '*') return undefined
+  const match = /^(?:W\/)?"?([0-9]{1,9})"?$/.exec(header.trim())
+  if (match !== null) return Number(match[1])
+  throw new AppError(
+    'version_conflict',
+    'If-Match holds no version of this subscription. Give its ETag, such as "3".',
+  )
+}

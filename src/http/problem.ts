@@ -1,0 +1,155 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { AppError, type ErrorCode, errorCodes } from '../errors.ts'
+import type { Logger } from '../platform/logger.ts'
+
+/** The body of every answer that is an error (RFC 9457). */
+export const Problem = Type.Object(
+  {
+    type: Type.String({ description: 'A page about this kind of error, relative to this service' }),
+    title: Type.String(),
+    status: Type.Integer(),
+    detail: Type.String({ description: 'What was wrong with this request, and what to do' }),
+    instance: Type.String({ description: 'The id of the request, also in the header `x-request-id`' }),
+    code: Type.String({ description: 'The kind of error, for programs' }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object({
+          pointer: Type.String({
+            description: 'A JSON Pointer into the body, or the name of a parameter',
+          }),
+          detail: Type.String(),
+        }),
+      ),
+    ),
+  },
+  {
+    $id: 'Problem',
+    description: 'What went wrong, as problem details (RFC 9457)',
+    examples: [
+      {
+        type: '/errors/not_found',
+        title: 'Not found',
+        status: 404,
+        detail: 'There is no subscription 7.',
+        instance: 'urn:uuid:0193e0a4-6d3c-4d0e-9d0a-3f4a5b6c7d8e',
+        code: 'not_found',
+      },
+    ],
+  },
+)
+
+export const problemMediaType = 'application/problem+json'
+
+/** The errors of a route for its OpenAPI entry: `response: { 200: …, ...problems(401, 404) }`. */
+export function problems(...statuses: readonly number[]): Record<number, unknown> {
+  return Object.fromEntries(
+    statuses.map(status => [
+      status,
+      {
+        description: STATUS_CODES[status] ?? 'Error',
+        content: { [problemMediaType]: { schema: Problem } },
+      },
+    ]),
+  )
+}
+
+interface ProblemAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Turns an error into status, headers and body. The only place that does. */
+function problemAnswer(error: AppError, requestId: string): ProblemAnswer {
+  const { status, title } = errorCodes[error.code]
+  const body: Record<string, unknown> = {
+    type: `/errors/${error.code}`,
+    title,
+    status,
+    detail: error.message,
+    instance: `urn:uuid:${requestId}`,
+    code: error.code,
+  }
+  if (error.errors !== undefined) body.errors = error.errors
+  const headers: Record<string, string> = {
+    'content-type': problemMediaType,
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+  }
+  if (status === 503) headers['retry-after'] = String(error.retryAfterSeconds ?? 1)
+  if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
+  if (error.code === 'invalid_signature')
+    headers['www-authenticate'] = 'Signature header="X-Hub-Signature-256"'
+  return { status, headers, body: JSON.stringify(body) }
+}
+
+/** Answers with a problem. Faults of the service (500) are logged with their cause, and show nothing of it. */
+export function sendProblem(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  error: unknown,
+  log: Logger,
+): FastifyReply {
+  const known = asAppError(error)
+  if (known.code === 'internal') {
+    const path = request.raw.url?.split('?', 1)[0]
+    log.error({ err: error, request_id: request.id, method: request.method, path }, 'request failed')
+  }
+  const answer = problemAnswer(known, request.id)
+  return reply.code(answer.status).headers(answer.headers).send(answer.body)
+}
+
+/** The same as raw HTTP, for a request that never became one: it could not be parsed, or did not arrive in time. */
+export function writeRawProblem(socket: Socket, error: AppError, requestId: string): void {
+  const answer = problemAnswer(error, requestId)
+  const headers = Object.entries({
+    ...answer.headers,
+    'content-length': String(Buffer.byteLength(answer.body)),
+    connection: 'close',
+  })
+  const head = headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(
+    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? 'Error'}\r\n${head}\r\n${answer.body}`,
+  )
+}
+
+/** Head and body for an answer that is written to `ServerResponse` itself. */
+export function rawProblem(error: AppError, requestId: string): ProblemAnswer {
+  return problemAnswer(error, requestId)
+}
+
+const mediaTypeHint =
+  'This content type is not read here. Send JSON with the header Content-Type: application/json.'
+
+/** What Fastify itself can throw at a request → our codes and a sentence that says what to do. */
+const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than this service accepts. Send less.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', mediaTypeHint],
+  FST_ERR_CTP_INVALID_TYPE: ['unsupported_media_type', mediaTypeHint],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [
+    'malformed_request',
+    'The body is not as long as Content-Length says. Send the whole body.',
+  ],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed_json', 'The body is empty. Send a JSON object.'],
+  FST_ERR_CTP_INVALID_JSON_BODY: ['malformed_json', 'The body is not valid JSON.'],
+  FST_ERR_BAD_URL: ['malformed_request', 'The path holds a wrong percent-encoding. Encode it as UTF-8.'],
+  FST_ERR_MAX_PARAM_LENGTH: ['not_found', 'There is nothing at this path.'],
+  ECONNRESET: ['malformed_request', 'The connection ended before the body did.'],
+}
+
+function asAppError(error: unknown): AppError {
+  if (error instanceof AppError) return error
+  const { code, statusCode } = Object(error) as Partial<FastifyError> // anything can be thrown
+  const known = code === undefined ? undefined : frameworkErrors[code]
+  if (known !== undefined) return new AppError(known[0], known[1], { cause: error })
+  if (statusCode === 404) return new AppError('not_found', 'There is nothing at this path.', { cause: error })
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
+    return new AppError('malformed_request', 'The request cannot be understood.', { cause: error })
+  }
+  return new AppError('internal', 'Something went wrong here. It was logged under this request id.', {
+    cause: error,
+  })
+}

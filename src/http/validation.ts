@@ -1,0 +1,140 @@
+import type { FastifySchemaCompiler } from 'fastify'
+import type { TSchema } from 'typebox'
+import { Compile } from 'typebox/compile'
+import { Value } from 'typebox/value'
+import type { FieldError } from '../errors.ts'
+import { validationFailed } from '../field-errors.ts'
+
+/** A schema may say in its own words what it wants, where the words made from its limits would not help. */
+export const sentenceKey = 'x-sentence'
+
+/** One error of TypeBox: `schemaPath` leads to the schema, `instancePath` to the value; both are JSON Pointers. */
+interface SchemaError {
+  readonly keyword: string
+  readonly schemaPath: string
+  readonly instancePath: string
+  readonly params: object
+}
+
+/**
+ * Checks bodies as they are and query parameters after conversion (`limit=5` is a number). Path parameters are left
+ * to the handlers: a wrong one decides between 404 and 422. Not Ajv, because its instance either converts all parts
+ * or none, and because TypeBox lets us say in a sentence what is wanted.
+ */
+export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  if (httpPart === 'params' || httpPart === 'headers') return () => true
+  const inBody = httpPart === 'body'
+  const validator = Compile(schema)
+  return (input: unknown) => {
+    const value = inBody ? input : Value.Convert(schema, input)
+    const errors = validator.Check(value)
+      ? unstorableText(value)
+      : fieldErrors(schema, validator.Errors(value), inBody)
+    if (errors.length === 0) return { value }
+    return { error: validationFailed(inBody ? errors : errors.map(asParameter)) }
+  }
+}
+
+function asParameter(error: FieldError): FieldError {
+  return { ...error, pointer: error.pointer.slice(1) }
+}
+
+function fieldErrors(
+  schema: TSchema,
+  errors: readonly SchemaError[],
+  inBody: boolean,
+): readonly FieldError[] {
+  const found = new Map<string, FieldError>()
+  for (const error of errors) {
+    for (const { pointer, detail } of explain(schema, error, inBody)) {
+      if (!found.has(pointer)) found.set(pointer, { pointer, detail })
+    }
+  }
+  return [...found.values()]
+}
+
+function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly FieldError[] {
+  const { keyword, instancePath: pointer, schemaPath } = error
+  if (keyword === 'required') {
+    const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] } // TypeBox's shape
+    return requiredProperties.map(name => ({
+      pointer: `${pointer}/${escapePointer(name)}`,
+      detail: 'This field is required.',
+    }))
+  }
+  if (keyword === 'boolean') {
+    const what = inBody ? 'field' : 'parameter'
+    return [{ pointer, detail: `There is no such ${what} here. Check its spelling, or leave it out.` }]
+  }
+  if (keyword === 'additionalProperties') return [] // named one by one as 'boolean'
+  return [{ pointer, detail: wanted(at(schema, schemaPath), keyword) }]
+}
+
+/** Follows a pointer such as `#/properties/retry/properties/jitter`. */
+function at(schema: unknown, path: string): Readonly<Record<string, unknown>> {
+  let here: unknown = schema
+  for (const step of path.split('/').slice(1)) {
+    here = Object(here)[step.replaceAll('~1', '/').replaceAll('~0', '~')]
+  }
+  return Object(here) as Record<string, unknown> // a JSON Schema, of which any keyword may be missing
+}
+
+function wanted(schema: Readonly<Record<string, unknown>>, keyword: string): string {
+  const sentence = schema[sentenceKey]
+  if (typeof sentence === 'string') return sentence
+  if (keyword === 'uniqueItems') return 'Give each entry once.'
+  if (Array.isArray(schema.enum)) return `Give one of: ${schema.enum.join(', ')}.`
+  const types = [schema.type].flat().map(String)
+  const orNull = types.includes('null') ? ', or null' : ''
+  const noun = nouns[types.find(type => type !== 'null') ?? '']
+  return noun === undefined ? 'This value is not allowed here.' : `Give ${noun}${limits(schema)}${orNull}.`
+}
+
+const nouns: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  string: 'a text',
+  boolean: 'true or false',
+  array: 'an array',
+  object: 'an object',
+}
+
+function limits(schema: Readonly<Record<string, unknown>>): string {
+  const { minimum, maximum, minLength, maxLength, minItems, maxItems } = schema
+  const range = (low: unknown, high: unknown) => (low === undefined ? `at most ${high}` : `${low} to ${high}`)
+  if (maximum !== undefined) return ` from ${minimum ?? 0} to ${maximum}`
+  if (maxLength !== undefined) return ` of ${range(minLength, maxLength)} characters`
+  if (maxItems !== undefined) return ` of ${range(minItems, maxItems)} entries`
+  return ''
+}
+
+/**
+ * Texts that PostgreSQL cannot hold: U+0000 (in text and jsonb), and half of a surrogate pair, which has no UTF-8.
+ * A loop and not a recursion, because a body may be nested deeper than the stack.
+ */
+function unstorableText(body: unknown): readonly FieldError[] {
+  const open: { readonly pointer: string; readonly value: unknown }[] = [{ pointer: '', value: body }]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { pointer, value } = next
+    if (typeof value === 'string') {
+      const detail = textFault(value)
+      if (detail !== undefined) return [{ pointer, detail }]
+    } else if (typeof value === 'object' && value !== null) {
+      for (const [key, inner] of Object.entries(value)) {
+        const detail = textFault(key)
+        if (detail !== undefined) return [{ pointer, detail }]
+        open.push({ pointer: `${pointer}/${escapePointer(key)}`, value: inner })
+      }
+    }
+  }
+  return []
+}
+
+function textFault(text: string): string | undefined {
+  if (text.includes('\u0000')) return 'Leave out the character U+0000; it cannot be stored.'
+  return text.isWellFormed() ? undefined : 'This is not valid Unicode: half of a surrogate pair stands alone.'
+}
+
+function escapePointer(name: string): string {
+  return name.replaceAll('~', '~0').replaceAll('/', '~1')
+}

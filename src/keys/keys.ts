@@ -1,0 +1,83 @@
+import { hash, randomBytes } from 'node:crypto'
+import type { Clock } from '../platform/clock.ts'
+import type { Database } from '../platform/postgres.ts'
+import { insertFirstKey, lockKeys, readHashes } from './store.ts'
+
+/** An unknown key makes the table be read again, but not more often than this: guessing costs the database nothing. */
+const missReloadMs = 1000
+/** A key that was deleted is refused after this long at the latest. */
+const reloadMs = 10_000
+/** `Bearer `, the prefix and 43 characters are 54; what is far longer is no key of ours. */
+const authorizationCharsMax = 256
+
+export interface ApiKeysDeps {
+  readonly database: Database
+  readonly clock: Clock
+}
+
+/**
+ * Who may use the API. The hashes of all keys are held in memory, since there are few of them, so that a request is
+ * checked without the database. While the database is away, the keys known so far stay valid.
+ */
+export class ApiKeys {
+  readonly #database: Database
+  readonly #clock: Clock
+  #hashes: ReadonlySet<string> = new Set()
+  #loadedAt = Number.NEGATIVE_INFINITY
+  #loading: Promise<void> | undefined
+
+  constructor(deps: ApiKeysDeps) {
+    this.#database = deps.database
+    this.#clock = deps.clock
+  }
+
+  /**
+   * Whether the value of an `Authorization` header holds a valid key. A promise only when the table has to be read
+   * first; it rejects with `database_unavailable` when that fails.
+   */
+  accepts(authorization: string | undefined): boolean | Promise<boolean> {
+    const key = bearerKey(authorization)
+    if (key === undefined) return false
+    const digest = hash('sha256', key)
+    const ageMs = this.#clock.now() - this.#loadedAt
+    if (this.#hashes.has(digest)) {
+      if (ageMs > reloadMs) this.load().catch(() => {}) // what is known stays valid
+      return true
+    }
+    if (ageMs < missReloadMs) return false
+    return this.load().then(() => this.#hashes.has(digest))
+  }
+
+  /** Reads all keys; one reading at a time. */
+  load(): Promise<void> {
+    this.#loading ??= this.#read().finally(() => {
+      this.#loading = undefined
+    })
+    return this.#loading
+  }
+
+  async #read(): Promise<void> {
+    this.#hashes = new Set(await readHashes(this.#database))
+    this.#loadedAt = this.#clock.now()
+  }
+}
+
+/**
+ * Makes a key when there is none at all, and returns it; it can never be shown again. Of any number of processes that
+ * start together, one makes it.
+ */
+export async function ensureFirstKey(database: Database): Promise<string | undefined> {
+  const key = `whk_${randomBytes(32).toString('base64url')}`
+  const digest = Buffer.from(hash('sha256', key), 'hex')
+  const made = await database.transaction(async tx => {
+    await lockKeys(tx)
+    return insertFirstKey(tx, 'first key', digest)
+  })
+  return made ? key : undefined
+}
+
+function bearerKey(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length > authorizationCharsMax) return undefined
+  const match = /^bearer +(\S+) *$/i.exec(authorization)
+  return match?.[1]
+}

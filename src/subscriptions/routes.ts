@@ -1,0 +1,199 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { Type } from 'typebox'
+import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { parseIfMatch, parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
+import { problems } from '../http/problem.ts'
+import {
+  Subscription,
+  type SubscriptionAnswer,
+  SubscriptionCreate,
+  SubscriptionPatch,
+  SubscriptionReplace,
+} from './schema.ts'
+import type { Subscriptions } from './subscriptions.ts'
+
+/** The schemas that the OpenAPI document names. */
+export const subscriptionSchemas = [Subscription, SubscriptionCreate, SubscriptionReplace, SubscriptionPatch]
+
+const tags = ['Subscriptions']
+const pageSize = 50
+
+const idParameter = Type.Object({
+  id: Type.Unsafe<string>({ type: 'integer', description: 'The id of a subscription', examples: [1] }),
+})
+const ifMatchHeader = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({ description: 'The ETag of the version to change; when it has changed meanwhile: 412' }),
+  ),
+})
+const etagHeader = { ETag: { description: 'The version, for If-Match', schema: { type: 'string' } } }
+
+/** What managing subscriptions needs: CRUD, nothing of the path of an event. */
+export function registerSubscriptions(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  registerCollection(scope, subscriptions)
+  registerReading(scope, subscriptions)
+  registerChanging(scope, subscriptions)
+}
+
+function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.post(
+    '/subscriptions/',
+    {
+      schema: {
+        operationId: 'createSubscription',
+        summary: 'Create a subscription',
+        description:
+          'The answer shows `secret` and the generated `signing_secret` in full; no other answer ever does.',
+        tags,
+        body: SubscriptionCreate,
+        response: {
+          201: {
+            description: 'Created',
+            headers: { Location: { description: 'Its path', schema: { type: 'string' } }, ...etagHeader },
+            content: { 'application/json': { schema: Subscription } },
+          },
+          ...problems(400, 401, 413, 415, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const made = await subscriptions.create(request.body)
+      return withVersion(reply.code(201).header('location', `/subscriptions/${made.id}`), made)
+    },
+  )
+  app.get(
+    '/subscriptions/',
+    {
+      schema: {
+        operationId: 'listSubscriptions',
+        summary: 'List all subscriptions, newest first',
+        tags,
+        querystring: Type.Object(pageQuery(pageSize), { additionalProperties: false }),
+        response: {
+          200: {
+            description: 'One page',
+            headers: pageHeaders,
+            content: { 'application/json': { schema: Type.Array(Subscription) } },
+          },
+          ...problems(400, 401, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { limit = pageSize, cursor } = request.query
+      const before = decodeCursor('subscriptions', cursor, parseCursorId)
+      const rows = await subscriptions.list({ limit: limit + 1, before })
+      return sendPage(request, reply, rows, limit, row => encodeCursor('subscriptions', row.id))
+    },
+  )
+}
+
+function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.get(
+    '/subscriptions/:id',
+    {
+      schema: {
+        operationId: 'getSubscription',
+        summary: 'Read one subscription',
+        tags,
+        params: idParameter,
+        response: { 200: one('The subscription'), ...problems(401, 404, 422, 503) },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      return withVersion(reply, found(id, await subscriptions.read(id)))
+    },
+  )
+  app.delete(
+    '/subscriptions/:id',
+    {
+      schema: {
+        operationId: 'deleteSubscription',
+        summary: 'Delete a subscription',
+        description:
+          'No further attempts are made; what it owes is cancelled. Its log stays until retention.',
+        tags,
+        params: idParameter,
+        headers: ifMatchHeader,
+        response: {
+          204: { description: 'Deleted', type: 'null' },
+          ...problems(401, 404, 412, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const removed = await subscriptions.remove(id, parseIfMatch(request.headers['if-match']))
+      if (!removed) throw unknownSubscription(id)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.put(
+    '/subscriptions/:id',
+    {
+      schema: {
+        operationId: 'replaceSubscription',
+        summary: 'Replace a subscription',
+        description:
+          'What is left out goes back to its default; only `secret` is kept when it is left out or sent masked, and ' +
+          'removed by null. The answer of a GET can be sent as it is.',
+        tags,
+        params: idParameter,
+        headers: ifMatchHeader,
+        body: SubscriptionReplace,
+        response: { 200: one('As it is now'), ...problems(400, 401, 404, 412, 413, 415, 422, 503) },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const version = parseIfMatch(request.headers['if-match'])
+      return withVersion(reply, found(id, await subscriptions.replace(id, request.body, version)))
+    },
+  )
+  app.patch(
+    '/subscriptions/:id',
+    {
+      schema: {
+        operationId: 'patchSubscription',
+        summary: 'Change some fields of a subscription',
+        description: 'A JSON merge patch: what is left out stays, null takes a field back to its default.',
+        tags,
+        params: idParameter,
+        headers: ifMatchHeader,
+        body: SubscriptionPatch,
+        response: { 200: one('As it is now'), ...problems(400, 401, 404, 412, 413, 415, 422, 503) },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const version = parseIfMatch(request.headers['if-match'])
+      return withVersion(reply, found(id, await subscriptions.patch(id, request.body, version)))
+    },
+  )
+}
+
+function one(description: string) {
+  return { description, headers: etagHeader, content: { 'application/json': { schema: Subscription } } }
+}
+
+function found(id: number, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {
+  if (answer === undefined) throw unknownSubscription(id)
+  return answer
+}
+
+function withVersion(reply: FastifyReply, answer: SubscriptionAnswer): SubscriptionAnswer {
+  reply.header('etag', `"${answer.version}"`)
+  return answer
+}
+
+function parseCursorId(text: string): number | undefined {
+  return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
+}

@@ -1,0 +1,187 @@
+import type { FieldError } from '../errors.ts'
+import { validationFailed } from '../field-errors.ts'
+import type { RetryPolicy } from '../retry/schedule.ts'
+import {
+  limits,
+  type RetryFields,
+  type SubscriptionAnswer,
+  type SubscriptionPatch,
+  type SubscriptionReplace,
+  secretMask,
+} from './schema.ts'
+import type { SubscriptionRow, SubscriptionValues } from './store.ts'
+import { parseTargetUrl } from './target-url.ts'
+
+/** What holds where a subscription says nothing. */
+export interface SubscriptionDefaults {
+  readonly retry: RetryPolicy
+  readonly timeoutMs: number
+  readonly maxInFlight: number
+}
+
+/** What a caller wants of the inbound secret. */
+export type SecretWish =
+  | { readonly kind: 'keep' }
+  | { readonly kind: 'remove' }
+  | { readonly kind: 'set'; readonly secret: string }
+
+/** The rules a caller asks for, checked; the secret is not sealed yet. */
+export interface Rules {
+  readonly values: Omit<SubscriptionValues, 'secret'>
+  readonly secret: SecretWish
+}
+
+/**
+ * Checks what a schema cannot say, and brings a body that passed its schema into the form in which it is stored:
+ * only what differs from the defaults of the service, so that a later change of those reaches it.
+ *
+ * @throws AppError validation_failed with every fault found
+ */
+export function parseRules(body: SubscriptionReplace, defaults: SubscriptionDefaults): Rules {
+  const target = parseTargetUrl(body.target_url)
+  const errors: FieldError[] = []
+  if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
+  if (body.event_types?.length === 0) {
+    errors.push({
+      pointer: '/event_types',
+      detail: 'An empty list would deliver nothing. Leave it out or give null for all events.',
+    })
+  }
+  errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
+  if (target.kind === 'invalid' || errors.length > 0) throw validationFailed(errors)
+  return {
+    values: {
+      target_url: target.url.href,
+      description: body.description ?? null,
+      event_types: body.event_types ?? null,
+      paused: body.paused ?? false,
+      retry: retryOverrides(body.retry ?? {}, defaults.retry),
+      timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
+      max_in_flight: unlessDefault(body.max_in_flight, defaults.maxInFlight),
+      metadata: body.metadata ?? {},
+    },
+    secret: secretWish(body.secret),
+  }
+}
+
+/** A schema counts what a reader sees as one character; the column's size follows from what is counted here. */
+function lengthFaults(body: SubscriptionReplace): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const check = (pointer: string, text: string | null | undefined, charsMax: number) => {
+    if (text && text.length > charsMax)
+      errors.push({ pointer, detail: `Give a text of at most ${charsMax} characters.` })
+  }
+  check('/description', body.description, limits.descriptionChars)
+  check('/secret', body.secret, limits.secretChars)
+  return errors
+}
+
+function metadataFaults(metadata: Readonly<Record<string, string>>): readonly FieldError[] {
+  const entries = Object.entries(metadata)
+  if (entries.length > limits.metadataEntries) {
+    return [{ pointer: '/metadata', detail: `Give at most ${limits.metadataEntries} names.` }]
+  }
+  return entries.flatMap(([name, text]) => {
+    const pointer = `/metadata/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    if (name.length === 0 || name.length > limits.metadataKeyChars) {
+      return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
+    }
+    if (text.length <= limits.metadataValueChars) return []
+    return [{ pointer, detail: `Give a text of at most ${limits.metadataValueChars} characters.` }]
+  })
+}
+
+function secretWish(secret: string | null | undefined): SecretWish {
+  if (secret === undefined || secret === secretMask) return { kind: 'keep' }
+  return secret === null ? { kind: 'remove' } : { kind: 'set', secret }
+}
+
+function unlessDefault(value: number | null | undefined, byDefault: number): number | null {
+  return value === undefined || value === byDefault ? null : value
+}
+
+function retryOverrides(retry: RetryFields, defaults: RetryPolicy): RetryFields {
+  const effective = retryAnswer(retryPolicy(retry, defaults))
+  const usual = retryAnswer(defaults)
+  const differing = Object.entries(effective).filter(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(usual[name as keyof typeof usual]), // the same names
+  )
+  return Object.fromEntries(differing)
+}
+
+/** The policy in force. For the schedule and the age null says "none", for the others "as the service is set up". */
+export function retryPolicy(retry: RetryFields, defaults: RetryPolicy): RetryPolicy {
+  const { schedule_seconds: schedule, max_age_seconds: maxAge } = retry
+  return {
+    maxAttempts: retry.max_attempts ?? defaults.maxAttempts,
+    baseSeconds: retry.base_seconds ?? defaults.baseSeconds,
+    factor: retry.factor ?? defaults.factor,
+    maxDelaySeconds: retry.max_delay_seconds ?? defaults.maxDelaySeconds,
+    scheduleSeconds: schedule === undefined ? defaults.scheduleSeconds : schedule,
+    jitter: retry.jitter ?? defaults.jitter,
+    maxAgeSeconds: maxAge === undefined ? defaults.maxAgeSeconds : maxAge,
+  }
+}
+
+function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
+  return {
+    max_attempts: policy.maxAttempts,
+    base_seconds: policy.baseSeconds,
+    factor: policy.factor,
+    max_delay_seconds: policy.maxDelaySeconds,
+    schedule_seconds: policy.scheduleSeconds,
+    jitter: policy.jitter,
+    max_age_seconds: policy.maxAgeSeconds,
+  }
+}
+
+/** Applies a merge patch (RFC 7396) to what is stored, giving the body of the PUT that would do the same. */
+export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
+  const { retry, metadata, ...rest } = patch
+  const stored = {
+    target_url: row.target_url,
+    description: row.description,
+    event_types: row.event_types === null ? null : [...row.event_types],
+    paused: row.paused,
+    timeout_ms: row.timeout_ms,
+    max_in_flight: row.max_in_flight,
+  }
+  return {
+    ...stored,
+    ...rest,
+    retry: retry === null ? {} : { ...row.retry, ...retry },
+    metadata: metadata === null ? {} : mergedMetadata(row.metadata, metadata ?? {}),
+  }
+}
+
+function mergedMetadata(
+  stored: Readonly<Record<string, string>>,
+  patch: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const merged = Object.entries({ ...stored, ...patch })
+  return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== null))
+}
+
+/** A row as the API shows it: defaults filled in, secrets masked. */
+export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): SubscriptionAnswer {
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    target_url: row.target_url,
+    description: row.description,
+    secret: row.secret === null ? null : secretMask,
+    signing_secret: secretMask,
+    event_types: row.event_types,
+    paused: row.paused,
+    state: row.paused ? 'paused' : row.state,
+    state_reason: row.state_reason,
+    state_since: row.state_since.toISOString(),
+    retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
+    timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
+    max_in_flight: row.max_in_flight ?? defaults.maxInFlight,
+    metadata: row.metadata,
+    created_at: row.created_at.toISOString(),
+    updated_at: row.updated_at.toISOString(),
+    version: row.version,
+  }
+}

@@ -1,0 +1,261 @@
+import { type Static, type TSchemaOptions, Type } from 'typebox'
+
+/** Stands where a secret is, wherever it is not shown. Sent back, it means: keep the one there is. */
+export const secretMask = '********'
+
+export const limits = {
+  targetUrlChars: 2048,
+  descriptionChars: 1000,
+  secretChars: 256,
+  eventTypes: 100,
+  metadataEntries: 50,
+  metadataKeyChars: 100,
+  metadataValueChars: 500,
+} as const
+
+export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
+
+const integer = (minimum: number, maximum: number, description: string) =>
+  Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum, maximum, description })
+const number = (minimum: number, maximum: number, description: string) =>
+  Type.Unsafe<number | null>({ type: ['number', 'null'], minimum, maximum, description })
+
+const secondsMax = { delay: 604_800, base: 86_400, age: 2_592_000 } as const
+
+const retryFields = {
+  max_attempts: integer(1, 50, 'Attempts in all, the first included'),
+  base_seconds: number(0, secondsMax.base, 'Delay after the first failed attempt'),
+  factor: number(1, 10, 'Each further delay is this many times the one before'),
+  max_delay_seconds: number(1, secondsMax.delay, 'No delay is longer'),
+  schedule_seconds: Type.Unsafe<number[] | null>({
+    type: ['array', 'null'],
+    items: { type: 'number', minimum: 0, maximum: secondsMax.delay },
+    minItems: 1,
+    maxItems: 50,
+    description:
+      'Explicit delays, the first after attempt 1, the last one repeated; they replace base, factor and maximum',
+  }),
+  jitter: number(0, 1, 'Up to this share of a delay is added at random'),
+  max_age_seconds: integer(1, secondsMax.age, 'No attempt later than this after the event was accepted'),
+}
+
+const RetryInput = Type.Unsafe<RetryFields | null>({
+  type: ['object', 'null'],
+  properties: retryFields,
+  additionalProperties: false,
+  description: 'When a failed delivery is tried again. What is left out or null is as the service is set up.',
+})
+
+/** Each field as sent or stored; null: the default of the service (for the schedule and the age: none). */
+export interface RetryFields {
+  max_attempts?: number | null
+  base_seconds?: number | null
+  factor?: number | null
+  max_delay_seconds?: number | null
+  schedule_seconds?: number[] | null
+  jitter?: number | null
+  max_age_seconds?: number | null
+}
+
+const metadata = (valueTypes: readonly string[]) => ({
+  type: ['object', 'null'],
+  additionalProperties: {
+    type: valueTypes,
+    maxLength: limits.metadataValueChars,
+    'x-sentence': `Give a text of at most ${limits.metadataValueChars} characters.`,
+  },
+  maxProperties: limits.metadataEntries,
+  'x-sentence': `Give an object of at most ${limits.metadataEntries} names, each with a text.`,
+  description: 'Your own names and texts; shown, never sent to the receiver',
+})
+
+const targetUrl = Type.String({
+  minLength: 1,
+  maxLength: limits.targetUrlChars,
+  description: 'Where events are sent: an http or https address',
+})
+
+const optionalFields = {
+  description: Type.Optional(
+    Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      maxLength: limits.descriptionChars,
+      description: 'For people',
+    }),
+  ),
+  secret: Type.Optional(
+    Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      minLength: 1,
+      maxLength: limits.secretChars,
+      description:
+        'When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). ' +
+        'Shown in the 201 answer only.',
+    }),
+  ),
+  event_types: Type.Optional(
+    Type.Unsafe<string[] | null>({
+      type: ['array', 'null'],
+      items: {
+        type: 'string',
+        pattern: eventTypePattern,
+        'x-sentence': 'Give an event type of 1 to 128 characters out of letters, digits and _ . : / -',
+      },
+      maxItems: limits.eventTypes,
+      uniqueItems: true,
+      description: 'Only events of these types are delivered; null: all events',
+    }),
+  ),
+  paused: Type.Optional(
+    Type.Boolean({ description: 'Events are accepted, and delivered once it is resumed' }),
+  ),
+  retry: Type.Optional(RetryInput),
+  timeout_ms: Type.Optional(integer(100, 30_000, 'How long one attempt may take')),
+  max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
+  metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
+}
+
+/** What an answer holds besides; sent back it is ignored, so that a GET answer can be sent as a PUT. */
+const readOnly = (name: string) =>
+  Type.Optional(Type.Unknown({ readOnly: true, description: `Ignored; \`${name}\` is set by the service` }))
+const readOnlyFields = {
+  id: readOnly('id'),
+  tenant: readOnly('tenant'),
+  signing_secret: readOnly('signing_secret'),
+  state: readOnly('state'),
+  state_reason: readOnly('state_reason'),
+  state_since: readOnly('state_since'),
+  created_at: readOnly('created_at'),
+  updated_at: readOnly('updated_at'),
+  version: readOnly('version'),
+}
+
+const closed = (id: string, description: string, examples: readonly unknown[]): TSchemaOptions => ({
+  $id: id,
+  additionalProperties: false,
+  description,
+  examples: [...examples],
+})
+
+export const SubscriptionCreate = Type.Object(
+  { target_url: targetUrl, ...optionalFields },
+  closed('SubscriptionCreate', 'A new subscription', [
+    { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
+  ]),
+)
+export type SubscriptionCreate = Static<typeof SubscriptionCreate>
+
+export const SubscriptionReplace = Type.Object(
+  { target_url: targetUrl, ...optionalFields, ...readOnlyFields },
+  closed(
+    'SubscriptionReplace',
+    'All rules of a subscription: what is left out goes back to its default. Only `secret` is kept when it is left ' +
+      `out or sent masked (${secretMask}); null removes it.`,
+    [{ target_url: 'https://example.com/hooks', secret: 'newsecret' }],
+  ),
+)
+export type SubscriptionReplace = Static<typeof SubscriptionReplace>
+
+export const SubscriptionPatch = Type.Object(
+  {
+    ...optionalFields,
+    target_url: Type.Optional(targetUrl),
+    metadata: Type.Optional(Type.Unsafe<Record<string, string | null> | null>(metadata(['string', 'null']))),
+    ...readOnlyFields,
+  },
+  closed(
+    'SubscriptionPatch',
+    'What is to change (a JSON merge patch, RFC 7396): null takes a field back to its default',
+    [{ paused: true }],
+  ),
+)
+export type SubscriptionPatch = Static<typeof SubscriptionPatch>
+
+const nullable = (type: string, options: object = {}) =>
+  Type.Unsafe<string | null>({ type: [type, 'null'], ...options })
+const time = (description: string) => Type.String({ format: 'date-time', description })
+
+export const Subscription = Type.Object(
+  {
+    id: Type.Integer(),
+    tenant: Type.String(),
+    target_url: Type.String(),
+    description: nullable('string'),
+    secret: nullable('string', {
+      description: `The inbound secret, masked as ${secretMask}; null: there is none`,
+    }),
+    signing_secret: Type.String({
+      description: `Signs what is delivered; shown when the subscription is made, masked as ${secretMask} afterwards`,
+    }),
+    event_types: Type.Unsafe<readonly string[] | null>({
+      type: ['array', 'null'],
+      items: { type: 'string' },
+    }),
+    paused: Type.Boolean(),
+    state: Type.Unsafe<SubscriptionState>({
+      type: 'string',
+      enum: ['active', 'paused', 'degraded', 'circuit_open', 'disabled'],
+    }),
+    state_reason: nullable('string'),
+    state_since: time('When the state began'),
+    retry: Type.Object(
+      {
+        max_attempts: Type.Integer(),
+        base_seconds: Type.Number(),
+        factor: Type.Number(),
+        max_delay_seconds: Type.Number(),
+        schedule_seconds: Type.Unsafe<readonly number[] | null>({
+          type: ['array', 'null'],
+          items: { type: 'number' },
+        }),
+        jitter: Type.Number(),
+        max_age_seconds: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+      },
+      { description: 'What is in force, defaults filled in' },
+    ),
+    timeout_ms: Type.Integer(),
+    max_in_flight: Type.Integer(),
+    metadata: Type.Record(Type.String(), Type.String()),
+    created_at: time('When it was made'),
+    updated_at: time('When it was changed last'),
+    version: Type.Integer({ description: 'Grows with every change; also the ETag' }),
+  },
+  {
+    $id: 'Subscription',
+    description: 'Where events go, and under which rules',
+    examples: [
+      {
+        id: 1,
+        tenant: 'default',
+        target_url: 'https://httpbin.org/post',
+        description: null,
+        secret: secretMask,
+        signing_secret: secretMask,
+        event_types: null,
+        paused: false,
+        state: 'active',
+        state_reason: null,
+        state_since: '2026-01-01T00:00:00.000Z',
+        retry: {
+          max_attempts: 5,
+          base_seconds: 10,
+          factor: 2,
+          max_delay_seconds: 86400,
+          schedule_seconds: null,
+          jitter: 0,
+          max_age_seconds: null,
+        },
+        timeout_ms: 10000,
+        max_in_flight: 10,
+        metadata: {},
+        created_at: '2026-01-01T00:00:00.000Z',
+        updated_at: '2026-01-01T00:00:00.000Z',
+        version: 1,
+      },
+    ],
+  },
+)
+/** A subscription as the API answers it. */
+export type SubscriptionAnswer = Static<typeof Subscription>
+
+export type SubscriptionState = 'active' | 'paused' | 'degraded' | 'circuit_open' | 'disabled'

@@ -1,0 +1,173 @@
+import type { Queryable } from '../platform/postgres.ts'
+import type { RetryFields, SubscriptionState } from './schema.ts'
+
+/** A signing secret as it lies in the row. */
+export interface SealedSecret {
+  readonly sealed: string
+  readonly expires_at: string | null
+}
+
+/** What an operator sets, in the form in which it is stored. */
+export interface SubscriptionValues {
+  readonly target_url: string
+  readonly description: string | null
+  /** Sealed. */
+  readonly secret: string | null
+  readonly event_types: readonly string[] | null
+  readonly paused: boolean
+  readonly retry: RetryFields
+  readonly timeout_ms: number | null
+  readonly max_in_flight: number | null
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export interface SubscriptionRow extends SubscriptionValues {
+  readonly id: number
+  readonly tenant: string
+  readonly signing_secrets: readonly SealedSecret[]
+  readonly state: SubscriptionState
+  readonly state_reason: string | null
+  readonly state_since: Date
+  readonly created_at: Date
+  readonly updated_at: Date
+  readonly version: number
+}
+
+const columns = `id, tenant, target_url, description, secret, signing_secrets, event_types, paused, state, state_reason,
+  state_since, retry, timeout_ms, max_in_flight, metadata, created_at, updated_at, version`
+
+/** Takes the next id before the row is there, because its secrets are sealed to it. */
+export async function takeId(database: Queryable): Promise<number> {
+  const { rows } = await database.query<{ id: number }>({
+    text: `select nextval(pg_get_serial_sequence('subscriptions', 'id'))::int as id`,
+  })
+  return only(rows).id
+}
+
+export async function insertSubscription(
+  tx: Queryable,
+  id: number,
+  signingSecrets: readonly SealedSecret[],
+  values: SubscriptionValues,
+): Promise<SubscriptionRow> {
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `insert into subscriptions (id, signing_secrets, target_url, description, secret, event_types, paused, retry,
+             timeout_ms, max_in_flight, metadata)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+           returning ${columns}`,
+    values: [id, JSON.stringify(signingSecrets), ...parameters(values)],
+  })
+  return only(rows)
+}
+
+export async function updateSubscription(
+  tx: Queryable,
+  id: number,
+  values: SubscriptionValues,
+): Promise<SubscriptionRow> {
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `update subscriptions
+           set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
+               timeout_ms = $8, max_in_flight = $9, metadata = $10,
+               state_since = case when paused = $6 then state_since else now() end,
+               updated_at = now(), version = version + 1
+           where id = $1
+           returning ${columns}`,
+    values: [id, ...parameters(values)],
+  })
+  return only(rows)
+}
+
+function parameters(values: SubscriptionValues): readonly unknown[] {
+  return [
+    values.target_url,
+    values.description,
+    values.secret,
+    values.event_types,
+    values.paused,
+    JSON.stringify(values.retry),
+    values.timeout_ms,
+    values.max_in_flight,
+    JSON.stringify(values.metadata),
+  ]
+}
+
+export async function deleteSubscription(tx: Queryable, id: number): Promise<void> {
+  await tx.query({ text: 'delete from subscriptions where id = $1', values: [id] })
+}
+
+/** Locks the row until the end of the transaction, so that of two changes the second sees the first. */
+export async function lockSubscription(tx: Queryable, id: number): Promise<SubscriptionRow | undefined> {
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id = $1 for update`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+export async function readSubscription(
+  database: Queryable,
+  id: number,
+): Promise<SubscriptionRow | undefined> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id = $1`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+/** Newest first, from below `before`. */
+export async function listSubscriptions(
+  database: Queryable,
+  before: number,
+  limit: number,
+): Promise<readonly SubscriptionRow[]> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id < $1 order by id desc limit $2`,
+    values: [before, limit],
+  })
+  return rows
+}
+
+/** Oldest first, from above `after`: the way to read them all, a page at a time. */
+export async function scanSubscriptions(
+  database: Queryable,
+  after: number,
+  limit: number,
+): Promise<readonly SubscriptionRow[]> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id > $1 order by id limit $2`,
+    values: [after, limit],
+  })
+  return rows
+}
+
+export async function insertLane(tx: Queryable, id: number, held: boolean): Promise<void> {
+  await tx.query({
+    text: 'insert into lanes (subscription_id, held) values ($1, $2)',
+    values: [id, held],
+  })
+}
+
+export async function holdLane(tx: Queryable, id: number): Promise<void> {
+  await tx.query({ text: 'update lanes set held = true where subscription_id = $1', values: [id] })
+}
+
+/** Lets a lane be leased, at once: what it owes is due, or, after a deletion, to be settled as cancelled. */
+export async function releaseLane(tx: Queryable, id: number): Promise<void> {
+  await tx.query({
+    text: 'update lanes set held = false, due_at = now() where subscription_id = $1',
+    values: [id],
+  })
+}
+
+/** Tells every process, this one too, at commit. */
+export async function notifyChange(tx: Queryable, id: number): Promise<void> {
+  await tx.query({ text: `select pg_notify('subscriptions', $1)`, values: [String(id)] })
+}
+
+function only<Row>(rows: readonly Row[]): Row {
+  const [row] = rows
+  if (row === undefined) throw new Error('a statement that answers one row answered none')
+  return row
+}

@@ -1,0 +1,311 @@
+import { randomBytes } from 'node:crypto'
+import { AppError } from '../errors.ts'
+import { validationFailed } from '../field-errors.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import type { Sealer } from '../platform/seal.ts'
+import {
+  answer,
+  mergePatch,
+  parseRules,
+  type Rules,
+  retryPolicy,
+  type SubscriptionDefaults,
+} from './rules.ts'
+import {
+  type SubscriptionAnswer,
+  type SubscriptionCreate,
+  type SubscriptionPatch,
+  type SubscriptionReplace,
+  secretMask,
+} from './schema.ts'
+import {
+  deleteSubscription,
+  holdLane,
+  insertLane,
+  insertSubscription,
+  listSubscriptions,
+  lockSubscription,
+  notifyChange,
+  readSubscription,
+  releaseLane,
+  type SubscriptionRow,
+  type SubscriptionValues,
+  scanSubscriptions,
+  takeId,
+  updateSubscription,
+} from './store.ts'
+import type { Subscription } from './subscription.ts'
+
+export interface SubscriptionsDeps {
+  readonly database: Database
+  readonly seal: Sealer
+  readonly defaults: SubscriptionDefaults
+  readonly clock: Clock
+  readonly log: Logger
+}
+
+/** Told of every change of the cache: made (no `before`), changed, or gone (no `now`). Must not throw. */
+export type ChangeListener = (
+  id: number,
+  now: Subscription | undefined,
+  before: Subscription | undefined,
+) => void
+
+/** Rows read at a time while loading all of them. */
+const pageRows = 1000
+
+/**
+ * All subscriptions: their management, and a copy of them all in memory for the path of an event.
+ *
+ * The copy follows the table: `load` at start and after the connection that listens was lost, `refresh` at each
+ * notification on the channel `subscriptions`, whose payload is the id. A change made here is in this copy before its
+ * caller hears of it. Versions only grow and ids are never used twice, so news may arrive twice and in any order.
+ */
+export class Subscriptions {
+  readonly #database: Database
+  readonly #seal: Sealer
+  readonly #defaults: SubscriptionDefaults
+  readonly #log: Logger
+  readonly #byId = new Map<number, Subscription>()
+  readonly #listeners = new Set<ChangeListener>()
+  /** Readings under way, and what was removed meanwhile: an older answer must not bring it back. */
+  #readings = 0
+  readonly #removedMeanwhile = new Set<number>()
+
+  constructor(deps: SubscriptionsDeps) {
+    this.#database = deps.database
+    this.#seal = deps.seal
+    this.#defaults = deps.defaults
+    this.#log = deps.log
+  }
+
+  get(id: number): Subscription | undefined {
+    return this.#byId.get(id)
+  }
+
+  /** The copy as it is, in no particular order. */
+  all(): IterableIterator<Subscription> {
+    return this.#byId.values()
+  }
+
+  /** @returns a function that ends the listening */
+  onChange(listener: ChangeListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Reads the whole table. What is gone from it since goes from the copy, too. */
+  async load(): Promise<void> {
+    const unseen = new Set(this.#byId.keys())
+    await this.#reading(async () => {
+      let after = 0
+      for (;;) {
+        const rows = await scanSubscriptions(this.#database, after, pageRows)
+        for (const row of rows) {
+          unseen.delete(row.id)
+          this.#take(row)
+        }
+        const last = rows.at(-1)
+        if (last === undefined || rows.length < pageRows) break
+        after = last.id
+      }
+    })
+    for (const id of unseen) this.#drop(id)
+  }
+
+  /** Reads one row again, whether it was made, changed or deleted elsewhere. */
+  async refresh(id: number): Promise<void> {
+    if (!Number.isSafeInteger(id)) return
+    await this.#reading(async () => {
+      const row = await readSubscription(this.#database, id)
+      if (row === undefined) this.#drop(id)
+      else this.#take(row)
+    })
+  }
+
+  /** Makes a subscription and its lane. Only this answer shows its secrets in the clear. */
+  async create(body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+    if (body.secret === secretMask) throw validationFailed([maskedSecret])
+    const rules = parseRules(body, this.#defaults)
+    const id = await takeId(this.#database)
+    const signingSecret = `whsec_${randomBytes(32).toString('base64')}`
+    const sealed = this.#seal.seal(signingSecret, signingContext(id))
+    const row = await this.#database.transaction(async tx => {
+      const values = this.#values(id, rules, null)
+      const made = await insertSubscription(tx, id, [{ sealed, expires_at: null }], values)
+      await insertLane(tx, id, made.paused)
+      await notifyChange(tx, id)
+      return made
+    })
+    this.#take(row)
+    return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
+  }
+
+  async read(id: number): Promise<SubscriptionAnswer | undefined> {
+    const row = await readSubscription(this.#database, id)
+    return row === undefined ? undefined : answer(row, this.#defaults)
+  }
+
+  /** Newest first; `before` is the id to begin below. */
+  async list(page: {
+    readonly limit: number
+    readonly before?: number | undefined
+  }): Promise<readonly SubscriptionAnswer[]> {
+    const rows = await listSubscriptions(this.#database, page.before ?? 2 ** 31 - 1, page.limit)
+    return rows.map(row => answer(row, this.#defaults))
+  }
+
+  /**
+   * Sets all rules; the inbound secret is kept when it is left out or masked.
+   *
+   * @param version when given, the change is made to that version only
+   * @throws AppError version_conflict, validation_failed
+   */
+  replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(id, version, () => body)
+  }
+
+  /** Applies a JSON merge patch; otherwise as `replace`. */
+  patch(id: number, patch: SubscriptionPatch, version?: number): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(id, version, row => mergePatch(row, patch))
+  }
+
+  async #change(
+    id: number,
+    version: number | undefined,
+    bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
+  ): Promise<SubscriptionAnswer | undefined> {
+    const row = await this.#database.transaction(async tx => {
+      const before = await lockSubscription(tx, id)
+      if (before === undefined) return undefined
+      checkVersion(before, version)
+      const rules = parseRules(bodyFor(before), this.#defaults)
+      const after = await updateSubscription(tx, id, this.#values(id, rules, before.secret))
+      await setLane(tx, before, after)
+      await notifyChange(tx, id)
+      return after
+    })
+    if (row === undefined) return undefined
+    this.#take(row)
+    return answer(row, this.#defaults)
+  }
+
+  /**
+   * Deletes a subscription. Its log stays; its lane is released, so that what it owes gets settled as cancelled.
+   *
+   * @returns whether there was one
+   */
+  async remove(id: number, version?: number): Promise<boolean> {
+    const removed = await this.#database.transaction(async tx => {
+      const row = await lockSubscription(tx, id)
+      if (row === undefined) return false
+      checkVersion(row, version)
+      await deleteSubscription(tx, id)
+      await releaseLane(tx, id)
+      await notifyChange(tx, id)
+      return true
+    })
+    if (removed) this.#drop(id)
+    return removed
+  }
+
+  #values(id: number, rules: Rules, sealedBefore: string | null): SubscriptionValues {
+    return { ...rules.values, secret: this.#sealedSecret(id, rules.secret, sealedBefore) }
+  }
+
+  #sealedSecret(id: number, wish: Rules['secret'], sealedBefore: string | null): string | null {
+    switch (wish.kind) {
+      case 'keep':
+        return sealedBefore
+      case 'remove':
+        return null
+      case 'set':
+        return this.#seal.seal(wish.secret, secretContext(id))
+    }
+  }
+
+  async #reading(read: () => Promise<void>): Promise<void> {
+    this.#readings++
+    try {
+      await read()
+    } finally {
+      this.#readings--
+      if (this.#readings === 0) this.#removedMeanwhile.clear()
+    }
+  }
+
+  #take(row: SubscriptionRow): void {
+    const before = this.#byId.get(row.id)
+    if (this.#removedMeanwhile.has(row.id) || (before !== undefined && before.version >= row.version)) return
+    const now = this.#open(row)
+    if (now === undefined) return
+    this.#byId.set(row.id, now)
+    for (const listener of this.#listeners) listener(row.id, now, before)
+  }
+
+  #drop(id: number): void {
+    if (this.#readings > 0) this.#removedMeanwhile.add(id)
+    const before = this.#byId.get(id)
+    if (before === undefined) return
+    this.#byId.delete(id)
+    for (const listener of this.#listeners) listener(id, undefined, before)
+  }
+
+  /** One row that cannot be opened must not stop the others: it is logged, and stays as it was known. */
+  #open(row: SubscriptionRow): Subscription | undefined {
+    try {
+      const url = new URL(row.target_url)
+      return {
+        id: row.id,
+        tenant: row.tenant,
+        targetUrl: row.target_url,
+        origin: url.origin,
+        path: url.pathname + url.search,
+        secret: row.secret === null ? null : this.#seal.open(row.secret, secretContext(row.id)),
+        signingKeys: row.signing_secrets.map(({ sealed, expires_at: expiresAt }) => ({
+          key: keyBytes(this.#seal.open(sealed, signingContext(row.id))),
+          expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
+        })),
+        eventTypes: row.event_types === null ? null : new Set(row.event_types),
+        paused: row.paused,
+        retry: retryPolicy(row.retry, this.#defaults.retry),
+        timeoutMs: row.timeout_ms ?? this.#defaults.timeoutMs,
+        maxInFlight: row.max_in_flight ?? this.#defaults.maxInFlight,
+        version: row.version,
+      }
+    } catch (error) {
+      this.#log.error({ err: error, subscription_id: row.id }, 'a subscription cannot be read')
+      return undefined
+    }
+  }
+}
+
+const maskedSecret = {
+  pointer: '/secret',
+  detail: `${secretMask} stands for a secret that is not shown. Give a real one, or leave it out.`,
+} as const
+
+const secretContext = (id: number) => `subscription:${id}:secret`
+const signingContext = (id: number) => `subscription:${id}:signing_secret`
+
+/** The key behind `whsec_` and base64 (Standard Webhooks). */
+function keyBytes(secret: string): Uint8Array {
+  return Buffer.from(secret.slice('whsec_'.length), 'base64')
+}
+
+function checkVersion(row: SubscriptionRow, version: number | undefined): void {
+  if (version === undefined || row.version === version) return
+  throw new AppError(
+    'version_conflict',
+    `The subscription is at version ${row.version} by now, not ${version}. Read it again, then change it.`,
+  )
+}
+
+/** A lane is held while its subscription is paused or disabled; once it is neither, what waited is due at once. */
+async function setLane(tx: Queryable, before: SubscriptionRow, after: SubscriptionRow): Promise<void> {
+  if (before.paused === after.paused || after.state === 'disabled') return
+  if (after.paused) await holdLane(tx, after.id)
+  else await releaseLane(tx, after.id)
+}
