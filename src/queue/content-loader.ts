@@ -1,7 +1,7 @@
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import type { DeliveryContent } from '../queue/delivery.ts'
-import { readContents } from '../queue/store.ts'
+import type { DeliveryContent } from './delivery.ts'
+import { readContents } from './store.ts'
 
 interface Waiting {
   readonly resolve: (content: DeliveryContent | undefined) => void
