@@ -58,8 +58,10 @@ const isStore = (path: string) => /(^|\/)([a-z-]+-)?store\.ts$/.test(path)
 
 /** From what everything stands on to what wires it all. A file may import from its own layer and from below. */
 function layerOf(path: string): number {
-  if (path === 'src/main.ts' || path === 'src/compose.ts') return 5
-  if (/^src\/(http|cli)\//.test(path) || path.endsWith('/routes.ts')) return 4
+  // Commands start the whole service, so they stand above what wires it.
+  if (path === 'src/main.ts' || path.startsWith('src/cli/')) return 6
+  if (path === 'src/compose.ts') return 5
+  if (path.startsWith('src/http/') || path.endsWith('/routes.ts')) return 4
   // The settings are read at the edge; below it, what a part needs of them is handed in.
   if (/^src\/(config|config-reference|setting|settings)\.ts$/.test(path)) return 4
   if (path.startsWith('src/queue/')) return 2
