@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, type KeyObject } from 'node:crypto'
 import type { SigningKey } from '../subscriptions/subscription.ts'
 
 /**
@@ -25,6 +25,6 @@ export function signatureHeader(
 }
 
 /** One `v1` entry. */
-export function signV1(key: Uint8Array, id: string, timestamp: number, body: Uint8Array): string {
+export function signV1(key: KeyObject, id: string, timestamp: number, body: Uint8Array): string {
   return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`
 }

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /**
  * The headers an inbound signature may come in, in order of precedence: the standard name of GitHub's receivers, and
@@ -9,7 +9,7 @@ export const signatureHeaders = ['x-hub-signature-256', 'x-hub-signature-25', 's
 export type SignatureCheck = 'valid' | 'missing' | 'malformed' | 'wrong'
 
 /**
- * Checks `sha256=<hex>`, an HMAC-SHA256 with the UTF-8 bytes of the secret over the raw body, in constant time.
+ * Checks `sha256=<hex>`, an HMAC-SHA256 with the secret over the raw body, in constant time.
  * The first header that is present decides; another valid one behind it does not help.
  *
  * @param header reads a request header by its lower-case name
@@ -17,7 +17,7 @@ export type SignatureCheck = 'valid' | 'missing' | 'malformed' | 'wrong'
 export function checkSignature(
   header: (name: string) => string | undefined,
   body: Uint8Array,
-  secret: string,
+  secret: KeyObject,
 ): SignatureCheck {
   const given = signatureHeaders.map(header).find(value => value !== undefined)
   if (given === undefined) return 'missing'

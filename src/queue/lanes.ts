@@ -30,8 +30,11 @@ export interface LanesDeps {
   readonly logger: Logger
   readonly owner: () => number
   readonly subscription: (id: number) => Subscription | undefined
-  /** Reads a subscription anew: what is missing in memory may have been made elsewhere a moment ago. */
-  readonly refreshSubscription: (id: number) => Promise<void>
+  /**
+   * Reads a subscription anew, and says whether it exists: what is missing in memory may have been made elsewhere a
+   * moment ago, or cannot be opened for want of its encryption key, which is no reason to cancel what it is owed.
+   */
+  readonly refreshSubscription: (id: number) => Promise<boolean>
   readonly sink: LaneSink
   /** Gives a born-leased delivery back to its lane. */
   readonly handBack: (delivery: Delivery) => void
@@ -238,8 +241,10 @@ export class Lanes {
   /** The subscription is gone: what is owed to it ends in the log, and then its lane goes too. */
   async #drainDeleted(lane: Lane): Promise<void> {
     const { connection, logger } = this.#deps
-    await this.#deps.refreshSubscription(lane.subscriptionId)
-    if (this.#deps.subscription(lane.subscriptionId)) return
+    if (await this.#deps.refreshSubscription(lane.subscriptionId)) {
+      if (!this.#deps.subscription(lane.subscriptionId)) lane.closing = true
+      return
+    }
     const cancelled = await cancelOwed(connection, lane.subscriptionId, 'the subscription was deleted', 1000)
     if (cancelled > 0) {
       logger.info(

