@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+// The package as a user gets it: packed from the committed files, installed in an empty folder, started, stopped.
+// Run by "npm run test:package", since it asks the registry; "npm test" does not.
+
+const checkout = fileURLToPath(new URL('../../', import.meta.url))
+const timeoutMs = 120_000
+// The launcher is found by "env node": that must be the Node that runs this test.
+const environment = {
+  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+  HOME: process.env.HOME,
+}
+let folder = ''
+
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'webhooks-package-'))
+  await pack(join(folder, 'copy'))
+  await mkdir(join(folder, 'user'))
+  npm(join(folder, 'user'), 'init', '--yes')
+})
+after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
+
+/** Copies what git knows, and nothing that only this checkout has, then packs that. */
+async function pack(copy: string): Promise<void> {
+  const files = execFileSync('git', ['ls-files', '-z'], { cwd: checkout, encoding: 'utf8' })
+  for (const path of files.split('\0').filter(name => name !== '')) {
+    await mkdir(dirname(join(copy, path)), { recursive: true })
+    await copyFile(join(checkout, path), join(copy, path))
+  }
+  // The compiler comes from here: what is tested is the package, not a second installation of the tools.
+  await symlink(join(checkout, 'node_modules'), join(copy, 'node_modules'))
+  npm(copy, 'pack', '--pack-destination', folder)
+}
+
+function npm(cwd: string, ...args: readonly string[]): string {
+  return execFileSync('npm', args, { cwd, env: environment, encoding: 'utf8', timeout: timeoutMs })
+}
+
+test('the package installs without development dependencies, starts, is ready and stops', {
+  timeout: timeoutMs,
+}, async t => {
+  const user = join(folder, 'user')
+  const tarball = (await readdir(folder)).find(name => name.endsWith('.tgz'))
+  assert.ok(tarball !== undefined, 'npm pack made no tarball')
+  npm(user, 'install', '--omit=dev', '--no-audit', '--no-fund', join(folder, tarball))
+
+  const service = spawn(join(user, 'node_modules/.bin/webhooks'), ['serve'], {
+    cwd: user,
+    env: { ...environment, PORT: '0', DATA_DIR: join(user, 'data'), LOG_FORMAT: 'json' },
+  })
+  t.after(() => service.kill('SIGKILL'))
+  const url = await addressOf(service)
+
+  assert.equal((await fetch(`${url}/readyz`)).status, 200)
+  assert.equal((await fetch(`${url}/docs`)).status, 200)
+  assert.equal((await fetch(`${url}/redoc`)).status, 200)
+  const health = execFileSync(join(user, 'node_modules/.bin/webhooks'), ['healthcheck', `${url}/readyz`], {
+    env: environment,
+    encoding: 'utf8',
+  })
+  assert.match(health, /^ready/)
+
+  service.kill('SIGTERM')
+  const [code] = await once(service, 'exit')
+  assert.equal(code, 0, 'SIGTERM is a clean stop')
+})
+
+/** Waits for the line that says where the service listens. */
+async function addressOf(service: ChildProcess): Promise<string> {
+  let said = ''
+  service.stderr?.on('data', chunk => {
+    said += chunk
+  })
+  // Left open, and read on, when the line is found: what the service says later must not meet a closed pipe.
+  for await (const chunk of service.stdout?.iterator({ destroyOnReturn: false }) ?? []) {
+    said += chunk
+    const url = /ready on (http:\/\/[^\s"]+)/.exec(said)?.[1]
+    if (url !== undefined) {
+      service.stdout?.resume()
+      return url
+    }
+  }
+  return assert.fail(`the service ended before it was ready:\n${said}`)
+}
