@@ -9,10 +9,10 @@ const int4Max = 2_147_483_647
  * The subscription id of a path. What is not a whole number is refused with 422; a number that no subscription can
  * have (0, or beyond the column) is as unknown as any other: 404.
  */
-export function parseSubscriptionId(text: string): number {
+export function parseSubscriptionId(text: string, parameter = 'id'): number {
   if (!/^[0-9]{1,20}$/.test(text)) {
     throw validationFailed([
-      { pointer: 'id', detail: 'The id of a subscription is a whole number, such as 1.' },
+      { pointer: parameter, detail: 'The id of a subscription is a whole number, such as 1.' },
     ])
   }
   const id = Number(text)

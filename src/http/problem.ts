@@ -99,7 +99,8 @@ export function sendProblem(
     log.error({ err: error, request_id: request.id, method: request.method, path }, 'request failed')
   }
   const answer = problemAnswer(known, request.id)
-  return reply.code(answer.status).headers(answer.headers).send(answer.body)
+  // As bytes: to a string Fastify would add a charset, which the media type does not have.
+  return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body))
 }
 
 /** The same as raw HTTP, for a request that never became one: it could not be parsed, or did not arrive in time. */
@@ -122,7 +123,7 @@ export function rawProblem(error: AppError, requestId: string): ProblemAnswer {
 }
 
 const mediaTypeHint =
-  'This content type is not read here. Send JSON with the header Content-Type: application/json.'
+  'The content type is not a valid one, or not one that is read here. For JSON it is Content-Type: application/json.'
 
 /** What Fastify itself can throw at a request → our codes and a sentence that says what to do. */
 const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {

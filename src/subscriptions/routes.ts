@@ -60,6 +60,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
     },
     async (request, reply) => {
       const made = await subscriptions.create(request.body)
+      reply.header('cache-control', 'no-store')
       return withVersion(reply.code(201).header('location', `/subscriptions/${made.id}`), made)
     },
   )

@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import fastifySwaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { page } from './page.ts'
+
+/**
+ * Scripts and requests to this service only. Styles may be inline: both viewers write theirs into the page. ReDoc
+ * searches in a worker that it makes from a blob.
+ */
+const viewerPolicy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
+  "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** The OpenAPI document and its two viewers. All of it is served from here: no CDN, no telemetry. */
+export async function registerDocs(scope: FastifyInstance): Promise<void> {
+  let document: string | undefined
+  scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
+    document ??= JSON.stringify(scope.swagger())
+    return reply.type('application/json; charset=utf-8').send(document)
+  })
+  await scope.register(fastifySwaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: viewerPolicy,
+    theme: { title: 'Webhook Delivery Service: Swagger UI' },
+    uiConfig: { displayRequestDuration: true, tryItOutEnabled: true, persistAuthorization: true },
+  })
+  registerRedoc(scope)
+}
+
+/** Written as a file of its own, because the policy allows no script within the page. */
+const redocStart = `Redoc.init('/openapi.json', {
+  hideDownloadButtons: false,
+  theme: { typography: { fontFamily: 'system-ui, sans-serif', headings: { fontFamily: 'system-ui, sans-serif' } } },
+}, document.getElementById('redoc'))
+`
+
+const redocPage = page(
+  'Webhook Delivery Service: ReDoc',
+  `<div id="redoc"></div>
+<script src="/redoc/redoc.standalone.js"></script>
+<script src="/redoc/start.js"></script>`,
+  'body { margin: 0 }',
+)
+
+function registerRedoc(scope: FastifyInstance): void {
+  let bundle: Promise<string> | undefined
+  const script = 'text/javascript; charset=utf-8'
+  scope.get('/redoc', { schema: { hide: true } }, (_request, reply) =>
+    reply.type('text/html; charset=utf-8').header('content-security-policy', viewerPolicy).send(redocPage),
+  )
+  scope.get('/redoc/start.js', { schema: { hide: true } }, (_request, reply) =>
+    reply.type(script).send(redocStart),
+  )
+  scope.get('/redoc/redoc.standalone.js', { schema: { hide: true } }, async (_request, reply) => {
+    bundle ??= readRedoc()
+    return reply
+      .type(script)
+      .header('cache-control', 'public, max-age=86400')
+      .send(await bundle)
+  })
+}
+
+/** A logo that ReDoc would load from elsewhere; an empty picture stands in its place. */
+const remoteLogo = 'https://cdn.redoc.ly/redoc/logo-mini.svg'
+const emptyPicture = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
+
+/** Beside the built program, else (in a checkout) among the development dependencies. */
+async function readRedoc(): Promise<string> {
+  const text = await readFile(new URL('../assets/redoc.standalone.js', import.meta.url), 'utf8').catch(() =>
+    readFile(createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js'), 'utf8'),
+  )
+  return text.replaceAll(remoteLogo, emptyPicture)
+}

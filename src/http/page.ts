@@ -1,0 +1,28 @@
+const style = `
+  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
+  body { max-width: 44rem; margin: 3rem auto; padding: 0 1rem }
+  pre { padding: .75rem 1rem; overflow-x: auto; border: 1px solid #8885; border-radius: .4rem }
+  code { font: .9em ui-monospace, monospace }
+`
+
+/** For pages without scripts. */
+export const pagePolicy =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/** A whole HTML page. `body` is HTML and trusted: nothing of a request may be in it. */
+export function page(title: string, body: string, styles: string = style): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="icon" href="data:,">
+<style>${styles}</style>
+</head>
+<body>
+${body}
+</body>
+</html>
+`
+}

@@ -1,0 +1,77 @@
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import { AppError, errorCodes } from '../errors.ts'
+import { page, pagePolicy } from './page.ts'
+
+/** The page at `/`, and one for each kind of error, to which `type` in a problem points. */
+export function registerPages(scope: FastifyInstance, version: string): void {
+  const start = startPage(version)
+  const startJson = JSON.stringify({ name: 'webhook-delivery-service', version, ...startLinks })
+  scope.get('/', { schema: { hide: true } }, (request, reply) => {
+    reply.header('vary', 'accept')
+    const accept = request.headers.accept ?? ''
+    if (!accept.includes('application/json') || accept.includes('text/html')) return sendHtml(reply, start)
+    return reply.type('application/json; charset=utf-8').send(startJson)
+  })
+  scope.get<{ Params: { code: string } }>('/errors/:code', { schema: { hide: true } }, (request, reply) => {
+    const html = errorPages.get(request.params.code)
+    if (html === undefined) throw new AppError('not_found', 'There is no error with this code.')
+    return sendHtml(reply, html)
+  })
+}
+
+function sendHtml(reply: FastifyReply, html: string): FastifyReply {
+  return reply.type('text/html; charset=utf-8').header('content-security-policy', pagePolicy).send(html)
+}
+
+const startLinks = { docs: '/docs', redoc: '/redoc', openapi: '/openapi.json', ready: '/readyz' }
+
+function startPage(version: string): string {
+  return page(
+    'Webhook Delivery Service',
+    `<h1>Webhook Delivery Service</h1>
+<p>It accepts events over HTTP, makes them durable, delivers them signed, retries until they are accepted or given up,
+and shows every attempt. Version ${version}.</p>
+<ul>
+<li><a href="/docs">Swagger UI</a>: read the API and try it out</li>
+<li><a href="/redoc">ReDoc</a>: the same to read</li>
+<li><a href="/openapi.json">openapi.json</a>: the same for programs</li>
+<li><a href="/readyz">Is it ready?</a></li>
+</ul>
+<h2>Send one event</h2>
+<p>Say where events go, send one, and see what became of it:</p>
+<pre><code>curl -X POST http://localhost:8000/subscriptions/ \\
+  -H 'Content-Type: application/json' -d '{"target_url":"https://httpbin.org/post"}'
+
+curl -X POST http://localhost:8000/ingest/1 \\
+  -H 'Content-Type: application/json' -d '{"data":{"foo":"bar"}}'
+
+curl http://localhost:8000/logs/1</code></pre>
+<p>The quick start in README.md says more.</p>`,
+  )
+}
+
+const errorPages = new Map(
+  Object.entries(errorCodes).map(([code, { status, title }]) => [
+    code,
+    page(
+      title,
+      `<h1>${title}</h1>
+<p><code>${code}</code>, status ${status}</p>
+<p>${advice(status)}</p>
+<p><code>detail</code> in the answer says what was wrong with the one request, <code>errors</code> names each field that
+did not pass, and <code>instance</code> is the id of the request. <a href="/docs">The API</a></p>`,
+    ),
+  ]),
+)
+
+function advice(status: number): string {
+  if (status === 503)
+    return 'Nothing was accepted. Send the same request again after the seconds in <code>Retry-After</code>.'
+  if (status >= 500) return 'A fault of the service. Its log has the cause, under the id of the request.'
+  if (status === 408) return 'Nothing was accepted. Send the same request again, all of it in time.'
+  if (status === 412)
+    return 'Read it again, then repeat the change with the new version in <code>If-Match</code>.'
+  if (status === 401)
+    return 'Send valid credentials: an API key as <code>Authorization: Bearer whk_…</code>, or the signature.'
+  return 'The same request will be refused again. Change it as <code>detail</code> says.'
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { Socket } from 'node:net'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { AppError } from '../errors.ts'
+import type { ApiKeys } from '../keys/keys.ts'
+import { type Readiness, registerHealth, registerMonitor } from '../monitor/routes.ts'
+import { monitorSchemas } from '../monitor/schema.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database } from '../platform/postgres.ts'
+import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { requireKey } from './auth.ts'
+import { registerDocs } from './docs.ts'
+import { ignoreBodies, readJsonBodies } from './json-body.ts'
+import { registerOpenapi } from './openapi.ts'
+import { registerPages } from './pages.ts'
+import { Problem, rawProblem, sendProblem, writeRawProblem } from './problem.ts'
+import { unknownPath } from './unknown-path.ts'
+import { validatorCompiler } from './validation.ts'
+
+export interface ServerDeps {
+  readonly subscriptions: Subscriptions
+  readonly database: Database
+  /** Undefined: no keys are asked for. */
+  readonly keys: ApiKeys | undefined
+  readonly log: Logger
+  /** A larger body is refused with 413, chunked ones too. */
+  readonly bodyLimitBytes: number
+  readonly version: string
+  readonly readiness: () => Promise<Readiness>
+  /** Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. */
+  readonly registerIngest: (scope: FastifyInstance) => void
+}
+
+/** Against clients that send slowly or not at all, and hold a connection by it. */
+const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, checkMs: 2000 } as const
+
+/**
+ * Builds the HTTP server; `listen({ host, port })` starts it.
+ *
+ * There are no hooks over all routes, since `POST /ingest/{id}` pays for each at every event: what a group of routes
+ * needs (a key, JSON bodies, a header) is added in its own scope.
+ */
+export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
+  const { log } = deps
+  let closing = false
+  const app = Fastify({
+    serverFactory: handler => slowClientsCutOff(handler, () => closing),
+    bodyLimit: deps.bodyLimitBytes,
+    forceCloseConnections: 'idle',
+    return503OnClosing: false, // said by the server factory, as a problem
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    logger: false,
+    routerOptions: { ignoreTrailingSlash: true },
+    clientErrorHandler: refuseUnparsable,
+    frameworkErrors: (error, request, reply) => {
+      sendProblem(request, reply, error, log)
+    },
+  })
+  app.addHook('preClose', async () => {
+    closing = true
+  })
+  app.setValidatorCompiler(validatorCompiler)
+  // Response schemas are for the document; tests hold the answers against them. Writing by schema would drop fields.
+  app.setSerializerCompiler(() => value => JSON.stringify(value))
+  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, log))
+  app.setNotFoundHandler(unknownPath(app))
+  ignoreBodies(app)
+  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas]) app.addSchema(schema)
+  await registerOpenapi(app, deps)
+  await registerRoutes(app, deps)
+  await app.ready()
+  return app
+}
+
+async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
+  await app.register(async scope => {
+    scope.removeAllContentTypeParsers()
+    deps.registerIngest(scope)
+  })
+  await app.register(async scope => {
+    readJsonBodies(scope)
+    scope.addHook('onRequest', (request, reply, done) => {
+      reply.header('x-request-id', request.id)
+      done()
+    })
+    if (deps.keys !== undefined) scope.addHook('onRequest', requireKey(deps.keys))
+    registerSubscriptions(scope, deps.subscriptions)
+    registerMonitor(scope, deps)
+  })
+  await app.register(async scope => {
+    registerHealth(scope, deps.readiness)
+    registerPages(scope, deps.version)
+    await registerDocs(scope)
+  })
+}
+
+/** The server under Fastify, made here to answer with a problem while it closes, and for its timeouts. */
+function slowClientsCutOff(handler: RequestListener, closing: () => boolean): Server {
+  const server = createServer(
+    {
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      connectionsCheckingInterval: timeouts.checkMs,
+    },
+    (request, response) => {
+      if (!closing()) return handler(request, response)
+      const { status, headers, body } = rawProblem(
+        new AppError('shutting_down', 'This process is shutting down. Send the request again.'),
+        randomUUID(),
+      )
+      response.writeHead(status, { ...headers, connection: 'close' }).end(body)
+    },
+  )
+  return server
+}
+
+/** A request that Node could not parse, or that did not arrive in time. There is no reply object yet. */
+function refuseUnparsable(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  writeRawProblem(socket, parserError(error.code), randomUUID())
+}
+
+function parserError(code: string | undefined): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new AppError(
+      'headers_too_large',
+      'The request headers are larger than 16 KiB. Send fewer or shorter ones.',
+    )
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new AppError(
+      'request_timeout',
+      `The whole request must arrive within ${timeouts.requestMs / 1000} s.`,
+    )
+  }
+  return new AppError('malformed_request', 'This is not a valid HTTP/1.1 request.')
+}

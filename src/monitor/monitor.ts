@@ -1,0 +1,139 @@
+import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { Attempt, AttemptStatus, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
+import {
+  type AttemptRow,
+  type EventRow,
+  isLogged,
+  readAttempts,
+  readEvent,
+  readFinalVerdicts,
+  readLog,
+  readLogOfEvent,
+  readOwed,
+  type VerdictRow,
+} from './store.ts'
+
+/** An event with many subscriptions and retries could answer megabytes; it answers its newest attempts. */
+const attemptsMax = 1000
+
+/** Clocks of processes may differ a little, so what is logged for an event may seem a little older than it. */
+const clockSlackMs = 60_000
+
+/** Sorts above every id there will be. */
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
+
+export interface LogQuery {
+  readonly subscriptionId: number
+  readonly limit: number
+  /** The id to begin below. */
+  readonly before?: Uuid | undefined
+  readonly status?: AttemptStatus | undefined
+  readonly webhookId?: Uuid | undefined
+}
+
+/** The attempts of a subscription, newest first; undefined when nothing is logged for it at all. */
+export async function readLogPage(
+  database: Database,
+  query: LogQuery,
+): Promise<readonly Attempt[] | undefined> {
+  const { subscriptionId, limit, webhookId, before = lastId, status = null } = query
+  const page = { subscriptionId, before, status, limit }
+  const rows =
+    webhookId === undefined
+      ? await readLog(database, page)
+      : await readLogOfEvent(database, page, webhookId, loggedSince(webhookId))
+  if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
+  return rows.map(attemptOf)
+}
+
+/** The state of every delivery of an event; undefined when there is no such event (any more). */
+export async function readStatus(database: Database, webhookId: Uuid): Promise<EventStatus | undefined> {
+  const event = await readEvent(database, webhookId)
+  if (event === undefined) return undefined
+  const since = loggedSince(webhookId)
+  // What is owed first, the log after it: what is settled between the two is then found in the log, not nowhere.
+  const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row.due_at]))
+  const [attempts, verdicts] = await Promise.all([
+    readAttempts(database, webhookId, since, attemptsMax),
+    readFinalVerdicts(database, webhookId, since),
+  ])
+  const deliveries = deliveriesOf(event, owed, attempts, verdicts)
+  return {
+    webhook_id: webhookId,
+    tenant: event.tenant,
+    event_type: event.event_type,
+    content_type: event.content_type,
+    size_bytes: event.size_bytes,
+    received_at: new Date(uuidTime(webhookId)).toISOString(),
+    status: overall(deliveries.map(delivery => delivery.status)),
+    deliveries,
+  }
+}
+
+function deliveriesOf(
+  event: EventRow,
+  owed: ReadonlyMap<number, Date>,
+  attempts: readonly AttemptRow[],
+  verdicts: readonly VerdictRow[],
+): DeliveryReport[] {
+  const ended = new Map(verdicts.map(row => [row.subscription_id, row.verdict]))
+  const bySubscription = Map.groupBy(attempts.toReversed(), row => row.subscription_id)
+  return event.subscription_ids.flatMap(id => {
+    const dueAt = owed.get(id)
+    const verdict = ended.get(id)
+    // Of an event that outlived its partition, what was settled back then has left the log: nothing to tell.
+    if (event.carried && dueAt === undefined && verdict === undefined) return []
+    return {
+      subscription_id: id,
+      status: dueAt === undefined ? statusAfter(verdict) : 'pending',
+      attempts: (bySubscription.get(id) ?? []).map(attemptOf),
+      next_attempt_at: dueAt?.toISOString() ?? null,
+    }
+  })
+}
+
+function statusAfter(verdict: VerdictRow['verdict'] | undefined): DeliveryStatus {
+  switch (verdict) {
+    case undefined: // neither owed nor ended: only between two transactions, or lost (`webhooks audit` finds those)
+      return 'pending'
+    case 'delivered':
+      return 'success'
+    case 'given_up':
+    case 'expired':
+      return 'failed'
+    case 'cancelled':
+      return 'cancelled'
+  }
+}
+
+function overall(statuses: readonly DeliveryStatus[]): DeliveryStatus {
+  if (statuses.includes('pending')) return 'pending'
+  if (statuses.includes('failed')) return 'failed'
+  return statuses.length === 0 || statuses.includes('success') ? 'success' : 'cancelled'
+}
+
+function attemptOf(row: AttemptRow): Attempt {
+  return {
+    id: row.id,
+    subscription_id: row.subscription_id,
+    webhook_id: row.webhook_id,
+    timestamp: row.timestamp.toISOString(),
+    attempt: row.attempt,
+    status: row.status,
+    http_status: row.http_status,
+    error: row.error,
+    verdict: row.verdict,
+    duration_ms: row.duration_ms,
+    next_attempt_at: row.next_at?.toISOString() ?? null,
+  }
+}
+
+function loggedSince(webhookId: Uuid): Uuid {
+  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
+}
+
+/** The key behind a cursor of the log. */
+export function parseLogCursor(text: string): Uuid | undefined {
+  return parseUuid(text)
+}

@@ -1,0 +1,152 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
+import { AppError } from '../errors.ts'
+import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { parseSubscriptionId, parseWebhookId, unknownSubscription } from '../http/parameters.ts'
+import { problems } from '../http/problem.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { parseLogCursor, readLogPage, readStatus } from './monitor.ts'
+import { Attempt, type AttemptStatus, EventStatus, Health } from './schema.ts'
+
+export interface MonitorDeps {
+  readonly database: Database
+  readonly subscriptions: Subscriptions
+}
+
+const tags = ['Monitoring']
+const pageSize = 20
+
+/** What happened to events and subscriptions. */
+export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void {
+  registerStatus(scope, deps)
+  registerLogs(scope, deps)
+}
+
+function registerStatus(scope: FastifyInstance, { database }: MonitorDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().get(
+    '/status/:webhook_id',
+    {
+      schema: {
+        operationId: 'getStatus',
+        summary: 'The state of every delivery of an event',
+        description: 'With its newest 1,000 attempts, and the time of the next one.',
+        tags,
+        params: Type.Object({
+          webhook_id: Type.String({ format: 'uuid', description: 'As the 202 answer gave it' }),
+        }),
+        response: {
+          200: {
+            description: 'The state now',
+            content: { 'application/json': { schema: EventStatus } },
+          },
+          ...problems(401, 404, 422, 503),
+        },
+      },
+    },
+    async request => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      const status = await readStatus(database, webhookId)
+      if (status !== undefined) return status
+      throw new AppError(
+        'not_found',
+        `There is no event ${webhookId}, or its retention is over and it was removed.`,
+      )
+    },
+  )
+}
+
+function registerLogs(scope: FastifyInstance, { database, subscriptions }: MonitorDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().get(
+    '/logs/:subscription_id',
+    {
+      schema: {
+        operationId: 'listLogs',
+        summary: 'Recent attempts of a subscription, newest first',
+        description: 'Also of a deleted one, until retention.',
+        tags,
+        params: Type.Object({
+          subscription_id: Type.Unsafe<string>({
+            type: 'integer',
+            description: 'The id of a subscription',
+            examples: [1],
+          }),
+        }),
+        querystring: Type.Object(
+          {
+            ...pageQuery(pageSize),
+            status: Type.Optional(
+              Type.Unsafe<AttemptStatus>({
+                type: 'string',
+                enum: ['success', 'failed'],
+                description: 'Only these',
+              }),
+            ),
+            webhook_id: Type.Optional(
+              Type.String({ format: 'uuid', description: 'Only attempts for this event' }),
+            ),
+          },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: {
+            description: 'One page',
+            headers: pageHeaders,
+            content: { 'application/json': { schema: Type.Array(Attempt) } },
+          },
+          ...problems(400, 401, 404, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const subscriptionId = parseSubscriptionId(request.params.subscription_id, 'subscription_id')
+      const { limit = pageSize, cursor, status, webhook_id: webhook } = request.query
+      const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
+      const before = decodeCursor('logs', cursor, parseLogCursor)
+      const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
+      const rows = await readLogPage(database, query)
+      if (rows === undefined && !(await subscriptions.exists(subscriptionId))) {
+        throw unknownSubscription(subscriptionId)
+      }
+      return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
+    },
+  )
+}
+
+/** Whether the service can do its work, and what each of its checks says. */
+export interface Readiness {
+  readonly ready: boolean
+  readonly checks: Readonly<Record<string, string>>
+}
+
+/** For load balancers and orchestrators; these ask for no key. */
+export function registerHealth(scope: FastifyInstance, readiness: () => Promise<Readiness>): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  const health = (description: string) => ({
+    description,
+    content: { 'application/json': { schema: Health } },
+  })
+  const schema = (operationId: string, summary: string) => ({
+    operationId,
+    summary,
+    tags: ['Health'],
+    security: [],
+    response: { 200: health('Yes'), 503: health('No; the checks say why') },
+  })
+  app.get('/livez', { schema: schema('livez', 'Is this process alive?') }, async (_request, reply) => {
+    reply.header('cache-control', 'no-store')
+    return { status: 'ok' as const }
+  })
+  for (const [path, operationId, summary] of [
+    ['/readyz', 'readyz', 'Can this process take requests?'],
+    ['/healthz', 'healthz', 'The same as /readyz'],
+  ] as const) {
+    app.get(path, { schema: schema(operationId, summary) }, async (_request, reply) => {
+      const { ready, checks } = await readiness()
+      reply.code(ready ? 200 : 503).header('cache-control', 'no-store')
+      if (!ready) reply.header('retry-after', '1')
+      return { status: ready ? ('ok' as const) : ('unavailable' as const), checks: { ...checks } }
+    })
+  }
+}

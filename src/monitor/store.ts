@@ -1,0 +1,142 @@
+import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import type { AttemptStatus, AttemptVerdict } from './schema.ts'
+
+export interface AttemptRow {
+  readonly id: Uuid
+  readonly subscription_id: number
+  readonly webhook_id: Uuid
+  readonly timestamp: Date
+  readonly attempt: number
+  readonly status: AttemptStatus
+  readonly verdict: AttemptVerdict
+  readonly http_status: number | null
+  readonly duration_ms: number | null
+  readonly next_at: Date | null
+  readonly error: string | null
+}
+
+const attemptColumns = `id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms,
+  next_at, error`
+
+export interface LogPage {
+  readonly subscriptionId: number
+  readonly status: AttemptStatus | null
+  /** The id to begin below. */
+  readonly before: Uuid
+  readonly limit: number
+}
+
+/**
+ * Newest first. Partitions are ranges of `id`, so the plan is an ordered append of backward index scans on
+ * (subscription_id, id) that stops at the limit; older partitions are not opened once the page is full.
+ */
+export async function readLog(database: Queryable, page: LogPage): Promise<readonly AttemptRow[]> {
+  const { rows } = await database.query<AttemptRow>({
+    text: `select ${attemptColumns} from delivery_logs
+           where subscription_id = $1 and id < $2 and ($3::attempt_status is null or status = $3)
+           order by id desc limit $4`,
+    values: [page.subscriptionId, page.before, page.status, page.limit],
+  })
+  return rows
+}
+
+/** The same for one event: by the index on `webhook_id`, in the partitions since it came (`since` is an id). */
+export async function readLogOfEvent(
+  database: Queryable,
+  page: LogPage,
+  webhookId: Uuid,
+  since: Uuid,
+): Promise<readonly AttemptRow[]> {
+  const { rows } = await database.query<AttemptRow>({
+    text: `select ${attemptColumns} from delivery_logs
+           where webhook_id = $5 and id >= $6
+             and subscription_id = $1 and id < $2 and ($3::attempt_status is null or status = $3)
+           order by id desc limit $4`,
+    values: [page.subscriptionId, page.before, page.status, page.limit, webhookId, since],
+  })
+  return rows
+}
+
+/** Whether anything is logged for a subscription, which may be deleted. */
+export async function isLogged(database: Queryable, subscriptionId: number): Promise<boolean> {
+  const { rows } = await database.query<{ logged: boolean }>({
+    text: 'select exists (select from delivery_logs where subscription_id = $1) as logged',
+    values: [subscriptionId],
+  })
+  return rows[0]?.logged === true
+}
+
+export interface EventRow {
+  readonly webhook_id: Uuid
+  readonly tenant: string
+  readonly event_type: string | null
+  readonly content_type: string
+  readonly size_bytes: number
+  readonly subscription_ids: readonly number[]
+  /** Its own partition is gone, and with it the log of what was settled then. */
+  readonly carried: boolean
+}
+
+/** The length of an uncompressed value is known without reading it, so a large payload costs nothing here. */
+export async function readEvent(database: Queryable, webhookId: Uuid): Promise<EventRow | undefined> {
+  const columns =
+    'webhook_id, tenant, event_type, content_type, octet_length(payload) as size_bytes, subscription_ids'
+  const { rows } = await database.query<EventRow>({
+    text: `select ${columns}, false as carried from events where webhook_id = $1
+           union all
+           select ${columns}, true from events_carried where webhook_id = $1
+           order by carried limit 1`,
+    values: [webhookId],
+  })
+  return rows[0]
+}
+
+export interface OwedRow {
+  readonly subscription_id: number
+  readonly due_at: Date
+}
+
+export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly OwedRow[]> {
+  const { rows } = await database.query<OwedRow>({
+    text: 'select subscription_id, due_at from owed where webhook_id = $1',
+    values: [webhookId],
+  })
+  return rows
+}
+
+/** The newest attempts of an event, newest first. */
+export async function readAttempts(
+  database: Queryable,
+  webhookId: Uuid,
+  since: Uuid,
+  limit: number,
+): Promise<readonly AttemptRow[]> {
+  const { rows } = await database.query<AttemptRow>({
+    text: `select ${attemptColumns} from delivery_logs
+           where webhook_id = $1 and id >= $2
+           order by id desc limit $3`,
+    values: [webhookId, since, limit],
+  })
+  return rows
+}
+
+export interface VerdictRow {
+  readonly subscription_id: number
+  readonly verdict: Exclude<AttemptVerdict, 'retry'>
+}
+
+/** How each delivery of an event ended last; nothing for those that have not ended yet. */
+export async function readFinalVerdicts(
+  database: Queryable,
+  webhookId: Uuid,
+  since: Uuid,
+): Promise<readonly VerdictRow[]> {
+  const { rows } = await database.query<VerdictRow>({
+    text: `select distinct on (subscription_id) subscription_id, verdict from delivery_logs
+           where webhook_id = $1 and id >= $2 and verdict <> 'retry'
+           order by subscription_id, id desc`,
+    values: [webhookId, since],
+  })
+  return rows
+}

@@ -1,0 +1,101 @@
+import type { AddressInfo } from 'node:net'
+import type { FastifyInstance } from 'fastify'
+import { readRawBodies } from '../../src/http/json-body.ts'
+import { buildServer, type ServerDeps } from '../../src/http/server.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { createSealer } from '../../src/platform/seal.ts'
+import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
+import { type TestDatabase, testDatabase } from './database.ts'
+
+export const testSealer = createSealer([Buffer.alloc(32, 7)])
+
+export const testDefaults = { retry: defaultRetryPolicy, timeoutMs: 10_000, maxInFlight: 10 }
+
+export function testSubscriptions(
+  world: Pick<TestDatabase, 'database'>,
+  changes: Partial<ConstructorParameters<typeof Subscriptions>[0]> = {},
+): Subscriptions {
+  return new Subscriptions({
+    database: world.database,
+    seal: testSealer,
+    defaults: testDefaults,
+    clock: systemClock(),
+    log: silentLogger(),
+    ...changes,
+  })
+}
+
+export interface TestServer extends AsyncDisposable {
+  readonly app: FastifyInstance
+  readonly url: string
+  readonly port: number
+  readonly subscriptions: Subscriptions
+  readonly world: TestDatabase
+  /** `fetch` at this server; an object given as `json` is sent as JSON. */
+  request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<TestAnswer>
+}
+
+export interface TestAnswer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** The body as JSON, or undefined. */
+  readonly json: unknown
+}
+
+/** The HTTP edge on a port of its own, with a database of its own. Ingest answers 202 with what it was sent. */
+export async function testServer(changes: Partial<ServerDeps> = {}): Promise<TestServer> {
+  const world = await testDatabase()
+  const subscriptions = changes.subscriptions ?? testSubscriptions(world)
+  const app = await buildServer({
+    subscriptions,
+    database: world.database,
+    keys: undefined,
+    log: silentLogger(),
+    bodyLimitBytes: 65_536,
+    version: '0.0.0-test',
+    readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
+    registerIngest: scope => {
+      readRawBodies(scope)
+      scope.post('/ingest/:id', (request, reply) => reply.code(202).send(request.body ?? ''))
+    },
+    ...changes,
+  })
+  await app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = app.server.address() as AddressInfo // it listens on TCP
+  const url = `http://127.0.0.1:${port}`
+  return {
+    app,
+    url,
+    port,
+    subscriptions,
+    world,
+    request: (path, init) => requestAt(url + path, init),
+    async [Symbol.asyncDispose]() {
+      await app.close()
+      await world.close()
+    },
+  }
+}
+
+async function requestAt(
+  url: string,
+  { json, ...init }: RequestInit & { readonly json?: unknown } = {},
+): Promise<TestAnswer> {
+  const headers = new Headers(init.headers)
+  if (json !== undefined && !headers.has('content-type')) headers.set('content-type', 'application/json')
+  const body = json === undefined ? (init.body ?? null) : JSON.stringify(json)
+  const response = await fetch(url, { ...init, headers, body })
+  const text = await response.text()
+  return { status: response.status, headers: response.headers, text, json: parsed(text) }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
