@@ -27,6 +27,7 @@ COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./
 COPY bin ./bin
 COPY migrations ./migrations
+COPY openapi.json ./
 COPY --from=build /app/dist ./dist
 ENV PORT=8000 DATA_DIR=/data
 USER node

@@ -1,5 +1,6 @@
 import { configurationPage, envExample } from '../src/config-reference.ts'
 import { errorCodes } from '../src/errors.ts'
+import { openapiDocument } from './openapi.ts'
 
 /** Every generated file that is committed: its path from the root of the repository, and what it must hold. */
 export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
@@ -7,6 +8,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ['.env.example', envExample()],
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],
+    ['openapi.json', await openapiDocument()],
   ])
 }
 

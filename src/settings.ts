@@ -122,7 +122,7 @@ export const settings = {
     maximum: 600_000,
     default: 10_000,
     description:
-      'How long PostgreSQL may take to connect or to answer, in milliseconds, before it counts as away.',
+      'How long PostgreSQL may take to answer a statement, in milliseconds, before it counts as away.',
   }),
   shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', {
     minimum: 0,

@@ -1,0 +1,44 @@
+import { buildServer } from '../src/http/server.ts'
+import type { Ingest } from '../src/ingest/ingest.ts'
+import { ingestRoutes } from '../src/ingest/routes.ts'
+import { systemClock } from '../src/platform/clock.ts'
+import { silentLogger } from '../src/platform/logger.ts'
+import { Database } from '../src/platform/postgres.ts'
+import { createSealer } from '../src/platform/seal.ts'
+import { defaultRetryPolicy } from '../src/retry/schedule.ts'
+import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
+import { version } from '../src/version.ts'
+
+/**
+ * The OpenAPI document of the service, as /openapi.json answers it: the server is built with all its routes and asked
+ * for it, without a port and without a database, since nothing connects before it is used.
+ */
+export async function openapiDocument(): Promise<string> {
+  const logger = silentLogger()
+  const clock = systemClock()
+  const database = new Database({ connection: {}, poolSize: 1, queryTimeoutMs: 1, connectTimeoutMs: 1 })
+  const subscriptions = new Subscriptions({
+    database,
+    seal: createSealer([Buffer.alloc(32)]),
+    defaults: { retry: defaultRetryPolicy, timeoutMs: 1, maxInFlight: 1 },
+    clock,
+    log: logger,
+  })
+  const ingest = {} as Ingest // only a request to /ingest would reach it
+  const app = await buildServer({
+    subscriptions,
+    database,
+    keys: undefined,
+    log: logger,
+    bodyLimitBytes: 1,
+    version,
+    readiness: async () => ({ ready: false, checks: {} }),
+    registerIngest: scope =>
+      ingestRoutes(scope, { ingest, subscription: () => undefined, keys: undefined, logger }),
+  })
+  const response = await app.inject('/openapi.json')
+  await app.close()
+  await database.close()
+  if (response.statusCode !== 200) throw new Error(`/openapi.json answered ${response.statusCode}`)
+  return `${JSON.stringify(response.json(), null, 2)}\n`
+}
