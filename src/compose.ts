@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import { StartupError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { ingestRoutes } from './ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from './keys/keys.ts'
@@ -96,7 +97,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
     registerIngest: app =>
       ingestRoutes(app, { ingest: path.ingest, subscription: id => subscriptions.get(id), keys, logger }),
   })
-  const url = await server.listen(config)
+  const url = await listen(server, config)
   path.start()
   const housekeeping = keepHouse(ground, subscriptions, path, control)
 
@@ -120,6 +121,21 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
         })
       await opened.close()
     },
+  }
+}
+
+/** @throws StartupError when the port cannot be had */
+async function listen(server: { listen(at: { host: string; port: number }): Promise<string> }, at: Config): Promise<string> {
+  const { host, port } = at
+  try {
+    const url = await server.listen({ host, port })
+    return url.replace('127.0.0.1', 'localhost')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StartupError(
+      `Cannot listen on ${host}:${port} (${reason}). Stop what uses the port, or set PORT to another one.`,
+      { cause: error },
+    )
   }
 }
 

@@ -1,5 +1,4 @@
 import { StartupError } from '../errors.ts'
-import { startEmbeddedPostgres } from './embedded-postgres.ts'
 import type { Logger } from './logger.ts'
 import { Database } from './postgres.ts'
 
@@ -40,6 +39,8 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
     await checkServer(database, description)
     return { database, description, close: () => database.close() }
   }
+  // Loaded only here: in server mode its packages need not even be installed.
+  const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
   const server = await startEmbeddedPostgres({
     dataDir,
     log: (message, fields) => logger.info(fields ?? {}, message),
