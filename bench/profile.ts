@@ -40,12 +40,10 @@ export function formatProfile(directory: string, span: Span): string {
   const profile = JSON.parse(largest) as CpuProfile
   const timeById = selfTimes(profile, span)
   const total = [...timeById.values()].reduce((sum, us) => sum + us, 0)
-  const groups = sumBy(profile.nodes, timeById, groupsOf(profile))
-  const functions = sumBy(
-    profile.nodes,
-    timeById,
-    new Map(profile.nodes.map(node => [node.id, nameOf(node)])),
-  )
+  const groupById = groupsOf(profile)
+  const nameById = new Map(profile.nodes.map(node => [node.id, nameOf(node, groupById.get(node.id))]))
+  const groups = sumBy(profile.nodes, timeById, groupById)
+  const functions = sumBy(profile.nodes, timeById, nameById)
   return [
     `Profile of ${(total / 1e6).toFixed(1)} s at full load. By group (who called for it):`,
     ...shares(groups, total, groups.length),
@@ -96,9 +94,13 @@ function ownGroupOf({ callFrame: { functionName, url } }: ProfileNode): string |
   return library?.[1] ?? folder?.[1]
 }
 
-function nameOf({ callFrame: { functionName, url, lineNumber } }: ProfileNode): string {
+/** A native or common function says little without whom it worked for: `writev` is everyone's. */
+function nameOf(node: ProfileNode, group = ''): string {
+  const { functionName, url, lineNumber } = node.callFrame
   const file = url.replace(/^.*\/node_modules\//, '').replace(/^.*\/((?:src|bench)\/)/, '$1')
-  return url === '' ? functionName : `${functionName || '(anonymous)'}  ${file}:${lineNumber + 1}`
+  const place = url === '' ? '' : `  ${file}:${lineNumber + 1}`
+  const asker = ownGroupOf(node) === undefined ? `  for ${group}` : ''
+  return `${functionName || '(anonymous)'}${place}${asker}`
 }
 
 function sumBy(
