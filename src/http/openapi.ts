@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { sentenceKey } from './validation.ts'
@@ -53,9 +54,45 @@ export async function registerOpenapi(
     transform: ({ schema, url }) => ({ schema: withReferences(schema ?? {}) as FastifySchema, url }),
     transformObject: document => {
       if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
-      return withoutSentences(document.openapiObject) as typeof document.openapiObject // only keys of ours are gone
+      const { openapiObject } = document
+      // A copy in which only keys of ours are gone.
+      const described = withoutSentences(openapiObject) as typeof openapiObject
+      describeIngest(described.paths?.['/ingest/{id}']?.post)
+      return described
     },
   })
+}
+
+const exampleEvent = { data: { foo: 'bar' } }
+
+/** What Swagger UI sends for the example: it writes an example with two spaces, and sends the text as it stands. */
+const exampleBody = JSON.stringify(exampleEvent, null, 2)
+
+/**
+ * The body of an ingest is bytes, which no schema of its route reads; so it is described here. The example signature
+ * fits the example body and the secret of the example subscription: 'Try it out' works on a fresh service.
+ */
+function describeIngest(operation: IngestOperation | undefined): void {
+  if (operation === undefined) return
+  operation.requestBody ??= {
+    description: 'The event: any bytes of any content type. They are delivered as they are.',
+    content: {
+      'application/json': { schema: {}, example: exampleEvent },
+      '*/*': { schema: { type: 'string', format: 'binary' } },
+    },
+  }
+  const signature = createHmac('sha256', 'mysecret').update(exampleBody).digest('hex')
+  for (const parameter of operation.parameters ?? []) {
+    if ('name' in parameter && parameter.name.toLowerCase() === 'x-hub-signature-256') {
+      parameter.example = `sha256=${signature}`
+    }
+  }
+}
+
+/** The part of an operation that is filled in. */
+interface IngestOperation {
+  requestBody?: unknown
+  readonly parameters?: readonly ({ readonly name: string; example?: unknown } | object)[]
 }
 
 /** Named schemas are written where they are used, for their types; the document refers to them by name. */

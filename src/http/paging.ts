@@ -23,11 +23,8 @@ export const pageSizeMax = 250
 
 /** The headers of a page for the OpenAPI document. */
 export const pageHeaders = {
-  Link: { description: 'The next page, with rel="next"; absent on the last one', schema: { type: 'string' } },
-  'X-Next-Cursor': {
-    description: 'The cursor of the next page; absent on the last one',
-    schema: { type: 'string' },
-  },
+  Link: { type: 'string', description: 'The next page, with rel="next"; absent on the last one' },
+  'X-Next-Cursor': { type: 'string', description: 'The cursor of the next page; absent on the last one' },
 }
 
 /**

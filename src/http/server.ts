@@ -61,6 +61,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   })
   app.addHook('preClose', async () => {
     closing = true
+    closeAsTheyFallIdle(app.server)
   })
   app.setValidatorCompiler(validatorCompiler)
   // Response schemas are for the document; tests hold the answers against them. Writing by schema would drop fields.
@@ -99,7 +100,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
 
 /** The server under Fastify, made here to answer with a problem while it closes, and for its timeouts. */
 function slowClientsCutOff(handler: RequestListener, closing: () => boolean): Server {
-  const server = createServer(
+  return createServer(
     {
       headersTimeout: timeouts.headersMs,
       requestTimeout: timeouts.requestMs,
@@ -112,10 +113,20 @@ function slowClientsCutOff(handler: RequestListener, closing: () => boolean): Se
         new AppError('shutting_down', 'This process is shutting down. Send the request again.'),
         randomUUID(),
       )
-      response.writeHead(status, { ...headers, connection: 'close' }).end(body)
+      response.writeHead(status, {
+        ...headers,
+        'content-length': Buffer.byteLength(body),
+        connection: 'close',
+      })
+      response.end(body)
     },
   )
-  return server
+}
+
+/** A connection that is busy when the server closes would else stay open until its client or its timeout ends it. */
+function closeAsTheyFallIdle(server: Server): void {
+  const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
+  server.once('close', () => clearInterval(sweeping))
 }
 
 /** A request that Node could not parse, or that did not arrive in time. There is no reply object yet. */

@@ -18,7 +18,7 @@ export function unknownPath(app: FastifyInstance): (request: FastifyRequest, rep
     const allowed = new Set(
       [...methodsOf].flatMap(([pattern, methods]) => (matches(pattern.split('/'), path) ? [...methods] : [])),
     )
-    if (allowed.size === 0)
+    if (allowed.size === 0 || allowed.has(request.method))
       throw new AppError('not_found', 'There is nothing at this path. See /docs for what is.')
     const list = [...allowed].sort().join(', ')
     reply.header('allow', list)

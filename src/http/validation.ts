@@ -1,7 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import { Value } from 'typebox/value'
 import type { FieldError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
 
@@ -26,13 +25,25 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   const inBody = httpPart === 'body'
   const validator = Compile(schema)
   return (input: unknown) => {
-    const value = inBody ? input : Value.Convert(schema, input)
+    const value = inBody ? input : withNumbers(schema, input)
     const errors = validator.Check(value)
       ? unstorableText(value)
       : fieldErrors(schema, validator.Errors(value), inBody)
     if (errors.length === 0) return { value }
     return { error: validationFailed(inBody ? errors : errors.map(asParameter)) }
   }
+}
+
+/** Query parameters are texts; those that are to be whole numbers become numbers where they are written as such. */
+function withNumbers(schema: TSchema, query: unknown): unknown {
+  const properties = Object(at(schema, '#/properties'))
+  return Object.fromEntries(
+    Object.entries(Object(query)).map(([name, text]) => {
+      const whole =
+        properties[name]?.type === 'integer' && typeof text === 'string' && /^-?[0-9]{1,15}$/.test(text)
+      return [name, whole ? Number(text) : text]
+    }),
+  )
 }
 
 function asParameter(error: FieldError): FieldError {

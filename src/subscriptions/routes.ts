@@ -27,7 +27,7 @@ const ifMatchHeader = Type.Object({
     Type.String({ description: 'The ETag of the version to change; when it has changed meanwhile: 412' }),
   ),
 })
-const etagHeader = { ETag: { description: 'The version, for If-Match', schema: { type: 'string' } } }
+const etagHeader = { ETag: { type: 'string', description: 'The version, for If-Match' } }
 
 /** What managing subscriptions needs: CRUD, nothing of the path of an event. */
 export function registerSubscriptions(scope: FastifyInstance, subscriptions: Subscriptions): void {
@@ -51,7 +51,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
         response: {
           201: {
             description: 'Created',
-            headers: { Location: { description: 'Its path', schema: { type: 'string' } }, ...etagHeader },
+            headers: { Location: { type: 'string', description: 'Its path' }, ...etagHeader },
             content: { 'application/json': { schema: Subscription } },
           },
           ...problems(400, 401, 413, 415, 422, 503),
@@ -167,6 +167,7 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         summary: 'Change some fields of a subscription',
         description: 'A JSON merge patch: what is left out stays, null takes a field back to its default.',
         tags,
+        consumes: ['application/json', 'application/merge-patch+json'],
         params: idParameter,
         headers: ifMatchHeader,
         body: SubscriptionPatch,

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict'
+import { hash } from 'node:crypto'
+import { test } from 'node:test'
+import { AppError } from '../../src/errors.ts'
+import { ApiKeys, ensureFirstKey } from '../../src/keys/keys.ts'
+import { Database } from '../../src/platform/postgres.ts'
+import { testDatabase } from '../support/database.ts'
+import { testServer } from '../support/server.ts'
+
+function handClock() {
+  let now = 1_000_000
+  return {
+    now: () => now,
+    pass(ms: number) {
+      now += ms
+    },
+  }
+}
+
+test('of processes that start together one makes the first key, and nobody makes a second', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const made = await Promise.all(Array.from({ length: 4 }, () => ensureFirstKey(database)))
+  const [key, ...others] = made.filter(value => value !== undefined)
+  assert.match(key ?? '', /^whk_[A-Za-z0-9_-]{43}$/)
+  assert.deepEqual(others, [])
+  assert.equal(await ensureFirstKey(database), undefined)
+  const { rows } = await database.query<{ row: string }>({
+    text: 'select row_to_json(k)::text as row from api_keys k',
+  })
+  assert.equal(rows.length, 1)
+  assert.ok(!rows[0]?.row.includes(String(key)))
+})
+
+test('a valid key is accepted however the scheme is written, and nothing else is', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const key = await ensureFirstKey(database)
+  const keys = new ApiKeys({ database, clock: handClock() })
+  assert.equal(await keys.accepts(`Bearer ${key}`), true)
+  assert.equal(keys.accepts(`bearer  ${key}`), true) // from memory: no promise any more
+  for (const value of [
+    undefined,
+    '',
+    'Bearer',
+    'Bearer ',
+    `${key}`,
+    `Basic ${key}`,
+    `Bearer ${key}x`,
+    `Bearer ${key} y`,
+    `Bearer ${'x'.repeat(1000)}`,
+  ]) {
+    assert.equal(await keys.accepts(value), false, value)
+  }
+})
+
+test('guessing keys reads the table once a second at most; a new key works after that', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  await ensureFirstKey(database)
+  const clock = handClock()
+  const keys = new ApiKeys({ database, clock })
+  assert.equal(await keys.accepts('Bearer whk_new'), false)
+  await database.query({
+    text: 'insert into api_keys (name, hash) values ($1, $2)',
+    values: ['new', Buffer.from(hash('sha256', 'whk_new'), 'hex')],
+  })
+  assert.equal(keys.accepts('Bearer whk_new'), false) // answered at once, without the table
+  clock.pass(1001)
+  assert.equal(await keys.accepts('Bearer whk_new'), true)
+})
+
+test('a deleted key is refused soon after', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const key = `Bearer ${await ensureFirstKey(database)}`
+  const clock = handClock()
+  const keys = new ApiKeys({ database, clock })
+  assert.equal(await keys.accepts(key), true)
+  await database.query({ text: 'delete from api_keys' })
+  clock.pass(10_001)
+  assert.equal(keys.accepts(key), true) // known so far; the table is being read
+  await keys.load()
+  assert.equal(keys.accepts(key), false)
+})
+
+test('without a database, known keys stay valid and unknown ones wait for it', async t => {
+  const { database, close, connection } = await testDatabase()
+  t.after(close)
+  const key = await ensureFirstKey(database)
+  const clock = handClock()
+  const gone = new Database({ connection, poolSize: 1, queryTimeoutMs: 1000, connectTimeoutMs: 1000 })
+  const keys = new ApiKeys({ database: gone, clock })
+  assert.equal(await keys.accepts(`Bearer ${key}`), true)
+  await gone.close()
+  clock.pass(60_000)
+  assert.equal(keys.accepts(`Bearer ${key}`), true)
+  await assert.rejects(async () => keys.accepts('Bearer whk_other'), AppError)
+})
+
+test('with keys on, the API answers 401 without one; health and the documentation stay open', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const key = await ensureFirstKey(database)
+  await using server = await testServer({ keys: new ApiKeys({ database, clock: handClock() }) })
+  const uuid = '0193e0a4-6d3c-7d0e-9d0a-3f4a5b6c7d8e'
+  for (const [method, path] of [
+    ['GET', '/subscriptions/'],
+    ['POST', '/subscriptions/'],
+    ['GET', '/subscriptions/1'],
+    ['PUT', '/subscriptions/1'],
+    ['PATCH', '/subscriptions/1'],
+    ['DELETE', '/subscriptions/1'],
+    ['GET', '/logs/1'],
+    ['GET', `/status/${uuid}`],
+  ] as const) {
+    for (const headers of [{}, { authorization: 'Bearer whk_wrong' }]) {
+      const answer = await server.request(path, { method, headers })
+      assert.equal(answer.status, 401, `${method} ${path}`)
+      assert.equal(answer.headers.get('www-authenticate'), 'Bearer')
+      assert.match(answer.text, /"code":"unauthorized"/)
+    }
+  }
+  const headers = { authorization: `Bearer ${key}` }
+  assert.equal((await server.request('/subscriptions/', { headers })).status, 200)
+  for (const path of ['/livez', '/readyz', '/healthz', '/docs', '/errors/unauthorized']) {
+    assert.equal((await server.request(path)).status, 200, path)
+  }
+})

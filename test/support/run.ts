@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { glob } from 'node:fs/promises'
+import { startTestServer, urlOf } from './database.ts'
+
+// Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
+// test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
+
+console.log(`Node.js ${process.version}`)
+const root = new URL('../../', import.meta.url)
+const files = await testFiles(process.argv.slice(2))
+if (files.length === 0) {
+  console.error('No test files match what was given.')
+  process.exit(1)
+}
+
+// Ctrl-C reaches the tests too, as they are in this process group; here it must not skip stopping the server.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => running?.kill('SIGTERM'))
+
+let running: ReturnType<typeof spawn> | undefined
+const server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
+try {
+  process.exitCode = await run(server === undefined ? {} : { TEST_DATABASE_URL: urlOf(server.connection) })
+} finally {
+  await server?.stop()
+}
+
+async function run(environment: NodeJS.ProcessEnv): Promise<number> {
+  const options = ['--test', '--test-reporter=spec', '--test-concurrency=2']
+  running = spawn(process.execPath, [...options, ...files], {
+    cwd: root,
+    stdio: 'inherit',
+    env: { ...process.env, ...environment },
+  })
+  const [code] = await once(running, 'exit')
+  return typeof code === 'number' ? code : 1
+}
+
+async function testFiles(given: readonly string[]): Promise<readonly string[]> {
+  const patterns = given.map(path =>
+    path.endsWith('.ts') ? path : `${path.replace(/\/+$/, '')}/**/*.test.ts`,
+  )
+  const found: string[] = []
+  for await (const path of glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts'], { cwd: root })) {
+    found.push(path)
+  }
+  return found.sort()
+}

@@ -1,0 +1,25 @@
+import { createSecretKey } from 'node:crypto'
+import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+
+export const signingKey = createSecretKey(Buffer.from('a signing key of 24 byte'))
+
+/** A subscription as the path of an event sees it; say only what matters to the test. */
+export function aSubscription(changes: Partial<Subscription> = {}): Subscription {
+  return {
+    id: 1,
+    tenant: 'default',
+    targetUrl: 'http://127.0.0.1:9/hook',
+    origin: 'http://127.0.0.1:9',
+    path: '/hook',
+    secret: null,
+    signingKeys: [{ key: signingKey, expiresAt: null }],
+    eventTypes: null,
+    paused: false,
+    retry: defaultRetryPolicy,
+    timeoutMs: 1000,
+    maxInFlight: 10,
+    version: 1,
+    ...changes,
+  }
+}
