@@ -33,10 +33,10 @@ export function int4Array(values: readonly (number | null)[]): Buffer {
   return fixedArray(oid.int4, 4, values, (buffer, value, at) => buffer.writeInt32BE(value, at))
 }
 
-/** Values are Unix milliseconds. */
+/** Values are Unix milliseconds; a fraction is kept to the microsecond, as PostgreSQL's own now() has one. */
 export function timestamptzArray(values: readonly (number | null)[]): Buffer {
   return fixedArray(oid.timestamptz, 8, values, (buffer, value, at) => {
-    buffer.writeBigInt64BE(BigInt(value - postgresEpochMs) * 1000n, at)
+    buffer.writeBigInt64BE(BigInt(Math.round((value - postgresEpochMs) * 1000)), at)
   })
 }
 
@@ -109,5 +109,9 @@ function header(element: number, length: number, dataBytes: number): Buffer {
 }
 
 function writeUuid(buffer: Buffer, id: string, at: number): void {
-  buffer.write(id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24), at, 'hex')
+  buffer.write(
+    id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24),
+    at,
+    'hex',
+  )
 }
