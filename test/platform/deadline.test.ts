@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Deadline } from '../../src/platform/deadline.ts'
+
+const never = new Promise<never>(() => {})
+
+test('work that ends in time is waited for', async () => {
+  assert.equal(await new Deadline(5000).limit(Promise.resolve()), true)
+})
+
+test('work that does not end is not waited for', async () => {
+  const deadline = new Deadline(20)
+  assert.equal(await deadline.limit(never), false)
+  assert.ok(deadline.leftMs < 2) // a timer may be early by a fraction of a millisecond
+})
+
+test('the error of work that fails in time is thrown', async () => {
+  await assert.rejects(new Deadline(5000).limit(Promise.reject(new Error('it failed'))), /it failed/)
+})
+
+test('work that fails after the deadline troubles nobody', async () => {
+  const late = new Promise((_, reject) => setTimeout(() => reject(new Error('too late to matter')), 20))
+  assert.equal(await new Deadline(1).limit(late), false)
+  await new Promise(resolve => setTimeout(resolve, 30))
+})
+
+test('what becomes so in time is seen', async () => {
+  let looks = 0
+  assert.equal(await new Deadline(5000).waitFor(() => ++looks === 3), true)
+  assert.equal(await new Deadline(15).waitFor(() => false), false)
+})
+
+test('what is so already is seen even when no time is left', async () => {
+  assert.equal(await new Deadline(0).waitFor(() => true), true)
+})
+
+test('an earlier deadline leaves less time, and never less than none', () => {
+  const deadline = new Deadline(10_000)
+  const { leftMs } = deadline.earlier(4000)
+  assert.ok(leftMs <= 6000 && leftMs > 5000)
+  assert.equal(deadline.earlier(20_000).leftMs, 0)
+})

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { every } from '../../src/platform/every.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+
+/** Lets promises that are ready run on, without any time passing. */
+const settle = () => new Promise(resolve => setImmediate(resolve))
+
+test('work is repeated, never twice at a time, also after it failed', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const ends: ((error?: Error) => void)[] = []
+  const repeated = every(1000, 'work', silentLogger(), () => {
+    return new Promise<void>((resolve, reject) => {
+      ends.push(error => (error ? reject(error) : resolve()))
+    })
+  })
+  t.mock.timers.tick(999)
+  assert.equal(ends.length, 0)
+  t.mock.timers.tick(1)
+  t.mock.timers.tick(3000)
+  assert.equal(ends.length, 1, 'the first run is still under way')
+  ends[0]?.(new Error('it failed'))
+  await settle()
+  t.mock.timers.tick(1000)
+  assert.equal(ends.length, 2)
+  ends[1]?.()
+  await repeated.stop()
+})
+
+test('stopping waits for the run that is under way, and no other comes', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let runs = 0
+  let end = () => {}
+  const repeated = every(1000, 'work', silentLogger(), () => {
+    runs++
+    return new Promise<void>(resolve => {
+      end = resolve
+    })
+  })
+  t.mock.timers.tick(1000)
+  let stopped = false
+  const stopping = repeated.stop().then(() => {
+    stopped = true
+  })
+  await settle()
+  assert.equal(stopped, false)
+  end()
+  await stopping
+  t.mock.timers.tick(5000)
+  assert.equal(runs, 1)
+})
