@@ -1,18 +1,10 @@
-import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { AppError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Sealer } from '../platform/seal.ts'
-import {
-  answer,
-  mergePatch,
-  parseRules,
-  type Rules,
-  retryPolicy,
-  type SubscriptionDefaults,
-} from './rules.ts'
+import { answer, mergePatch, parseRules, type Rules, type SubscriptionDefaults } from './rules.ts'
 import {
   type SubscriptionAnswer,
   type SubscriptionCreate,
@@ -20,6 +12,7 @@ import {
   type SubscriptionReplace,
   secretMask,
 } from './schema.ts'
+import { makeSigningSecret, openSubscription, sealSecret } from './secrets.ts'
 import {
   deleteSubscription,
   holdLane,
@@ -37,6 +30,7 @@ import {
   updateSubscription,
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
+import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
 
 export interface SubscriptionsDeps {
   readonly database: Database
@@ -45,13 +39,6 @@ export interface SubscriptionsDeps {
   readonly clock: Clock
   readonly log: Logger
 }
-
-/** Told of every change of the cache: made (no `before`), changed, or gone (no `now`). Must not throw. */
-export type ChangeListener = (
-  id: number,
-  now: Subscription | undefined,
-  before: Subscription | undefined,
-) => void
 
 /** Rows read at a time while loading all of them. */
 const pageRows = 1000
@@ -68,60 +55,56 @@ export class Subscriptions {
   readonly #seal: Sealer
   readonly #defaults: SubscriptionDefaults
   readonly #log: Logger
-  readonly #byId = new Map<number, Subscription>()
-  readonly #listeners = new Set<ChangeListener>()
-  /** Readings under way, and what was removed meanwhile: an older answer must not bring it back. */
-  #readings = 0
-  readonly #removedMeanwhile = new Set<number>()
+  readonly #cache: SubscriptionCache
 
   constructor(deps: SubscriptionsDeps) {
     this.#database = deps.database
     this.#seal = deps.seal
     this.#defaults = deps.defaults
     this.#log = deps.log
+    this.#cache = new SubscriptionCache(row => this.#open(row))
   }
 
   get(id: number): Subscription | undefined {
-    return this.#byId.get(id)
+    return this.#cache.get(id)
   }
 
   /** The copy as it is, in no particular order. */
   all(): IterableIterator<Subscription> {
-    return this.#byId.values()
+    return this.#cache.values()
   }
 
   /** @returns a function that ends the listening */
   onChange(listener: ChangeListener): () => void {
-    this.#listeners.add(listener)
-    return () => this.#listeners.delete(listener)
+    return this.#cache.onChange(listener)
   }
 
   /** Reads the whole table. What is gone from it since goes from the copy, too. */
   async load(): Promise<void> {
-    const unseen = new Set(this.#byId.keys())
-    await this.#reading(async () => {
+    const unseen = this.#cache.ids()
+    await this.#cache.reading(async () => {
       let after = 0
       for (;;) {
         const rows = await scanSubscriptions(this.#database, after, pageRows)
         for (const row of rows) {
           unseen.delete(row.id)
-          this.#take(row)
+          this.#cache.take(row)
         }
         const last = rows.at(-1)
         if (last === undefined || rows.length < pageRows) break
         after = last.id
       }
     })
-    for (const id of unseen) this.#drop(id)
+    for (const id of unseen) this.#cache.drop(id)
   }
 
   /** Reads one row again, whether it was made, changed or deleted elsewhere. @returns whether there is one */
   async refresh(id: number): Promise<boolean> {
     if (!Number.isSafeInteger(id)) return false
-    return this.#reading(async () => {
+    return this.#cache.reading(async () => {
       const row = await readSubscription(this.#database, id)
-      if (row === undefined) this.#drop(id)
-      else this.#take(row)
+      if (row === undefined) this.#cache.drop(id)
+      else this.#cache.take(row)
       return row !== undefined
     })
   }
@@ -131,17 +114,16 @@ export class Subscriptions {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const rules = parseRules(body, this.#defaults)
     const id = await takeId(this.#database)
-    const signingSecret = `whsec_${randomBytes(32).toString('base64')}`
-    const sealed = this.#seal.seal(signingSecret, signingContext(id))
+    const signing = makeSigningSecret(this.#seal, id)
     const row = await this.#database.transaction(async tx => {
       const values = this.#values(id, rules, null)
-      const made = await insertSubscription(tx, id, [{ sealed, expires_at: null }], values)
+      const made = await insertSubscription(tx, id, [signing.sealed], values)
       await insertLane(tx, id, made.paused)
       await notifyChange(tx, id)
       return made
     })
-    this.#take(row)
-    return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
+    this.#cache.take(row)
+    return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signing.secret }
   }
 
   async read(id: number): Promise<SubscriptionAnswer | undefined> {
@@ -151,7 +133,7 @@ export class Subscriptions {
 
   /** Whether there is one; asks the table only when the copy knows none. */
   async exists(id: number): Promise<boolean> {
-    return this.#byId.has(id) || (await readSubscription(this.#database, id)) !== undefined
+    return this.#cache.get(id) !== undefined || (await readSubscription(this.#database, id)) !== undefined
   }
 
   /** Newest first; `before` is the id to begin below. */
@@ -178,24 +160,26 @@ export class Subscriptions {
     return this.#change(id, version, row => mergePatch(row, patch))
   }
 
-  async #change(
+  #change(
     id: number,
     version: number | undefined,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
-    const row = await this.#database.transaction(async tx => {
-      const before = await lockSubscription(tx, id)
-      if (before === undefined) return undefined
-      checkVersion(before, version)
-      const rules = parseRules(bodyFor(before), this.#defaults)
-      const after = await updateSubscription(tx, id, this.#values(id, rules, before.secret))
-      await setLane(tx, before, after)
-      await notifyChange(tx, id)
-      return after
+    return this.#cache.reading(async () => {
+      const row = await this.#database.transaction(async tx => {
+        const before = await lockSubscription(tx, id)
+        if (before === undefined) return undefined
+        checkVersion(before, version)
+        const rules = parseRules(bodyFor(before), this.#defaults)
+        const after = await updateSubscription(tx, id, this.#values(id, rules, before.secret))
+        await setLane(tx, before, after)
+        await notifyChange(tx, id)
+        return after
+      })
+      if (row === undefined) return undefined
+      this.#cache.take(row)
+      return answer(row, this.#defaults)
     })
-    if (row === undefined) return undefined
-    this.#take(row)
-    return answer(row, this.#defaults)
   }
 
   /**
@@ -213,74 +197,18 @@ export class Subscriptions {
       await notifyChange(tx, id)
       return true
     })
-    if (removed) this.#drop(id)
+    if (removed) this.#cache.drop(id)
     return removed
   }
 
   #values(id: number, rules: Rules, sealedBefore: string | null): SubscriptionValues {
-    return { ...rules.values, secret: this.#sealedSecret(id, rules.secret, sealedBefore) }
+    return { ...rules.values, secret: sealSecret(this.#seal, id, rules.secret, sealedBefore) }
   }
 
-  #sealedSecret(id: number, wish: Rules['secret'], sealedBefore: string | null): string | null {
-    switch (wish.kind) {
-      case 'keep':
-        return sealedBefore
-      case 'remove':
-        return null
-      case 'set':
-        return this.#seal.seal(wish.secret, secretContext(id))
-    }
-  }
-
-  async #reading<T>(read: () => Promise<T>): Promise<T> {
-    this.#readings++
-    try {
-      return await read()
-    } finally {
-      this.#readings--
-      if (this.#readings === 0) this.#removedMeanwhile.clear()
-    }
-  }
-
-  #take(row: SubscriptionRow): void {
-    const before = this.#byId.get(row.id)
-    if (this.#removedMeanwhile.has(row.id) || (before !== undefined && before.version >= row.version)) return
-    const now = this.#open(row)
-    if (now === undefined) return
-    this.#byId.set(row.id, now)
-    for (const listener of this.#listeners) listener(row.id, now, before)
-  }
-
-  #drop(id: number): void {
-    if (this.#readings > 0) this.#removedMeanwhile.add(id)
-    const before = this.#byId.get(id)
-    if (before === undefined) return
-    this.#byId.delete(id)
-    for (const listener of this.#listeners) listener(id, undefined, before)
-  }
-
-  /** One row that cannot be opened must not stop the others: it is logged, and stays as it was known. */
+  /** One row that cannot be opened must not stop the others: it is logged. */
   #open(row: SubscriptionRow): Subscription | undefined {
     try {
-      const url = new URL(row.target_url)
-      return {
-        id: row.id,
-        tenant: row.tenant,
-        targetUrl: row.target_url,
-        origin: url.origin,
-        path: url.pathname + url.search,
-        secret: row.secret === null ? null : textKey(this.#seal.open(row.secret, secretContext(row.id))),
-        signingKeys: row.signing_secrets.map(({ sealed, expires_at: expiresAt }) => ({
-          key: whsecKey(this.#seal.open(sealed, signingContext(row.id))),
-          expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
-        })),
-        eventTypes: row.event_types === null ? null : new Set(row.event_types),
-        paused: row.paused,
-        retry: retryPolicy(row.retry, this.#defaults.retry),
-        timeoutMs: row.timeout_ms ?? this.#defaults.timeoutMs,
-        maxInFlight: row.max_in_flight ?? this.#defaults.maxInFlight,
-        version: row.version,
-      }
+      return openSubscription(row, this.#seal, this.#defaults)
     } catch (error) {
       this.#log.error({ err: error, subscription_id: row.id }, 'a subscription cannot be read')
       return undefined
@@ -292,19 +220,6 @@ const maskedSecret = {
   pointer: '/secret',
   detail: `${secretMask} stands for a secret that is not shown. Give a real one, or leave it out.`,
 } as const
-
-const secretContext = (id: number) => `subscription:${id}:secret`
-const signingContext = (id: number) => `subscription:${id}:signing_secret`
-
-/** The key behind `whsec_` and base64 (Standard Webhooks). */
-function whsecKey(secret: string): KeyObject {
-  return createSecretKey(secret.slice('whsec_'.length), 'base64')
-}
-
-/** The key of an inbound secret: its UTF-8 bytes. */
-function textKey(secret: string): KeyObject {
-  return createSecretKey(secret, 'utf8')
-}
 
 function checkVersion(row: SubscriptionRow, version: number | undefined): void {
   if (version === undefined || row.version === version) return

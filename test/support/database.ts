@@ -2,7 +2,6 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { silentLogger } from '../../src/platform/logger.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 
@@ -98,7 +97,7 @@ async function startServer(): Promise<TestConnection> {
 export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
   const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres.ts')
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-test-'))
-  const server = await startEmbeddedPostgres({ dataDir, log: silentLogger() })
+  const server = await startEmbeddedPostgres({ dataDir, log: () => {} })
   await onServer(server.connection, 'alter system set fsync = off')
   await onServer(server.connection, 'alter system set full_page_writes = off')
   await onServer(server.connection, 'select pg_reload_conf()')
