@@ -1,3 +1,4 @@
+import { errors } from 'undici'
 import { type ErrorClass, errorText } from './outcome.ts'
 
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
@@ -29,7 +30,7 @@ export function classify(error: unknown): { readonly errorClass: ErrorClass; rea
 function classOf(code: string): ErrorClass {
   const known = classOfCode[code]
   if (known) return known
-  if (code.startsWith('HPE_')) return 'invalid' // llhttp: what came back is not HTTP
+  if (code.startsWith('HPE_')) return 'invalid'
   if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || /CERT|SIGNATURE|ISSUER/.test(code))
     return 'tls'
   return 'connect'
@@ -39,6 +40,8 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   // Happy eyeballs reports one error per address tried; the first tells enough.
   const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
   if (!(one instanceof Error)) return { code: '', message: String(one) }
+  // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
+  if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
   return { code, message: one.message === '' ? code : one.message }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { errors } from 'undici'
 import { classify } from '../../src/deliver/error-class.ts'
 
 function coded(code: string, message = 'it failed'): Error {
@@ -30,6 +31,11 @@ test('a code is sorted by what it means to someone who runs a receiver', () => {
   for (const [errorClass, codes] of Object.entries(table)) {
     for (const code of codes) assert.equal(classify(coded(code)).errorClass, errorClass, code)
   }
+})
+
+test('an answer that is not HTTP is invalid', () => {
+  const message = 'Response does not match the HTTP/1.1 protocol'
+  assert.deepEqual(classify(new errors.HTTPParserError(message)), { errorClass: 'invalid', error: message })
 })
 
 test('what is not known counts as a failure to connect', () => {
