@@ -5,7 +5,14 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { StartupError } from '../../src/errors.ts'
-import { createSealer, keyId, loadEncryptionKeys, parseEncryptionKey } from '../../src/platform/seal.ts'
+import {
+  agreeOnKey,
+  createSealer,
+  keyId,
+  loadEncryptionKeys,
+  parseEncryptionKey,
+} from '../../src/platform/seal.ts'
+import { testDatabase } from '../support/database.ts'
 
 const oldKey = Buffer.alloc(32, 1)
 const newKey = Buffer.alloc(32, 2)
@@ -117,4 +124,36 @@ test('a data folder that cannot be made stops the start with what to do', async 
     loadEncryptionKeys({ fromConfig: undefined, dataDir: join(file, 'data') }),
     (error: Error) => error instanceof StartupError && /set ENCRYPTION_KEYS/.test(error.message),
   )
+})
+
+test('the database remembers every key that sealed, and refuses a process that lacks one', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const ring = (...keys: readonly Uint8Array[]) => agreeOnKey(database, createSealer(keys))
+
+  await ring(oldKey)
+  await ring(oldKey)
+  await assert.rejects(ring(newKey), error => {
+    assert.ok(error instanceof StartupError)
+    assert.ok(error.message.includes(`sealed with the encryption key ${keyId(oldKey)}`), error.message)
+    assert.match(error.message, /Set ENCRYPTION_KEYS to the same keys on every machine/)
+    return true
+  })
+  await ring(oldKey, newKey) // at hand, but it does not seal yet
+  await ring(oldKey)
+  await ring(newKey, oldKey) // from here on it does
+  await assert.rejects(
+    ring(oldKey),
+    error => error instanceof StartupError && error.message.includes(keyId(newKey)),
+  )
+  await assert.rejects(ring(newKey), StartupError)
+})
+
+test('of two processes that start at once with different keys, one is refused', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const starts = await Promise.allSettled(
+    [oldKey, newKey].map(key => agreeOnKey(database, createSealer([key]))),
+  )
+  assert.deepEqual(starts.map(({ status }) => status).sort(), ['fulfilled', 'rejected'])
 })
