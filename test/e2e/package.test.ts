@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFile, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -39,8 +39,10 @@ async function pack(copy: string): Promise<void> {
   npm(copy, 'pack', '--pack-destination', folder)
 }
 
-function npm(cwd: string, ...args: readonly string[]): string {
-  return execFileSync('npm', args, { cwd, env: environment, encoding: 'utf8', timeout: timeoutMs })
+function npm(cwd: string, ...args: readonly string[]): void {
+  const options = { cwd, env: environment, encoding: 'utf8', timeout: timeoutMs } as const
+  const { status, stdout, stderr, error } = spawnSync('npm', args, options)
+  assert.ok(status === 0, `npm ${args.join(' ')} failed: ${error ?? ''}\n${stdout}\n${stderr}`)
 }
 
 test('the package installs without development dependencies, starts, is ready and stops', {
