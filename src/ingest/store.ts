@@ -92,15 +92,17 @@ export async function releaseUnsure(
   webhookIds: readonly Uuid[],
   now: number,
 ): Promise<number> {
-  const { rowCount } = await db.query({
+  const { rows } = await db.query<{ rows: number }>({
     name: 'release_unsure',
     text: `
       with freed as (
         update owed set owner = null, due_at = ($3::timestamptz[])[1]
-        where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id)
-      update lanes set due_at = ($3::timestamptz[])[1]
-      where subscription_id in (select subscription_id from freed)`,
+        where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id),
+      woken as (
+        update lanes set due_at = ($3::timestamptz[])[1]
+        where subscription_id in (select subscription_id from freed))
+      select count(*)::int as rows from freed`,
     values: [uuidArray(webhookIds), owner, timestamptzArray([now])],
   })
-  return rowCount
+  return rows[0]?.rows ?? 0
 }
