@@ -1,0 +1,191 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { type AttemptRow, type OwedAgain, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
+import type { Uuid } from '../../src/platform/id.ts'
+import { noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+const other = 8
+
+function anAttempt(webhookId: Uuid, changes: Partial<AttemptRow> = {}): AttemptRow {
+  return {
+    id: newId(),
+    subscriptionId: 1,
+    webhookId,
+    timestamp: noon,
+    attempt: 1,
+    status: 'success',
+    verdict: 'delivered',
+    httpStatus: 200,
+    durationMs: 12,
+    nextAt: null,
+    error: null,
+    ...changes,
+  }
+}
+
+const failure = {
+  status: 'failed',
+  verdict: 'retry',
+  httpStatus: 500,
+  nextAt: noon + 10_000,
+  error: 'HTTP 500',
+} as const
+
+function again(webhookId: Uuid, changes: Partial<OwedAgain> = {}): OwedAgain {
+  return { webhookId, subscriptionId: 1, attempt: 1, nextAttempt: 2, dueAt: noon + 10_000, ...changes }
+}
+
+test('a final attempt is logged with all its facts, and what it settles is owed no more', async () => {
+  const { database } = world
+  const webhookId = await owe(database, { owner: me, subscriptionIds: [1, 2] })
+  const row = anAttempt(webhookId, {
+    status: 'failed',
+    verdict: 'given_up',
+    httpStatus: null,
+    durationMs: 10_000,
+    error: 'größer 😀',
+  })
+  await recordFinalAttempts(database, [row])
+  const { rows } = await database.query({ text: 'select * from delivery_logs' })
+  assert.deepEqual(rows, [
+    {
+      id: row.id,
+      subscription_id: 1,
+      webhook_id: webhookId,
+      timestamp: new Date(noon),
+      attempt: 1,
+      status: 'failed',
+      verdict: 'given_up',
+      http_status: null,
+      duration_ms: 10_000,
+      next_at: null,
+      error: 'größer 😀',
+    },
+  ])
+  assert.deepEqual(
+    (await allOwed(database)).map(owed => owed.subscriptionId),
+    [2],
+  )
+})
+
+test('what is settled is settled, whoever holds it now', async () => {
+  const { database } = world
+  const webhookId = await owe(database, { owner: other })
+  await recordFinalAttempts(database, [anAttempt(webhookId)])
+  assert.deepEqual(await allOwed(database), [])
+})
+
+test('a final attempt does not end a later one: the number is checked', async () => {
+  const { database } = world
+  const webhookId = await owe(database)
+  await database.query({ text: 'update owed set attempt = 3' })
+  await recordFinalAttempts(database, [anAttempt(webhookId, { attempt: 2 })])
+  await recordAttempts(database, me, [anAttempt(webhookId, { attempt: 1 })], [])
+  assert.equal((await allOwed(database))[0]?.attempt, 3)
+  assert.equal((await allAttempts(database)).length, 2, 'the attempts were made, so they are logged')
+})
+
+test('a retry goes back to its lane with its next number and time', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const webhookId = await owe(database, { owner: me })
+  await recordAttempts(database, me, [anAttempt(webhookId, failure)], [again(webhookId)])
+  assert.deepEqual(await allOwed(database), [
+    { webhookId, subscriptionId: 1, attempt: 2, owner: null, dueAt: noon + 10_000 },
+  ])
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 10_000 })
+  assert.equal((await allAttempts(database))[0]?.verdict, 'retry')
+})
+
+test('a retry of a row that another process holds, or has moved on, changes nothing of it', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const taken = await owe(database, { owner: other })
+  const moved = await owe(database, { owner: me })
+  await database.query({ text: 'update owed set attempt = 2 where webhook_id = $1', values: [moved] })
+  const before = await allOwed(database)
+  const rows = [anAttempt(taken, failure), anAttempt(moved, failure)]
+  await recordAttempts(database, me, rows, [again(taken), again(moved)])
+  assert.deepEqual(await allOwed(database), before)
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: null })
+  assert.equal((await allAttempts(database)).length, 2)
+})
+
+test('a row in its lane is retried by whoever leased the lane', async () => {
+  const { database } = world
+  await aLane(database, 1, me)
+  const webhookId = await owe(database, { owner: null, dueAt: noon })
+  await recordAttempts(database, me, [anAttempt(webhookId, failure)], [again(webhookId)])
+  assert.equal((await allOwed(database))[0]?.attempt, 2)
+})
+
+test('a lane is lowered to the soonest of its retries, and never raised', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  await aLane(database, 2, other)
+  const [first, second] = [await owe(database, { owner: me }), await owe(database, { owner: me })]
+  const third = await owe(database, { owner: me, subscriptionIds: [2] })
+  await recordAttempts(
+    database,
+    me,
+    [],
+    [
+      again(first, { dueAt: noon + 5000 }),
+      again(second, { dueAt: noon + 3000 }),
+      again(third, { subscriptionId: 2, dueAt: noon + 9000 }),
+    ],
+  )
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 3000 })
+  assert.deepEqual(await laneOf(database, 2), { owner: other, dueAt: noon + 9000 })
+  const fourth = await owe(database, { owner: me })
+  await recordAttempts(database, me, [], [again(fourth, { dueAt: noon + 4000 })])
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 3000 })
+})
+
+test('a delivery that is handed back is due again with the same number, and not in the log', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const webhookId = await owe(database, { owner: me })
+  await recordAttempts(database, me, [], [again(webhookId, { nextAttempt: 1, dueAt: noon })])
+  assert.deepEqual(await allOwed(database), [
+    { webhookId, subscriptionId: 1, attempt: 1, owner: null, dueAt: noon },
+  ])
+  assert.deepEqual(await allAttempts(database), [])
+})
+
+test('all of it is written or nothing: one bad row leaves owed and lanes as they were', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const [final, retried] = [await owe(database, { owner: me }), await owe(database, { owner: me })]
+  const before = await allOwed(database)
+  const rows = [anAttempt(final, { error: 'x'.repeat(201) }), anAttempt(retried, failure)]
+  await assert.rejects(recordAttempts(database, me, rows, [again(retried)]), /check constraint/)
+  assert.deepEqual(await allOwed(database), before)
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: null })
+  assert.deepEqual(await allAttempts(database), [])
+})
+
+test('final and further attempts of one batch are told apart', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const [delivered, retried] = [await owe(database, { owner: me }), await owe(database, { owner: me })]
+  await recordAttempts(database, me, [anAttempt(delivered), anAttempt(retried, failure)], [again(retried)])
+  assert.deepEqual(
+    (await allOwed(database)).map(owed => [owed.webhookId, owed.attempt]),
+    [[retried, 2]],
+  )
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => row.verdict),
+    ['delivered', 'retry'],
+  )
+})
