@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -79,7 +79,7 @@ function fromEnvironment(): Promise<TestConnection> | undefined {
   if (text === undefined || text === '') return undefined
   const url = new URL(text)
   return Promise.resolve({
-    host: url.hostname,
+    host: decodeURIComponent(url.hostname), // may be the folder of a socket: %2Fvar%2Frun
     port: Number(url.port || 5432),
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
@@ -97,7 +97,9 @@ async function startServer(): Promise<TestConnection> {
 export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
   const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres.ts')
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-test-'))
-  const server = await startEmbeddedPostgres({ dataDir, log: () => {} })
+  // Started as root it runs under another account, which must get in here; then all of it goes with the folder.
+  await chmod(dataDir, 0o755)
+  const server = await startEmbeddedPostgres({ dataDir, stateDir: join(dataDir, 'state'), log: () => {} })
   await onServer(server.connection, 'alter system set fsync = off')
   await onServer(server.connection, 'alter system set full_page_writes = off')
   await onServer(server.connection, 'select pg_reload_conf()')
@@ -111,7 +113,7 @@ export async function startTestServer(): Promise<{ connection: TestConnection; s
 }
 
 export function urlOf({ host, port, user, password, database }: TestConnection): string {
-  return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${host}:${port}/${database}`
+  return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${database}`
 }
 
 async function onServer(connection: TestConnection, text: string): Promise<void> {
