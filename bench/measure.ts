@@ -80,6 +80,20 @@ export function cpuOf(pid: number): number | undefined {
   return readStat(pid)?.usedUs
 }
 
+/** CPU used by everything on the machine and stolen by its host, in microseconds of one core; undefined without /proc. */
+export function machineCpuUs(): number | undefined {
+  try {
+    // Interrupts are left out: they are not charged to a process either. See proc_stat(5).
+    const [, user = 0, nice = 0, system = 0, , , , , steal = 0] = readFileSync('/proc/stat', 'latin1')
+      .slice(0, 200)
+      .split(/\s+/)
+      .map(Number)
+    return (user + nice + system + steal) * TICK_US
+  } catch {
+    return undefined
+  }
+}
+
 /** Every backend maps the same shared buffers; their resident sizes added up would count those many times. */
 function postgresBytes(pids: readonly number[]): number {
   let own = 0

@@ -55,6 +55,7 @@ const FIGURES: readonly Figure[] = [
   ['cpu_postgres_us', 'CPU/event, PostgreSQL, µs', ({ full }) => full.cpu?.postgresUs, 1],
   ['cpu_generator_us', 'CPU/event, generator, µs', ({ full }) => full.cpu?.generatorUs, 1],
   ['cpu_receiver_us', 'CPU/event, receiver, µs', ({ full }) => full.cpu?.receiverUs, 1],
+  ['others_percent', 'CPU taken by others, %', othersPercent, 1],
   ['memory_own_mb', 'peak memory, Node, MB', ({ memory }) => scaled(memory.ownBytes, MEGABYTE), 0],
   [
     'memory_postgres_mb',
@@ -116,6 +117,12 @@ function lineOf([key, label, , digits]: Figure, names: readonly ContenderName[],
       : value.toLocaleString('en', { maximumFractionDigits: digits, minimumFractionDigits: digits })
   })
   return [label, ...cells]
+}
+
+/** Of all cores' time at full load. */
+function othersPercent({ full }: TrialResult): number | undefined {
+  if (full.cpu === undefined) return undefined
+  return (full.cpu.othersUs * full.delivered * 100) / ((full.endUs - full.startUs) * cpus().length)
 }
 
 function sumOf({ full, steady }: TrialResult, read: (phase: PhaseResult) => number): number {

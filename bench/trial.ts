@@ -1,7 +1,7 @@
 import { ask, type Child } from './children.ts'
 import type { Contender } from './contenders.ts'
 import type { Percentiles } from './histogram.ts'
-import { type Cpu, cpuOf, type Memory } from './measure.ts'
+import { type Cpu, cpuOf, type Memory, machineCpuUs } from './measure.ts'
 
 const DRAIN_TIMEOUT_MS = 60_000
 /** How long the generator may take beyond its time to gather the last answers. */
@@ -52,6 +52,8 @@ export interface CpuPerEvent {
   readonly postgresUs: number | undefined
   readonly generatorUs: number
   readonly receiverUs: number
+  /** What all else on the machine took, and its host: a rate that was measured beside it is too low. */
+  readonly othersUs: number
 }
 
 /** What one contender did in one round. */
@@ -107,6 +109,7 @@ export async function runPhase(ends: Ends, contender: Contender, load: Load): Pr
 }
 
 interface CpuReading {
+  readonly machineUs: number | undefined
   readonly program: Cpu | undefined
   readonly generatorUs: number | undefined
   readonly receiverUs: number | undefined
@@ -114,6 +117,7 @@ interface CpuReading {
 
 function readCpu(ends: Ends, contender: Contender): CpuReading {
   return {
+    machineUs: machineCpuUs(),
     program: contender.meter.cpu(),
     generatorUs: cpuOf(ends.generator.pid),
     receiverUs: cpuOf(ends.receiver.pid),
@@ -124,10 +128,12 @@ function cpuBetween(before: CpuReading, after: CpuReading, events: number): CpuP
   if (before.program === undefined || after.program === undefined || events === 0) return undefined
   const perEvent = (from = 0, to = 0) => (to - from) / events
   const { postgresUs } = after.program
-  return {
+  const known = {
     ownUs: perEvent(before.program.ownUs, after.program.ownUs),
     postgresUs: postgresUs === undefined ? undefined : perEvent(before.program.postgresUs, postgresUs),
     generatorUs: perEvent(before.generatorUs, after.generatorUs),
     receiverUs: perEvent(before.receiverUs, after.receiverUs),
   }
+  const sum = known.ownUs + (known.postgresUs ?? 0) + known.generatorUs + known.receiverUs
+  return { ...known, othersUs: Math.max(perEvent(before.machineUs, after.machineUs) - sum, 0) }
 }
