@@ -49,8 +49,10 @@ export class Database implements Queryable {
   constructor(options: DatabaseOptions) {
     this.#options = options
     this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 })
-    // An idle client that loses its server is dropped by the pool itself; without a listener it would end the process.
+    // A client that loses its server is dropped by the pool itself when idle, and fails its next statement when in use
+    // by a transaction; without a listener on both it would end the process.
     this.#pool.on('error', () => {})
+    this.#pool.on('connect', client => client.on('error', () => {}))
   }
 
   async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
