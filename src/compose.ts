@@ -125,7 +125,10 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
 }
 
 /** @throws StartupError when the port cannot be had */
-async function listen(server: { listen(at: { host: string; port: number }): Promise<string> }, at: Config): Promise<string> {
+async function listen(
+  server: { listen(at: { host: string; port: number }): Promise<string> },
+  at: Config,
+): Promise<string> {
   const { host, port } = at
   try {
     const url = await server.listen({ host, port })
@@ -194,7 +197,7 @@ function makePresence(
     async onBeat() {
       if (control.opened === listeningOn) return
       // A new connection listens to nothing, and what changed while there was none went unheard.
-      await control.query({ text: 'listen subscriptions' })
+      await control.listen('subscriptions')
       await subscriptions.load()
       listeningOn = control.opened
     },
@@ -228,7 +231,7 @@ function keepHouse(
 async function readiness(database: Database, stopping: boolean) {
   const checks = { database: 'ok', service: stopping ? 'stopping' : 'ok' }
   try {
-    await database.query({ text: 'select 1' })
+    await database.ping()
   } catch {
     checks.database = 'unavailable'
   }

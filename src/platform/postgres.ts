@@ -93,6 +93,11 @@ export class Database implements Queryable {
     }
   }
 
+  /** Resolves when the server answers; rejects with `database_unavailable` when it does not. */
+  async ping(): Promise<void> {
+    await this.query({ text: 'select 1' })
+  }
+
   /** A connection of its own that is opened at first use and opened again after it broke. */
   connection(name: string, settings: ConnectionSettings = {}): Connection {
     const { queryTimeoutMs = this.#options.queryTimeoutMs } = settings
@@ -151,6 +156,11 @@ export class Connection implements Queryable {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  /** Begins to hear of a channel, for as long as this connection stays open (see `opened`). */
+  async listen(channel: string): Promise<void> {
+    await this.query({ text: `listen ${pg.escapeIdentifier(channel)}` })
   }
 
   async close(): Promise<void> {

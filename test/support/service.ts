@@ -1,0 +1,208 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Service, startService } from '../../src/compose.ts'
+import { type Environment, readConfig } from '../../src/config.ts'
+import { audit } from '../../src/monitor/audit.ts'
+import type { SteerableClock } from '../../src/platform/clock.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { type TestDatabase, testDatabase } from './database.ts'
+
+/** The real time plus what a test adds; nothing but the test moves it. */
+export interface ShiftableClock extends SteerableClock {
+  advance(ms: number): void
+}
+
+export function shiftableClock(): ShiftableClock {
+  let shift = 0
+  return {
+    now: () => Date.now() + shift,
+    steer: () => {},
+    advance: ms => {
+      shift += ms
+    },
+  }
+}
+
+/** A whole service in this process, with a database of its own. */
+export interface TestService extends AsyncDisposable {
+  readonly service: Service
+  readonly url: string
+  readonly world: TestDatabase
+  readonly clock: ShiftableClock
+  readonly environment: Environment
+}
+
+export async function testService(settings: Environment = {}): Promise<TestService> {
+  const world = await testDatabase({ partitions: false })
+  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
+  const clock = shiftableClock()
+  const environment = { ...serviceEnvironment(world, dataDir), ...settings }
+  const service = await startService({ config: readConfig(environment), logger: silentLogger(), clock })
+  return {
+    service,
+    url: service.url,
+    world,
+    clock,
+    environment,
+    async [Symbol.asyncDispose]() {
+      await service.close()
+      await world.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+function serviceEnvironment(world: TestDatabase, dataDir: string): Environment {
+  return {
+    DATABASE_URL: world.url,
+    DATA_DIR: dataDir,
+    AUTH: 'none',
+    HOST: '127.0.0.1',
+    PORT: '0',
+    LOG_LEVEL: 'warn',
+    LOG_FORMAT: 'json',
+  }
+}
+
+/** A whole service as a process of its own, as a user starts it. */
+export interface ServiceProcess {
+  readonly child: ChildProcess
+  readonly url: string
+  readonly output: () => string
+  /** Sends a signal and waits for the end. @returns exit code, or the signal that ended it */
+  end(signal: NodeJS.Signals): Promise<number | string>
+}
+
+const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+
+/** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 30 s */
+export async function startProcess(environment: Environment): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [launcher, 'serve'], {
+    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const collect = (chunk: Buffer) => {
+    output += chunk.toString()
+  }
+  child.stdout.on('data', collect)
+  child.stderr.on('data', collect)
+  const url = await new Promise<string>((resolve, reject) => {
+    const look = () => {
+      const found = /is ready on (\S+)/.exec(output)?.[1]
+      if (found) resolve(found)
+    }
+    child.stdout.on('data', look)
+    child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output}`)))
+    setTimeout(() => reject(new Error(`not ready within 30 s:\n${output}`)), 30_000).unref()
+  })
+  return {
+    child,
+    url,
+    output: () => output,
+    async end(signal) {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill(signal)
+        await once(child, 'exit')
+      }
+      return child.exitCode ?? child.signalCode ?? 0
+    },
+  }
+}
+
+/** A world for processes: a database and a data folder. */
+export async function processWorld(settings: Environment = {}) {
+  const world = await testDatabase({ partitions: false })
+  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
+  return {
+    world,
+    environment: { ...serviceEnvironment(world, dataDir), ...settings },
+    async [Symbol.asyncDispose]() {
+      await world.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+export interface DeliveryStatus {
+  readonly webhook_id: string
+  readonly status: string
+  readonly deliveries: readonly {
+    readonly subscription_id: number
+    readonly status: string
+    readonly next_attempt_at: string | null
+    readonly attempts: readonly AttemptAnswer[]
+  }[]
+}
+
+export interface AttemptAnswer {
+  readonly attempt: number
+  readonly status: string
+  readonly verdict: string
+  readonly http_status: number | null
+  readonly error: string | null
+  readonly timestamp: string
+  readonly next_attempt_at: string | null
+}
+
+/** What a user does with curl. */
+export function client(url: string) {
+  const post = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
+    fetch(`${url}${path}`, { method: 'POST', body: new Uint8Array(Buffer.from(body)), headers })
+  const json = { 'content-type': 'application/json' }
+  return {
+    post,
+    /** @returns the subscription, as the 201 shows it */
+    async subscribe(body: object): Promise<{ readonly id: number; readonly signing_secret: string }> {
+      const answer = await post('/subscriptions/', JSON.stringify(body), json)
+      if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${await answer.text()}`)
+      return (await answer.json()) as { id: number; signing_secret: string } // as api.md has it
+    },
+    /** @returns the webhook id of the 202 */
+    async ingest(
+      id: number,
+      body: string | Buffer = '{"a":1}',
+      headers: Record<string, string> = json,
+    ): Promise<string> {
+      const answer = await post(`/ingest/${id}`, body, headers)
+      if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
+      return ((await answer.json()) as { webhook_id: string }).webhook_id // as api.md has it
+    },
+    async status(webhookId: string): Promise<DeliveryStatus> {
+      return (await (await fetch(`${url}/status/${webhookId}`)).json()) as DeliveryStatus // as api.md has it
+    },
+    async logs(id: number): Promise<readonly AttemptAnswer[]> {
+      return (await (await fetch(`${url}/logs/${id}`)).json()) as AttemptAnswer[] // as api.md has it
+    },
+    patch: (id: number, body: object) =>
+      fetch(`${url}/subscriptions/${id}`, { method: 'PATCH', body: JSON.stringify(body), headers: json }),
+  }
+}
+
+/** Asks again and again until the answer passes. @returns it @throws with the last answer after `timeoutMs` */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  passes: (answer: T) => boolean,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const until = performance.now() + timeoutMs
+  for (;;) {
+    const answer = await ask()
+    if (passes(answer)) return answer
+    if (performance.now() > until) throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)}`)
+    await new Promise(resolve => setTimeout(resolve, 25))
+  }
+}
+
+/** Waits until nothing is owed any more, and gives the audit of that moment. */
+export function settledAudit(world: TestDatabase, timeoutMs = 30_000) {
+  return eventually(
+    () => audit(world.database),
+    report => report.owed === 0,
+    timeoutMs,
+  )
+}
