@@ -8,15 +8,12 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
 // The package as a user gets it: packed from the committed files, installed in an empty folder, started, stopped.
-// Run by "npm run test:package", since it asks the registry; "npm test" does not.
+// The one test that needs the package registry.
 
 const checkout = fileURLToPath(new URL('../../', import.meta.url))
 const timeoutMs = 120_000
 // The launcher is found by "env node": that must be the Node that runs this test.
-const environment = {
-  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
-  HOME: process.env.HOME,
-}
+const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`
 let folder = ''
 
 before(async () => {
@@ -30,9 +27,9 @@ after(() => rm(folder, { recursive: true, force: true, maxRetries: 5 }))
 /** Copies what git knows, and nothing that only this checkout has, then packs that. */
 async function pack(copy: string): Promise<void> {
   const files = execFileSync('git', ['ls-files', '-z'], { cwd: checkout, encoding: 'utf8' })
-  for (const path of files.split('\0').filter(name => name !== '')) {
-    await mkdir(dirname(join(copy, path)), { recursive: true })
-    await copyFile(join(checkout, path), join(copy, path))
+  for (const file of files.split('\0').filter(name => name !== '')) {
+    await mkdir(dirname(join(copy, file)), { recursive: true })
+    await copyFile(join(checkout, file), join(copy, file))
   }
   // The compiler comes from here: what is tested is the package, not a second installation of the tools.
   await symlink(join(checkout, 'node_modules'), join(copy, 'node_modules'))
@@ -40,7 +37,9 @@ async function pack(copy: string): Promise<void> {
 }
 
 function npm(cwd: string, ...args: readonly string[]): void {
-  const options = { cwd, env: environment, encoding: 'utf8', timeout: timeoutMs } as const
+  // All of this environment, which may say how the registry is reached, but not which checkout npm was started in.
+  const { npm_config_local_prefix: _, ...environment } = process.env
+  const options = { cwd, env: { ...environment, PATH: path }, encoding: 'utf8', timeout: timeoutMs } as const
   const { status, stdout, stderr, error } = spawnSync('npm', args, options)
   assert.ok(status === 0, `npm ${args.join(' ')} failed: ${error ?? ''}\n${stdout}\n${stderr}`)
 }
@@ -55,7 +54,7 @@ test('the package installs without development dependencies, starts, is ready an
 
   const service = spawn(join(user, 'node_modules/.bin/webhooks'), ['serve'], {
     cwd: user,
-    env: { ...environment, PORT: '0', DATA_DIR: join(user, 'data'), LOG_FORMAT: 'json' },
+    env: { PATH: path, PORT: '0', DATA_DIR: join(user, 'data'), LOG_FORMAT: 'json' },
   })
   t.after(() => service.kill('SIGKILL'))
   const url = await addressOf(service)
@@ -64,7 +63,7 @@ test('the package installs without development dependencies, starts, is ready an
   assert.equal((await fetch(`${url}/docs`)).status, 200)
   assert.equal((await fetch(`${url}/redoc`)).status, 200)
   const health = execFileSync(join(user, 'node_modules/.bin/webhooks'), ['healthcheck', `${url}/readyz`], {
-    env: environment,
+    env: { PATH: path },
     encoding: 'utf8',
   })
   assert.match(health, /^ready/)
