@@ -20,9 +20,13 @@ const socketDirBytesMax = 88
 
 /**
  * Where the cluster of `dataDir` is or shall be: in it, under `postgres`; or, when we are root and the account that
- * PostgreSQL runs under cannot get there (a checkout in root's home), under /var/lib, with a note in `dataDir`.
+ * PostgreSQL runs under cannot get there (a checkout in root's home), under `stateDir`, with a note in `dataDir`.
  */
-export async function choosePlace(dataDir: string, account: Account | undefined): Promise<Place> {
+export async function choosePlace(
+  dataDir: string,
+  account: Account | undefined,
+  stateDir = '/var/lib/webhook-delivery-service',
+): Promise<Place> {
   try {
     await mkdir(dataDir, { recursive: true })
   } catch (cause) {
@@ -38,13 +42,13 @@ export async function choosePlace(dataDir: string, account: Account | undefined)
       `DATA_DIR (${real}) is a PostgreSQL data directory of someone else's. Set DATA_DIR to another folder.`,
     )
   }
-  const home = await chooseHome(real, account)
+  const home = await chooseHome(real, account, stateDir)
   return { home, cluster: join(home, 'cluster'), socketDir: await chooseSocketDir(home, account) }
 }
 
-async function chooseHome(dataDir: string, account: Account | undefined): Promise<string> {
+async function chooseHome(dataDir: string, account: Account | undefined, stateDir: string): Promise<string> {
   const inside = join(dataDir, 'postgres')
-  const outside = join('/var/lib/webhook-delivery-service', hashOf(dataDir))
+  const outside = join(stateDir, hashOf(dataDir))
   if (account && existsSync(join(outside, 'cluster'))) return outside // where an earlier start put it
   await makeOwned(inside, account)
   if (canReach(account, inside)) return inside

@@ -35,6 +35,8 @@ export interface EmbeddedPostgresOptions {
   /** Made when it is not there. */
   readonly dataDir: string
   readonly log: (message: string, fields?: object) => void
+  /** Where the cluster goes when PostgreSQL cannot get into `dataDir`, see `choosePlace`. */
+  readonly stateDir?: string
   /** The unpacked package with the binaries, where it is not the installed one (tests). */
   readonly binariesDir?: string
 }
@@ -51,7 +53,7 @@ const databaseName = 'webhooks'
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const account = unprivilegedAccount()
-  const place = await choosePlace(options.dataDir, account)
+  const place = await choosePlace(options.dataDir, account, options.stateDir)
   const binaries = await findBinaries(place.home, account, options.binariesDir)
   return withLockFile(join(place.home, 'start.lock'), 60_000, async () => {
     const password = await passwordOf(place, account)
