@@ -1,0 +1,234 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { AppError } from '../../src/errors.ts'
+import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
+import { EventWriter, type EventWriterDeps, type Write } from '../../src/ingest/writer.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { isDatabaseUnavailable, type Queryable } from '../../src/platform/postgres.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+
+/** A database behind a gate: counts what passes, and may hold or lose it. */
+class Gate implements Queryable {
+  statements = 0
+  /** Statements wait here before they are sent. */
+  before: Promise<void> = Promise.resolve()
+  /** The answer is lost, though the statement took effect. */
+  losesAnswers = false
+  /** The statement does not get there. */
+  isAway = false
+
+  async query<Row extends object>(statement: Parameters<Queryable['query']>[0]) {
+    this.statements++
+    await this.before
+    if (this.isAway) throw new AppError('database_unavailable', 'away')
+    const result = await world.database.query<Row>(statement)
+    if (this.losesAnswers) throw new AppError('database_unavailable', 'the answer is lost')
+    return result
+  }
+}
+
+/** Holds what passes through a gate until it is opened. */
+function hold(gate: Gate): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  gate.before = promise
+  return resolve
+}
+
+function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
+  const gates = [new Gate(), new Gate()]
+  const clock = fakeClock()
+  const unsure = new UnsureRows(clock, () => me)
+  const writer = new EventWriter({
+    connections: gates,
+    clock,
+    logger: silentLogger(),
+    unsure,
+    timeoutMs: 5000,
+    ensurePartitions: async () => {},
+    ...changes,
+  })
+  t.after(() => writer.close())
+  const statements = () => gates.reduce((sum, gate) => sum + gate.statements, 0)
+  return { writer, unsure, gates, clock, statements }
+}
+
+function aWrite(payload = Buffer.from('{}'), owner: number | null = me): Write {
+  const event = anEvent({ payload })
+  return { event, owed: owedFor(event, owner) }
+}
+
+const overloaded = (error: unknown) => error instanceof AppError && error.code === 'overloaded'
+const turn = () => new Promise(resolve => setImmediate(resolve))
+
+test('an event that was written is in the database with what it owes', async t => {
+  const { writer } = aWriter(t)
+  const write = aWrite()
+  await writer.write(write)
+  assert.equal(await countEvents(world.database), 1)
+  assert.deepEqual(await allOwed(world.database), [
+    { webhookId: write.event.webhookId, subscriptionId: 1, attempt: 1, owner: me, dueAt: noon },
+  ])
+  assert.equal(writer.depth, 0)
+})
+
+test('a lone event waits for nobody', async t => {
+  const { writer, statements } = aWriter(t)
+  const written = writer.write(aWrite())
+  await turn()
+  await turn()
+  assert.equal(statements(), 1)
+  await written
+})
+
+test('events of one moment share a transaction, and those that come meanwhile share the next', async t => {
+  const { writer, gates, statements } = aWriter(t)
+  const open = gates.map(hold)
+  const first = Array.from({ length: 10 }, () => writer.write(aWrite()))
+  await turn()
+  assert.equal(statements(), 1)
+  const second = Array.from({ length: 10 }, () => writer.write(aWrite()))
+  await turn()
+  assert.equal(statements(), 2)
+  const later = Array.from({ length: 200 }, () => writer.write(aWrite()))
+  await turn()
+  assert.equal(statements(), 2, 'both connections are busy, so events gather')
+  assert.equal(writer.depth, 200)
+  for (const one of open) one()
+  await Promise.all([...first, ...second, ...later])
+  assert.equal(statements(), 3)
+  assert.equal(await countEvents(world.database), 220)
+})
+
+test('a transaction carries 256 events, or about 1 MiB, and no more', async t => {
+  const { writer, statements } = aWriter(t)
+  await Promise.all(Array.from({ length: 600 }, () => writer.write(aWrite())))
+  assert.equal(statements(), 3)
+  await Promise.all(Array.from({ length: 6 }, () => writer.write(aWrite(Buffer.alloc(400_000)))))
+  assert.equal(statements(), 5)
+  assert.equal(await countEvents(world.database), 606)
+})
+
+test('an event that cannot be stored fails alone', async t => {
+  const { writer } = aWriter(t)
+  const bad = anEvent({ contentType: 'a\u0000b' })
+  const writes = [aWrite(), { event: bad, owed: owedFor(bad, me) }, aWrite()]
+  const results = await Promise.allSettled(writes.map(write => writer.write(write)))
+  assert.deepEqual(
+    results.map(result => result.status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  )
+  assert.equal(await countEvents(world.database), 2)
+})
+
+test('more events than can be written are refused at once, and later ones are taken again', async t => {
+  const { writer, gates } = aWriter(t)
+  const open = gates.map(hold)
+  const megabyte = Buffer.alloc(1024 * 1024)
+  const taken: Promise<void>[] = []
+  for (let n = 0; n < 2; n++) {
+    taken.push(writer.write(aWrite(megabyte)))
+    await turn()
+  }
+  for (let n = 0; n < 64; n++) taken.push(writer.write(aWrite(megabyte)))
+  await assert.rejects(writer.write(aWrite()), overloaded)
+  for (const one of open) one()
+  await Promise.all(taken)
+  await writer.write(aWrite())
+  assert.equal(await countEvents(world.database), 67)
+})
+
+test('an event that waited too long is refused, and never written', async t => {
+  const { writer, gates } = aWriter(t, { timeoutMs: 60 })
+  const open = gates.map(hold)
+  const sent: Promise<void>[] = []
+  for (let n = 0; n < 2; n++) {
+    sent.push(writer.write(aWrite()))
+    await turn()
+  }
+  const late = writer.write(aWrite())
+  await assert.rejects(late, overloaded)
+  assert.equal(writer.depth, 0)
+  for (const one of open) one()
+  await Promise.all(sent)
+  assert.equal(await countEvents(world.database), 2)
+})
+
+test('while the database is away callers hear so, and afterwards all is well', async t => {
+  const { writer, gates } = aWriter(t)
+  for (const gate of gates) gate.isAway = true
+  const results = await Promise.allSettled(Array.from({ length: 20 }, () => writer.write(aWrite())))
+  for (const result of results)
+    assert.ok(result.status === 'rejected' && isDatabaseUnavailable(result.reason))
+  for (const gate of gates) gate.isAway = false
+  await writer.write(aWrite())
+  assert.equal(await countEvents(world.database), 1)
+})
+
+test('after a lost answer what may have been committed is remembered, and goes to its lane', async t => {
+  const { writer, gates, unsure } = aWriter(t)
+  for (const gate of gates) gate.losesAnswers = true
+  const held = aWrite()
+  const inLane = aWrite(Buffer.from('{}'), null)
+  const results = await Promise.allSettled([writer.write(held), writer.write(inLane)])
+  for (const result of results)
+    assert.ok(result.status === 'rejected' && isDatabaseUnavailable(result.reason))
+  assert.equal(await countEvents(world.database), 2, 'it took effect all the same')
+  assert.equal(unsure.size, 1, 'what waits in its lane is no one else’s concern')
+  assert.equal(await unsure.release(world.database), 1)
+  assert.deepEqual(
+    (await allOwed(world.database)).map(row => row.owner),
+    [null, null],
+  )
+})
+
+test('a real connection that is cut within the commit leaves nobody in doubt', async t => {
+  const connection = world.database.connection('ingest')
+  const { writer, unsure } = aWriter(t, { connections: [connection] })
+  const { rows } = await connection.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })
+  await world.database.transaction(async tx => {
+    await tx.query({ text: 'lock table events in access exclusive mode' })
+    const cut = assert.rejects(writer.write(aWrite()), isDatabaseUnavailable)
+    await new Promise(resolve => setTimeout(resolve, 30))
+    await world.database.query({ text: 'select pg_terminate_backend($1)', values: [rows[0]?.pid] })
+    await cut
+  })
+  assert.equal(unsure.size, 1)
+  assert.equal(await unsure.release(world.database), 0)
+  await writer.write(aWrite())
+  assert.equal(await countEvents(world.database), 1)
+})
+
+test('a partition that is missing is made, and no event is refused for it', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  let made = 0
+  const { writer } = aWriter(t, {
+    connections: [database],
+    ensurePartitions: async () => {
+      made++
+      await database.query({ text: 'create table events_all partition of events default' })
+    },
+  })
+  await Promise.all([writer.write(aWrite()), writer.write(aWrite())])
+  assert.equal(made, 1)
+  assert.equal(await countEvents(database), 2)
+})
+
+test('closing waits for what was taken', async t => {
+  const { writer } = aWriter(t)
+  const written = Array.from({ length: 300 }, () => writer.write(aWrite()))
+  await writer.close()
+  assert.equal(await countEvents(world.database), 300)
+  await Promise.all(written)
+})
