@@ -137,6 +137,7 @@ export class Lanes {
     this.#nextRing = this.#deps.clock.now() + ms
     this.#timer = setTimeout(() => {
       this.#again = false
+      this.#nextRing = Number.POSITIVE_INFINITY // a bell during the round asks for another one
       this.#round = this.#work()
         .catch(error => {
           const level = isDatabaseUnavailable(error) ? 'debug' : 'error'
