@@ -76,6 +76,21 @@ export async function detachPartition(db: Queryable, table: PartitionedTable, na
   await db.query({ text: `alter table ${table} detach partition ${name} concurrently` })
 }
 
+/** Partitions that were being taken out when that was cut short; until it is finished no other can be taken out. */
+export async function listHalfDetached(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>({
+    text: `
+      select c.relname as name from pg_inherits i join pg_class c on c.oid = i.inhrelid
+      where i.inhparent = $1::regclass and i.inhdetachpending`,
+    values: [table],
+  })
+  return rows.map(row => row.name)
+}
+
+export async function finishDetaching(db: Queryable, table: PartitionedTable, name: string): Promise<void> {
+  await db.query({ text: `alter table ${table} detach partition ${name} finalize` })
+}
+
 export async function dropTable(db: Queryable, name: string): Promise<void> {
   await db.query({ text: `drop table if exists ${name}` })
 }

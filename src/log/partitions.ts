@@ -5,7 +5,9 @@ import {
   createPartition,
   detachPartition,
   dropTable,
+  finishDetaching,
   listDetached,
+  listHalfDetached,
   listPartitions,
   type Partition,
   withPartitionLock,
@@ -99,20 +101,29 @@ export async function dropPartitions(
   before: number,
 ): Promise<readonly string[]> {
   const dropped: string[] = []
+  // A long transaction makes detaching take longer than a statement may, or its process died: then it is half done.
+  for (const name of await listHalfDetached(database, table)) {
+    if (await unlessBusy(finishDetaching(database, table, name))) dropped.push(name)
+  }
   for (const partition of await listPartitions(database, table)) {
     if (timeOf(partition.to) > before) continue
-    try {
-      await detachPartition(database, table, partition.name)
-    } catch (error) {
-      // 55P03: a long transaction holds it; 42P01, 55000: another process is at it. The next round finds it again.
-      if (['55P03', '42P01', '55000'].includes(sqlState(error) ?? '')) continue
-      throw error
-    }
-    dropped.push(partition.name)
+    if (await unlessBusy(detachPartition(database, table, partition.name))) dropped.push(partition.name)
   }
   // Also what an earlier round detached and did not live to drop.
   for (const name of await listDetached(database, table)) await dropTable(database, name)
   return dropped
+}
+
+/** @returns false when another process is at the same partition; the next round looks again */
+async function unlessBusy(detaching: Promise<void>): Promise<boolean> {
+  try {
+    await detaching
+    return true
+  } catch (error) {
+    // 55P03: it is locked; 42P01, 55000: it is gone, or another one is being detached.
+    if (['55P03', '42P01', '55000'].includes(sqlState(error) ?? '')) return false
+    throw error
+  }
 }
 
 function overlaps(partition: Partition, from: number, to: number): boolean {
