@@ -94,8 +94,14 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
     bodyLimitBytes: config.bodyLimitBytes,
     version,
     readiness: () => readiness(database, stopping),
-    registerIngest: app =>
-      ingestRoutes(app, { ingest: path.ingest, subscription: id => subscriptions.get(id), keys, logger }),
+    registerIngest: app => {
+      const subscription = (id: number) => subscriptions.get(id)
+      const findSubscription = async (id: number) => {
+        await subscriptions.refresh(id)
+        return subscriptions.get(id)
+      }
+      ingestRoutes(app, { ingest: path.ingest, subscription, findSubscription, keys, logger })
+    },
   })
   const url = await listen(server, config)
   path.start()

@@ -16,6 +16,8 @@ import { checkSignature, type SignatureCheck } from './verify.ts'
 export interface IngestRoutesDeps {
   readonly ingest: Ingest
   readonly subscription: (id: number) => Subscription | undefined
+  /** Reads it from the database: it may have been made by another process a moment ago. */
+  readonly findSubscription: (id: number) => Promise<Subscription | undefined>
   /** Undefined when the service asks for no keys. */
   readonly keys: ApiKeys | undefined
   readonly logger: Logger
@@ -69,7 +71,7 @@ async function admit(
   payload: Buffer,
 ): Promise<Subscription> {
   const id = parseSubscriptionId(request.params.id)
-  const subscription = deps.subscription(id)
+  const subscription = deps.subscription(id) ?? (await deps.findSubscription(id))
   if (subscription !== undefined && subscription.secret !== null) {
     const { headers } = request
     const check = checkSignature(name => headers[name]?.toString(), payload, subscription.secret)

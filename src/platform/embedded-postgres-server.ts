@@ -176,7 +176,7 @@ export class PostgresServer {
       if (restarting || this.#letGo || isAlive(this.#pid)) return
       restarting = true
       this.#options.log('PostgreSQL has ended unexpectedly, starting it again', { pid: this.#pid })
-      this.#restart().finally(() => {
+      void this.#restart().finally(() => {
         restarting = false
       })
     }, 250)

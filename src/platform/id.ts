@@ -6,7 +6,9 @@ declare const brand: unique symbol
 /** A UUIDv7 (RFC 9562) in its canonical lower-case form. */
 export type Uuid = string & { readonly [brand]: 'uuid' }
 
-const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+const hexOfByte: readonly string[] = Array.from({ length: 256 }, (_, byte) =>
+  byte.toString(16).padStart(2, '0'),
+)
 const hex = (byte: number): string => hexOfByte[byte & 255] as string // the table has all 256
 
 const canonical = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i

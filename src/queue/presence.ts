@@ -25,7 +25,7 @@ export interface PresenceDeps {
   readonly stats: () => object
   /** Called when holdings of a dead process went to their lanes. */
   readonly lanesDue: (dueAt: number) => void
-  /** Called after each heartbeat that got through. */
+  /** Called at the start and after each heartbeat that got through. */
   readonly onBeat: () => Promise<void>
   /** Called when this process goes on under a new id: what it leased before is not its own any more. */
   readonly onNewOwner: () => void
@@ -63,6 +63,7 @@ export class Presence {
     const { clock, connection } = this.#deps
     clock.steer(await databaseTime(connection))
     await this.#register()
+    await this.#deps.onBeat()
     await this.#bury()
     this.#timer = setInterval(() => this.#tick(), beatEveryMs)
   }

@@ -114,14 +114,22 @@ export async function startProcess(environment: Environment): Promise<ServicePro
   }
 }
 
-/** A world for processes: a database and a data folder. */
+/** A world for processes: a database and a data folder. Whatever was started in it ends with it. */
 export async function processWorld(settings: Environment = {}) {
   const world = await testDatabase({ partitions: false })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
+  const environment = { ...serviceEnvironment(world, dataDir), ...settings }
+  const started: ServiceProcess[] = []
   return {
     world,
-    environment: { ...serviceEnvironment(world, dataDir), ...settings },
+    environment,
+    async start(): Promise<ServiceProcess> {
+      const service = await startProcess(environment)
+      started.push(service)
+      return service
+    },
     async [Symbol.asyncDispose]() {
+      await Promise.all(started.map(service => service.end('SIGKILL')))
       await world.close()
       await rm(dataDir, { recursive: true, force: true })
     },

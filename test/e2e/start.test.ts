@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { startReceiver } from '../support/receiver.ts'
+import { client, eventually, processWorld, startProcess } from '../support/service.ts'
+
+const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+
+function run(args: readonly string[], environment: Record<string, string>) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
+    env: { PATH: process.env.PATH, ...environment },
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  return { status, stdout, stderr }
+}
+
+test('wrong settings are all named at once, with exit code 1 and no stack', () => {
+  const { status, stderr } = run(['serve'], { PORT: 'abc', LOG_RETENTION_HOURS: '-1', AUTH: 'maybe' })
+  assert.equal(status, 1)
+  for (const name of ['PORT', 'LOG_RETENTION_HOURS', 'AUTH']) assert.match(stderr, new RegExp(name))
+  assert.doesNotMatch(stderr, /\n\s+at /)
+})
+
+test('an unreachable database is one clear line and exit code 1', () => {
+  const { status, stderr } = run(['serve'], {
+    DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:9/none',
+    AUTH: 'none',
+  })
+  assert.equal(status, 1)
+  assert.match(stderr, /Cannot use the database 127\.0\.0\.1:9\/none: .*ECONNREFUSED.*DATABASE_URL/)
+  assert.doesNotMatch(stderr, /hunter2/)
+  assert.equal(stderr.trim().split('\n').length, 1)
+})
+
+test('a port that is taken is one clear line and exit code 1', async () => {
+  await using world = await processWorld()
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const { status, stderr } = run(['serve'], {
+    ...(world.environment as Record<string, string>),
+    PORT: String(port),
+  })
+  other.close()
+  assert.equal(status, 1)
+  assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+ .*PORT/)
+})
+
+test('an unknown command says what there is', () => {
+  const { status, stdout, stderr } = run(['sevre'], {})
+  assert.equal(status, 2)
+  assert.match(stderr, /no command "sevre"/)
+  assert.match(stdout, /serve/)
+})
+
+test('local mode: the embedded PostgreSQL survives a kill -9 of the service and is adopted, and one of its own', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
+  const environment = { DATA_DIR: dataDir, PORT: '0' }
+  await using receiver = await startReceiver()
+  try {
+    const first = await startProcess(environment)
+    const { id } = await client(first.url).subscribe({ target_url: receiver.origin, paused: true })
+    const webhookId = await client(first.url).ingest(id)
+    await first.end('SIGKILL')
+
+    const second = await startProcess(environment)
+    assert.match(second.output(), /adopted/)
+    assert.equal((await client(second.url).status(webhookId)).status, 'pending')
+    await client(second.url).patch(id, { paused: false })
+    await receiver.waitFor(1)
+
+    // Now the database itself: 503 while it is away, then all is well again, by itself.
+    const pid = Number(/"pid":(\d+),"msg":"adopted/.exec(second.output())?.[1])
+    process.kill(pid, 'SIGKILL')
+    const refused = await eventually(
+      () => client(second.url).post(`/ingest/${id}`, '{}', { 'content-type': 'application/json' }),
+      answer => answer.status === 503,
+      3000,
+    )
+    assert.ok(refused.headers.get('retry-after'))
+    const after = await eventually(
+      () =>
+        client(second.url)
+          .ingest(id)
+          .catch(() => ''),
+      answer => answer !== '',
+      15_000,
+    )
+    await eventually(
+      () => client(second.url).status(after),
+      answer => answer.status === 'success',
+    )
+
+    const audited = run(['audit'], environment)
+    assert.equal(audited.status, 0, audited.stdout + audited.stderr)
+    assert.match(audited.stdout, /missing\s+0/)
+    assert.equal(await second.end('SIGTERM'), 0)
+  } finally {
+    await rm(dataDir, { recursive: true, force: true })
+  }
+})
