@@ -34,7 +34,13 @@ export async function openapiDocument(): Promise<string> {
     version,
     readiness: async () => ({ ready: false, checks: {} }),
     registerIngest: scope =>
-      ingestRoutes(scope, { ingest, subscription: () => undefined, keys: undefined, logger }),
+      ingestRoutes(scope, {
+        ingest,
+        subscription: () => undefined,
+        findSubscription: async () => undefined,
+        keys: undefined,
+        logger,
+      }),
   })
   const response = await app.inject('/openapi.json')
   await app.close()
