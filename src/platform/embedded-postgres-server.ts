@@ -1,233 +1,273 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, renameSync, statSync } from 'node:fs'
-import { readFile, realpath } from 'node:fs/promises'
-import { join } from 'node:path'
-import { StartupError } from '../errors.ts'
-import { type Account, plainEnvironment } from './embedded-postgres-account.ts'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { open, readFile, realpath, rename, stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Deadline } from './deadline.ts'
 import type { Binaries } from './embedded-postgres-binaries.ts'
+import { giveTo } from './embedded-postgres-cluster.ts'
+import {
+  connectionTo,
+  connectWhenReady,
+  dataDirectoryOf,
+  type EmbeddedConnection,
+  type Keeper,
+} from './embedded-postgres-connect.ts'
+import { findServer, type PidFile, readPidFile } from './embedded-postgres-pid-file.ts'
 import type { Place } from './embedded-postgres-place.ts'
-import { isAlive } from './lock-file.ts'
+import {
+  codeOf,
+  EmbeddedPostgresError,
+  isAlive,
+  programEnvironment,
+  reasonOf,
+  run,
+} from './embedded-postgres-process.ts'
 
-export interface PostgresServerOptions {
+/** What it takes to start a server. */
+export interface ServerSetup {
   readonly place: Place
   readonly binaries: Binaries
-  readonly account: Account | undefined
-  readonly port: number
+  /** Where a server that we start listens. */
+  readonly connection: EmbeddedConnection
+  /** True when nobody waits for it any more. */
+  readonly isCancelled: () => boolean
   readonly log: (message: string, fields?: object) => void
 }
 
-/** What a try to connect says of the server. */
-export type Probe = () => Promise<'ready' | 'starting' | 'refused'>
+/** A server that takes connections. */
+export interface RunningServer {
+  readonly pid: number
+  readonly connection: EmbeddedConnection
+  /** A connection that is kept open for as long as the server is used: it marks us as its user. */
+  readonly keeper: Keeper
+  /** It ran before. */
+  readonly adopted: boolean
+}
 
-/** Crash recovery of a large cluster takes its time; nobody is helped by giving up sooner. */
-const readyWithinMs = 180_000
-const stopWithinMs = 8000
 const logBytesMax = 10 * 1024 * 1024
+/** A dead server's children hold its memory until they notice, and no other may start meanwhile. */
+const orphansMs = 60_000
 
-/** Of the settings only those that differ from PostgreSQL's defaults; given on the command line, no file is edited. */
-function settingsFor(place: Place, port: number, sharedBuffers: string): Readonly<Record<string, string>> {
-  return {
-    port: String(port),
-    listen_addresses: place.socketDir === undefined ? '127.0.0.1' : '',
-    ...(place.socketDir === undefined ? {} : { unix_socket_directories: place.socketDir }),
-    shared_buffers: sharedBuffers,
-    max_connections: '100',
+/**
+ * Uses the server that runs on the data, else starts one. Called under the lock, so that there are never two.
+ *
+ * @throws EmbeddedPostgresError with the end of the server's log when it does not start
+ */
+export async function ensureServer(setup: ServerSetup): Promise<RunningServer> {
+  const { place, connection, log } = setup
+  const deadline = new Deadline(orphansMs)
+  let memoryMb = sharedMemoryMb()
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
+    const found = await findServer(place, connection.password)
+    const outcome = found === undefined ? await launch(setup, memoryMb) : await adopt(setup, found)
+    if (outcome.kind === 'running') return outcome.server
+    if (outcome.kind === 'gone') continue // it was shutting down; now there is room for one
+    const { complaint } = outcome
+    if (isMemoryShort(complaint) && memoryMb > 16) {
+      memoryMb /= 2
+      log('too little memory for the embedded PostgreSQL; trying with less', { shared_buffers_mb: memoryMb })
+    } else if (isStillHeld(complaint) && deadline.leftMs > 0 && !setup.isCancelled()) {
+      log('what is left of the previous PostgreSQL still holds the data; trying again')
+      await sleep(waitMs)
+    } else {
+      throw new EmbeddedPostgresError(
+        `The embedded PostgreSQL does not start. The end of its log, ${place.logFile}:\n${complaint}`,
+      )
+    }
+  }
+}
+
+type Outcome =
+  | { readonly kind: 'running'; readonly server: RunningServer }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed'; readonly complaint: string }
+
+async function adopt(setup: ServerSetup, found: PidFile): Promise<Outcome> {
+  const { connection, place } = setup
+  const host = process.platform === 'win32' ? connection.host : (found.socketDir ?? connection.host)
+  const there = connectionTo(host, found.port ?? connection.port, connection.password)
+  const keeper = await connectWhenReady({ ...setup, connection: there, isGone: () => !isAlive(found.pid) })
+  if (keeper === undefined) return { kind: 'gone' }
+  await checkData(keeper, place)
+  return { kind: 'running', server: { pid: found.pid, connection: there, keeper, adopted: true } }
+}
+
+async function checkData({ client }: Keeper, place: Place): Promise<void> {
+  const itsData = await dataDirectoryOf(client)
+  if ((await realpath(itsData).catch(() => itsData)) === (await realpath(place.cluster))) return
+  await client.end()
+  throw new EmbeddedPostgresError(
+    `The PostgreSQL that answers for ${place.cluster} works on ${itsData}. Was the folder moved or copied while it ` +
+      'ran? Stop that server, then start again.',
+  )
+}
+
+async function launch(setup: ServerSetup, memoryMb: number): Promise<Outcome> {
+  const { place, connection } = setup
+  const logStart = await rotateLog(place)
+  const pid = await spawnServer(setup, memoryMb)
+  try {
+    const keeper = await connectWhenReady({ ...setup, connection, isGone: () => !isAlive(pid) })
+    if (keeper === undefined) return { kind: 'failed', complaint: await logTail(place, logStart) }
+    await checkData(keeper, place)
+    return { kind: 'running', server: { pid, connection, keeper, adopted: false } }
+  } catch (error) {
+    await stopServer(setup, pid)
+    throw error
+  }
+}
+
+/** In a session of its own, so that Ctrl-C in the terminal reaches the service and not its database. */
+async function spawnServer(setup: ServerSetup, memoryMb: number): Promise<number> {
+  const { place, binaries } = setup
+  const flags = await serverFlags(setup, memoryMb)
+  if (process.platform === 'win32') return startByPgCtl(setup, flags)
+  const logFile = await open(place.logFile, 'a', 0o600)
+  try {
+    await giveTo(place, place.logFile)
+    const child = spawn(binaries.postgres, ['-D', place.cluster, ...flags], {
+      ...(place.account === undefined ? {} : { uid: place.account.uid, gid: place.account.gid }),
+      cwd: '/',
+      env: programEnvironment,
+      detached: true,
+      stdio: ['ignore', logFile.fd, logFile.fd],
+    })
+    child.unref()
+    await once(child, 'spawn')
+    return child.pid ?? 0 // it has one after `spawn`
+  } catch (cause) {
+    throw new EmbeddedPostgresError(
+      `The embedded PostgreSQL cannot be started as ${place.account?.name ?? 'this user'}: ${reasonOf(cause)}.`,
+      { cause },
+    )
+  } finally {
+    await logFile.close()
+  }
+}
+
+/** PostgreSQL refuses to run as an administrator; on Windows its own tool starts it with fewer rights. */
+async function startByPgCtl(setup: ServerSetup, flags: readonly string[]): Promise<number> {
+  const { place, binaries } = setup
+  const { cluster, logFile } = place
+  const child = spawn(
+    binaries.pgCtl,
+    ['start', '-W', '-s', '-D', cluster, '-l', logFile, '-o', flags.join(' ')],
+    {
+      env: programEnvironment,
+      stdio: 'ignore',
+      windowsHide: true,
+    },
+  )
+  await once(child, 'spawn')
+  const deadline = new Deadline(30_000)
+  while (deadline.leftMs > 0) {
+    const pid = (await readPidFile(place))?.pid
+    if (pid !== undefined && isAlive(pid)) return pid
+    await sleep(50)
+  }
+  throw new EmbeddedPostgresError(`The embedded PostgreSQL did not begin to run; its log is ${logFile}.`)
+}
+
+/** On the command line, where they hold whatever a file in the data directory says. */
+async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readonly string[]> {
+  const { place, binaries, connection } = setup
+  const windows = process.platform === 'win32'
+  const lz4 = ['-c', 'wal_compression=lz4']
+  // Some builds lack it; asking for it would then keep the server from starting.
+  const { code } = await run(binaries.postgres, ['-D', place.cluster, ...lz4, '-C', 'wal_compression'], {
+    account: place.account,
+    timeoutMs: 30_000,
+  })
+  const settings = {
+    listen_addresses: windows ? connection.host : '',
+    port: connection.port,
+    // A list of quoted names, so that a comma or a space in the path does no harm.
+    unix_socket_directories: windows ? '' : `"${connection.host.replaceAll('"', '""')}"`,
+    unix_socket_permissions: '0700',
+    max_connections: 50,
+    shared_buffers: `${memoryMb}MB`,
     max_wal_size: '4GB',
     checkpoint_timeout: '15min',
-    log_min_messages: 'warning',
-    log_timezone: 'UTC',
     timezone: 'UTC',
+    log_timezone: 'UTC',
+    lc_messages: 'C', // the texts that are looked for below
+    logging_collector: 'off',
   }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  return code === 0 ? [...flags, ...lz4] : flags
 }
 
-/** One PostgreSQL server process, ours or adopted, and its supervision. */
-export class PostgresServer {
-  readonly #options: PostgresServerOptions
-  #port: number
-  #host: string
-  #pid = 0
-  #child: ChildProcess | undefined
-  #watch: NodeJS.Timeout | undefined
-  #letGo = false
+/** 256 MB, or a quarter of the memory that this machine or container has, down to 16. */
+function sharedMemoryMb(): number {
+  const limit = process.constrainedMemory()
+  const memoryMb = Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY) / 2 ** 20
+  return [256, 128, 64, 32].find(size => size <= memoryMb / 4) ?? 16
+}
 
-  constructor(options: PostgresServerOptions) {
-    this.#options = options
-    this.#port = options.port
-    this.#host = options.place.socketDir ?? '127.0.0.1'
-  }
+function isMemoryShort(complaint: string): boolean {
+  return /could not (map anonymous|create) shared memory|Cannot allocate memory|out of memory/i.test(
+    complaint,
+  )
+}
 
-  get host(): string {
-    return this.#host
-  }
+function isStillHeld(complaint: string): boolean {
+  return /pre-existing shared memory block|lock file ".*" (already exists|is empty)/.test(complaint)
+}
 
-  get port(): number {
-    return this.#port
-  }
+/** Only before a start, when nobody writes to it. @returns how long it is now */
+async function rotateLog(place: Place): Promise<number> {
+  const { logFile } = place
+  const size = await stat(logFile).then(
+    found => found.size,
+    () => 0,
+  )
+  if (size <= logBytesMax) return size
+  await rename(logFile, `${logFile}.1`)
+  return 0
+}
 
-  get pid(): number {
-    return this.#pid
-  }
+async function logTail(place: Place, start: number): Promise<string> {
+  const text = (await readFile(place.logFile)).subarray(start).toString('utf8').trim()
+  return text === '' ? 'it ended without a word' : text.split('\n').slice(-20).join('\n')
+}
 
-  /** @returns true when it was running already */
-  async startOrAdopt(probe: Probe): Promise<boolean> {
-    const running = await this.#findRunning()
-    if (running) {
-      this.#pid = running.pid
-      this.#port = running.port
-      if (running.socketDir !== undefined) this.#host = running.socketDir
-      await this.#untilReady(probe, 'the PostgreSQL that runs on this folder already')
+/**
+ * Shuts a server down: its clients are cut off and it writes everything down; if that takes longer than half a
+ * minute, at once, which costs a repair at the next start and loses nothing. Never by SIGKILL, which would leave its
+ * children behind.
+ *
+ * @throws EmbeddedPostgresError when it still runs after all that, or is not ours to stop
+ */
+export async function stopServer(
+  setup: Pick<ServerSetup, 'place' | 'binaries' | 'log'>,
+  pid: number,
+): Promise<void> {
+  const ways = [
+    { mode: 'fast', signal: 'SIGINT', waitMs: 30_000 },
+    { mode: 'immediate', signal: 'SIGQUIT', waitMs: 10_000 },
+  ] as const
+  for (const { mode, signal, waitMs } of ways) {
+    if (process.platform === 'win32') {
+      const stop = ['stop', '-W', '-s', '-D', setup.place.cluster, '-m', mode]
+      await run(setup.binaries.pgCtl, stop, { account: undefined, timeoutMs: waitMs })
     } else {
-      await this.#start(probe)
+      sendSignal(pid, signal)
     }
-    this.#supervise()
-    return running !== undefined
+    if (await new Deadline(waitMs).waitFor(() => !isAlive(pid))) return
+    setup.log(`the embedded PostgreSQL did not end within ${waitMs / 1000} s of a ${mode} shutdown`, { pid })
   }
-
-  /** Stops it: fast shutdown, then the immediate one, which loses nothing either. Never SIGKILL. */
-  async stop(): Promise<void> {
-    this.leave()
-    if (!isAlive(this.#pid)) return
-    process.kill(this.#pid, 'SIGINT')
-    if (await this.#gone(stopWithinMs)) return
-    process.kill(this.#pid, 'SIGQUIT')
-    await this.#gone(stopWithinMs)
-  }
-
-  /** Lets it run on, unwatched. */
-  leave(): void {
-    this.#letGo = true
-    clearInterval(this.#watch)
-  }
-
-  /**
-   * What postmaster.pid says (src/include/miscadmin.h: pid, data directory, start time, port, socket directory, …),
-   * when it is of a live process. A file of a dead one is left to PostgreSQL, which knows what to do with it.
-   */
-  async #findRunning(): Promise<{ pid: number; port: number; socketDir: string | undefined } | undefined> {
-    const { cluster } = this.#options.place
-    const path = join(cluster, 'postmaster.pid')
-    if (!existsSync(path)) return undefined
-    const [pid = '', directory = '', , port = '', socketDir = ''] = (await readFile(path, 'utf8')).split('\n')
-    const number = Number(pid)
-    if (!Number.isInteger(number) || number <= 0 || !isAlive(number)) return undefined
-    if ((await realpath(directory).catch(() => '')) !== (await realpath(cluster))) return undefined
-    if (!(await isPostgres(number))) return undefined
-    return { pid: number, port: Number(port), socketDir: socketDir === '' ? undefined : socketDir }
-  }
-
-  async #start(probe: Probe): Promise<void> {
-    try {
-      await this.#spawn(probe, '256MB')
-    } catch (error) {
-      // Small machines and small containers: less shared memory, slower but working.
-      if (!(error instanceof StartupError) || !/memory|No space left/i.test(error.message)) throw error
-      this.#options.log('PostgreSQL did not get 256 MB of shared memory, trying with 32 MB')
-      await this.#spawn(probe, '32MB')
-    }
-  }
-
-  async #spawn(probe: Probe, sharedBuffers: string): Promise<void> {
-    const { place, binaries, account } = this.#options
-    const settings = settingsFor(place, this.#port, sharedBuffers)
-    const args = [
-      '-D',
-      place.cluster,
-      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
-    ]
-    const output = openLog(join(place.home, 'postgres.log'))
-    // In a session of its own: Ctrl-C in the terminal reaches us, and we stop it when we have drained.
-    this.#child = spawn(binaries.postgres, args, {
-      ...account,
-      cwd: place.home,
-      env: plainEnvironment,
-      detached: true,
-      stdio: ['ignore', output, output],
-    })
-    closeSync(output)
-    this.#child.on('error', () => {}) // seen as an early end below
-    this.#child.unref()
-    this.#pid = this.#child.pid ?? 0
-    await this.#untilReady(probe, 'the embedded PostgreSQL')
-  }
-
-  async #untilReady(probe: Probe, what: string): Promise<void> {
-    const until = performance.now() + readyWithinMs
-    for (;;) {
-      const answer = await probe()
-      if (answer === 'ready') return
-      const ended = this.#pid === 0 || !isAlive(this.#pid) || this.#child?.exitCode != null
-      if (answer === 'refused') {
-        throw new StartupError(
-          `${what} does not accept our password. Is ${this.#options.place.home} another one's?`,
-        )
-      }
-      if (ended || performance.now() > until) {
-        const last = await lastLines(join(this.#options.place.home, 'postgres.log'))
-        throw new StartupError(`${what} ${ended ? 'ended' : 'was not ready in time'}. Its log says:\n${last}`)
-      }
-      await new Promise(resolve => setTimeout(resolve, 30))
-    }
-  }
-
-  /** Starts it again should it die while we hold it: not only a child's end is seen, but an adopted one's too. */
-  #supervise(): void {
-    let restarting = false
-    this.#watch = setInterval(() => {
-      if (restarting || this.#letGo || isAlive(this.#pid)) return
-      restarting = true
-      this.#options.log('PostgreSQL has ended unexpectedly, starting it again', { pid: this.#pid })
-      void this.#restart().finally(() => {
-        restarting = false
-      })
-    }, 250)
-    this.#watch.unref()
-  }
-
-  async #restart(): Promise<void> {
-    for (let pauseMs = 250; !this.#letGo; pauseMs = Math.min(pauseMs * 2, 5000)) {
-      try {
-        const running = await this.#findRunning() // another process may have been faster
-        if (running) this.#pid = running.pid
-        // Its orphans may hold the shared memory for a moment; then this fails, and is tried again.
-        else await this.#spawn(async () => ((await this.#isAccepting()) ? 'ready' : 'starting'), '256MB')
-        this.#options.log('PostgreSQL runs again', { pid: this.#pid })
-        return
-      } catch (error) {
-        this.#options.log('PostgreSQL could not be started again yet', { err: error })
-        await new Promise(resolve => setTimeout(resolve, pauseMs))
-      }
-    }
-  }
-
-  /** The eighth line of postmaster.pid says `ready` once connections are accepted. */
-  async #isAccepting(): Promise<boolean> {
-    const text = await readFile(join(this.#options.place.cluster, 'postmaster.pid'), 'utf8').catch(() => '')
-    const lines = text.split('\n')
-    return lines[0] === String(this.#pid) && lines[7]?.trim() === 'ready'
-  }
-
-  async #gone(withinMs: number): Promise<boolean> {
-    const until = performance.now() + withinMs
-    while (isAlive(this.#pid) && this.#child?.exitCode == null) {
-      if (performance.now() > until) return false
-      await new Promise(resolve => setTimeout(resolve, 20))
-    }
-    return true
-  }
+  throw new EmbeddedPostgresError(`The embedded PostgreSQL (process ${pid}) does not end.`)
 }
 
-/** Whether a pid is a PostgreSQL; true where it cannot be known, as the file says so. */
-async function isPostgres(pid: number): Promise<boolean> {
-  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => 'postgres')
-  return command.includes('postgres')
-}
-
-function openLog(path: string): number {
-  if (existsSync(path) && statSync(path).size > logBytesMax) renameSync(path, `${path}.old`)
-  return openSync(path, 'a', 0o600)
-}
-
-async function lastLines(path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch(() => '')
-  return text.trimEnd().split('\n').slice(-6).join('\n')
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return
+    throw new EmbeddedPostgresError(
+      `The embedded PostgreSQL (process ${pid}) cannot be stopped by this user: ${reasonOf(error)}.`,
+      { cause: error },
+    )
+  }
 }

@@ -1,208 +1,220 @@
-import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { chown, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
-import pg from 'pg'
-import { StartupError } from '../errors.ts'
-import { type Account, runAs, unprivilegedAccount } from './embedded-postgres-account.ts'
-import { type Binaries, findBinaries } from './embedded-postgres-binaries.ts'
-import { choosePlace, type Place } from './embedded-postgres-place.ts'
-import { PostgresServer } from './embedded-postgres-server.ts'
-import { withLockFile } from './lock-file.ts'
+import { Deadline } from './deadline.ts'
+import { type Binaries, prepareBinaries } from './embedded-postgres-binaries.ts'
+import { ensureCluster } from './embedded-postgres-cluster.ts'
+import {
+  connectionTo,
+  connectOnce,
+  countOthers,
+  type EmbeddedConnection,
+} from './embedded-postgres-connect.ts'
+import { findServer } from './embedded-postgres-pid-file.ts'
+import { choosePlace, makeSocketDir, type Place, putSignpost } from './embedded-postgres-place.ts'
+import { isAlive, withLock } from './embedded-postgres-process.ts'
+import { ensureServer, type RunningServer, type ServerSetup, stopServer } from './embedded-postgres-server.ts'
 
-/** How to reach the server, as settings of node-postgres. */
-export interface EmbeddedConnection {
-  /** The directory of its Unix socket; 127.0.0.1 on Windows. */
-  readonly host: string
-  readonly port: number
-  readonly user: string
-  readonly password: string
-  readonly database: string
-}
-
-export interface EmbeddedPostgres {
-  readonly connection: EmbeddedConnection
-  /** Where the cluster lies. */
-  readonly dataDir: string
-  /** It was running already: a killed parent left it, or another process uses it too. */
-  readonly adopted: boolean
-  /** Stops it, unless another live process of this service uses it; then that one stops it. */
-  stop(): Promise<void>
-}
+export type { EmbeddedConnection } from './embedded-postgres-connect.ts'
+export { EmbeddedPostgresError } from './embedded-postgres-process.ts'
 
 export interface EmbeddedPostgresOptions {
-  /** Made when it is not there. */
+  /** The folder for the data, made when it is not there. */
   readonly dataDir: string
   readonly log: (message: string, fields?: object) => void
-  /** Where the cluster goes when PostgreSQL cannot get into `dataDir`, see `choosePlace`. */
+  /** Called when the server was found dead; it is being started again, at the same address. */
+  readonly onUnexpectedExit?: () => void
+  /** Where root keeps what its unprivileged account could not reach in `dataDir`. Replaced in tests. */
   readonly stateDir?: string
-  /** The unpacked package with the binaries, where it is not the installed one (tests). */
+  /** The folder of the package with the binaries, instead of the one that npm installed. Replaced in tests. */
   readonly binariesDir?: string
 }
 
-const superuser = 'webhooks'
-const databaseName = 'webhooks'
+/** A running PostgreSQL of our own. */
+export interface EmbeddedPostgres {
+  /** Settings for node-postgres; they stay the same when the server had to be started again. */
+  readonly connection: EmbeddedConnection
+  /** It ran already: another process of the service uses it, or one that was killed left it behind. */
+  readonly adopted: boolean
+  /** Where PostgreSQL's data really are. */
+  readonly dataDir: string
+  /** The process of the server as of now. */
+  readonly pid: number
+  /** Stops the server, unless another live process of the service uses it; resolves when it is down (or left). */
+  stop(): Promise<void>
+}
+
+/** A start or stop under way in another process: recovery after a crash is the longest of them. */
+const lockMs = 660_000
+const stopLockMs = 60_000
+/** Part of the socket's name only. */
+const socketPort = 5432
+const watchMs = 500
 
 /**
- * Starts a real PostgreSQL 18 on `dataDir`, or adopts the one that runs there already; makes the cluster at the first
- * start. Never two on one directory. It listens on a Unix socket only (on Windows: on loopback), with a random
- * password. As root it runs under an account without rights. While it is held it is restarted should it die.
+ * Starts the PostgreSQL of a data folder, or adopts the one that runs there, and keeps it running until `stop`.
+ * It is made at the first start. Several processes may use one folder; there is one server, and the last one that
+ * leaves stops it. On Windows it listens on the loopback, elsewhere on a Unix socket alone.
  *
- * @throws StartupError that says what is wrong and what to do
+ * @throws EmbeddedPostgresError that says what to do, when it cannot be had
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const account = unprivilegedAccount()
-  const place = await choosePlace(options.dataDir, account, options.stateDir)
-  const binaries = await findBinaries(place.home, account, options.binariesDir)
-  return withLockFile(join(place.home, 'start.lock'), 60_000, async () => {
-    const password = await passwordOf(place, account)
-    if (!existsSync(place.cluster)) {
-      options.log('making the database, which takes a moment at the first start', { dataDir: place.cluster })
-      await initialise(place, binaries, account)
-    }
-    await checkVersion(place, binaries)
-    const server = new PostgresServer({
+  const { dataDir, log, stateDir = '/var/lib/webhook-delivery-service' } = options
+  const place = await choosePlace({ dataDir, stateDir })
+  const binaries = await prepareBinaries({
+    account: place.account,
+    copyInto: place.account === undefined ? place.home : stateDir,
+    binariesDir: options.binariesDir,
+    log,
+  })
+  const isCancelled = () => false
+  const server = await withLock(place.lockFile, { timeoutMs: lockMs, isCancelled }, async () => {
+    const password = await ensureCluster(place, binaries, log)
+    await putSignpost(dataDir, place.home)
+    const windows = process.platform === 'win32'
+    const connection = windows
+      ? connectionTo('127.0.0.1', await freePort(), password)
+      : connectionTo(await makeSocketDir(place, socketPort), socketPort, password)
+    return ensureServer({ place, binaries, connection, log, isCancelled })
+  })
+  log(
+    server.adopted ? 'adopted the embedded PostgreSQL that was running' : 'started the embedded PostgreSQL',
+    {
+      pid: server.pid,
+      path: place.cluster,
+    },
+  )
+  return new HeldServer({ place, binaries, server, log, onUnexpectedExit: options.onUnexpectedExit })
+}
+
+interface HeldServerOptions {
+  readonly place: Place
+  readonly binaries: Binaries
+  readonly server: RunningServer
+  readonly log: (message: string, fields?: object) => void
+  readonly onUnexpectedExit: (() => void) | undefined
+}
+
+/** Watches over a server from its start to its stop. */
+class HeldServer implements EmbeddedPostgres {
+  readonly adopted: boolean
+  readonly connection: EmbeddedConnection
+  readonly dataDir: string
+  readonly #options: HeldServerOptions
+  readonly #setup: ServerSetup
+  readonly #watching: Promise<void>
+  #server: RunningServer
+  #keeperLost = false
+  #stopping: Promise<void> | undefined
+  #wake: () => void = () => {}
+
+  constructor(options: HeldServerOptions) {
+    const { place, binaries, server, log } = options
+    this.adopted = server.adopted
+    this.connection = server.connection
+    this.dataDir = place.cluster
+    this.#options = options
+    this.#server = server
+    this.#setup = {
       place,
       binaries,
-      account,
-      log: options.log,
-      port: await portFor(place),
-    })
-    const connectionTo = (database: string) => ({
-      host: server.host,
-      port: server.port,
-      user: superuser,
-      password,
-      database,
-    })
-    const adopted = await server.startOrAdopt(() => canConnect(connectionTo('postgres')))
-    await createDatabase(connectionTo('postgres'))
-    options.log(adopted ? 'adopted the PostgreSQL that was still running' : 'started PostgreSQL', {
-      pid: server.pid,
-    })
-    return {
-      connection: connectionTo(databaseName),
-      dataDir: place.cluster,
-      adopted,
-      stop: () =>
-        withLockFile(join(place.home, 'start.lock'), 5000, async () => {
-          if (await othersUseIt(connectionTo('postgres'))) server.leave()
-          else await server.stop()
-        }),
+      log,
+      connection: server.connection,
+      isCancelled: () => this.#stopping !== undefined,
     }
-  })
-}
-
-/** The password is made once and kept beside the cluster, readable by its owner only. */
-async function passwordOf(place: Place, account: Account | undefined): Promise<string> {
-  const path = join(place.home, 'password')
-  if (!existsSync(path)) {
-    const fresh = `${path}.new`
-    await writeFile(fresh, randomBytes(24).toString('base64url'), { mode: 0o600 })
-    if (account) await chown(fresh, account.uid, account.gid)
-    await rename(fresh, path)
+    this.#hold(server)
+    this.#watching = this.#watch()
   }
-  return readFile(path, 'utf8')
-}
 
-/** In a folder beside, renamed when it is whole: a start that was killed half-way leaves nothing that looks done. */
-async function initialise(place: Place, binaries: Binaries, account: Account | undefined): Promise<void> {
-  const fresh = `${place.cluster}.new`
-  await rm(fresh, { recursive: true, force: true })
-  const args = ['-D', fresh, '-U', superuser, '-A', 'scram-sha-256', '-E', 'UTF8', '--data-checksums']
-  args.push(`--pwfile=${join(place.home, 'password')}`, '--locale=C')
-  args.push('--locale-provider=builtin', '--builtin-locale=C.UTF-8')
-  const { code, output } = await runAs(account, binaries.initdb, args, place.home)
-  if (code !== 0)
-    throw new StartupError(`The embedded PostgreSQL could not be set up in ${place.home}:\n${output}`)
-  await rename(fresh, place.cluster)
-}
-
-async function checkVersion(place: Place, binaries: Binaries): Promise<void> {
-  const path = join(place.cluster, 'PG_VERSION')
-  if (!existsSync(path)) {
-    throw new StartupError(
-      `${place.cluster} exists, but holds no PostgreSQL data. Move it away, or set DATA_DIR to another folder.`,
-    )
+  get pid(): number {
+    return this.#server.pid
   }
-  const version = (await readFile(path, 'utf8')).trim()
-  if (version === binaries.major) return
-  throw new StartupError(
-    `The data in ${place.cluster} was made by PostgreSQL ${version}, and this program brings PostgreSQL ${binaries.major}. ` +
-      `Run the version of this program that made it, and move the data with pg_dump; or set DATA_DIR to another folder to start anew.`,
-  )
-}
 
-/** Names of sockets are told apart by their folder, so one number does; TCP on Windows needs a free one. */
-async function portFor(place: Place): Promise<number> {
-  if (place.socketDir !== undefined) return 5432
-  const probe = createServer()
-  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
-  const address = probe.address()
-  await new Promise(resolve => probe.close(resolve))
-  return typeof address === 'object' && address !== null ? address.port : 5432
-}
-
-type Probe = 'ready' | 'starting' | 'refused'
-
-async function canConnect(connection: EmbeddedConnection): Promise<Probe> {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 2000, application_name: appName })
-  client.on('error', () => {})
-  try {
-    await client.connect()
-    await client.query('select 1')
-    return 'ready'
-  } catch (error) {
-    // 28…: it is there but does not know our password; so it is not ours.
-    const code = error instanceof pg.DatabaseError ? (error.code ?? '') : ''
-    return code.startsWith('28') ? 'refused' : 'starting'
-  } finally {
-    await client.end().catch(() => {})
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
   }
-}
 
-async function createDatabase(connection: EmbeddedConnection): Promise<void> {
-  await withClient(connection, async client => {
-    const { rowCount } = await client.query('select from pg_database where datname = $1', [databaseName])
-    if (rowCount === 0) await client.query(`create database ${databaseName}`)
-  })
-}
-
-/** Whether another process of this service is connected; their connections say who they are. */
-async function othersUseIt(connection: EmbeddedConnection): Promise<boolean> {
-  try {
-    return await withClient(connection, async client => {
-      const { rowCount } = await client.query(
-        `select from pg_stat_activity
-         where backend_type = 'client backend' and application_name ~ '^webhooks [0-9]+'
-           and split_part(application_name, ' ', 2) <> $1`,
-        [String(process.pid)],
-      )
-      return (rowCount ?? 0) > 0
+  #hold(server: RunningServer): void {
+    this.#server = server
+    this.#keeperLost = false
+    void server.keeper.lost.then(() => {
+      if (this.#server === server) this.#keeperLost = true
+      this.#wake()
     })
-  } catch {
-    return false // it does not answer, so nobody can be using it
+  }
+
+  /** The keeper's end tells at once that something happened; the look twice a second is for when it does not. */
+  async #watch(): Promise<void> {
+    while (this.#stopping === undefined) {
+      if (this.#keeperLost || !isAlive(this.#server.pid)) await this.#bringBack()
+      else await this.#nap(watchMs)
+    }
+  }
+
+  /** One failed try is followed by another, ever more slowly, for as long as the service runs. */
+  async #bringBack(): Promise<void> {
+    const { place, log, onUnexpectedExit } = this.#options
+    const { pid } = this.#server
+    log('lost the embedded PostgreSQL; bringing it back', { pid })
+    for (let waitMs = 100; this.#stopping === undefined; waitMs = Math.min(waitMs * 2, 5000)) {
+      try {
+        const { isCancelled } = this.#setup
+        const lock = { timeoutMs: lockMs, isCancelled }
+        this.#hold(await withLock(place.lockFile, lock, () => ensureServer(this.#setup)))
+        log('the embedded PostgreSQL takes connections again', { pid: this.pid, previous_pid: pid })
+        if (this.pid !== pid) onUnexpectedExit?.()
+        return
+      } catch (error) {
+        if (this.#stopping !== undefined) return
+        log(`the embedded PostgreSQL could not be brought back; next try in ${waitMs} ms`, { err: error })
+        await this.#nap(waitMs)
+      }
+    }
+  }
+
+  #nap(ms: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, ms)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Under the lock, so that nobody adopts the server between the count of its users and its end. */
+  async #stop(): Promise<void> {
+    this.#wake()
+    await this.#watching
+    const { place, log } = this.#options
+    await withLock(place.lockFile, { timeoutMs: stopLockMs, isCancelled: () => false }, async () => {
+      const others = await this.#leave()
+      if (others > 0) {
+        log('left the embedded PostgreSQL running: others use it', { pid: this.pid, connections: others })
+        return
+      }
+      // Asked anew: it may have died, or have been started again by another process.
+      const found = await findServer(place, this.connection.password)
+      if (found === undefined) return
+      await stopServer(this.#setup, found.pid)
+      log('stopped the embedded PostgreSQL', { pid: found.pid })
+    })
+  }
+
+  /** @returns how many connections others have; none when the server does not answer, for then it serves nobody */
+  async #leave(): Promise<number> {
+    const keeper = this.#keeperLost ? await connectOnce(this.connection) : this.#server.keeper
+    if (keeper === undefined) return 0
+    const others = await countOthers(keeper.client).catch(() => 0)
+    await new Deadline(5000).limit(keeper.client.end())
+    return others
   }
 }
 
-const appName = `webhooks ${process.pid} embedded`
-
-async function withClient<T>(
-  connection: EmbeddedConnection,
-  work: (client: pg.Client) => Promise<T>,
-): Promise<T> {
-  const client = new pg.Client({
-    ...connection,
-    connectionTimeoutMillis: 3000,
-    query_timeout: 10_000,
-    application_name: appName,
-  })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end().catch(() => {})
-  }
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  return typeof address === 'object' && address !== null ? address.port : socketPort
 }
