@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, glob, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, processWorld, startProcess } from '../support/service.ts'
+import { client, eventually, processWorld, type ServiceProcess, startProcess } from '../support/service.ts'
 
 const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
@@ -62,22 +62,29 @@ test('an unknown command says what there is', () => {
 
 test('local mode: the embedded PostgreSQL survives a kill -9 of the service and is adopted, and one of its own', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
+  await chmod(dataDir, 0o755) // as root the database runs under another account, which must get in here
   const environment = { DATA_DIR: dataDir, PORT: '0' }
   await using receiver = await startReceiver()
+  const started: ServiceProcess[] = []
+  const start = async () => {
+    const service = await startProcess(environment)
+    started.push(service)
+    return service
+  }
   try {
-    const first = await startProcess(environment)
+    const first = await start()
     const { id } = await client(first.url).subscribe({ target_url: receiver.origin, paused: true })
     const webhookId = await client(first.url).ingest(id)
     await first.end('SIGKILL')
 
-    const second = await startProcess(environment)
+    const second = await start()
     assert.match(second.output(), /adopted/)
     assert.equal((await client(second.url).status(webhookId)).status, 'pending')
     await client(second.url).patch(id, { paused: false })
     await receiver.waitFor(1)
 
     // Now the database itself: 503 while it is away, then all is well again, by itself.
-    const pid = Number(/"pid":(\d+),"msg":"adopted/.exec(second.output())?.[1])
+    const pid = Number(await readPid(dataDir))
     process.kill(pid, 'SIGKILL')
     const refused = await eventually(
       () => client(second.url).post(`/ingest/${id}`, '{}', { 'content-type': 'application/json' }),
@@ -103,6 +110,15 @@ test('local mode: the embedded PostgreSQL survives a kill -9 of the service and 
     assert.match(audited.stdout, /missing\s+0/)
     assert.equal(await second.end('SIGTERM'), 0)
   } finally {
+    await Promise.all(started.map(service => service.end('SIGTERM')))
     await rm(dataDir, { recursive: true, force: true })
   }
 })
+
+/** The first line of the pid file that PostgreSQL keeps in its data directory. */
+async function readPid(dataDir: string): Promise<string> {
+  for await (const path of glob('**/postmaster.pid', { cwd: dataDir })) {
+    return (await readFile(join(dataDir, path), 'utf8')).split('\n')[0] ?? ''
+  }
+  throw new Error(`no postmaster.pid below ${dataDir}`)
+}
