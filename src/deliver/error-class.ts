@@ -21,10 +21,20 @@ const classOfCode: Readonly<Record<string, ErrorClass>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
 }
 
-/** Sorts the error of a request that got no answer into a class, with a text for the log (200 characters at most). */
-export function classify(error: unknown): { readonly errorClass: ErrorClass; readonly error: string } {
+/** Why a request got no answer. */
+export interface Failure {
+  readonly errorClass: ErrorClass
+  /** As Node or undici name it, when they do. */
+  readonly errorCode?: string
+  /** For the log: 200 characters at most. */
+  readonly error: string
+}
+
+/** Sorts the error of a request that got no answer into a class. */
+export function classify(error: unknown): Failure {
   const { code, message } = describe(error)
-  return { errorClass: classOf(code), error: errorText(message) }
+  const failure = { errorClass: classOf(code), error: errorText(message) }
+  return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
 }
 
 function classOf(code: string): ErrorClass {

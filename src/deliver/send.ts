@@ -1,7 +1,8 @@
-import type { Dispatcher as Undici } from 'undici'
-import { Pool } from 'undici'
-import { classify } from './error-class.ts'
-import { errorText, type Outcome } from './outcome.ts'
+import { type Client, Pool } from 'undici'
+import { TracedClient } from './connection.ts'
+import { Exchange, type ExchangeOptions } from './exchange.ts'
+import type { Capture } from './exchange-details.ts'
+import type { Outcome } from './outcome.ts'
 
 /** One HTTP request to a receiver. */
 export interface OutgoingRequest {
@@ -19,14 +20,13 @@ export interface OutgoingRequest {
 export interface SenderOptions {
   /** So much of an answer is read; then the connection is closed. */
   readonly responseBytesMax: number
+  /** What is remembered of attempts, besides their outcome; nothing by default. */
+  readonly capture?: Capture
   readonly connectTimeoutMs?: number
 }
 
 /** So many origins keep a pool; the one unused for longest goes. Each is a few kilobytes plus its idle sockets. */
 const poolsMax = 1024
-
-/** How much of a refusing answer's body is kept to quote in the log. */
-const quotedBytesMax = 1024
 
 /**
  * Sends requests over pools of our own, one per origin. Settings differ from undici's defaults where those are
@@ -35,17 +35,20 @@ const quotedBytesMax = 1024
  */
 export class Sender {
   readonly #options: SenderOptions
+  readonly #exchangeOptions: ExchangeOptions
   /** In order of last use: a Map remembers insertion, and each use inserts anew. */
   readonly #pools = new Map<string, Pool>()
   readonly #running = new Set<Exchange>()
 
   constructor(options: SenderOptions) {
     this.#options = options
+    const { responseBytesMax, capture = { of: 'none', bodyBytesMax: 0 } } = options
+    this.#exchangeOptions = { responseBytesMax, capture }
   }
 
   send(request: OutgoingRequest): Promise<Outcome> {
     return new Promise(resolve => {
-      const exchange = new Exchange(request.timeoutMs, this.#options.responseBytesMax, outcome => {
+      const exchange = new Exchange(request, this.#exchangeOptions, outcome => {
         this.#running.delete(exchange)
         resolve(outcome)
       })
@@ -79,6 +82,7 @@ export class Sender {
       return known
     }
     const pool = new Pool(origin, {
+      factory: (to, options) => new TracedClient(to, options as Client.Options), // they are a pool's, made for it
       // The dispatcher caps requests in flight per subscription and in all, so the pool needs no cap of its own.
       connections: null,
       pipelining: 1,
@@ -101,97 +105,5 @@ export class Sender {
     if (!oldest) return
     this.#pools.delete(oldest[0])
     oldest[1].close().catch(() => {}) // what runs on it ends first; a failure to close idle sockets changes nothing
-  }
-}
-
-/** One request under way: undici's handler, reduced to the outcome. */
-class Exchange implements Undici.DispatchHandler {
-  readonly #startedAt = performance.now()
-  readonly #bytesMax: number
-  readonly #resolve: (outcome: Outcome) => void
-  readonly #deadline: NodeJS.Timeout
-  #controller: Undici.DispatchController | undefined
-  #done = false
-  #status = 0
-  #statusText = ''
-  #location: string | undefined
-  #bytes = 0
-  #quoted: Buffer[] = []
-
-  constructor(timeoutMs: number, bytesMax: number, resolve: (outcome: Outcome) => void) {
-    this.#bytesMax = bytesMax
-    this.#resolve = resolve
-    this.#deadline = setTimeout(() => this.expire(`no complete answer within ${timeoutMs} ms`), timeoutMs)
-  }
-
-  /** The deadline has passed. A 2xx whose headers have arrived stays a success: the receiver has accepted. */
-  expire(reason: string): void {
-    if (this.#done) return
-    if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish({ kind: 'failed', errorClass: 'timeout', error: reason, durationMs: this.#elapsed() })
-    this.#controller?.abort(new Error('deadline'))
-  }
-
-  onRequestStart(controller: Undici.DispatchController): void {
-    // A request whose deadline passed while it waited for a connection is dropped here, before a byte is sent.
-    if (this.#done) controller.abort(new Error('deadline'))
-    else this.#controller = controller
-  }
-
-  onResponseStart(
-    _controller: Undici.DispatchController,
-    statusCode: number,
-    headers: Record<string, string | string[] | undefined>,
-    statusMessage?: string,
-  ): void {
-    if (statusCode < 200) return // informational; the answer is still to come
-    this.#status = statusCode
-    this.#statusText = statusMessage ?? ''
-    if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
-  }
-
-  onResponseData(controller: Undici.DispatchController, chunk: Buffer): void {
-    if (this.#done) return
-    if (this.#bytes < quotedBytesMax && this.#status >= 300) this.#quoted.push(chunk)
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#bytesMax) {
-      this.#finish(this.#answered())
-      controller.abort(new Error('the answer is larger than what is read of one'))
-    }
-  }
-
-  onResponseEnd(): void {
-    if (!this.#done) this.#finish(this.#answered())
-  }
-
-  onResponseError(_controller: unknown, error: unknown): void {
-    if (this.#done) return
-    // The connection broke after the status line: the receiver's word stands, its body does not matter.
-    if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish({ kind: 'failed', ...classify(error), durationMs: this.#elapsed() })
-  }
-
-  #answered(): Outcome {
-    const durationMs = this.#elapsed()
-    const httpStatus = this.#status
-    if (httpStatus >= 200 && httpStatus < 300) return { kind: 'success', httpStatus, durationMs }
-    return { kind: 'refused', httpStatus, error: this.#refusal(), durationMs }
-  }
-
-  /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */
-  #refusal(): string {
-    if (this.#location !== undefined) return errorText(`redirect not followed, Location: ${this.#location}`)
-    const body = errorText(Buffer.concat(this.#quoted).subarray(0, quotedBytesMax).toString('utf8'))
-    return body === '' ? errorText(`HTTP ${this.#status} ${this.#statusText}`) : body
-  }
-
-  #finish(outcome: Outcome): void {
-    this.#done = true
-    clearTimeout(this.#deadline)
-    this.#resolve(outcome)
-  }
-
-  #elapsed(): number {
-    return Math.round(performance.now() - this.#startedAt)
   }
 }

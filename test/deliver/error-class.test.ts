@@ -49,7 +49,11 @@ test('of several addresses that were tried, the first tells why', () => {
     coded('ECONNREFUSED', 'connect ECONNREFUSED ::1:80'),
     coded('ENETUNREACH'),
   ])
-  assert.deepEqual(classify(error), { errorClass: 'connect', error: 'connect ECONNREFUSED ::1:80' })
+  assert.deepEqual(classify(error), {
+    errorClass: 'connect',
+    errorCode: 'ECONNREFUSED',
+    error: 'connect ECONNREFUSED ::1:80',
+  })
 })
 
 test('an error without a message is told by its code', () => {
