@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import type { Outcome } from '../../src/deliver/outcome.ts'
+import { AppError } from '../../src/errors.ts'
+import { DeliveryLog, type DeliveryLogDeps } from '../../src/log/log.ts'
+import type { Settlement } from '../../src/log/settlement.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
+import type { Delivery } from '../../src/queue/delivery.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(async () => {
+  await emptyAll(world.database)
+  await aLane(world.database, 1)
+})
+after(() => world.close())
+
+const me = 7
+const success: Outcome = { kind: 'success', httpStatus: 204, durationMs: 3 }
+const refused: Outcome = { kind: 'refused', httpStatus: 500, error: 'it broke', durationMs: 4 }
+const failed: Outcome = { kind: 'failed', errorClass: 'dns', error: 'ENOTFOUND', durationMs: 5 }
+
+function aLog(changes: Partial<DeliveryLogDeps> = {}) {
+  const settled: Delivery[] = []
+  const rung: number[] = []
+  const counter = { statements: 0 }
+  const log = new DeliveryLog({
+    connection: {
+      query(statement) {
+        counter.statements++
+        return world.database.query(statement)
+      },
+    },
+    clock: fakeClock(),
+    newId,
+    owner: () => me,
+    logger: silentLogger(),
+    settled: delivery => settled.push(delivery),
+    lanesDue: dueAt => rung.push(dueAt),
+    ensurePartitions: async () => {},
+    ...changes,
+  })
+  return { log, settled, rung, counter }
+}
+
+/** A delivery that is owed, born leased to this process. */
+async function aDelivery(attempt = 1): Promise<Delivery> {
+  const webhookId = await owe(world.database, { owner: me })
+  return {
+    webhookId,
+    subscriptionId: 1,
+    attempt,
+    attemptsBefore: attempt - 1,
+    since: noon,
+    sizeBytes: 7,
+    content: null,
+    lane: null,
+  }
+}
+
+function attempted(
+  delivery: Delivery,
+  outcome: Outcome,
+  verdict: 'delivered' | 'given_up' | number,
+): Settlement {
+  const next = typeof verdict === 'number' ? ({ kind: 'retry', dueAt: verdict } as const) : { kind: verdict }
+  return { kind: 'attempted', delivery, outcome, verdict: next, at: noon }
+}
+
+test('each outcome is logged as what it was, and each verdict does what it says', async () => {
+  const deliveries = [
+    await aDelivery(),
+    await aDelivery(),
+    await aDelivery(),
+    await aDelivery(),
+    await aDelivery(),
+  ]
+  const [delivered, retried, givenUp, expired, back] = deliveries
+  assert.ok(delivered && retried && givenUp && expired && back)
+  const { log, settled, rung, counter } = aLog()
+  log.settle(attempted(delivered, success, 'delivered'))
+  log.settle(attempted(retried, refused, noon + 10_000))
+  log.settle(attempted(givenUp, failed, 'given_up'))
+  log.settle({ kind: 'ended', delivery: expired, verdict: 'expired', reason: 'too old', at: noon })
+  log.settle({ kind: 'handed_back', delivery: back, at: noon + 1 })
+  assert.equal(log.depth, 5)
+  await log.drained()
+  assert.equal(log.depth, 0)
+  assert.equal(counter.statements, 1, 'one transaction for all')
+  assert.deepEqual(
+    (await allAttempts(world.database)).map(({ webhookId, status, verdict, error }) => [
+      webhookId,
+      status,
+      verdict,
+      error,
+    ]),
+    [
+      [delivered.webhookId, 'success', 'delivered', null],
+      [retried.webhookId, 'failed', 'retry', 'it broke'],
+      [givenUp.webhookId, 'failed', 'given_up', 'ENOTFOUND'],
+      [expired.webhookId, 'failed', 'expired', 'too old'],
+    ],
+  )
+  assert.deepEqual(
+    (await allOwed(world.database)).map(({ webhookId, attempt, owner, dueAt }) => [
+      webhookId,
+      attempt,
+      owner,
+      dueAt,
+    ]),
+    [
+      [retried.webhookId, 2, null, noon + 10_000],
+      [back.webhookId, 1, null, noon + 1],
+    ],
+  )
+  assert.deepEqual(await laneOf(world.database, 1), { owner: null, dueAt: noon + 1 })
+  assert.deepEqual(rung, [noon + 1])
+  assert.deepEqual(settled, deliveries)
+})
+
+test('the HTTP status, the duration and the next time are in the log', async () => {
+  const { log } = aLog()
+  log.settle(attempted(await aDelivery(), refused, noon + 10_000))
+  log.settle(attempted(await aDelivery(), failed, 'given_up'))
+  await log.drained()
+  const { rows } = await world.database.query({
+    text: 'select http_status, duration_ms, next_at, "timestamp" from delivery_logs order by id',
+  })
+  const timestamp = new Date(noon)
+  assert.deepEqual(rows, [
+    { http_status: 500, duration_ms: 4, next_at: new Date(noon + 10_000), timestamp },
+    { http_status: null, duration_ms: 5, next_at: null, timestamp },
+  ])
+})
+
+test('a thousand settlements take a few transactions', async () => {
+  const { log, settled, counter } = aLog()
+  const delivery = await aDelivery()
+  for (let n = 0; n < 1000; n++) {
+    log.settle(attempted({ ...delivery, webhookId: newId() }, success, 'delivered'))
+  }
+  await log.drained()
+  assert.equal(counter.statements, 2)
+  assert.equal(settled.length, 1000)
+  assert.equal((await allAttempts(world.database)).length, 1000)
+})
+
+test('while the database is away settlements are kept, and written when it is back', async () => {
+  let isAway = true
+  const connection: Queryable = {
+    query: statement =>
+      isAway ? Promise.reject(new AppError('database_unavailable', 'away')) : world.database.query(statement),
+  }
+  const { log, settled } = aLog({ connection })
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  await new Promise(resolve => setTimeout(resolve, 30))
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  assert.ok(log.depth > 0)
+  assert.deepEqual(settled, [])
+  isAway = false
+  await log.drained()
+  assert.equal((await allAttempts(world.database)).length, 2)
+  assert.equal(settled.length, 2)
+  assert.deepEqual(await allOwed(world.database), [])
+})
+
+test('an attempt whose writing was not heard of is not counted twice', async () => {
+  let losesAnswer = true
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Parameters<Queryable['query']>[0]) {
+      const result = await world.database.query<Row>(statement)
+      if (losesAnswer) {
+        losesAnswer = false
+        throw new AppError('database_unavailable', 'the answer is lost')
+      }
+      return result
+    },
+  }
+  const { log, settled } = aLog({ connection })
+  log.settle(attempted(await aDelivery(), refused, noon + 10_000))
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  await log.drained()
+  const [owed, ...others] = await allOwed(world.database)
+  assert.deepEqual([owed?.attempt, owed?.dueAt, others], [2, noon + 10_000, []])
+  assert.equal(settled.length, 2)
+})
+
+test('a partition that is missing is made', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  const { log } = aLog({
+    connection: database,
+    ensurePartitions: async () => {
+      await database.query({ text: 'create table delivery_logs_all partition of delivery_logs default' })
+    },
+  })
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  await log.drained()
+  assert.equal((await allAttempts(database)).length, 1)
+})
+
+test('with nothing to write it is drained at once', async () => {
+  await aLog().log.drained()
+})

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { ensurePartitions, partitionedTables } from '../../src/log/partitions.ts'
+import { runRetention } from '../../src/log/retention.ts'
+import { recordFinalAttempts } from '../../src/log/store.ts'
+import { audit } from '../../src/monitor/audit.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { readContents } from '../../src/queue/store.ts'
+import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { fakeClock, hourMs, noon } from '../support/clock.ts'
+import { testDatabase } from '../support/database.ts'
+import { allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+/** A database with partitions for an hour that was so many hours before noon, and for the present. */
+async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [aSubscription()]) {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  // What is ended in the log is dated by the database, whose present is not noon.
+  for (const time of [noon - 73 * hourMs, noon, Date.now()]) await ensurePartitions(database, time, 72)
+  const clock = fakeClock(noon)
+  const run = () =>
+    runRetention({
+      database,
+      clock,
+      logger: silentLogger(),
+      retentionHours: 72,
+      subscription: id => subscriptions.find(subscription => subscription.id === id),
+    })
+  /** An event of so many hours ago that was delivered at once. */
+  const deliver = async (hoursAgo: number) => {
+    const ms = noon - hoursAgo * hourMs
+    const webhookId = await owe(database, { webhookId: idAt(ms) })
+    await recordFinalAttempts(database, [
+      {
+        id: idAt(ms),
+        subscriptionId: 1,
+        webhookId,
+        timestamp: ms,
+        attempt: 1,
+        status: 'success',
+        verdict: 'delivered',
+        httpStatus: 200,
+        durationMs: 1,
+        nextAt: null,
+        error: null,
+      },
+    ])
+    return webhookId
+  }
+  return { database, clock, run, deliver }
+}
+
+const patient = aSubscription({ retry: { ...defaultRetryPolicy, maxAgeSeconds: 100 * 3600 } })
+
+test('what is 73 hours old goes, with its log, and what is 71 hours old stays', async t => {
+  const { database, run, deliver } = await aWorld(t)
+  await deliver(73.5)
+  const young = await deliver(71)
+  const report = await run()
+  const hours = ['2026022610', '2026022611']
+  const expected = partitionedTables.flatMap(table => hours.map(hour => `${table}_${hour}`))
+  assert.deepEqual(report.partitionsDropped.toSorted(), expected.toSorted())
+  assert.equal(await countEvents(database), 1)
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => row.webhookId),
+    [young],
+  )
+  assert.equal((await audit(database)).missing, 0)
+})
+
+test('a second round has nothing to do', async t => {
+  const { run, deliver } = await aWorld(t)
+  await deliver(73.5)
+  await run()
+  assert.deepEqual(await run(), { partitionsMade: 0, partitionsDropped: [], expired: 0, carried: 0 })
+})
+
+test('what is still wanted outlives its partition, readable to the last byte, until it is settled', async t => {
+  const { database, run } = await aWorld(t, [patient])
+  const payload = Buffer.from([0, 200, 13, 10])
+  const webhookId = await owe(database, {
+    webhookId: idAt(noon - 73.5 * hourMs),
+    payload,
+    subscriptionIds: [1],
+  })
+  const { expired, carried } = await run()
+  assert.deepEqual({ expired, carried }, { expired: 0, carried: 1 })
+  assert.equal(await countEvents(database), 0)
+  assert.deepEqual((await readContents(database, [webhookId])).get(webhookId)?.payload, payload)
+  assert.deepEqual(
+    (await allOwed(database)).map(row => row.webhookId),
+    [webhookId],
+  )
+  assert.deepEqual((await run()).carried, 0)
+
+  await database.query({ text: 'delete from owed' })
+  await run()
+  assert.equal((await readContents(database, [webhookId])).size, 0)
+})
+
+test('only what is still owed of a fan-out is carried over, so that nothing seems to be missing', async t => {
+  const { database, run } = await aWorld(t, [patient, { ...patient, id: 2 }])
+  const webhookId = await owe(database, { webhookId: idAt(noon - 73.5 * hourMs), subscriptionIds: [1, 2] })
+  await database.query({ text: 'delete from owed where subscription_id = 2' })
+  await run()
+  const { rows } = await database.query({ text: 'select webhook_id, subscription_ids from events_carried' })
+  assert.deepEqual(rows, [{ webhook_id: webhookId, subscription_ids: [1] }])
+  const { deliveries, owed, missing } = await audit(database)
+  assert.deepEqual({ deliveries, owed, missing }, { deliveries: 1, owed: 1, missing: 0 })
+})
+
+test('what is past its policy ends in the log as expired', async t => {
+  const { database, run } = await aWorld(t, [aSubscription()])
+  const webhookId = await owe(database, { webhookId: idAt(noon - 73.5 * hourMs) })
+  const young = await owe(database, { webhookId: idAt(noon - 71 * hourMs) })
+  await database.query({ text: 'update owed set attempt = 3' })
+  assert.equal((await run()).expired, 1)
+  assert.deepEqual(await allAttempts(database), [
+    {
+      webhookId,
+      subscriptionId: 1,
+      attempt: 3,
+      status: 'failed',
+      verdict: 'expired',
+      error: 'too old: its time limit has passed',
+    },
+  ])
+  assert.deepEqual(
+    (await allOwed(database)).map(row => row.webhookId),
+    [young],
+  )
+})
+
+test('a replay counts from the moment it was asked for', async t => {
+  const { database, run } = await aWorld(t, [aSubscription()])
+  await owe(database, { webhookId: idAt(noon - 73.5 * hourMs) })
+  await database.query({
+    text: 'update owed set replay_from = 2, replayed_at = $1',
+    values: [new Date(noon - hourMs)],
+  })
+  const { expired, carried } = await run()
+  assert.deepEqual({ expired, carried }, { expired: 0, carried: 1 })
+})
+
+test('what is owed to a subscription that is gone expires with its partition', async t => {
+  const { database, run } = await aWorld(t, [patient])
+  await owe(database, { webhookId: idAt(noon - 73.5 * hourMs), subscriptionIds: [1, 404] })
+  const { expired, carried } = await run()
+  assert.deepEqual({ expired, carried }, { expired: 1, carried: 1 })
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => [row.subscriptionId, row.verdict]),
+    [[404, 'expired']],
+  )
+})
