@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { Dispatcher } from '../../src/deliver/dispatcher.ts'
+import { AppError } from '../../src/errors.ts'
+import { Ingest } from '../../src/ingest/ingest.ts'
+import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
+import { EventWriter } from '../../src/ingest/writer.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
+import type { Delivery } from '../../src/queue/delivery.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aLane, allOwed, countEvents, emptyAll, laneOf, newId } from '../support/rows.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+
+function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable = world.database) {
+  const clock = fakeClock(noon)
+  const started: Delivery[] = []
+  const rung: number[] = []
+  const dispatcher = new Dispatcher({
+    limits: { maxInFlight: 100, heldPerSubscription, heldInAll: 1000, heldBytes: 1_000_000 },
+    subscription: () => undefined,
+    attempt: async delivery => {
+      started.push(delivery)
+    },
+  })
+  const writer = new EventWriter({
+    connections: [connection],
+    clock,
+    logger: silentLogger(),
+    unsure: new UnsureRows(clock, () => me),
+    timeoutMs: 5000,
+    ensurePartitions: async () => {},
+  })
+  t.after(() => writer.close())
+  const ingest = new Ingest({
+    clock,
+    newId,
+    owner: () => me,
+    writer,
+    dispatcher,
+    lanesDue: dueAt => rung.push(dueAt),
+  })
+  return { ingest, dispatcher, started, rung }
+}
+
+function anIncoming(...subscriptions: readonly Subscription[]) {
+  const payload = Buffer.from('{"a": 1}')
+  return { tenant: 'default', eventType: 'x', contentType: 'application/json', payload, subscriptions }
+}
+
+test('a fresh delivery is born leased, and starts once the event is committed', async t => {
+  const { ingest, started, rung, dispatcher } = aWorld(t)
+  const event = anIncoming(aSubscription())
+  const accepting = ingest.accept(event)
+  assert.equal(started.length, 0)
+  const webhookId = await accepting
+  assert.equal(await countEvents(world.database), 1)
+  assert.deepEqual(await allOwed(world.database), [
+    { webhookId, subscriptionId: 1, attempt: 1, owner: me, dueAt: noon },
+  ])
+  const [delivery] = started
+  assert.equal(delivery?.webhookId, webhookId)
+  assert.equal(delivery?.content?.payload, event.payload)
+  assert.deepEqual([delivery?.attempt, delivery?.attemptsBefore, delivery?.since], [1, 0, noon])
+  assert.deepEqual(rung, [])
+  assert.equal(dispatcher.load.held, 1)
+})
+
+test('what finds no room goes to its lane, and a bell rings', async t => {
+  await aLane(world.database, 1)
+  const { ingest, started, rung } = aWorld(t, 1)
+  await ingest.accept(anIncoming(aSubscription()))
+  await ingest.accept(anIncoming(aSubscription()))
+  assert.deepEqual(
+    (await allOwed(world.database)).map(row => row.owner),
+    [me, null],
+  )
+  assert.equal(started.length, 1)
+  assert.deepEqual(rung, [noon])
+  assert.equal((await laneOf(world.database, 1))?.dueAt, noon)
+})
+
+test('what is for a paused subscription waits in its lane', async t => {
+  const { ingest, started, dispatcher } = aWorld(t)
+  await ingest.accept(anIncoming(aSubscription({ paused: true }), aSubscription({ id: 2 })))
+  assert.deepEqual(
+    (await allOwed(world.database)).map(row => [row.subscriptionId, row.owner]),
+    [
+      [1, null],
+      [2, me],
+    ],
+  )
+  assert.equal(started.length, 1)
+  assert.equal(dispatcher.load.held, 1)
+})
+
+test('an event that cannot be stored takes no room and starts nothing', async t => {
+  const away = { query: () => Promise.reject(new AppError('database_unavailable', 'away')) }
+  const { ingest, dispatcher, started } = aWorld(t, 100, away)
+  await assert.rejects(ingest.accept(anIncoming(aSubscription(), aSubscription({ id: 2 }))), /away/)
+  assert.deepEqual(dispatcher.load, { held: 0, heldBytes: 0, inFlight: 0 })
+  assert.deepEqual(started, [])
+})
+
+test('nothing is accepted after closing', async t => {
+  const { ingest } = aWorld(t)
+  ingest.close()
+  await assert.rejects(
+    ingest.accept(anIncoming(aSubscription())),
+    error => error instanceof AppError && error.code === 'shutting_down',
+  )
+  assert.equal(await countEvents(world.database), 0)
+})
