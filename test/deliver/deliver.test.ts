@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { Webhook } from 'standardwebhooks'
+import { Deliver, type DeliverDeps, maxAgeMs } from '../../src/deliver/deliver.ts'
+import { Sender } from '../../src/deliver/send.ts'
+import { DeliveryLog } from '../../src/log/log.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { ContentLoader } from '../../src/queue/content-loader.ts'
+import type { Delivery } from '../../src/queue/delivery.ts'
+import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { fakeClock, hourMs } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { type Program, startReceiver } from '../support/receiver.ts'
+import { allAttempts, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
+import { aSubscription, signingKey } from '../support/subscription.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+const payload = Buffer.from('{ "b" : 1,  "a":"é" }')
+
+async function aWorld(t: TestContext, program: Program = {}, changes: Partial<DeliverDeps> = {}) {
+  const receiver = await startReceiver(program)
+  const sender = new Sender({ responseBytesMax: 65_536 })
+  const clock = fakeClock(Math.floor(Date.now() / 1000) * 1000) // receivers check that a signature is fresh
+  const log = new DeliveryLog({
+    connection: world.database,
+    clock,
+    newId,
+    owner: () => me,
+    logger: silentLogger(),
+    settled: () => {},
+    lanesDue: () => {},
+    ensurePartitions: async () => {},
+  })
+  t.after(async () => {
+    await log.drained()
+    await sender.close()
+    await receiver.close()
+  })
+  const deliver = new Deliver({
+    clock,
+    random: () => 0,
+    send: request => sender.send(request),
+    contents: new ContentLoader(world.database),
+    log,
+    retentionMs: 72 * hourMs,
+    userAgent: 'test/1',
+    logger: silentLogger(),
+    isCuttingOff: () => false,
+    ...changes,
+  })
+  const subscription = (rules: Partial<Subscription> = {}) =>
+    aSubscription({ origin: receiver.origin, ...rules })
+  /** An owed delivery; without content it is loaded. */
+  const aDelivery = async (about: Partial<Delivery> = {}): Promise<Delivery> => {
+    const webhookId = await owe(world.database, { payload, owner: me })
+    const delivery = { webhookId, subscriptionId: 1, attempt: 1, attemptsBefore: 0, since: clock.now() }
+    return { ...delivery, sizeBytes: payload.length, content: null, lane: null, ...about }
+  }
+  const attempt = async (delivery: Delivery, to: Subscription | undefined) => {
+    await deliver.attempt(delivery, to)
+    await log.drained()
+    return { logged: await allAttempts(world.database), owed: await allOwed(world.database) }
+  }
+  return { receiver, clock, attempt, aDelivery, subscription }
+}
+
+test('the stored bytes arrive signed, under the id of the event, and the delivery is over', async t => {
+  const { receiver, attempt, aDelivery, subscription, clock } = await aWorld(t)
+  const delivery = await aDelivery()
+  const { logged, owed } = await attempt(delivery, subscription())
+  assert.deepEqual(
+    logged.map(row => [row.webhookId, row.status, row.verdict]),
+    [[delivery.webhookId, 'success', 'delivered']],
+  )
+  assert.deepEqual(owed, [])
+  const [request] = receiver.received
+  assert.ok(request)
+  assert.ok(request.body.equals(payload))
+  const { headers } = request
+  assert.equal(headers['webhook-id'], delivery.webhookId)
+  assert.equal(headers['webhook-timestamp'], String(clock.now() / 1000))
+  assert.equal(headers['content-type'], 'application/json')
+  assert.equal(headers['x-event-type'], 'order.created')
+  assert.equal(headers['user-agent'], 'test/1')
+  const secret = signingKey.export().toString('base64')
+  new Webhook(secret).verify(request.body, headers as Record<string, string>)
+})
+
+test('content that is in memory is not loaded, and without an event type there is no header of it', async t => {
+  const { receiver, attempt, aDelivery, subscription } = await aWorld(t)
+  const content = { eventType: null, contentType: 'text/plain', payload: Buffer.from('from memory') }
+  await attempt(await aDelivery({ content }), subscription())
+  const [request] = receiver.received
+  assert.equal(request?.body.toString(), 'from memory')
+  assert.equal(request?.headers['content-type'], 'text/plain')
+  assert.equal(request?.headers['x-event-type'], undefined)
+})
+
+test('a failure is owed again after its delay, and the fifth is given up', async t => {
+  const { attempt, aDelivery, subscription, clock } = await aWorld(t, { status: 500, body: 'no' })
+  const first = await attempt(await aDelivery(), subscription())
+  assert.equal(first.logged[0]?.verdict, 'retry')
+  assert.deepEqual(
+    first.owed.map(row => [row.attempt, row.dueAt, row.owner]),
+    [[2, clock.now() + 10_000, null]],
+  )
+  await emptyAll(world.database)
+  const fifth = await aDelivery({ attempt: 5, attemptsBefore: 4 })
+  await world.database.query({ text: 'update owed set attempt = 5' })
+  const last = await attempt(fifth, subscription())
+  assert.equal(last.logged[0]?.verdict, 'given_up')
+  assert.deepEqual(last.owed, [])
+})
+
+test('a delivery of a paused or deleted subscription goes back untried', async t => {
+  const { receiver, attempt, aDelivery, subscription } = await aWorld(t)
+  for (const to of [subscription({ paused: true }), undefined]) {
+    await emptyAll(world.database)
+    const { logged, owed } = await attempt(await aDelivery(), to)
+    assert.deepEqual(logged, [])
+    assert.deepEqual(
+      owed.map(row => [row.attempt, row.owner]),
+      [[1, null]],
+    )
+  }
+  assert.equal(receiver.received.length, 0)
+})
+
+test('a delivery that is too old, or whose payload is gone, ends in the log without an attempt', async t => {
+  const { receiver, attempt, aDelivery, subscription, clock } = await aWorld(t)
+  const old = await attempt(await aDelivery({ since: clock.now() - 74 * hourMs }), subscription())
+  assert.deepEqual(
+    [old.logged[0]?.verdict, old.logged[0]?.error],
+    ['expired', 'too old: its time limit has passed'],
+  )
+  assert.deepEqual(old.owed, [])
+  await emptyAll(world.database)
+  const delivery = await aDelivery()
+  await world.database.query({ text: 'truncate events' })
+  const gone = await attempt(delivery, subscription())
+  assert.deepEqual(
+    [gone.logged[0]?.verdict, gone.logged[0]?.error],
+    ['expired', 'its payload is no longer stored'],
+  )
+  assert.equal(receiver.received.length, 0)
+})
+
+test('while the payload cannot be read the delivery goes back, not counted', async t => {
+  const away = { query: () => Promise.reject(new Error('away')) }
+  const { attempt, aDelivery, subscription } = await aWorld(t, {}, { contents: new ContentLoader(away) })
+  const { logged, owed } = await attempt(await aDelivery(), subscription())
+  assert.deepEqual([logged, owed[0]?.attempt, owed[0]?.owner], [[], 1, null])
+})
+
+test('an attempt that the service cuts off to stop does not count; one that was answered does', async t => {
+  const cutOff = await aWorld(t, { fault: 'hang' }, { isCuttingOff: () => true })
+  const cut = await cutOff.attempt(await cutOff.aDelivery(), cutOff.subscription({ timeoutMs: 50 }))
+  assert.deepEqual([cut.logged, cut.owed[0]?.attempt, cut.owed[0]?.owner], [[], 1, null])
+  await emptyAll(world.database)
+  const answered = await aWorld(t, { status: 200 }, { isCuttingOff: () => true })
+  const { logged } = await answered.attempt(await answered.aDelivery(), answered.subscription())
+  assert.equal(logged[0]?.verdict, 'delivered')
+})
+
+test('a delivery is wanted as long as its policy says, else as long as events are kept or its schedule lasts', () => {
+  const retention = 72 * hourMs
+  const aged = (retry: Partial<typeof defaultRetryPolicy>) =>
+    maxAgeMs(aSubscription({ retry: { ...defaultRetryPolicy, ...retry } }), retention)
+  assert.equal(aged({ maxAgeSeconds: 60 }), 60_000)
+  assert.equal(aged({}), retention)
+  assert.equal(aged({ maxAttempts: 2, scheduleSeconds: [100 * 3600] }), 101 * hourMs)
+})
