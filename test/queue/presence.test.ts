@@ -33,6 +33,7 @@ async function aPresence(t: TestContext, changes: Partial<PresenceDeps> = {}) {
   })
   t.after(() => presence.stop())
   await presence.start()
+  assert.deepEqual(events.splice(0), ['beat'], 'its connection is made ready before anything else')
   return { presence, clock, rung, events }
 }
 
