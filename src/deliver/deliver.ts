@@ -8,7 +8,7 @@ import { type Verdict, verdict } from '../retry/verdict.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Outcome } from './outcome.ts'
 import type { OutgoingRequest } from './send.ts'
-import { signatureHeader } from './sign.ts'
+import { hubSignature, signatureHeader } from './sign.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
@@ -66,13 +66,16 @@ export class Deliver {
     const timestamp = Math.floor(now / 1000)
     const { webhookId } = delivery
     const { contentType, eventType, payload } = content
-    const headers = ['content-type', contentType, 'user-agent', this.#deps.userAgent]
-    headers.push('accept', '*/*', 'accept-encoding', 'identity')
-    headers.push('webhook-id', webhookId, 'webhook-timestamp', String(timestamp))
-    headers.push(
-      'webhook-signature',
-      signatureHeader(subscription.signingKeys, webhookId, timestamp, payload, now),
-    )
+    const { signingHeaders: names, signingKeys, hubKeys } = subscription
+    // A subscription cannot choose a name that stands below; should one get here, receivers go by the last.
+    const headers = [...subscription.headers, 'content-type', contentType, 'user-agent', this.#deps.userAgent]
+    headers.push('accept-encoding', 'identity')
+    headers.push(names.id, webhookId, names.timestamp, String(timestamp))
+    const signature = signatureHeader(signingKeys, webhookId, timestamp, payload, now)
+    if (signature !== '') headers.push(names.signature, signature)
+    const hub = hubSignature(hubKeys, payload, now)
+    if (hub !== undefined) headers.push(names.hub_signature, hub)
+    if (names.attempt !== null) headers.push(names.attempt, String(delivery.attempt))
     if (eventType !== null) headers.push('x-event-type', eventType)
     const { origin, path, timeoutMs } = subscription
     return this.#deps.send({ origin, path, headers, body: payload, timeoutMs })

@@ -18,6 +18,15 @@ export async function lockFact(tx: Queryable, name: string, initial: unknown): P
   return rows[0]?.value
 }
 
+/** Reads a fact, if there is one, and keeps it as it is until the transaction ends. Any number may do so at a time. */
+export async function shareFact(tx: Queryable, name: string): Promise<unknown> {
+  const { rows } = await tx.query<{ value: unknown }>({
+    text: 'select value from installation where name = $1 for share',
+    values: [name],
+  })
+  return rows[0]?.value
+}
+
 /** Replaces a fact; call `lockFact` first, in the same transaction. */
 export async function writeFact(tx: Queryable, name: string, value: unknown): Promise<void> {
   await tx.query({

@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartupError } from '../errors.ts'
-import { lockFact, writeFact } from './installation-store.ts'
-import type { Database } from './postgres.ts'
+import { lockFact, shareFact, writeFact } from './installation-store.ts'
+import type { Database, Queryable } from './postgres.ts'
 
 /** Encrypts what must not lie in the database in the clear. `context` says where a value belongs, and binds it there. */
 export interface Sealer {
@@ -111,6 +111,39 @@ export async function agreeOnKey(database: Database, sealer: Sealer): Promise<vo
     if (sealingId !== undefined && !remembered.includes(sealingId)) {
       await writeFact(tx, 'encryption_key', [sealingId, ...remembered])
     }
+  })
+}
+
+/**
+ * Says within the transaction that writes sealed values that their key is one the database remembers, and keeps it so
+ * until the end of that transaction: `retireOlderKeys` waits for it, so it finds whatever is sealed here.
+ *
+ * @throws Error when this process seals with a key that was retired meanwhile
+ */
+export async function checkSealingKey(tx: Queryable, sealer: Sealer): Promise<void> {
+  const [sealingId = ''] = sealer.keyIds
+  const remembered = await shareFact(tx, 'encryption_key')
+  if (remembered === undefined || keyIdsOf(remembered).includes(sealingId)) return
+  throw new Error(
+    `this process seals with the key ${sealingId}, which was retired. Restart it with the newest key first in ENCRYPTION_KEYS`,
+  )
+}
+
+/**
+ * Forgets all keys but the one that seals, after `sealRest` has sealed anew whatever was still sealed with another.
+ * It runs while no process can write sealed values.
+ *
+ * @param sealRest says whether all of it is sealed with the newest key by now; when not, nothing is forgotten
+ */
+export async function retireOlderKeys(
+  database: Database,
+  sealer: Sealer,
+  sealRest: (tx: Queryable) => Promise<boolean>,
+): Promise<void> {
+  const [sealingId] = sealer.keyIds
+  await database.transaction(async tx => {
+    await lockFact(tx, 'encryption_key', [])
+    if (await sealRest(tx)) await writeFact(tx, 'encryption_key', [sealingId])
   })
 }
 

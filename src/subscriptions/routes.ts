@@ -4,6 +4,7 @@ import { Type } from 'typebox'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import { parseIfMatch, parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
   Subscription,
   type SubscriptionAnswer,
@@ -14,7 +15,14 @@ import {
 import type { Subscriptions } from './subscriptions.ts'
 
 /** The schemas that the OpenAPI document names. */
-export const subscriptionSchemas = [Subscription, SubscriptionCreate, SubscriptionReplace, SubscriptionPatch]
+export const subscriptionSchemas = [
+  Subscription,
+  SubscriptionCreate,
+  SubscriptionReplace,
+  SubscriptionPatch,
+  SecretRotation,
+  RotatedSecret,
+]
 
 const tags = ['Subscriptions']
 const pageSize = 50
@@ -34,6 +42,7 @@ export function registerSubscriptions(scope: FastifyInstance, subscriptions: Sub
   registerCollection(scope, subscriptions)
   registerReading(scope, subscriptions)
   registerChanging(scope, subscriptions)
+  registerRotation(scope, subscriptions)
 }
 
 function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions): void {
@@ -178,6 +187,44 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
       const id = parseSubscriptionId(request.params.id)
       const version = parseIfMatch(request.headers['if-match'])
       return withVersion(reply, found(id, await subscriptions.patch(id, request.body, version)))
+    },
+  )
+}
+
+function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.post(
+    '/subscriptions/:id/rotate-secret',
+    {
+      schema: {
+        operationId: 'rotateSecret',
+        summary: 'Replace the signing secret',
+        description:
+          'The new secret signs from now on, first in the list, and the one before signs on beside it for the overlap, ' +
+          'then ends by itself. Where a header has room for one signature only (`hub-sha256`), the one before signs ' +
+          'alone until it ends. A key pair for `v1a` is replaced in the same way, unless a `secret` is given. At most ' +
+          '3 secrets sign at a time.',
+        tags,
+        params: idParameter,
+        headers: ifMatchHeader,
+        body: SecretRotation,
+        response: {
+          200: {
+            description: 'The new secret, shown here only',
+            headers: etagHeader,
+            content: { 'application/json': { schema: RotatedSecret } },
+          },
+          ...problems(400, 401, 404, 409, 412, 413, 415, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const version = parseIfMatch(request.headers['if-match'])
+      const rotated = await subscriptions.rotateSecret(id, request.body, version)
+      if (rotated === undefined) throw unknownSubscription(id)
+      reply.header('cache-control', 'no-store').header('etag', `"${rotated.version}"`)
+      return rotated
     },
   )
 }

@@ -1,14 +1,16 @@
 import type { FieldError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
 import type { RetryPolicy } from '../retry/schedule.ts'
+import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import {
   limits,
   type RetryFields,
   type SubscriptionAnswer,
   type SubscriptionPatch,
   type SubscriptionReplace,
-  secretMask,
 } from './schema.ts'
+import { secretMask } from './secret-mask.ts'
+import { headersOf, mergeSigning, signingAnswer, signingFaults, signingOverrides } from './signing.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
 
@@ -25,11 +27,16 @@ export type SecretWish =
   | { readonly kind: 'remove' }
   | { readonly kind: 'set'; readonly secret: string }
 
-/** The rules a caller asks for, checked; the secret is not sealed yet. */
+/** The rules a caller asks for, checked; nothing is sealed yet. */
 export interface Rules {
-  readonly values: Omit<SubscriptionValues, 'secret'>
+  readonly values: Omit<SubscriptionValues, SealedField>
   readonly secret: SecretWish
+  /** Custom headers; a masked value keeps the one there is. */
+  readonly headers: Readonly<Record<string, string>>
 }
+
+/** What holds something sealed. */
+export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs'
 
 /**
  * Checks what a schema cannot say, and brings a body that passed its schema into the form in which it is stored:
@@ -47,7 +54,9 @@ export function parseRules(body: SubscriptionReplace, defaults: SubscriptionDefa
       detail: 'An empty list would deliver nothing. Leave it out or give null for all events.',
     })
   }
+  const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
+  errors.push(...signingFaults(signing), ...headerFaults(headers, headersOf(signing)))
   if (target.kind === 'invalid' || errors.length > 0) throw validationFailed(errors)
   return {
     values: {
@@ -58,9 +67,11 @@ export function parseRules(body: SubscriptionReplace, defaults: SubscriptionDefa
       retry: retryOverrides(body.retry ?? {}, defaults.retry),
       timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
       max_in_flight: unlessDefault(body.max_in_flight, defaults.maxInFlight),
+      signing: signingOverrides(signing),
       metadata: body.metadata ?? {},
     },
     secret: secretWish(body.secret),
+    headers,
   }
 }
 
@@ -137,7 +148,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
 
 /** Applies a merge patch (RFC 7396) to what is stored, giving the body of the PUT that would do the same. */
 export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
-  const { retry, metadata, ...rest } = patch
+  const { retry, metadata, headers, signing, ...rest } = patch
   const stored = {
     target_url: row.target_url,
     description: row.description,
@@ -150,6 +161,8 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     ...stored,
     ...rest,
     retry: retry === null ? {} : { ...row.retry, ...retry },
+    headers: mergeHeaders(row.headers, headers),
+    signing: mergeSigning(row.signing, signing),
     metadata: metadata === null ? {} : mergedMetadata(row.metadata, metadata ?? {}),
   }
 }
@@ -171,6 +184,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     description: row.description,
     secret: row.secret === null ? null : secretMask,
     signing_secret: secretMask,
+    signing_public_key: row.signing_key_pairs[0]?.public ?? null,
     event_types: row.event_types,
     paused: row.paused,
     state: row.paused ? 'paused' : row.state,
@@ -179,6 +193,8 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
     max_in_flight: row.max_in_flight ?? defaults.maxInFlight,
+    headers: masked(row.headers),
+    signing: signingAnswer(row.signing),
     metadata: row.metadata,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

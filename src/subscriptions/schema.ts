@@ -1,7 +1,8 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
-
-/** Stands where a secret is, wherever it is not shown. Sent back, it means: keep the one there is. */
-export const secretMask = '********'
+import { headersInput } from './custom-headers.ts'
+import { secretMask } from './secret-mask.ts'
+import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
+import { ownSigningSecret } from './signing-secret.ts'
 
 export const limits = {
   targetUrlChars: 2048,
@@ -112,6 +113,8 @@ const optionalFields = {
   retry: Type.Optional(RetryInput),
   timeout_ms: Type.Optional(integer(100, 30_000, 'How long one attempt may take')),
   max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
+  headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
+  signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
 
@@ -121,7 +124,8 @@ const readOnly = (name: string) =>
 const readOnlyFields = {
   id: readOnly('id'),
   tenant: readOnly('tenant'),
-  signing_secret: readOnly('signing_secret'),
+  signing_secret: Type.Optional(Type.Unknown({ readOnly: true, description: '`rotate-secret` replaces it' })),
+  signing_public_key: readOnly('signing_public_key'),
   state: readOnly('state'),
   state_reason: readOnly('state_reason'),
   state_since: readOnly('state_since'),
@@ -138,7 +142,7 @@ const closed = (id: string, description: string, examples: readonly unknown[]): 
 })
 
 export const SubscriptionCreate = Type.Object(
-  { target_url: targetUrl, ...optionalFields },
+  { target_url: targetUrl, ...optionalFields, signing_secret: ownSigningSecret },
   closed('SubscriptionCreate', 'A new subscription', [
     { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
   ]),
@@ -150,7 +154,7 @@ export const SubscriptionReplace = Type.Object(
   closed(
     'SubscriptionReplace',
     'All rules of a subscription: what is left out goes back to its default. Only `secret` is kept when it is left ' +
-      `out or sent masked (${secretMask}); null removes it.`,
+      `out or sent masked (${secretMask}); null removes it. A masked header value keeps the one there is.`,
     [{ target_url: 'https://example.com/hooks', secret: 'newsecret' }],
   ),
 )
@@ -160,6 +164,9 @@ export const SubscriptionPatch = Type.Object(
   {
     ...optionalFields,
     target_url: Type.Optional(targetUrl),
+    headers: Type.Optional(
+      Type.Unsafe<Record<string, string | null> | null>(headersInput(['string', 'null'])),
+    ),
     metadata: Type.Optional(Type.Unsafe<Record<string, string | null> | null>(metadata(['string', 'null']))),
     ...readOnlyFields,
   },
@@ -186,6 +193,9 @@ export const Subscription = Type.Object(
     }),
     signing_secret: Type.String({
       description: `Signs what is delivered; shown when the subscription is made, masked as ${secretMask} afterwards`,
+    }),
+    signing_public_key: nullable('string', {
+      description: 'Verifies signatures of the version v1a; null until that scheme is asked for',
     }),
     event_types: Type.Unsafe<readonly string[] | null>({
       type: ['array', 'null'],
@@ -215,6 +225,8 @@ export const Subscription = Type.Object(
     ),
     timeout_ms: Type.Integer(),
     max_in_flight: Type.Integer(),
+    headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
+    signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
     created_at: time('When it was made'),
     updated_at: time('When it was changed last'),
@@ -231,6 +243,7 @@ export const Subscription = Type.Object(
         description: null,
         secret: secretMask,
         signing_secret: secretMask,
+        signing_public_key: null,
         event_types: null,
         paused: false,
         state: 'active',
@@ -247,6 +260,8 @@ export const Subscription = Type.Object(
         },
         timeout_ms: 10000,
         max_in_flight: 10,
+        headers: { Authorization: secretMask },
+        signing: signingAnswer({}),
         metadata: {},
         created_at: '2026-01-01T00:00:00.000Z',
         updated_at: '2026-01-01T00:00:00.000Z',

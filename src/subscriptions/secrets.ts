@@ -1,32 +1,146 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
+import { validationFailed } from '../field-errors.ts'
 import type { Sealer } from '../platform/seal.ts'
-import { retryPolicy, type SecretWish, type SubscriptionDefaults } from './rules.ts'
-import type { SealedSecret, SubscriptionRow } from './store.ts'
-import type { Subscription } from './subscription.ts'
+import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
+import { makeKeyPair, privateKey } from './key-pair.ts'
+import { live } from './rotation.ts'
+import {
+  type Rules,
+  retryPolicy,
+  type SealedField,
+  type SecretWish,
+  type SubscriptionDefaults,
+} from './rules.ts'
+import { secretMask } from './secret-mask.ts'
+import { headersOf, schemesOf } from './signing.ts'
+import { parseSigningSecret, signingSecretFault } from './signing-secret.ts'
+import type { SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
+import type { ExpiringKey, SigningKey, Subscription } from './subscription.ts'
 
-const secretContext = (id: number) => `subscription:${id}:secret`
-const signingContext = (id: number) => `subscription:${id}:signing_secret`
+/** Where each sealed value belongs; it opens there only. */
+export const sealContext = {
+  secret: (id: number) => `subscription:${id}:secret`,
+  signingSecret: (id: number) => `subscription:${id}:signing_secret`,
+  keyPair: (id: number) => `subscription:${id}:signing_key_pair`,
+  header: (id: number, name: string) => `subscription:${id}:header:${name.toLowerCase()}`,
+} as const
 
-/** A new outbound secret in the form of Standard Webhooks, and the same sealed for its row. */
-export function makeSigningSecret(
+/**
+ * Rules as they are stored. `before` is what was sealed until now: what the rules keep is taken from it, and what has
+ * ended to sign by `now` (Unix milliseconds) is dropped.
+ */
+export function sealRules(
   seal: Sealer,
   id: number,
-): { readonly secret: string; readonly sealed: SealedSecret } {
-  const secret = `whsec_${randomBytes(32).toString('base64')}`
-  return { secret, sealed: { sealed: seal.seal(secret, signingContext(id)), expires_at: null } }
+  rules: Rules,
+  before: Pick<SubscriptionValues, SealedField>,
+  now: number,
+): SubscriptionValues {
+  const pairs = live(before.signing_key_pairs, now)
+  const firstPair = pairs.length === 0 && schemesOf(rules.values.signing).includes('v1a')
+  return {
+    ...rules.values,
+    secret: sealSecret(seal, id, rules.secret, before.secret),
+    headers: sealHeaders(seal, id, rules.headers, before.headers),
+    signing_secrets: live(before.signing_secrets, now),
+    signing_key_pairs: firstPair ? [makeSealedKeyPair(seal, id)] : pairs,
+  }
+}
+
+/**
+ * The first signing secret: the caller's own, or a new one.
+ *
+ * @throws AppError validation_failed when the own one cannot sign with the schemes of the rules
+ */
+export function firstSigningSecret(own: string | null | undefined, { values }: Rules): string {
+  if (own === undefined || own === null) return makeSigningSecret()
+  const detail = own === secretMask ? masksNothing : signingSecretFault(own, schemesOf(values.signing))
+  if (detail !== undefined) throw validationFailed([{ pointer: '/signing_secret', detail }])
+  return own
+}
+
+/**
+ * Holds a change against the signing secret there is, which it cannot replace.
+ *
+ * @param given `signing_secret` of the body, which may be the answer of a GET, or of the POST that showed it
+ * @throws AppError validation_failed
+ */
+export function checkSigningSecret(seal: Sealer, row: SubscriptionRow, rules: Rules, given: unknown): void {
+  const [newest] = row.signing_secrets
+  if (newest === undefined) return
+  if (given !== undefined && given !== secretMask && given !== openSigningSecret(seal, row.id, newest)) {
+    const detail = 'Only POST /subscriptions/{id}/rotate-secret replaces it. Leave it out here.'
+    throw validationFailed([{ pointer: '/signing_secret', detail }])
+  }
+  const schemes = schemesOf(rules.values.signing)
+  if (!schemes.includes('v1') || schemesOf(row.signing).includes('v1')) return
+  if (parseSigningSecret(openSigningSecret(seal, row.id, newest)).kind === 'key') return
+  const detail =
+    'The signing secret is a text that only hub-sha256 can sign with. Replace it by rotate-secret first.'
+  throw validationFailed([{ pointer: '/signing/scheme', detail }])
+}
+
+/** A new signing secret in the form of Standard Webhooks: 32 random bytes. */
+export function makeSigningSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`
+}
+
+export function sealSigningSecret(seal: Sealer, id: number, secret: string): SealedSecret {
+  return { sealed: seal.seal(secret, sealContext.signingSecret(id)), expires_at: null }
+}
+
+function openSigningSecret(seal: Sealer, id: number, { sealed }: SealedSecret): string {
+  return seal.open(sealed, sealContext.signingSecret(id))
+}
+
+/** A new key pair for v1a. */
+export function makeSealedKeyPair(seal: Sealer, id: number): SealedKeyPair {
+  const pair = makeKeyPair()
+  return { sealed: seal.seal(pair.secret, sealContext.keyPair(id)), public: pair.public, expires_at: null }
 }
 
 /** The inbound secret to store, sealed; `before` is the sealed one there is. */
-export function sealSecret(seal: Sealer, id: number, wish: SecretWish, before: string | null): string | null {
+function sealSecret(seal: Sealer, id: number, wish: SecretWish, before: string | null): string | null {
   switch (wish.kind) {
     case 'keep':
       return before
     case 'remove':
       return null
     case 'set':
-      return seal.seal(wish.secret, secretContext(id))
+      return seal.seal(wish.secret, sealContext.secret(id))
   }
 }
+
+/**
+ * Custom headers to store, sealed; a masked value keeps the one of `before`, whatever the case of its name.
+ *
+ * @throws AppError validation_failed when a mask masks nothing, or when they are too large in all
+ */
+function sealHeaders(
+  seal: Sealer,
+  id: number,
+  wishes: Readonly<Record<string, string>>,
+  before: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const known = new Map(Object.entries(before).map(([name, sealed]) => [name.toLowerCase(), sealed]))
+  let bytes = 0
+  const sealed = Object.entries(wishes).map(([name, value]): [string, string] => {
+    const context = sealContext.header(id, name)
+    const kept = value === secretMask ? known.get(name.toLowerCase()) : undefined
+    if (value === secretMask && kept === undefined) {
+      throw validationFailed([{ pointer: headerPointer(name), detail: masksNothing }])
+    }
+    bytes += name.length + (kept === undefined ? value : seal.open(kept, context)).length
+    return [name, kept ?? seal.seal(value, context)]
+  })
+  if (bytes > headerLimits.bytesInAll) {
+    const detail = `Give at most ${headerLimits.bytesInAll} bytes of names and values in all; these are ${bytes}.`
+    throw validationFailed([{ pointer: '/headers', detail }])
+  }
+  return Object.fromEntries(sealed)
+}
+
+const masksNothing = `${secretMask} stands for a value that is not shown, and there is none. Give a real one.`
 
 /**
  * A row as the path of an event needs it: parsed, its secrets opened, defaults filled in.
@@ -45,11 +159,9 @@ export function openSubscription(
     targetUrl: row.target_url,
     origin: url.origin,
     path: url.pathname + url.search,
-    secret: row.secret === null ? null : textKey(seal.open(row.secret, secretContext(row.id))),
-    signingKeys: row.signing_secrets.map(({ sealed, expires_at: expiresAt }) => ({
-      key: whsecKey(seal.open(sealed, signingContext(row.id))),
-      expiresAt: expiresAt === null ? null : Date.parse(expiresAt),
-    })),
+    secret: row.secret === null ? null : textKey(seal.open(row.secret, sealContext.secret(row.id))),
+    ...openSigning(row, seal),
+    headers: openHeaders(row, seal),
     eventTypes: row.event_types === null ? null : new Set(row.event_types),
     paused: row.paused,
     retry: retryPolicy(row.retry, defaults.retry),
@@ -59,12 +171,46 @@ export function openSubscription(
   }
 }
 
-/** The key behind `whsec_` and base64 (Standard Webhooks). */
-function whsecKey(secret: string): KeyObject {
-  return createSecretKey(secret.slice('whsec_'.length), 'base64')
+function openSigning(
+  row: SubscriptionRow,
+  seal: Sealer,
+): Pick<Subscription, 'signingKeys' | 'hubKeys' | 'signingHeaders'> {
+  const schemes = schemesOf(row.signing)
+  const signingKeys: SigningKey[] = []
+  const hubKeys: ExpiringKey[] = []
+  for (const secret of row.signing_secrets) {
+    const text = openSigningSecret(seal, row.id, secret)
+    const parsed = parseSigningSecret(text)
+    const expiresAt = endOf(secret)
+    // A text that is no key can be left over from before v1 was asked for; it ends with its overlap.
+    if (schemes.includes('v1') && parsed.kind === 'key') {
+      signingKeys.push({ scheme: 'v1', key: createSecretKey(parsed.key), expiresAt })
+    }
+    if (schemes.includes('hub-sha256')) hubKeys.push({ key: textKey(text), expiresAt })
+  }
+  for (const pair of schemes.includes('v1a') ? row.signing_key_pairs : []) {
+    const key = privateKey(seal.open(pair.sealed, sealContext.keyPair(row.id)))
+    signingKeys.push({ scheme: 'v1a', key, expiresAt: endOf(pair) })
+  }
+  return { signingKeys, hubKeys, signingHeaders: headersOf(row.signing) }
 }
 
-/** The key of an inbound secret: its UTF-8 bytes. */
+function endOf({ expires_at: end }: SealedSecret): number | null {
+  return end === null ? null : Date.parse(end)
+}
+
+/** `accept` may be a custom header. One that is reserved by now, though it was not when it was stored, is left out. */
+function openHeaders({ id, headers, signing }: SubscriptionRow, seal: Sealer): readonly string[] {
+  const names = headersOf(signing)
+  const own = Object.entries(headers).filter(([name]) => !isReserved(name, names))
+  const accept = own.some(([name]) => name.toLowerCase() === 'accept') ? [] : ['accept', '*/*']
+  return [
+    ...own.flatMap(([name, sealed]) => [name, seal.open(sealed, sealContext.header(id, name))]),
+    ...accept,
+  ]
+}
+
+/** The key of an inbound secret, and of hub-sha256: its UTF-8 bytes. */
 function textKey(secret: string): KeyObject {
   return createSecretKey(secret, 'utf8')
 }

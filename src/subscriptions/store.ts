@@ -1,10 +1,18 @@
 import type { Queryable } from '../platform/postgres.ts'
 import type { RetryFields, SubscriptionState } from './schema.ts'
+import type { SigningFields } from './signing.ts'
 
 /** A signing secret as it lies in the row. */
 export interface SealedSecret {
   readonly sealed: string
+  /** When it ends to sign (RFC 3339); null for the newest. */
   readonly expires_at: string | null
+}
+
+/** A key pair for v1a as it lies in the row. */
+export interface SealedKeyPair extends SealedSecret {
+  /** `whpk_` and base64. */
+  readonly public: string
 }
 
 /** What an operator sets, in the form in which it is stored. */
@@ -13,18 +21,24 @@ export interface SubscriptionValues {
   readonly description: string | null
   /** Sealed. */
   readonly secret: string | null
+  /** Newest first; never empty for what this service made. */
+  readonly signing_secrets: readonly SealedSecret[]
+  /** Newest first; empty until v1a is asked for. */
+  readonly signing_key_pairs: readonly SealedKeyPair[]
   readonly event_types: readonly string[] | null
   readonly paused: boolean
   readonly retry: RetryFields
   readonly timeout_ms: number | null
   readonly max_in_flight: number | null
+  /** Name → sealed value. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly signing: SigningFields
   readonly metadata: Readonly<Record<string, string>>
 }
 
 export interface SubscriptionRow extends SubscriptionValues {
   readonly id: number
   readonly tenant: string
-  readonly signing_secrets: readonly SealedSecret[]
   readonly state: SubscriptionState
   readonly state_reason: string | null
   readonly state_since: Date
@@ -33,8 +47,8 @@ export interface SubscriptionRow extends SubscriptionValues {
   readonly version: number
 }
 
-const columns = `id, tenant, target_url, description, secret, signing_secrets, event_types, paused, state, state_reason,
-  state_since, retry, timeout_ms, max_in_flight, metadata, created_at, updated_at, version`
+const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
+  state_reason, state_since, retry, timeout_ms, max_in_flight, headers, signing, metadata, created_at, updated_at, version`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -47,15 +61,14 @@ export async function takeId(database: Queryable): Promise<number> {
 export async function insertSubscription(
   tx: Queryable,
   id: number,
-  signingSecrets: readonly SealedSecret[],
   values: SubscriptionValues,
 ): Promise<SubscriptionRow> {
   const { rows } = await tx.query<SubscriptionRow>({
-    text: `insert into subscriptions (id, signing_secrets, target_url, description, secret, event_types, paused, retry,
-             timeout_ms, max_in_flight, metadata)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+    text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
+             max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
            returning ${columns}`,
-    values: [id, JSON.stringify(signingSecrets), ...parameters(values)],
+    values: [id, ...parameters(values)],
   })
   return only(rows)
 }
@@ -68,7 +81,8 @@ export async function updateSubscription(
   const { rows } = await tx.query<SubscriptionRow>({
     text: `update subscriptions
            set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
-               timeout_ms = $8, max_in_flight = $9, metadata = $10,
+               timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
+               headers = $13, signing = $14,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -89,6 +103,10 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.timeout_ms,
     values.max_in_flight,
     JSON.stringify(values.metadata),
+    JSON.stringify(values.signing_secrets),
+    JSON.stringify(values.signing_key_pairs),
+    JSON.stringify(values.headers),
+    JSON.stringify(values.signing),
   ]
 }
 

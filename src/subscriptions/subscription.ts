@@ -1,14 +1,20 @@
 import type { KeyObject } from 'node:crypto'
 import type { RetryPolicy } from '../retry/schedule.ts'
+import type { SigningHeaders } from './signing.ts'
 
 /**
- * A signing secret in use; during a rotation the newest comes first. Kept as KeyObject: an HMAC with one takes
- * 1.6 µs for 500 bytes, with raw key bytes 9.7 µs, since Node makes a KeyObject of them each time.
+ * A key that signs until it ends. Kept as KeyObject: an HMAC with one takes 1.6 µs for 500 bytes, with raw key bytes
+ * 9.7 µs, since Node makes a KeyObject of them each time.
  */
-export interface SigningKey {
+export interface ExpiringKey {
   readonly key: KeyObject
   /** Unix milliseconds after which it no longer signs; null for the newest. */
   readonly expiresAt: number | null
+}
+
+/** A key that makes an entry of the list of signatures: v1 with a secret, v1a with the private key of a pair. */
+export interface SigningKey extends ExpiringKey {
+  readonly scheme: 'v1' | 'v1a'
 }
 
 /**
@@ -25,7 +31,13 @@ export interface Subscription {
   readonly path: string
   /** Inbound secret: an ingest must then be signed with it. */
   readonly secret: KeyObject | null
+  /** In the order of the list they make: by scheme, and of each the newest first. Empty: no list is sent. */
   readonly signingKeys: readonly SigningKey[]
+  /** The keys of hub-sha256, newest first; empty: it is not asked for. */
+  readonly hubKeys: readonly ExpiringKey[]
+  readonly signingHeaders: SigningHeaders
+  /** What goes with every attempt as it is, names and values in turn, as undici takes them. */
+  readonly headers: readonly string[]
   readonly eventTypes: ReadonlySet<string> | null
   readonly paused: boolean
   readonly retry: RetryPolicy

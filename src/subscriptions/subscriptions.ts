@@ -3,16 +3,23 @@ import { validationFailed } from '../field-errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import type { Sealer } from '../platform/seal.ts'
-import { answer, mergePatch, parseRules, type Rules, type SubscriptionDefaults } from './rules.ts'
-import {
-  type SubscriptionAnswer,
-  type SubscriptionCreate,
-  type SubscriptionPatch,
-  type SubscriptionReplace,
-  secretMask,
+import { checkSealingKey, type Sealer } from '../platform/seal.ts'
+import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
+import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
+import type {
+  SubscriptionAnswer,
+  SubscriptionCreate,
+  SubscriptionPatch,
+  SubscriptionReplace,
 } from './schema.ts'
-import { makeSigningSecret, openSubscription, sealSecret } from './secrets.ts'
+import { secretMask } from './secret-mask.ts'
+import {
+  checkSigningSecret,
+  firstSigningSecret,
+  openSubscription,
+  sealRules,
+  sealSigningSecret,
+} from './secrets.ts'
 import {
   deleteSubscription,
   holdLane,
@@ -54,6 +61,7 @@ export class Subscriptions {
   readonly #database: Database
   readonly #seal: Sealer
   readonly #defaults: SubscriptionDefaults
+  readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
 
@@ -61,6 +69,7 @@ export class Subscriptions {
     this.#database = deps.database
     this.#seal = deps.seal
     this.#defaults = deps.defaults
+    this.#clock = deps.clock
     this.#log = deps.log
     this.#cache = new SubscriptionCache(row => this.#open(row))
   }
@@ -113,17 +122,21 @@ export class Subscriptions {
   async create(body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const rules = parseRules(body, this.#defaults)
+    const signingSecret = firstSigningSecret(body.signing_secret, rules)
     const id = await takeId(this.#database)
-    const signing = makeSigningSecret(this.#seal, id)
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [] }
+    const secrets = [sealSigningSecret(this.#seal, id, signingSecret)]
+    const before = { ...nothing, signing_secrets: secrets }
+    const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
     const row = await this.#database.transaction(async tx => {
-      const values = this.#values(id, rules, null)
-      const made = await insertSubscription(tx, id, [signing.sealed], values)
+      await checkSealingKey(tx, this.#seal)
+      const made = await insertSubscription(tx, id, values)
       await insertLane(tx, id, made.paused)
       await notifyChange(tx, id)
       return made
     })
     this.#cache.take(row)
-    return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signing.secret }
+    return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
 
   async read(id: number): Promise<SubscriptionAnswer | undefined> {
@@ -160,25 +173,56 @@ export class Subscriptions {
     return this.#change(id, version, row => mergePatch(row, patch))
   }
 
-  #change(
+  async #change(
     id: number,
     version: number | undefined,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
+    const row = await this.#write(id, version, before => {
+      const body = bodyFor(before)
+      const rules = parseRules(body, this.#defaults)
+      checkSigningSecret(this.#seal, before, rules, body.signing_secret)
+      return sealRules(this.#seal, id, rules, before, this.#clock.now())
+    })
+    return row && answer(row, this.#defaults)
+  }
+
+  /**
+   * Puts a new signing secret in the place of the one there is, which signs on for the overlap. Only this answer shows
+   * the new one in the clear.
+   *
+   * @throws AppError version_conflict, validation_failed, too_many_secrets
+   */
+  async rotateSecret(id: number, wish: SecretRotation, version?: number): Promise<RotatedSecret | undefined> {
+    let shown = { signing_secret: '', expires_at: '' }
+    const row = await this.#write(id, version, before => {
+      const { values, secret, endsAt } = rotateSecret(this.#seal, before, wish, this.#clock.now())
+      shown = { signing_secret: secret, expires_at: new Date(endsAt).toISOString() }
+      return values
+    })
+    if (row === undefined) return undefined
+    const { signing_public_key } = answer(row, this.#defaults)
+    return { id, ...shown, signing_public_key, version: row.version }
+  }
+
+  #write(
+    id: number,
+    version: number | undefined,
+    valuesFor: (row: SubscriptionRow) => SubscriptionValues,
+  ): Promise<SubscriptionRow | undefined> {
     return this.#cache.reading(async () => {
       const row = await this.#database.transaction(async tx => {
+        await checkSealingKey(tx, this.#seal)
         const before = await lockSubscription(tx, id)
         if (before === undefined) return undefined
         checkVersion(before, version)
-        const rules = parseRules(bodyFor(before), this.#defaults)
-        const after = await updateSubscription(tx, id, this.#values(id, rules, before.secret))
+        const after = await updateSubscription(tx, id, valuesFor(before))
         await setLane(tx, before, after)
         await notifyChange(tx, id)
         return after
       })
-      if (row === undefined) return undefined
-      this.#cache.take(row)
-      return answer(row, this.#defaults)
+      if (row !== undefined) this.#cache.take(row)
+      return row
     })
   }
 
@@ -199,10 +243,6 @@ export class Subscriptions {
     })
     if (removed) this.#cache.drop(id)
     return removed
-  }
-
-  #values(id: number, rules: Rules, sealedBefore: string | null): SubscriptionValues {
-    return { ...rules.values, secret: sealSecret(this.#seal, id, rules.secret, sealedBefore) }
   }
 
   /** One row that cannot be opened must not stop the others: it is logged. */

@@ -1,19 +1,35 @@
 import assert from 'node:assert/strict'
-import { createSecretKey } from 'node:crypto'
+import { createPublicKey, createSecretKey, verify } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
-import { signatureHeader, signV1 } from '../../src/deliver/sign.ts'
+import { Webhook as SvixWebhook } from 'svix'
+import { hubSignature, signatureHeader, signV1, signV1a } from '../../src/deliver/sign.ts'
+import { makeKeyPair, privateKey } from '../../src/subscriptions/key-pair.ts'
+import type { SigningKey } from '../../src/subscriptions/subscription.ts'
 import { noon } from '../support/clock.ts'
 import vectors from '../support/vectors.json' with { type: 'json' }
 
-const { standardWebhooks_v1: vector, standardWebhooks_wrong: wrong } = vectors
+const { standardWebhooks_v1: vector, standardWebhooks_v1a: vectorA, standardWebhooks_wrong: wrong } = vectors
 const vectorBytes = Buffer.from(vector.secret.replace('whsec_', ''), 'base64')
 const vectorKey = createSecretKey(vectorBytes)
 const oldBytes = Buffer.alloc(32, 7)
 const oldKey = createSecretKey(oldBytes)
 const body = Buffer.from('{"data":{"foo":"bar"}}')
 const id = '01890000-0000-7000-8000-000000000001'
+
+const v1 = (key: typeof vectorKey, expiresAt: number | null = null): SigningKey => ({
+  scheme: 'v1',
+  key,
+  expiresAt,
+})
+
+/** Verifies a v1a entry as a receiver would who has only `whpk_…`. */
+function verifiesV1a(entry: string, publicKey: string, content: string): boolean {
+  const x = Buffer.from(publicKey.replace('whpk_', ''), 'base64').toString('base64url')
+  const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
+  return verify(null, Buffer.from(content), key, Buffer.from(entry.replace('v1a,', ''), 'base64'))
+}
 
 test('signs as the vector of Standard Webhooks says', () => {
   assert.equal(vectorBytes.length, vector.keyBytes)
@@ -22,38 +38,78 @@ test('signs as the vector of Standard Webhooks says', () => {
   assert.ok(!wrong.entries.includes(signature))
 })
 
-test("is verified by the reference library, with the key as 'whsec_' secret", () => {
+test('signs v1a as the vector of Svix says', () => {
+  const key = privateKey(vectorA.secretKey)
+  const signature = signV1a(key, vectorA.id, vectorA.timestamp, Buffer.from(vectorA.body))
+  assert.equal(signature, vectorA.signature)
+})
+
+test('a new key pair is verified with its public key alone, and no other', () => {
+  const [pair, other] = [makeKeyPair(), makeKeyPair()]
+  assert.match(pair.secret, /^whsk_[A-Za-z0-9+/]{86}==$/)
+  assert.match(pair.public, /^whpk_[A-Za-z0-9+/]{43}=$/)
+  const entry = signV1a(privateKey(pair.secret), id, 1, body)
+  assert.ok(verifiesV1a(entry, pair.public, `${id}.1.${body}`))
+  assert.ok(!verifiesV1a(entry, pair.public, `${id}.2.${body}`))
+  assert.ok(!verifiesV1a(entry, other.public, `${id}.1.${body}`))
+})
+
+test('signs the body alone as the vector of GitHub says', () => {
+  const key = createSecretKey(vectors.github.secret, 'utf8')
+  const signature = hubSignature([{ key, expiresAt: null }], Buffer.from(vectors.github.body), noon)
+  assert.equal(`X-Hub-Signature-256: ${signature}`, vectors.github.header)
+})
+
+test('is verified by the reference libraries, with the key as a whsec_ secret', () => {
   const seconds = Math.floor(Date.now() / 1000)
-  const header = signatureHeader([{ key: vectorKey, expiresAt: null }], id, seconds, body, noon)
+  const header = signatureHeader([v1(vectorKey)], id, seconds, body, noon)
   const headers = { 'webhook-id': id, 'webhook-timestamp': String(seconds), 'webhook-signature': header }
   assert.deepEqual(new Webhook(vector.secret).verify(body, headers), { data: { foo: 'bar' } })
+  new SvixWebhook(vector.secret).verify(body.toString(), headers)
   assert.throws(() => new Webhook(vector.secret).verify(Buffer.from('{"data":{}}'), headers))
+  assert.throws(() => new SvixWebhook(vector.secret).verify('{"data":{}}', headers))
   assert.throws(() => new Webhook(vector.secret).verify(body, { ...headers, 'webhook-id': 'another' }))
 })
 
 test('during a rotation all live keys sign, newest first, and a receiver with either verifies', () => {
   const seconds = Math.floor(Date.now() / 1000)
   const now = seconds * 1000
-  const keys = [
-    { key: vectorKey, expiresAt: null },
-    { key: oldKey, expiresAt: now + 1 },
-  ]
-  const header = signatureHeader(keys, id, seconds, body, now)
+  const header = signatureHeader([v1(vectorKey), v1(oldKey, now + 1)], id, seconds, body, now)
   const each = [signV1(vectorKey, id, seconds, body), signV1(oldKey, id, seconds, body)]
   assert.equal(header, each.join(' '))
   const headers = { 'webhook-id': id, 'webhook-timestamp': String(seconds), 'webhook-signature': header }
   for (const bytes of [vectorBytes, oldBytes]) new Webhook(bytes.toString('base64')).verify(body, headers)
 })
 
+test('entries of two versions stand in one list, and a receiver of either passes over the other', () => {
+  const seconds = Math.floor(Date.now() / 1000)
+  const pair = makeKeyPair()
+  const keys: SigningKey[] = [v1(vectorKey), { scheme: 'v1a', key: privateKey(pair.secret), expiresAt: null }]
+  const header = signatureHeader(keys, id, seconds, body, noon)
+  const headers = { 'webhook-id': id, 'webhook-timestamp': String(seconds), 'webhook-signature': header }
+  new Webhook(vector.secret).verify(body, headers)
+  const [, entry = ''] = header.split(' ')
+  assert.ok(verifiesV1a(entry, pair.public, `${id}.${seconds}.${body}`))
+})
+
 test('a key signs until the moment it expires, and not at that moment', () => {
-  const keys = [
-    { key: vectorKey, expiresAt: null },
-    { key: oldKey, expiresAt: noon },
-  ]
+  const keys = [v1(vectorKey), v1(oldKey, noon)]
   const entries = (now: number) => signatureHeader(keys, id, 1, body, now).split(' ').length
   assert.equal(entries(noon - 1), 2)
   assert.equal(entries(noon), 1)
   assert.equal(entries(noon + 1), 1)
+  assert.equal(signatureHeader([], id, 1, body, noon), '')
+})
+
+test('where there is room for one signature, the oldest live key signs', () => {
+  const keys = [
+    { key: vectorKey, expiresAt: null },
+    { key: oldKey, expiresAt: noon },
+  ]
+  const alone = (key: typeof vectorKey) => hubSignature([{ key, expiresAt: null }], body, noon)
+  assert.equal(hubSignature(keys, body, noon - 1), alone(oldKey))
+  assert.equal(hubSignature(keys, body, noon), alone(vectorKey))
+  assert.equal(hubSignature([], body, noon), undefined)
 })
 
 test('any bytes are signed as they are, also those that are no text', () => {

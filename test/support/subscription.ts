@@ -1,5 +1,6 @@
 import { createSecretKey } from 'node:crypto'
 import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import { headersOf } from '../../src/subscriptions/signing.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 
 export const signingKey = createSecretKey(Buffer.from('a signing key of 24 byte'))
@@ -13,7 +14,10 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     origin: 'http://127.0.0.1:9',
     path: '/hook',
     secret: null,
-    signingKeys: [{ key: signingKey, expiresAt: null }],
+    signingKeys: [{ scheme: 'v1', key: signingKey, expiresAt: null }],
+    hubKeys: [],
+    signingHeaders: headersOf({}),
+    headers: ['accept', '*/*'],
     eventTypes: null,
     paused: false,
     retry: defaultRetryPolicy,

@@ -1,0 +1,121 @@
+import type { FieldError } from '../errors.ts'
+import { secretMask } from './secret-mask.ts'
+import type { SigningHeaders } from './signing.ts'
+
+export const headerLimits = { count: 32, nameChars: 128, valueChars: 4096, bytesInAll: 8192 } as const
+
+/** Set by the service, or meant for one connection only; all in lower case. */
+const reservedNames = new Set([
+  'host',
+  'user-agent',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'trailers',
+  'upgrade',
+  'expect',
+  'x-event-type',
+])
+
+const headerSentence = `Give an object of at most ${headerLimits.count} names, each with a text.`
+
+/** The schema of custom headers as sent; in a patch a value may be null. */
+export const headersInput = (valueTypes: readonly string[]) => ({
+  type: ['object', 'null'],
+  additionalProperties: {
+    type: valueTypes,
+    maxLength: headerLimits.valueChars,
+    'x-sentence': `Give a text of at most ${headerLimits.valueChars} characters.`,
+  },
+  maxProperties: headerLimits.count,
+  'x-sentence': headerSentence,
+  description:
+    'Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ' +
+    `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
+    `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
+})
+
+/**
+ * What keeps a text from being the name of a header that a subscription may choose: it is no token (RFC 9110), or
+ * belongs to HTTP or to the service.
+ */
+export function fieldNameFault(name: string): string | undefined {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || name.length > headerLimits.nameChars) {
+    return `Give a header name of 1 to ${headerLimits.nameChars} letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`
+  }
+  const lower = name.toLowerCase()
+  if (!reservedNames.has(lower) && !lower.startsWith('proxy-')) return undefined
+  return `The header ${name} is set by the service or by HTTP itself. Leave it out.`
+}
+
+/** Whether a custom header must not be sent: it would stand beside, or instead of, one that the service sets. */
+export function isReserved(name: string, signing: SigningHeaders): boolean {
+  const lower = name.toLowerCase()
+  if (lower.startsWith('webhook-') || fieldNameFault(name) !== undefined) return true
+  return Object.values(signing).some(used => used?.toLowerCase() === lower)
+}
+
+/** Everything that is wrong with custom headers, but for masked values that mask nothing. */
+export function headerFaults(
+  headers: Readonly<Record<string, string>>,
+  signing: SigningHeaders,
+): readonly FieldError[] {
+  const entries = Object.entries(headers)
+  if (entries.length > headerLimits.count) return [{ pointer: '/headers', detail: headerSentence }]
+  const seen = new Set<string>()
+  const errors = entries.flatMap(([name, value]) => {
+    const pointer = headerPointer(name)
+    const twice = seen.has(name.toLowerCase())
+    seen.add(name.toLowerCase())
+    const detail = twice
+      ? 'Give each header once; upper and lower case are the same.'
+      : nameFault(name, signing)
+    return [detail ?? valueFault(value)].flatMap(fault =>
+      fault === undefined ? [] : [{ pointer, detail: fault }],
+    )
+  })
+  return errors
+}
+
+function nameFault(name: string, signing: SigningHeaders): string | undefined {
+  const fault = fieldNameFault(name)
+  if (fault !== undefined || !isReserved(name, signing)) return fault
+  return `The header ${name} belongs to the signature. Give another one.`
+}
+
+function valueFault(value: string): string | undefined {
+  if (value.length > headerLimits.valueChars)
+    return `Give a text of at most ${headerLimits.valueChars} characters.`
+  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return undefined
+  return 'Give visible ASCII characters, with spaces only between them.'
+}
+
+export function headerPointer(name: string): string {
+  return `/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+}
+
+/**
+ * Applies a merge patch to the names that are stored, giving what a PUT would say: a mask for what stays. Names are
+ * the same in upper and lower case; the newest way of writing one wins.
+ */
+export function mergeHeaders(
+  stored: Readonly<Record<string, string>>,
+  patch: Readonly<Record<string, string | null>> | null | undefined,
+): Record<string, string> {
+  if (patch === null) return {}
+  const patched = new Set(Object.keys(patch ?? {}).map(name => name.toLowerCase()))
+  const kept = Object.keys(masked(stored)).filter(name => !patched.has(name.toLowerCase()))
+  const set = Object.entries(patch ?? {}).filter((entry): entry is [string, string] => entry[1] !== null)
+  return Object.fromEntries([...kept.map((name): [string, string] => [name, secretMask]), ...set])
+}
+
+/** As they are shown. */
+export function masked(stored: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.keys(stored).map(name => [name, secretMask]))
+}

@@ -1,0 +1,163 @@
+import { Type } from 'typebox'
+import type { FieldError } from '../errors.ts'
+import { fieldNameFault } from './custom-headers.ts'
+
+export const signingSchemes = ['v1', 'v1a', 'hub-sha256'] as const
+export type SigningScheme = (typeof signingSchemes)[number]
+
+/** The names under which a delivery carries what belongs to its signature. `attempt`: null is not sent. */
+export interface SigningHeaders {
+  readonly id: string
+  readonly timestamp: string
+  readonly signature: string
+  readonly hub_signature: string
+  readonly attempt: string | null
+}
+
+/** How deliveries are signed, as sent or stored; null or left out: the default. */
+export interface SigningFields {
+  scheme?: SigningScheme | 'none' | readonly SigningScheme[] | null
+  headers?: { [Name in keyof SigningHeaders]?: string | null } | null
+}
+
+/** The same in force, as the API shows it; one scheme is a word, several are a list. */
+export interface SigningAnswer {
+  readonly scheme: SigningScheme | 'none' | readonly SigningScheme[]
+  readonly headers: SigningHeaders
+}
+
+/** Lower case is what Standard Webhooks writes, mixed case is what GitHub writes; receivers must not care. */
+const usualHeaders: SigningHeaders = {
+  id: 'webhook-id',
+  timestamp: 'webhook-timestamp',
+  signature: 'webhook-signature',
+  hub_signature: 'X-Hub-Signature-256',
+  attempt: null,
+}
+
+const schemeSentence =
+  'Give "v1", "v1a", "hub-sha256" or "none", or a list of several of the first three, each once.'
+const scheme = (types: readonly object[]) => ({
+  anyOf: [
+    { type: 'string', enum: [...signingSchemes, 'none'], 'x-sentence': schemeSentence },
+    {
+      type: 'array',
+      items: { type: 'string', enum: signingSchemes, 'x-sentence': schemeSentence },
+      minItems: 1,
+      uniqueItems: true,
+      'x-sentence': schemeSentence,
+    },
+    ...types,
+  ],
+  'x-sentence': schemeSentence,
+  description:
+    '`v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with ' +
+    '`signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone, as GitHub signs; its key is the whole text of ' +
+    '`signing_secret`, prefix included. A list signs in several ways at once.',
+})
+
+const headerDescriptions: Readonly<Record<keyof SigningHeaders, string>> = {
+  id: 'The id of the event',
+  timestamp: 'The time of the attempt, in Unix seconds',
+  signature: 'The list of signatures (v1, v1a)',
+  hub_signature: 'The signature of hub-sha256',
+  attempt: 'The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt`',
+}
+const headers = (types: readonly string[], nullable: readonly string[]) => ({
+  type: 'object',
+  properties: Object.fromEntries(
+    Object.entries(headerDescriptions).map(([name, description]) => [
+      name,
+      { type: name === 'attempt' ? nullable : types, description },
+    ]),
+  ),
+  additionalProperties: false,
+})
+
+export const SigningInput = Type.Unsafe<SigningFields | null>({
+  type: ['object', 'null'],
+  properties: {
+    scheme: scheme([{ type: 'null' }]),
+    headers: {
+      ...headers(['string', 'null'], ['string', 'null']),
+      type: ['object', 'null'],
+      description: 'Other names for these headers',
+    },
+  },
+  additionalProperties: false,
+  description: 'How deliveries are signed. What is left out or null is as Standard Webhooks v1 has it.',
+})
+
+const headersOutput = {
+  ...headers(['string'], ['string', 'null']),
+  required: Object.keys(headerDescriptions),
+}
+
+export const SigningOutput = Type.Unsafe<SigningAnswer>({
+  type: 'object',
+  properties: { scheme: scheme([]), headers: headersOutput },
+  required: ['scheme', 'headers'],
+  additionalProperties: false,
+  description: 'How deliveries are signed, defaults filled in',
+})
+
+/** The schemes in force; none: what is delivered carries no signature. */
+export function schemesOf(fields: SigningFields): readonly SigningScheme[] {
+  const { scheme = null } = fields
+  if (scheme === null) return ['v1']
+  if (scheme === 'none') return []
+  return typeof scheme === 'string' ? [scheme] : scheme
+}
+
+/** The header names in force. */
+export function headersOf(fields: SigningFields): SigningHeaders {
+  const own = fields.headers ?? {}
+  return {
+    id: own.id ?? usualHeaders.id,
+    timestamp: own.timestamp ?? usualHeaders.timestamp,
+    signature: own.signature ?? usualHeaders.signature,
+    hub_signature: own.hub_signature ?? usualHeaders.hub_signature,
+    attempt: own.attempt ?? usualHeaders.attempt,
+  }
+}
+
+export function signingAnswer(fields: SigningFields): SigningAnswer {
+  const schemes = schemesOf(fields)
+  const [only = 'none'] = schemes
+  return { scheme: schemes.length > 1 ? schemes : only, headers: headersOf(fields) }
+}
+
+/** Only what differs from the default, in the form in which it is stored. */
+export function signingOverrides(fields: SigningFields): SigningFields {
+  const { scheme, headers } = signingAnswer(fields)
+  const own = Object.entries(headers).filter(
+    ([name, value]) => value !== usualHeaders[name as keyof SigningHeaders], // the same names
+  )
+  return {
+    ...(scheme === 'v1' ? {} : { scheme }),
+    ...(own.length === 0 ? {} : { headers: Object.fromEntries(own) }),
+  }
+}
+
+/** Applies a merge patch to what is stored. */
+export function mergeSigning(stored: SigningFields, patch: SigningFields | null | undefined): SigningFields {
+  if (patch === null) return {}
+  if (patch?.headers === undefined) return { ...stored, ...patch }
+  const headers = patch.headers === null ? {} : { ...stored.headers, ...patch.headers }
+  return { ...stored, ...patch, headers }
+}
+
+/** What is wrong with the header names: not possible, not ours to use, or the same one twice. */
+export function signingFaults(fields: SigningFields): readonly FieldError[] {
+  const errors: FieldError[] = []
+  const seen = new Set<string>()
+  for (const [field, name] of Object.entries(headersOf(fields))) {
+    if (name === null) continue
+    const pointer = `/signing/headers/${field}`
+    const detail = fieldNameFault(name)
+    if (detail !== undefined) errors.push({ pointer, detail })
+    else if (seen.has(name.toLowerCase())) errors.push({ pointer, detail: 'Give each header another name.' })
+    seen.add(name.toLowerCase())
+  }
+  return errors
+}
