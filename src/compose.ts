@@ -75,7 +75,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
   const { config, logger, clock, database } = ground
   await migrate(database)
-  await ensurePartitions(database, clock.now(), config.logRetentionHours)
+  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const subscriptions = await openSubscriptions(ground)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const firstKey = keys ? await ensureFirstKey(database) : undefined
@@ -217,11 +217,11 @@ function keepHouse(
   control: Connection,
 ): readonly Repeated[] {
   const { config, database, clock, logger } = ground
-  const { logRetentionHours: retentionHours } = config
+  const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   const subscription = (id: number) => subscriptions.get(id)
   return [
     every(3_600_000, 'retention', logger, () =>
-      runRetention({ database, clock, logger, retentionHours, subscription }),
+      runRetention({ database, clock, logger, retentionHours, detailsHours, subscription }),
     ),
     every(60_000, 'repair', logger, async () => {
       const report = await repair(database)

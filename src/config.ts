@@ -105,6 +105,10 @@ function checkTogether(values: Values, mistakes: string[]): void {
       `MEMORY_LIMIT_MB (${values.memoryLimitMb}) must hold at least one body of BODY_LIMIT_BYTES (${values.bodyLimitBytes}).`,
     )
   }
+  const { detailsRetentionHours: details, logRetentionHours: log } = values
+  if (details !== undefined && details > log) {
+    mistakes.push(`DETAILS_RETENTION_HOURS (${details}) must not be more than LOG_RETENTION_HOURS (${log}).`)
+  }
 }
 
 function allMistakes(mistakes: readonly string[]): string {

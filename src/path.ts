@@ -52,7 +52,8 @@ export class Path {
     const newId = uuidV7Source(clock)
     const subscription = (id: number) => subscriptions.get(id)
     const makePartitions = async () => {
-      await ensurePartitions(database, clock.now(), config.logRetentionHours)
+      const { logRetentionHours, detailsRetentionHours } = config
+      await ensurePartitions(database, clock.now(), logRetentionHours, detailsRetentionHours)
     }
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
 
@@ -66,7 +67,10 @@ export class Path {
       lanesDue,
       ensurePartitions: makePartitions,
     })
-    this.#sender = new Sender({ responseBytesMax: config.responseLimitBytes })
+    this.#sender = new Sender({
+      responseBytesMax: config.responseLimitBytes,
+      capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
+    })
     const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
     this.dispatcher = new Dispatcher({
       limits: {

@@ -56,6 +56,23 @@ export function integer(
   }
 }
 
+/** A whole number that need not be given. */
+export function optionalInteger(
+  variable: string,
+  limits: Words & { readonly minimum: number; readonly maximum: number; readonly defaultText: string },
+): Setting<number | undefined> {
+  const { defaultText, ...words } = limits
+  const given = integer(variable, { ...words, default: limits.minimum })
+  const { minimum, maximum, description } = words
+  return {
+    ...given,
+    schema: Type.Optional(Type.Integer({ minimum, maximum, description })),
+    defaultText,
+    defaultFor: () => undefined,
+    show: value => (value === undefined ? '(not set)' : String(value)),
+  }
+}
+
 /** One of a few words. */
 export function choice<const Choice extends string>(
   variable: string,

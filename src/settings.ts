@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import { keyId, parseEncryptionKey } from './platform/seal.ts'
-import { choice, integer, secretList, serverUrl, text } from './setting.ts'
+import { choice, integer, optionalInteger, secretList, serverUrl, text } from './setting.ts'
 
 /** Every setting there is, in the order of the reference page. The key is its name in `Config`. */
 export const settings = {
@@ -22,6 +22,24 @@ export const settings = {
     default: 72,
     description:
       'How many hours events and the delivery log are kept. Older ones are removed by the service itself, every hour.',
+  }),
+  captureResponses: choice('CAPTURE_RESPONSES', ['failures', 'all', 'none'], {
+    defaultText: '`failures`',
+    default: () => 'failures',
+    description:
+      'Of which attempts request headers, answer and timings are kept besides the line in the log. `all` costs about a third more of PostgreSQL per event.',
+  }),
+  captureBodyBytes: integer('CAPTURE_BODY_BYTES', {
+    minimum: 0,
+    maximum: 65_536,
+    default: 16_384,
+    description: "How much of an answer's body is kept with such an attempt, in bytes.",
+  }),
+  detailsRetentionHours: optionalInteger('DETAILS_RETENTION_HOURS', {
+    minimum: 1,
+    maximum: 87_600,
+    defaultText: 'the same as `LOG_RETENTION_HOURS`',
+    description: 'How many hours these details are kept, where that is to be less than the log.',
   }),
   auth: choice('AUTH', ['keys', 'none'], {
     defaultText: '`none` in local mode on a loopback `HOST`, else `keys`',

@@ -24,6 +24,7 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
       clock,
       logger,
       retentionHours: config.logRetentionHours,
+      detailsHours: config.detailsRetentionHours,
       subscription: id => subscriptions.get(id),
     })
   })

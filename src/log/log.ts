@@ -1,10 +1,18 @@
+import { type ExchangeDetails, sizeOf } from '../deliver/exchange-details.ts'
+import type { ErrorClass, Outcome } from '../deliver/outcome.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Delivery } from '../queue/delivery.ts'
 import type { Settlement } from './settlement.ts'
-import { type AttemptRow, type OwedAgain, recordAttempts, recordFinalAttempts } from './store.ts'
+import {
+  type AttemptRow,
+  type DetailsRow,
+  type OwedAgain,
+  recordAttempts,
+  recordFinalAttempts,
+} from './store.ts'
 
 export interface DeliveryLogDeps {
   /** A connection of its own: settlements follow each other on it. */
@@ -32,6 +40,15 @@ const batchMax = 500
 const gatherMs = 5
 
 /**
+ * Details that wait to be written may take this much memory; what comes when it is taken is logged without. Only while
+ * the database is away is it ever reached.
+ */
+const detailBytesMax = 32 * 1024 * 1024
+
+/** After so many refusals by the database a batch is written without details: they must never stop the log. */
+const refusalsMax = 3
+
+/**
  * Writes what became of deliveries: attempts are appended in batches, and what they settle is settled in the same
  * transaction. While the database is away settlements wait here; they are as many as deliveries fit in memory, so
  * the queue needs no bound of its own.
@@ -39,6 +56,7 @@ const gatherMs = 5
 export class DeliveryLog {
   readonly #deps: DeliveryLogDeps
   #waiting: Settlement[] = []
+  #detailBytes = 0
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #idle: (() => void)[] = []
@@ -54,7 +72,7 @@ export class DeliveryLog {
 
   /** Takes a settlement; `deps.settled` is called when it is durable. */
   settle(settlement: Settlement): void {
-    this.#waiting.push(settlement)
+    this.#waiting.push(this.#withinBudget(settlement))
     this.#schedule()
   }
 
@@ -79,9 +97,10 @@ export class DeliveryLog {
   async #flush(): Promise<void> {
     const batch = this.#waiting.splice(0, batchMax)
     let pauseMs = 50
+    let refusals = 0
     for (;;) {
       try {
-        await this.#write(batch)
+        await this.#write(batch, refusals < refusalsMax)
         break
       } catch (error) {
         // Kept and tried again for as long as it takes: what a receiver has answered is not thrown away.
@@ -89,25 +108,45 @@ export class DeliveryLog {
           { err: error, settlements: this.#waiting.length + batch.length },
           'log not written, again soon',
         )
-        if (!isDatabaseUnavailable(error)) await this.#deps.ensurePartitions().catch(() => {})
+        if (!isDatabaseUnavailable(error)) {
+          refusals++
+          await this.#deps.ensurePartitions().catch(() => {})
+        }
         await new Promise(resolve => setTimeout(resolve, pauseMs))
         pauseMs = Math.min(pauseMs * 2, 1000)
       }
     }
-    for (const settlement of batch) this.#deps.settled(settlement.delivery)
+    for (const settlement of batch) {
+      this.#detailBytes -= detailBytes(settlement)
+      this.#deps.settled(settlement.delivery)
+    }
   }
 
-  async #write(batch: readonly Settlement[]): Promise<void> {
+  #withinBudget(settlement: Settlement): Settlement {
+    const bytes = detailBytes(settlement)
+    if (this.#detailBytes + bytes > detailBytesMax) return withoutDetails(settlement)
+    this.#detailBytes += bytes
+    return settlement
+  }
+
+  async #write(batch: readonly Settlement[], withDetails: boolean): Promise<void> {
     const rows: AttemptRow[] = []
+    const details: DetailsRow[] = []
     const again: OwedAgain[] = []
     for (const settlement of batch) {
-      if (settlement.kind !== 'handed_back') rows.push(this.#rowOf(settlement))
+      if (settlement.kind !== 'handed_back') {
+        const row = this.#rowOf(settlement)
+        rows.push(row)
+        const exchange = exchangeOf(settlement)
+        if (exchange && withDetails) details.push({ id: row.id, exchange })
+      }
       const next = owedAgain(settlement)
       if (next) again.push(next)
     }
-    if (again.length === 0) return recordFinalAttempts(this.#deps.connection, rows)
-    await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again)
-    this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
+    const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
+    if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
+    await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again, details)
+    if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
   }
 
   #rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>): AttemptRow {
@@ -140,8 +179,36 @@ export class DeliveryLog {
       durationMs: outcome.durationMs,
       nextAt: verdict.kind === 'retry' ? verdict.dueAt : null,
       error: outcome.kind === 'success' ? null : outcome.error,
+      errorClass: errorClassOf(outcome),
+      errorCode: outcome.kind === 'failed' ? (outcome.errorCode ?? null) : null,
     }
   }
+}
+
+function errorClassOf(outcome: Outcome): ErrorClass | null {
+  switch (outcome.kind) {
+    case 'success':
+      return null
+    case 'refused':
+      return 'http'
+    case 'failed':
+      return outcome.errorClass
+  }
+}
+
+function exchangeOf(settlement: Settlement): ExchangeDetails | undefined {
+  return settlement.kind === 'attempted' ? settlement.outcome.exchange : undefined
+}
+
+function detailBytes(settlement: Settlement): number {
+  const exchange = exchangeOf(settlement)
+  return exchange === undefined ? 0 : sizeOf(exchange)
+}
+
+function withoutDetails(settlement: Settlement): Settlement {
+  if (settlement.kind !== 'attempted') return settlement
+  const { exchange: _, ...outcome } = settlement.outcome
+  return { ...settlement, outcome }
 }
 
 /** The next attempt of what stays owed; undefined for what is over. */

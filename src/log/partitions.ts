@@ -14,7 +14,7 @@ import {
 } from './partition-store.ts'
 
 /** The tables that are partitioned by UUIDv7, and so by time. */
-export const partitionedTables = ['events', 'delivery_logs'] as const
+export const partitionedTables = ['events', 'delivery_logs', 'attempt_details'] as const
 export type PartitionedTable = (typeof partitionedTables)[number]
 
 const hourMs = 3_600_000
@@ -31,23 +31,25 @@ export function partitionMs(retentionHours: number): number {
 }
 
 /**
- * Sees that both tables have partitions from one hour ago to six hours ahead of `now`. Safe to call at any time from
- * any process; a partition is created apart and attached, which keeps readers and writers going (creating it as
- * partition would lock the whole table).
+ * Sees that all these tables have partitions from one hour ago to six hours ahead of `now`. Safe to call at any
+ * time from any process; a partition is created apart and attached, which keeps readers and writers going (creating
+ * it as partition would lock the whole table).
  *
+ * @param retentionHours of events and the log; `detailsHours` where the details of attempts are kept for less
  * @returns how many were made
  */
 export async function ensurePartitions(
   database: Database,
   now: number,
   retentionHours: number,
+  detailsHours = retentionHours,
 ): Promise<number> {
   let made = 0
   for (const table of partitionedTables) {
     for (const [from, to] of missingRanges(
       await listPartitions(database, table),
       now,
-      partitionMs(retentionHours),
+      partitionMs(table === 'attempt_details' ? detailsHours : retentionHours),
     )) {
       const name = `${table}_${nameOfTime(from)}`
       const done = await withPartitionLock(database, async tx => {

@@ -12,6 +12,8 @@ export interface RetentionDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly retentionHours: number
+  /** Where the details of attempts are kept for less. */
+  readonly detailsHours?: number | undefined
   readonly subscription: (id: number) => Subscription | undefined
 }
 
@@ -29,18 +31,19 @@ const expireBatch = 5000
 
 /**
  * One round of retention: what is past its policy ends in the log, what is still wanted is carried over, and then
- * whole partitions go. Events first, logs after, so that no event is ever seen without the log of its hour.
+ * whole partitions go. Events first, the log last, so that no event is ever seen without the log of its hour.
  * Nothing goes silently. Any process may run it at any time.
  */
 export async function runRetention(deps: RetentionDeps): Promise<RetentionReport> {
-  const { database, clock, logger, retentionHours } = deps
+  const { database, clock, logger, retentionHours, detailsHours = retentionHours } = deps
   const now = clock.now()
-  const partitionsMade = await ensurePartitions(database, now, retentionHours)
+  const partitionsMade = await ensurePartitions(database, now, retentionHours, detailsHours)
   const before = now - retentionHours * 3_600_000
   const expired = await expireOld(deps, before)
   const carried = await carryOver(database, uuidLowerBound(before))
   const partitionsDropped = [
     ...(await dropPartitions(database, 'events', before)),
+    ...(await dropPartitions(database, 'attempt_details', now - detailsHours * 3_600_000)),
     ...(await dropPartitions(database, 'delivery_logs', before)),
   ]
   await dropSettledCarried(database)

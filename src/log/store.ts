@@ -1,4 +1,12 @@
-import { int2Array, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
+import type { ExchangeDetails } from '../deliver/exchange-details.ts'
+import {
+  byteaArray,
+  int2Array,
+  int4Array,
+  textArray,
+  timestamptzArray,
+  uuidArray,
+} from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
@@ -15,6 +23,16 @@ export interface AttemptRow {
   readonly durationMs: number | null
   readonly nextAt: number | null
   readonly error: string | null
+  /** Of a failure only. */
+  readonly errorClass?: string | null
+  readonly errorCode?: string | null
+}
+
+/** One row of `attempt_details`: what an attempt remembers besides its line in the log. */
+export interface DetailsRow {
+  /** That of its attempt. */
+  readonly id: Uuid
+  readonly exchange: ExchangeDetails
 }
 
 /** An owed row that stays owed: its next attempt, and when. */
@@ -27,13 +45,19 @@ export interface OwedAgain {
   readonly dueAt: number
 }
 
-const insertLogs = `
+const insertLogs = insertInto('error', '$11::text[]')
+const insertFailures = insertInto('error, error_class, error_code', '$11::text[], $21::text[], $22::text[]')
+
+/** @param errors the columns that say what went wrong, and where their values are */
+function insertInto(errors: string, values: string): string {
+  return `
   insert into delivery_logs
-    (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, error)
-  select id, sub, webhook, at, attempt, status::attempt_status, verdict::attempt_verdict, http, ms, next_at, error
+    (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, ${errors})
+  select id, sub, webhook, at, attempt, status::attempt_status, verdict::attempt_verdict, http, ms, next_at, ${errors}
   from unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[], $5::int2[], $6::text[], $7::text[], $8::int2[],
-              $9::int[], $10::timestamptz[], $11::text[])
-    as t (id, sub, webhook, at, attempt, status, verdict, http, ms, next_at, error)`
+              $9::int[], $10::timestamptz[], ${values})
+    as t (id, sub, webhook, at, attempt, status, verdict, http, ms, next_at, ${errors})`
+}
 
 // A final attempt removes the owed row whoever holds it now: what is settled is settled. Only the attempt number is
 // checked, so that a process that slept through its lease cannot end a replay or a later attempt.
@@ -43,8 +67,8 @@ const deleteOwed = `
   where o.webhook_id = f.webhook and o.subscription_id = f.sub and o.attempt = f.attempt`
 
 /**
- * Appends attempts, all of them final, and removes the owed rows they settle: one statement, one commit.
- * The way of nearly every delivery, so it is kept apart from `recordAttempts`.
+ * Appends attempts, all of them final and without an error class, and removes the owed rows they settle: one
+ * statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
  */
 export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptRow[]): Promise<void> {
   await db.query({
@@ -55,14 +79,16 @@ export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptR
 }
 
 /**
- * Appends attempts, removes the owed rows of the final ones, and gives the others their next attempt and time,
- * back in their lanes: one statement, one commit. `owner` fences: a row that another process holds now is its own.
+ * Appends attempts with what they remember, removes the owed rows of the final ones, and gives the others their next
+ * attempt and time, back in their lanes: one statement, one commit. `owner` fences: a row that another process holds
+ * now is its own.
  */
 export async function recordAttempts(
   db: Queryable,
   owner: number,
   rows: readonly AttemptRow[],
   again: readonly OwedAgain[],
+  details: readonly DetailsRow[] = [],
 ): Promise<void> {
   const final = rows.filter(row => row.verdict !== 'retry')
   await db.query({
@@ -84,8 +110,13 @@ export async function recordAttempts(
         order by l.subscription_id for no key update of l),
       lowered as (
         update lanes l set due_at = k.due_at from locked k
-        where l.subscription_id = k.subscription_id and (l.due_at is null or l.due_at > k.due_at))
-      ${insertLogs}`,
+        where l.subscription_id = k.subscription_id and (l.due_at is null or l.due_at > k.due_at)),
+      remembered as (
+        insert into attempt_details (id, request, response, response_body, timings, remote_address)
+        select id, request::json, response::json, body, timings::json, address
+        from unnest($23::uuid[], $24::text[], $25::text[], $26::bytea[], $27::text[], $28::text[])
+          as d (id, request, response, body, timings, address))
+      ${insertFailures}`,
     values: [
       ...logColumns(rows),
       ...finalColumns(final),
@@ -95,6 +126,9 @@ export async function recordAttempts(
       int2Array(again.map(row => row.nextAttempt)),
       timestamptzArray(again.map(row => row.dueAt)),
       owner,
+      textArray(rows.map(row => row.errorClass ?? null)),
+      textArray(rows.map(row => row.errorCode ?? null)),
+      ...detailsColumns(details),
     ],
   })
 }
@@ -120,5 +154,17 @@ function finalColumns(rows: readonly AttemptRow[]): unknown[] {
     uuidArray(rows.map(row => row.webhookId)),
     int4Array(rows.map(row => row.subscriptionId)),
     int2Array(rows.map(row => row.attempt)),
+  ]
+}
+
+function detailsColumns(details: readonly DetailsRow[]): unknown[] {
+  const exchanges = details.map(row => row.exchange)
+  return [
+    uuidArray(details.map(row => row.id)),
+    textArray(exchanges.map(({ request }) => JSON.stringify(request))),
+    textArray(exchanges.map(({ response }) => (response === null ? null : JSON.stringify(response)))),
+    byteaArray(exchanges.map(exchange => exchange.responseBody)),
+    textArray(exchanges.map(({ timings }) => JSON.stringify(timings))),
+    textArray(exchanges.map(exchange => exchange.remoteAddress)),
   ]
 }

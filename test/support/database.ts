@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { partitionedTables } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 
@@ -61,7 +62,7 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 
 /** One for all times, so that a test may date its rows as it likes. */
 async function makePartitions(database: Database): Promise<void> {
-  for (const table of ['events', 'delivery_logs']) {
+  for (const table of partitionedTables) {
     await database.query({ text: `create table ${table}_all partition of ${table} default` })
   }
 }
