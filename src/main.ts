@@ -4,6 +4,7 @@ import { runConfig } from './cli/config.ts'
 import { runHealthcheck } from './cli/healthcheck.ts'
 import { runMigrate } from './cli/migrate.ts'
 import { runPrune } from './cli/prune.ts'
+import { runRotateKeys } from './cli/rotate-keys.ts'
 import { runServe } from './cli/serve.ts'
 import { StartupError } from './errors.ts'
 import { version } from './version.ts'
@@ -17,6 +18,10 @@ const commands: Readonly<Record<string, { readonly does: string; readonly run: C
   },
   prune: { does: 'run the hourly retention now', run: runPrune },
   migrate: { does: 'bring the database to the newest schema (serve does it by itself)', run: runMigrate },
+  'rotate-keys': {
+    does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
+    run: runRotateKeys,
+  },
   config: { does: 'show the settings in force, or the reference of all', run: runConfig },
   healthcheck: { does: 'ask a running service whether it is ready', run: runHealthcheck },
 }

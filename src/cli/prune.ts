@@ -1,10 +1,10 @@
 import { runRetention } from '../log/retention.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
-import { createSealer, loadEncryptionKeys } from '../platform/seal.ts'
 import { defaultRetryPolicy } from '../retry/schedule.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { openSealer } from './open-sealer.ts'
 import { withDatabase } from './with-database.ts'
 
 /** `webhooks prune`: one round of the retention that the service runs by itself every hour. */
@@ -12,9 +12,7 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
   const report = await withDatabase(io, async (database, config, logger) => {
     await migrate(database)
     const clock = systemClock()
-    const seal = createSealer(
-      await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
-    )
+    const seal = await openSealer(database, config)
     const { deliveryTimeoutMs: timeoutMs, subscriptionMaxInFlight: maxInFlight } = config
     const defaults = { retry: defaultRetryPolicy, timeoutMs, maxInFlight }
     const subscriptions = new Subscriptions({ database, seal, defaults, clock, log: logger })

@@ -1,0 +1,22 @@
+import { migrate } from '../platform/migrate.ts'
+import { resealAll } from '../subscriptions/reseal.ts'
+import { type CommandIo, exitCode } from './command.ts'
+import { openSealer } from './open-sealer.ts'
+import { withDatabase } from './with-database.ts'
+
+/** `webhooks rotate-keys`: exit code 0 when only the newest key is needed from now on. */
+export async function runRotateKeys(_args: readonly string[], io: CommandIo): Promise<number> {
+  const { report, newest } = await withDatabase(io, async (database, config) => {
+    await migrate(database)
+    const seal = await openSealer(database, config)
+    return { report: await resealAll(database, seal), newest: seal.keyIds[0] }
+  })
+  io.out(`Sealed the secrets of ${report.resealed} subscriptions anew, with the key ${newest}.`)
+  for (const { id, reason } of report.failed) io.err(`Subscription ${id} stays as it was: ${reason}.`)
+  if (report.failed.length > 0) {
+    io.err('Keep the older keys. Repair or delete these subscriptions, then run this again.')
+    return exitCode.failure
+  }
+  io.out('Older keys are not needed any more: leave them out of ENCRYPTION_KEYS (or the key file).')
+  return exitCode.ok
+}

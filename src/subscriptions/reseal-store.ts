@@ -1,0 +1,49 @@
+import type { Queryable } from '../platform/postgres.ts'
+import type { SealedField } from './rules.ts'
+import type { SubscriptionValues } from './store.ts'
+
+/** All that is sealed in a row. */
+export interface SealedRow extends Pick<SubscriptionValues, SealedField> {
+  readonly id: number
+}
+
+/**
+ * Locks the next rows that hold something which does not begin with `prefix`, by id from above `after`. The table is
+ * read whole for it, a page at a time: it is small, and this runs when an operator asks for it.
+ */
+export async function lockSealedOtherwise(
+  tx: Queryable,
+  prefix: string,
+  after: number,
+  limit: number,
+): Promise<readonly SealedRow[]> {
+  const { rows } = await tx.query<SealedRow>({
+    text: `select id, secret, signing_secrets, signing_key_pairs, headers
+           from subscriptions
+           where id > $1
+             and (secret not like $2
+               or exists (select from jsonb_array_elements(signing_secrets || signing_key_pairs) as item
+                          where item->>'sealed' not like $2)
+               or exists (select from jsonb_each_text(headers) as header where header.value not like $2))
+           order by id
+           limit $3
+           for update`,
+    values: [after, `${prefix}%`, limit],
+  })
+  return rows
+}
+
+/** Leaves the version as it is: nothing that anyone can see has changed. */
+export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void> {
+  await tx.query({
+    text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5
+           where id = $1`,
+    values: [
+      row.id,
+      row.secret,
+      JSON.stringify(row.signing_secrets),
+      JSON.stringify(row.signing_key_pairs),
+      JSON.stringify(row.headers),
+    ],
+  })
+}

@@ -1,0 +1,82 @@
+import type { Database, Queryable } from '../platform/postgres.ts'
+import { retireOlderKeys, type Sealer } from '../platform/seal.ts'
+import { lockSealedOtherwise, type SealedRow, updateSealed } from './reseal-store.ts'
+import { sealContext } from './secrets.ts'
+
+export interface ResealReport {
+  /** Subscriptions whose values are sealed with the newest key now, and were not before. */
+  resealed: number
+  /** Those that could not be opened; they stay as they are. */
+  failed: { readonly id: number; readonly reason: string }[]
+}
+
+/** Rows locked at a time: a change to one of them waits for this many to be sealed, a few milliseconds. */
+const batchRows = 100
+
+/**
+ * Seals everything anew that was sealed with another key than the newest, then forgets the older keys, unless some row
+ * could not be opened. Safe while the service works, and safe to run again: rows are changed under their lock, and
+ * processes keep what they have opened in memory, so they need not hear of it.
+ */
+export async function resealAll(database: Database, seal: Sealer): Promise<ResealReport> {
+  const report: ResealReport = { resealed: 0, failed: [] }
+  await resealRows(seal, work => database.transaction(work), report)
+  await retireOlderKeys(database, seal, async tx => {
+    report.failed = [] // all of them are looked at once more
+    await resealRows(seal, work => work(tx), report)
+    return report.failed.length === 0
+  })
+  return report
+}
+
+async function resealRows(
+  seal: Sealer,
+  within: <T>(work: (tx: Queryable) => Promise<T>) => Promise<T>,
+  report: ResealReport,
+): Promise<void> {
+  const [newest = ''] = seal.keyIds
+  const prefix = `v1:${newest}:`
+  let after: number | undefined = 0
+  while (after !== undefined) {
+    const from: number = after
+    after = await within(async tx => {
+      const rows = await lockSealedOtherwise(tx, prefix, from, batchRows)
+      for (const row of rows) await resealRow(tx, seal, row, report)
+      return rows.length < batchRows ? undefined : rows.at(-1)?.id
+    })
+  }
+}
+
+async function resealRow(tx: Queryable, seal: Sealer, row: SealedRow, report: ResealReport): Promise<void> {
+  let resealed: SealedRow
+  try {
+    resealed = reseal(seal, row)
+  } catch (error) {
+    report.failed.push({ id: row.id, reason: error instanceof Error ? error.message : String(error) })
+    return
+  }
+  await updateSealed(tx, resealed)
+  report.resealed++
+}
+
+function reseal(seal: Sealer, row: SealedRow): SealedRow {
+  const { id } = row
+  const again = (sealed: string, context: string) => seal.seal(seal.open(sealed, context), context)
+  const headers = Object.entries(row.headers).map(([name, sealed]) => [
+    name,
+    again(sealed, sealContext.header(id, name)),
+  ])
+  return {
+    id,
+    secret: row.secret === null ? null : again(row.secret, sealContext.secret(id)),
+    signing_secrets: row.signing_secrets.map(secret => ({
+      ...secret,
+      sealed: again(secret.sealed, sealContext.signingSecret(id)),
+    })),
+    signing_key_pairs: row.signing_key_pairs.map(pair => ({
+      ...pair,
+      sealed: again(pair.sealed, sealContext.keyPair(id)),
+    })),
+    headers: Object.fromEntries(headers),
+  }
+}
