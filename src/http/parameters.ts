@@ -33,6 +33,13 @@ export function parseWebhookId(text: string): Uuid {
   ])
 }
 
+/** The id of an attempt in a path, in canonical form; what is not a UUID is refused with 422. */
+export function parseAttemptId(text: string): Uuid {
+  const id = parseUuid(text)
+  if (id !== undefined) return id
+  throw validationFailed([{ pointer: 'id', detail: 'The id of an attempt is a UUID, as the log gives it.' }])
+}
+
 /**
  * The version that `If-Match` asks for: undefined when it asks for none (`*` or no header). A text that is no
  * version of ours matches nothing, which is what 412 says.

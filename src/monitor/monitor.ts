@@ -1,3 +1,4 @@
+import { hint } from '../deliver/hint.ts'
 import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Attempt, AttemptStatus, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
@@ -113,7 +114,8 @@ function overall(statuses: readonly DeliveryStatus[]): DeliveryStatus {
   return statuses.length === 0 || statuses.includes('success') ? 'success' : 'cancelled'
 }
 
-function attemptOf(row: AttemptRow): Attempt {
+/** A row of the log as the API shows it. */
+export function attemptOf(row: AttemptRow): Attempt {
   return {
     id: row.id,
     subscription_id: row.subscription_id,
@@ -123,10 +125,17 @@ function attemptOf(row: AttemptRow): Attempt {
     status: row.status,
     http_status: row.http_status,
     error: row.error,
+    error_class: row.error_class,
+    hint: hintOf(row),
     verdict: row.verdict,
     duration_ms: row.duration_ms,
     next_attempt_at: row.next_at?.toISOString() ?? null,
   }
+}
+
+function hintOf(row: AttemptRow): string | null {
+  const { error_class: errorClass, error_code: errorCode, http_status: httpStatus } = row
+  return errorClass === null ? null : hint({ errorClass, errorCode, httpStatus })
 }
 
 function loggedSince(webhookId: Uuid): Uuid {

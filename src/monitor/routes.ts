@@ -3,12 +3,18 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
-import { parseSubscriptionId, parseWebhookId, unknownSubscription } from '../http/parameters.ts'
+import {
+  parseAttemptId,
+  parseSubscriptionId,
+  parseWebhookId,
+  unknownSubscription,
+} from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { readAttemptDetails } from './attempt.ts'
 import { parseLogCursor, readLogPage, readStatus } from './monitor.ts'
-import { Attempt, type AttemptStatus, EventStatus, Health } from './schema.ts'
+import { Attempt, AttemptDetails, type AttemptStatus, EventStatus, Health } from './schema.ts'
 
 export interface MonitorDeps {
   readonly database: Database
@@ -22,6 +28,7 @@ const pageSize = 20
 export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void {
   registerStatus(scope, deps)
   registerLogs(scope, deps)
+  registerAttempts(scope, deps)
 }
 
 function registerStatus(scope: FastifyInstance, { database }: MonitorDeps): void {
@@ -110,6 +117,44 @@ function registerLogs(scope: FastifyInstance, { database, subscriptions }: Monit
         throw unknownSubscription(subscriptionId)
       }
       return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
+    },
+  )
+}
+
+function registerAttempts(scope: FastifyInstance, { database }: MonitorDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().get(
+    '/attempts/:id',
+    {
+      schema: {
+        operationId: 'getAttempt',
+        summary: 'One attempt: what was sent, what came back, and how long it took',
+        description:
+          'Request, answer and timings are kept for failed attempts, or as CAPTURE_RESPONSES says, for as long as DETAILS_RETENTION_HOURS says.',
+        tags,
+        params: Type.Object({
+          id: Type.String({ format: 'uuid', description: 'The `id` of a row of `/logs/{subscription_id}`' }),
+        }),
+        response: {
+          200: {
+            description: 'The attempt',
+            content: { 'application/json': { schema: AttemptDetails } },
+          },
+          ...problems(401, 404, 422, 503),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = parseAttemptId(request.params.id)
+      const attempt = await readAttemptDetails(database, id)
+      if (attempt === undefined) {
+        throw new AppError(
+          'not_found',
+          `There is no attempt ${id}, or its retention is over and it was removed.`,
+        )
+      }
+      // It holds what a stranger's server said: data, never to be taken for a page.
+      reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
+      return attempt
     },
   )
 }

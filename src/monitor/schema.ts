@@ -1,4 +1,6 @@
-import { type Static, Type } from 'typebox'
+import { type Static, type TSchema, Type } from 'typebox'
+import type { HeaderFields } from '../deliver/exchange-details.ts'
+import type { ErrorClass } from '../deliver/outcome.ts'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
 const nullableTime = (description: string) =>
@@ -17,6 +19,15 @@ export const Attempt = Type.Object(
       description: 'What the receiver answered; null: nothing',
     }),
     error: Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 200 }),
+    error_class: Type.Unsafe<ErrorClass | null>({
+      type: ['string', 'null'],
+      enum: ['dns', 'connect', 'tls', 'timeout', 'http', 'blocked', 'invalid', 'proxy', null],
+      description: 'Why it failed, in a word: `http` is an answer that is not 2xx; null: it did not fail',
+    }),
+    hint: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'What the owner of the receiver can do about it',
+    }),
     verdict: Type.Unsafe<AttemptVerdict>({
       type: 'string',
       enum: ['delivered', 'retry', 'given_up', 'expired', 'cancelled'],
@@ -30,6 +41,65 @@ export const Attempt = Type.Object(
 export type Attempt = Static<typeof Attempt>
 export type AttemptStatus = 'success' | 'failed'
 export type AttemptVerdict = 'delivered' | 'retry' | 'given_up' | 'expired' | 'cancelled'
+
+const headerFields = (description: string) =>
+  Type.Unsafe<HeaderFields>({
+    type: 'object',
+    additionalProperties: {
+      anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }],
+    },
+    description,
+  })
+const milliseconds = (description: string) =>
+  Type.Unsafe<number | null>({ type: ['number', 'null'], description })
+
+const RequestMade = Type.Object({
+  method: Type.Literal('POST'),
+  url: Type.String({ description: 'The target_url at that time' }),
+  headers: headerFields('As they were sent; what could be secret is `[redacted]`'),
+})
+
+const ResponseSeen = Type.Object({
+  status: Type.Integer(),
+  headers: headerFields('As they came; cookies are `[redacted]`'),
+  body: Type.String({ description: 'Its beginning, not decompressed' }),
+  body_encoding: Type.Unsafe<'utf-8' | 'base64'>({
+    type: 'string',
+    enum: ['utf-8', 'base64'],
+    description: '`base64` when the body is not valid UTF-8',
+  }),
+  body_bytes: Type.Integer({ description: 'How much of the body arrived' }),
+  body_truncated: Type.Boolean({ description: 'There was more than is shown' }),
+})
+
+const AttemptTimings = Type.Object({
+  reused: Type.Boolean({
+    description: 'It ran on a connection of an earlier attempt; then dns, connect and tls are null',
+  }),
+  dns: milliseconds('To resolve the host name'),
+  connect: milliseconds('To open the TCP connection'),
+  tls: milliseconds('For the TLS handshake'),
+  first_byte: milliseconds('From the start of the attempt to the headers of the answer'),
+  total: milliseconds('From the start of the attempt to its end'),
+})
+
+const orNull = <Schema extends TSchema>(schema: Schema, description: string) =>
+  Type.Union([schema, Type.Null()], { description })
+
+export const AttemptDetails = Type.Object(
+  {
+    ...Attempt.properties,
+    request: orNull(RequestMade, 'Null: not kept (see CAPTURE_RESPONSES), or not any more'),
+    response: orNull(ResponseSeen, 'Null: there was no answer, or it was not kept'),
+    timings_ms: orNull(AttemptTimings, 'Null: not kept'),
+    remote_address: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'The address the connection went to, or the last one that was tried',
+    }),
+  },
+  { $id: 'AttemptDetails', description: 'An attempt with all that is remembered of it' },
+)
+export type AttemptDetails = Static<typeof AttemptDetails>
 
 export type DeliveryStatus = 'pending' | 'success' | 'failed' | 'cancelled'
 const deliveryStatus = (description: string) =>
@@ -75,4 +145,4 @@ export const Health = Type.Object(
 export type Health = Static<typeof Health>
 
 /** The schemas that the OpenAPI document names. */
-export const monitorSchemas = [Attempt, DeliveryReport, EventStatus, Health]
+export const monitorSchemas = [Attempt, AttemptDetails, DeliveryReport, EventStatus, Health]

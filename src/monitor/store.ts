@@ -1,3 +1,5 @@
+import type { ExchangeDetails } from '../deliver/exchange-details.ts'
+import type { ErrorClass } from '../deliver/outcome.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { AttemptStatus, AttemptVerdict } from './schema.ts'
@@ -14,10 +16,12 @@ export interface AttemptRow {
   readonly duration_ms: number | null
   readonly next_at: Date | null
   readonly error: string | null
+  readonly error_class: ErrorClass | null
+  readonly error_code: string | null
 }
 
 const attemptColumns = `id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms,
-  next_at, error`
+  next_at, error, error_class, error_code`
 
 export interface LogPage {
   readonly subscriptionId: number
@@ -139,4 +143,28 @@ export async function readFinalVerdicts(
     values: [webhookId, since],
   })
   return rows
+}
+
+/** An attempt by its id; undefined when there is none (any more). */
+export async function readAttempt(database: Queryable, id: Uuid): Promise<AttemptRow | undefined> {
+  const { rows } = await database.query<AttemptRow>({
+    text: `select ${attemptColumns} from delivery_logs where id = $1`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+/** As `recordAttempts` in src/log/store.ts wrote it. */
+export interface DetailsRow extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
+  readonly response_body: Buffer
+  readonly remote_address: string | null
+}
+
+/** What an attempt remembers; undefined when that was not kept, or not for so long. */
+export async function readDetails(database: Queryable, id: Uuid): Promise<DetailsRow | undefined> {
+  const { rows } = await database.query<DetailsRow>({
+    text: 'select request, response, response_body, timings, remote_address from attempt_details where id = $1',
+    values: [id],
+  })
+  return rows[0]
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import type { ExchangeDetails } from '../../src/deliver/exchange-details.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { AppError } from '../../src/errors.ts'
 import { DeliveryLog, type DeliveryLogDeps } from '../../src/log/log.ts'
@@ -207,4 +208,79 @@ test('a partition that is missing is made', async t => {
 
 test('with nothing to write it is drained at once', async () => {
   await aLog().log.drained()
+})
+
+function remembered(bodyBytes: number): Outcome {
+  const exchange: ExchangeDetails = {
+    request: { method: 'POST', url: 'http://127.0.0.1/', headers: {} },
+    response: { headers: {}, body_bytes: bodyBytes, body_truncated: false },
+    responseBody: Buffer.alloc(bodyBytes, 'x'),
+    timings: { reused: true, dns: null, connect: null, tls: null, first_byte: 1, total: 1 },
+    remoteAddress: '127.0.0.1',
+  }
+  return { ...refused, exchange }
+}
+
+async function countDetails(): Promise<number> {
+  const { rows } = await world.database.query<{ n: number }>({
+    text: 'select count(*)::int as n from attempt_details join delivery_logs using (id)',
+  })
+  return rows[0]?.n ?? 0
+}
+
+/** The names of the statements that ran on the connection. */
+function spied(): { readonly connection: Queryable; readonly names: (string | undefined)[] } {
+  const names: (string | undefined)[] = []
+  const connection: Queryable = {
+    query(statement) {
+      names.push(statement.name)
+      return world.database.query(statement)
+    },
+  }
+  return { connection, names }
+}
+
+test('what an attempt remembers is under its id; a batch of successes takes the statement for nothing else', async () => {
+  const { connection, names } = spied()
+  const { log } = aLog({ connection })
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  await log.drained()
+  log.settle(attempted(await aDelivery(), remembered(100), noon + 10_000))
+  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  await log.drained()
+  assert.deepEqual(names, ['record_final_attempts', 'record_attempts'])
+  assert.equal(await countDetails(), 1)
+})
+
+test('a success that remembers something keeps it too', async () => {
+  const { log } = aLog()
+  const { exchange } = remembered(10)
+  assert.ok(exchange)
+  log.settle(attempted(await aDelivery(), { ...success, exchange }, 'delivered'))
+  await log.drained()
+  assert.equal(await countDetails(), 1)
+})
+
+test('details that wait are bounded in memory; the log itself is complete', async () => {
+  const { log } = aLog()
+  const outcome = remembered(15 * 1024 * 1024)
+  for (let n = 0; n < 3; n++) log.settle(attempted(await aDelivery(), outcome, 'given_up'))
+  await log.drained()
+  assert.deepEqual([await countDetails(), (await allAttempts(world.database)).length], [2, 3])
+  log.settle(attempted(await aDelivery(), outcome, 'given_up'))
+  await log.drained()
+  assert.equal(await countDetails(), 3, 'what is written leaves room again')
+})
+
+test('details that the database refuses do not stop the log', async () => {
+  const { log, settled } = aLog()
+  const { exchange } = remembered(10)
+  assert.ok(exchange)
+  const poison = { ...exchange, remoteAddress: 'nul \u0000' }
+  log.settle(attempted(await aDelivery(), { ...refused, exchange: poison }, 'given_up'))
+  await log.drained()
+  assert.deepEqual(
+    [await countDetails(), (await allAttempts(world.database)).length, settled.length],
+    [0, 1, 1],
+  )
 })

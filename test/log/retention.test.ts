@@ -154,3 +154,27 @@ test('what is owed to a subscription that is gone expires with its partition', a
     [[404, 'expired']],
   )
 })
+
+test('details go before the log where they are kept for less', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  const deps = { database, clock: fakeClock(noon), logger: silentLogger(), subscription: () => undefined }
+  await ensurePartitions(database, noon - 4 * hourMs, 72, 2)
+  await ensurePartitions(database, noon, 72, 2)
+  const { partitionsDropped } = await runRetention({ ...deps, retentionHours: 72, detailsHours: 2 })
+  assert.deepEqual(partitionsDropped.toSorted(), [
+    'attempt_details_2026030107',
+    'attempt_details_2026030108',
+    'attempt_details_2026030109',
+  ])
+})
+
+test('partitions of details are as long as their own retention asks for', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  await ensurePartitions(database, noon, 8760, 24)
+  const { rows } = await database.query<{ n: number }>({
+    text: "select count(*)::int as n from pg_inherits where inhparent = 'attempt_details'::regclass",
+  })
+  assert.equal(rows[0]?.n, 8)
+})

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import type { ExchangeDetails } from '../../src/deliver/exchange-details.ts'
 import { type AttemptRow, type OwedAgain, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
@@ -191,4 +192,52 @@ test('final and further attempts of one batch are told apart', async () => {
     (await allAttempts(database)).map(row => row.verdict),
     ['delivered', 'retry'],
   )
+})
+
+const exchange: ExchangeDetails = {
+  request: { method: 'POST', url: 'https://example.com/hook?x=1', headers: { 'webhook-id': 'evt_1' } },
+  response: {
+    headers: { 'x-odd': 'nul \u0000, half a pair \ud83d, "quoted"' },
+    body_bytes: 5,
+    body_truncated: false,
+  },
+  responseBody: Buffer.from([0, 255, 0, 10, 0xc3]),
+  timings: { reused: false, dns: 1.25, connect: 2, tls: null, first_byte: 4, total: 5 },
+  remoteAddress: '192.0.2.1',
+}
+
+test('what an attempt remembers is written with it, whatever bytes it holds', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const [refused, silent] = [await owe(database, { owner: me }), await owe(database, { owner: me })]
+  const rows = [
+    anAttempt(refused, { ...failure, errorClass: 'http' }),
+    anAttempt(silent, { ...failure, httpStatus: null, errorClass: 'dns', errorCode: 'ENOTFOUND' }),
+    anAttempt(await owe(database, { owner: me })),
+  ]
+  const [first, second] = rows
+  assert.ok(first && second)
+  const nothing = { ...exchange, response: null, responseBody: Buffer.alloc(0), remoteAddress: null }
+  await recordAttempts(
+    database,
+    me,
+    rows,
+    [again(refused), again(silent)],
+    [
+      { id: first.id, exchange },
+      { id: second.id, exchange: nothing },
+    ],
+  )
+  const details = await database.query({ text: 'select * from attempt_details order by id' })
+  const { responseBody: response_body, remoteAddress: remote_address, ...rest } = exchange
+  assert.deepEqual(details.rows, [
+    { id: first.id, ...rest, response_body, remote_address },
+    { id: second.id, ...rest, response: null, response_body: Buffer.alloc(0), remote_address: null },
+  ])
+  const log = await database.query({ text: 'select error_class, error_code from delivery_logs order by id' })
+  assert.deepEqual(log.rows, [
+    { error_class: 'http', error_code: null },
+    { error_class: 'dns', error_code: 'ENOTFOUND' },
+    { error_class: null, error_code: null },
+  ])
 })

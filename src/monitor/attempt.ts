@@ -1,0 +1,44 @@
+import type { Uuid } from '../platform/id.ts'
+import type { Database } from '../platform/postgres.ts'
+import { attemptOf } from './monitor.ts'
+import type { AttemptDetails } from './schema.ts'
+import { type DetailsRow, readAttempt, readDetails } from './store.ts'
+
+/** An attempt with all that is remembered of it; undefined when there is no such attempt (any more). */
+export async function readAttemptDetails(database: Database, id: Uuid): Promise<AttemptDetails | undefined> {
+  const [row, details] = await Promise.all([readAttempt(database, id), readDetails(database, id)])
+  if (row === undefined) return undefined
+  return {
+    ...attemptOf(row),
+    request: details?.request ?? null,
+    response: details === undefined ? null : responseOf(details, row.http_status),
+    timings_ms: details?.timings ?? null,
+    remote_address: details?.remote_address ?? null,
+  }
+}
+
+function responseOf(
+  { response, response_body: bytes }: DetailsRow,
+  status: number | null,
+): AttemptDetails['response'] {
+  if (response === null || status === null) return null
+  const { headers, body_bytes, body_truncated } = response
+  const text = asText(bytes, body_truncated)
+  return {
+    status,
+    headers,
+    body: text ?? bytes.toString('base64'),
+    body_encoding: text === undefined ? 'base64' : 'utf-8',
+    body_bytes,
+    body_truncated,
+  }
+}
+
+/** @returns undefined when the bytes are not UTF-8; a character that the cut went through is left out */
+function asText(bytes: Buffer, isCut: boolean): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut })
+  } catch {
+    return undefined
+  }
+}
