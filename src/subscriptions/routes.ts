@@ -196,6 +196,11 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   app.post(
     '/subscriptions/:id/rotate-secret',
     {
+      // Everything in the body is optional, so the body is, too.
+      preValidation: (request, _reply, done) => {
+        request.body ??= {}
+        done()
+      },
       schema: {
         operationId: 'rotateSecret',
         summary: 'Replace the signing secret',
