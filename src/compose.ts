@@ -14,9 +14,11 @@ import { migrate } from './platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from './platform/open-database.ts'
 import type { Connection, Database } from './platform/postgres.ts'
 import { agreeOnKey, createSealer, loadEncryptionKeys } from './platform/seal.ts'
+import { type PauseMessage, parsePause, pauseChannel } from './queue/lane-pause.ts'
 import { Presence } from './queue/presence.ts'
 import { repair } from './queue/repair.ts'
 import { defaultRetryPolicy } from './retry/schedule.ts'
+import { ReceiverStates } from './subscriptions/receiver-states.ts'
 import { Subscriptions } from './subscriptions/subscriptions.ts'
 import { version } from './version.ts'
 
@@ -80,8 +82,14 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const firstKey = keys ? await ensureFirstKey(database) : undefined
 
-  const control = connectControl(ground, subscriptions)
-  const path = new Path({ ...ground, subscriptions, owner: () => presence.owner })
+  const control = connectControl(ground, subscriptions, pause => hearOfPause(path, pause))
+  const receivers = new ReceiverStates({
+    database,
+    logger,
+    refresh: id => subscriptions.refresh(id),
+    disableAfterHours: config.disableAfterHours,
+  })
+  const path = new Path({ ...ground, subscriptions, receivers, owner: () => presence.owner })
   const presence = makePresence(ground, control, subscriptions, path)
   await presence.start()
 
@@ -103,9 +111,12 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       ingestRoutes(app, { ingest: path.ingest, subscription, findSubscription, keys, logger })
     },
   })
-  const url = await listen(server, config)
+  const url = await listen(server, config).catch(async error => {
+    await presence.stop()
+    throw error
+  })
   path.start()
-  const housekeeping = keepHouse(ground, subscriptions, path, control)
+  const housekeeping = keepHouse(ground, subscriptions, path, control, receivers)
 
   return {
     url,
@@ -125,7 +136,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
         .catch(error => {
           logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
         })
-      await opened.close()
+      await deadline.limit(opened.close())
     },
   }
 }
@@ -166,15 +177,31 @@ async function openSubscriptions({ config, database, clock, logger }: Ground): P
 }
 
 /** The connection that says that this process lives, and hears of changes to subscriptions made by others. */
-function connectControl({ database, logger }: Ground, subscriptions: Subscriptions): Connection {
+function connectControl(
+  { database, logger }: Ground,
+  subscriptions: Subscriptions,
+  onPause: (message: PauseMessage) => void,
+): Connection {
   return database.connection('control', {
     queryTimeoutMs: 5000,
-    onNotification: (_channel, id) => {
+    onNotification: (channel, id) => {
+      if (channel === pauseChannel) {
+        const message = parsePause(id)
+        if (message) onPause(message)
+        return
+      }
       subscriptions.refresh(Number(id)).catch(error => {
         logger.warn({ err: error, subscription_id: Number(id) }, 'a changed subscription could not be read')
       })
     },
   })
+}
+
+/** Another process (or this one) has found out how a receiver is doing. */
+function hearOfPause(path: Path, message: PauseMessage): void {
+  const { subscriptionId } = message
+  if (message.kind === 'resumed') path.gates.resume(subscriptionId)
+  else path.gates.pause(subscriptionId, message.until, message.reason)
 }
 
 function makePresence(
@@ -204,6 +231,7 @@ function makePresence(
       if (control.opened === listeningOn) return
       // A new connection listens to nothing, and what changed while there was none went unheard.
       await control.listen('subscriptions')
+      await control.listen(pauseChannel)
       await subscriptions.load()
       listeningOn = control.opened
     },
@@ -215,6 +243,7 @@ function keepHouse(
   subscriptions: Subscriptions,
   path: Path,
   control: Connection,
+  receivers: ReceiverStates,
 ): readonly Repeated[] {
   const { config, database, clock, logger } = ground
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
@@ -227,6 +256,7 @@ function keepHouse(
       const report = await repair(database)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
     }),
+    every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     every(5000, 'looking for unsure rows', logger, async () => {
       const freed = await path.unsure.release(control)
       if (freed > 0) logger.warn({ freed }, 'found rows whose commit had not been heard of')

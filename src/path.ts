@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import { Deliver } from './deliver/deliver.ts'
 import { Dispatcher } from './deliver/dispatcher.ts'
+import { Gates } from './deliver/gates.ts'
 import { Sender } from './deliver/send.ts'
 import { Ingest } from './ingest/ingest.ts'
 import { UnsureRows } from './ingest/unsure-rows.ts'
@@ -15,6 +16,7 @@ import { type Connection, type Database, fixedPlans } from './platform/postgres.
 import { ContentLoader } from './queue/content-loader.ts'
 import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
+import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
 import { version } from './version.ts'
 
@@ -22,6 +24,7 @@ export interface PathDeps {
   readonly config: Config
   readonly database: Database
   readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
   readonly clock: SteerableClock
   readonly random: () => number
   readonly logger: Logger
@@ -31,7 +34,10 @@ export interface PathDeps {
 
 /** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
 const heldPerSubscription = 1000
-const heldInAll = 20_000
+const heldInAll = 40_000
+
+/** Attempts a receiver may have in flight before it has answered one. */
+const firstInFlight = 4
 
 /**
  * The path of an event through one process, its parts joined: ingest → queue → deliver → log → retry.
@@ -44,6 +50,7 @@ export class Path {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
+  readonly gates: Gates
   readonly #sender: Sender
   #cuttingOff = false
 
@@ -56,7 +63,10 @@ export class Path {
       await ensurePartitions(database, clock.now(), logRetentionHours, detailsRetentionHours)
     }
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
-
+    this.gates = new Gates(clock, {
+      failures: config.circuitFailures,
+      cooldownMs: config.circuitCooldownSeconds * 1000,
+    })
     this.log = new DeliveryLog({
       connection: database.connection('log', { session: fixedPlans }),
       clock,
@@ -64,6 +74,7 @@ export class Path {
       owner,
       logger,
       settled: delivery => this.#leaveMemory(delivery),
+      pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,
       ensurePartitions: makePartitions,
     })
@@ -77,9 +88,13 @@ export class Path {
         maxInFlight: config.maxInFlight,
         heldPerSubscription,
         heldInAll,
+        firstInFlight,
         heldBytes: config.memoryLimitMb * 1024 * 1024,
       },
       subscription,
+      clock,
+      gates: this.gates,
+      defer: (id, deliveries) => this.lanes.interrupt(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
     })
     this.lanes = new Lanes({
@@ -90,6 +105,7 @@ export class Path {
       subscription,
       refreshSubscription: id => subscriptions.refresh(id),
       sink: this.dispatcher,
+      statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
     })
     this.unsure = new UnsureRows(clock, owner)
@@ -109,6 +125,7 @@ export class Path {
       owner,
       writer: this.writer,
       dispatcher: this.dispatcher,
+      opensAt: to => this.gates.opensAt(to),
       lanesDue,
     })
     subscriptions.onChange((id, now) => {
@@ -142,6 +159,9 @@ export class Path {
       random: deps.random,
       send: request => this.#sender.send(request),
       contents: new ContentLoader(connection),
+      gates: this.gates,
+      receivers: deps.receivers,
+      onPause: pause => this.lanes.interrupt(pause.subscriptionId),
       log: this.log,
       logger: deps.logger,
       retentionMs: deps.config.logRetentionHours * 3_600_000,

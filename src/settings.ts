@@ -105,7 +105,7 @@ export const settings = {
   maxInFlight: integer('MAX_IN_FLIGHT', {
     minimum: 1,
     maximum: 10_000,
-    default: 512,
+    default: 1024,
     description: 'How many attempts one process makes at the same time.',
   }),
   subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
@@ -114,6 +114,27 @@ export const settings = {
     default: 10,
     description:
       'How many attempts one process makes to one subscription at the same time. A subscription can set its own.',
+  }),
+  circuitFailures: integer('CIRCUIT_FAILURES', {
+    minimum: 0,
+    maximum: 1_000_000,
+    default: 50,
+    description:
+      'So many failed attempts in a row open the circuit of a subscription: its deliveries wait, spend no attempt, and a single one tries again after the cooldown. 0 switches it off.',
+  }),
+  circuitCooldownSeconds: integer('CIRCUIT_COOLDOWN_SECONDS', {
+    minimum: 1,
+    maximum: 3600,
+    default: 30,
+    description:
+      'How long an open circuit stays open at first, in seconds; twice as long after each trial that fails, up to 20 times as long.',
+  }),
+  disableAfterHours: integer('DISABLE_AFTER_HOURS', {
+    minimum: 0,
+    maximum: 8760,
+    default: 120,
+    description:
+      'A subscription whose receiver has failed without a break for so many hours is disabled; what it is owed is kept until it is resumed, or too old. 0 never disables.',
   }),
   memoryLimitMb: integer('MEMORY_LIMIT_MB', {
     minimum: 1,

@@ -3,9 +3,12 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { ContentLoader } from '../queue/content-loader.ts'
 import type { Delivery, DeliveryContent } from '../queue/delivery.ts'
+import type { LanePause } from '../queue/lane-pause.ts'
 import { longestSpan } from '../retry/schedule.ts'
 import { type Verdict, verdict } from '../retry/verdict.ts'
+import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Gates } from './gates.ts'
 import type { Outcome } from './outcome.ts'
 import type { OutgoingRequest } from './send.ts'
 import { hubSignature, signatureHeader } from './sign.ts'
@@ -15,6 +18,10 @@ export interface DeliverDeps {
   readonly random: () => number
   readonly send: (request: OutgoingRequest) => Promise<Outcome>
   readonly contents: ContentLoader
+  readonly gates: Gates
+  readonly receivers: ReceiverStates
+  /** Takes what waits for the subscription back to its lane. */
+  readonly onPause: (pause: LanePause) => void
   readonly log: DeliveryLog
   readonly retentionMs: number
   readonly userAgent: string
@@ -34,8 +41,11 @@ export class Deliver {
     this.#deps = deps
   }
 
-  /** Resolves when the receiver has answered or failed; the settlement is durable later. Never rejects. */
-  async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<void> {
+  /**
+   * Resolves when the receiver has answered or failed, with whether it answered; the settlement is durable later.
+   * Never rejects.
+   */
+  async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<boolean> {
     const { log, clock, random, retentionMs } = this.#deps
     // Its lane knows what to do: wait, or end what is owed to a subscription that is gone.
     if (!subscription || subscription.paused) return this.#handBack(delivery)
@@ -57,8 +67,46 @@ export class Deliver {
       expiresAt,
       random: random(),
     })
-    log.settle({ kind: 'attempted', delivery, outcome, verdict: next, at })
+    const pause = this.#learn(subscription, outcome, next)
+    const keepsPlace = subscription.ordered
+    log.settle({
+      kind: 'attempted',
+      delivery,
+      outcome,
+      verdict: next,
+      at,
+      keepsPlace,
+      ...(pause && { pause }),
+    })
     logAttempt(this.#deps.logger, delivery, outcome, next)
+    return outcome.kind !== 'failed'
+  }
+
+  /**
+   * What the outcome says of the receiver. A pause closes its lane for all processes, so it is written with the
+   * settlement; here it takes effect at once.
+   */
+  #learn(subscription: Subscription, outcome: Outcome, next: Verdict): LanePause | undefined {
+    const { gates, receivers } = this.#deps
+    const { id: subscriptionId } = subscription
+    const change = gates.record(subscription, outcome)
+    if (outcome.kind === 'refused' && outcome.httpStatus === 410) receivers.gone(subscriptionId)
+    if (change.kind === 'recovered') receivers.recovered(subscriptionId)
+    if (change.kind === 'failing') receivers.failing(subscriptionId)
+    let pause: LanePause | undefined
+    if (change.kind === 'paused') {
+      receivers.paused(subscriptionId, change.until, change.reason)
+      pause = { subscriptionId, until: change.until, reason: change.reason }
+    }
+    if (subscription.ordered && next.kind === 'retry') {
+      pause = {
+        subscriptionId,
+        until: Math.max(next.dueAt, pause?.until ?? 0),
+        reason: pause?.reason ?? 'order',
+      }
+    }
+    if (pause) this.#deps.onPause(pause)
+    return pause
   }
 
   #send(delivery: Delivery, subscription: Subscription, content: DeliveryContent): Promise<Outcome> {
@@ -89,12 +137,15 @@ export class Deliver {
     }
   }
 
-  #expire(delivery: Delivery, reason: string): void {
+  /** Ends or gives back a delivery without an attempt. @returns false: nobody answered */
+  #expire(delivery: Delivery, reason: string): boolean {
     this.#deps.log.settle({ kind: 'ended', delivery, verdict: 'expired', reason, at: this.#deps.clock.now() })
+    return false
   }
 
-  #handBack(delivery: Delivery): void {
+  #handBack(delivery: Delivery): boolean {
     this.#deps.log.settle({ kind: 'handed_back', delivery, at: this.#deps.clock.now() })
+    return false
   }
 }
 

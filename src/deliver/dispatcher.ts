@@ -1,6 +1,8 @@
+import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Delivery } from '../queue/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Gates } from './gates.ts'
 import { ReadyRing } from './ready-ring.ts'
 
 export interface DispatcherLimits {
@@ -11,16 +13,25 @@ export interface DispatcherLimits {
   readonly heldInAll: number
   /** Payload bytes of the deliveries held. */
   readonly heldBytes: number
+  /**
+   * A line that has just come to memory may have so many attempts in flight, and one more for each answer: a receiver
+   * that hangs is found out at the cost of a few slots. Unlimited when not given.
+   */
+  readonly firstInFlight?: number
 }
 
 export interface DispatcherDeps {
   readonly limits: DispatcherLimits
   readonly subscription: (id: number) => Subscription | undefined
+  readonly clock: Clock
+  readonly gates: Gates
+  /** Takes deliveries that may not be sent before `until` (Unix milliseconds) back to their lane. */
+  readonly defer: (subscriptionId: number, deliveries: readonly Delivery[], until: number) => void
   /**
-   * Makes one attempt and sees to what follows from it. Resolves when the receiver is done with; the delivery
-   * itself stays held until `release` is called for it.
+   * Makes one attempt and sees to what follows from it. Resolves when the receiver is done with, with whether it
+   * answered; the delivery itself stays held until `release` is called for it.
    */
-  readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<void>
+  readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<boolean>
 }
 
 /** All of one subscription that is in memory. */
@@ -29,11 +40,22 @@ interface Line {
   readonly tenant: string
   readonly waiting: Fifo<Delivery>
   inFlight: number
+  /** How many may be in flight, see `firstInFlight`. */
+  allowed: number
   /** Waiting, in flight, being settled, and reserved for events that are being written. */
   held: number
-  /** In the ring, or about to be asked again when an attempt ends. */
+  /** In the ring, or parked until its gate opens. */
   queued: boolean
 }
+
+/** A line may always hold so many, however full the memory is. */
+const heldLeast = 20
+
+/** From this share of the attempts in flight on, a line gets one more only if it has none: slow receivers fill the rest. */
+const crowdedShare = 0.75
+
+/** A line whose gate opens within this waits in memory for it; a longer wait is the lane's. */
+const parkMs = 2000
 
 /** What is held now; for metrics and for deciding whether to shut down. */
 export interface DispatcherLoad {
@@ -67,17 +89,32 @@ export class Dispatcher {
   /**
    * Asks for room for one delivery. True: the room is taken, until `release`. A delivery larger than the whole
    * budget is let in when nothing else is held, so that it is late rather than never.
+   *
+   * @param fresh straight from ingest: such may take half of a line's room, or its lane would never get any
    */
-  reserve(subscriptionId: number, tenant: string, sizeBytes: number): boolean {
-    const { heldInAll, heldBytes, heldPerSubscription } = this.#deps.limits
+  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh = false): boolean {
+    const { heldInAll, heldBytes } = this.#deps.limits
     if (this.#stopped || this.#held >= heldInAll) return false
     if (this.#heldBytes + sizeBytes > heldBytes && this.#held > 0) return false
-    const line = this.#lineOf(subscriptionId, tenant)
-    if (line.held >= heldPerSubscription) return false
+    const line = this.#lines.get(subscriptionId)
+    if (line && line.held >= (fresh ? this.#roomOfLine() / 2 : this.#roomOfLine())) return false
+    this.#take(line ?? this.#newLine(subscriptionId, tenant), sizeBytes)
+    return true
+  }
+
+  /**
+   * How much one line may hold: a quarter of what is free, so that a few slow receivers never take all of the memory
+   * and those that come later still find some.
+   */
+  #roomOfLine(): number {
+    const { heldInAll, heldPerSubscription } = this.#deps.limits
+    return Math.min(heldPerSubscription, Math.max(heldLeast, (heldInAll - this.#held) / 4))
+  }
+
+  #take(line: Line, sizeBytes: number): void {
     line.held++
     this.#held++
     this.#heldBytes += sizeBytes
-    return true
   }
 
   /** Gives back the room of a delivery that has left memory, or was never pushed. */
@@ -109,14 +146,13 @@ export class Dispatcher {
     return [...this.#lines.values()].flatMap(line => line.waiting.drain())
   }
 
-  #lineOf(subscriptionId: number, tenant: string): Line {
-    const known = this.#lines.get(subscriptionId)
-    if (known) return known
+  #newLine(subscriptionId: number, tenant: string): Line {
     const line = {
       subscriptionId,
       tenant,
       waiting: new Fifo<Delivery>(),
       inFlight: 0,
+      allowed: this.#deps.limits.firstInFlight ?? Number.POSITIVE_INFINITY,
       held: 0,
       queued: false,
     }
@@ -126,8 +162,9 @@ export class Dispatcher {
 
   #enqueue(line: Line): void {
     if (line.queued || line.waiting.length === 0) return
-    const cap = this.#deps.subscription(line.subscriptionId)?.maxInFlight ?? 1
-    if (line.inFlight >= cap) return // asked again when one of its attempts ends
+    if (line.inFlight >= line.allowed) return
+    const subscription = this.#deps.subscription(line.subscriptionId)
+    if (line.inFlight >= (subscription ? this.#deps.gates.cap(subscription) : 1)) return // asked again when one of its attempts ends
     line.queued = true
     this.#ready.add(line)
   }
@@ -137,6 +174,7 @@ export class Dispatcher {
       const line = this.#ready.next()
       if (!line) return
       line.queued = false
+      if (this.#mustWait(line) || this.#isClosed(line)) continue
       const delivery = line.waiting.shift()
       if (!delivery) continue
       this.#start(line, delivery)
@@ -144,15 +182,42 @@ export class Dispatcher {
     }
   }
 
+  /** With most slots taken, a line that has one already is asked again when one of its attempts ends. */
+  #mustWait(line: Line): boolean {
+    return line.inFlight > 0 && this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare
+  }
+
+  /** Parks a line whose gate is closed for a moment, and empties one whose gate stays closed for longer. */
+  #isClosed(line: Line): boolean {
+    const subscription = this.#deps.subscription(line.subscriptionId)
+    const opensAt = subscription ? this.#deps.gates.opensAt(subscription) : 0
+    if (opensAt === 0) return false
+    const waitMs = opensAt - this.#deps.clock.now()
+    if (waitMs > parkMs) {
+      this.#deps.defer(line.subscriptionId, line.waiting.drain(), opensAt)
+      return true
+    }
+    line.queued = true
+    setTimeout(() => {
+      line.queued = false
+      this.#enqueue(line)
+      this.#pump()
+    }, waitMs)
+    return true
+  }
+
   #start(line: Line, delivery: Delivery): void {
+    const subscription = this.#deps.subscription(line.subscriptionId)
+    if (subscription) this.#deps.gates.begin(subscription)
     line.inFlight++
     this.#inFlight++
-    const ended = () => {
+    const ended = (answered: boolean) => {
+      if (answered) line.allowed++
       line.inFlight--
       this.#inFlight--
       this.#enqueue(line)
       this.#pump()
     }
-    this.#deps.attempt(delivery, this.#deps.subscription(line.subscriptionId)).then(ended, ended)
+    this.#deps.attempt(delivery, subscription).then(ended, () => ended(false))
   }
 }

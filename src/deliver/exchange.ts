@@ -37,6 +37,7 @@ export class Exchange implements Undici.DispatchHandler {
   #status = 0
   #statusText = ''
   #location: string | undefined
+  #retryAfter: string | undefined
   #bytes = 0
   // The rest stays as it is for a success that is not remembered.
   #keepBytes = 0
@@ -77,7 +78,10 @@ export class Exchange implements Undici.DispatchHandler {
     this.#status = statusCode
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
-    if (statusCode >= 300) this.#keepBytes = quotedBytesMax
+    if (statusCode >= 300) {
+      this.#keepBytes = quotedBytesMax
+      if (headers['retry-after'] !== undefined) this.#retryAfter = String(headers['retry-after'])
+    }
     if (!this.#isRemembered(statusCode < 300)) return
     this.#firstByteAt = performance.now()
     this.#headers = headers
@@ -117,7 +121,14 @@ export class Exchange implements Undici.DispatchHandler {
       if (this.#headers === undefined) return { kind: 'success', httpStatus, durationMs }
       return { kind: 'success', httpStatus, durationMs, exchange: this.#details() }
     }
-    const refused = { kind: 'refused', httpStatus, error: this.#refusal(), durationMs } as const
+    const retryAfter = this.#retryAfter === undefined ? {} : { retryAfter: this.#retryAfter }
+    const refused = {
+      kind: 'refused',
+      httpStatus,
+      error: this.#refusal(),
+      durationMs,
+      ...retryAfter,
+    } as const
     return this.#headers === undefined ? refused : { ...refused, exchange: this.#details() }
   }
 

@@ -19,6 +19,8 @@ export type Outcome =
       readonly kind: 'refused'
       readonly httpStatus: number
       readonly error: string
+      /** The header `Retry-After` as it came. */
+      readonly retryAfter?: string
       readonly durationMs: number
       readonly exchange?: ExchangeDetails
     }

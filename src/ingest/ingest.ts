@@ -20,6 +20,8 @@ export interface IngestDeps {
   readonly owner: () => number
   readonly writer: EventWriter
   readonly dispatcher: Dispatcher
+  /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
+  readonly opensAt: (subscription: Subscription) => number
   /** Called when deliveries went straight to their lanes. */
   readonly lanesDue: (dueAt: number) => void
 }
@@ -73,15 +75,34 @@ export class Ingest {
     this.#closed = true
   }
 
+  /**
+   * Order and exact rates are kept by whoever has leased the lane, so such deliveries all go through it; and what may
+   * not be sent now waits there.
+   */
+  #mayBeHot(subscription: Subscription): boolean {
+    if (subscription.paused || subscription.ordered || subscription.rateLimit) return false
+    return this.#deps.opensAt(subscription) === 0
+  }
+
   /** The hot lane when there is room in memory, else the subscription's lane. */
   #owe(webhookId: Uuid, subscription: Subscription, sizeBytes: number): OwedRow {
-    const { id, tenant, paused } = subscription
-    const hot = !paused && this.#deps.dispatcher.reserve(id, tenant, sizeBytes)
+    const { id, tenant } = subscription
+    const hot = this.#mayBeHot(subscription) && this.#deps.dispatcher.reserve(id, tenant, sizeBytes, true)
     return { webhookId, subscriptionId: id, sizeBytes, owner: hot ? this.#deps.owner() : null }
   }
 }
 
 function freshDelivery(row: OwedRow, content: DeliveryContent, since: number) {
   const { webhookId, subscriptionId, sizeBytes } = row
-  return { webhookId, subscriptionId, attempt: 1, attemptsBefore: 0, since, sizeBytes, content, lane: null }
+  return {
+    webhookId,
+    subscriptionId,
+    attempt: 1,
+    attemptsBefore: 0,
+    since,
+    sizeBytes,
+    dueAt: since,
+    content,
+    lane: null,
+  }
 }

@@ -74,11 +74,12 @@ const lowerLanesText = `
   locked as (
     select subscription_id from lanes
     where subscription_id in (select sub from unnest($8::int[], $10::int[]) as t (sub, owner) where owner is null)
-      and (due_at is null or due_at > ($11::timestamptz[])[1])
+      and (due_at is null or due_at > greatest(($11::timestamptz[])[1], open_until))
     order by subscription_id for no key update),
   lowered as (
-    update lanes l set due_at = ($11::timestamptz[])[1] from locked k
-    where l.subscription_id = k.subscription_id and (l.due_at is null or l.due_at > ($11::timestamptz[])[1]))`
+    update lanes l set due_at = greatest(($11::timestamptz[])[1], l.open_until) from locked k
+    where l.subscription_id = k.subscription_id
+      and (l.due_at is null or l.due_at > greatest(($11::timestamptz[])[1], l.open_until)))`
 
 /**
  * Puts rows that may have been committed under `owner`, though this process does not hold them, into their lanes.

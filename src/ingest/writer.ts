@@ -2,7 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
+import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { type EventRow, insertEvents, type OwedRow } from './store.ts'
 import type { UnsureRows } from './unsure-rows.ts'
 
@@ -154,9 +154,10 @@ export class EventWriter {
 
   /** The answer to the commit is lost: it may have happened, though the callers hear 503. */
   #fail(batch: readonly Waiting[], error: unknown): void {
-    this.#deps.unsure.add(
-      batch.filter(write => write.owed.some(row => row.owner !== null)).map(write => write.event.webhookId),
-    )
+    if (!wasNeverSent(error))
+      this.#deps.unsure.add(
+        batch.filter(write => write.owed.some(row => row.owner !== null)).map(write => write.event.webhookId),
+      )
     for (const write of batch) write.reject(error)
   }
 

@@ -3,8 +3,9 @@ import type { ErrorClass, Outcome } from '../deliver/outcome.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
+import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
 import type { Delivery } from '../queue/delivery.ts'
+import type { LanePause } from '../queue/lane-pause.ts'
 import type { Settlement } from './settlement.ts'
 import {
   type AttemptRow,
@@ -24,6 +25,8 @@ export interface DeliveryLogDeps {
   readonly logger: Logger
   /** Called once a delivery's settlement is committed: it is no longer in memory. */
   readonly settled: (delivery: Delivery) => void
+  /** Closes lanes for a while, for all processes. */
+  readonly pauseLanes: (pauses: readonly LanePause[]) => Promise<void>
   /** Called when rows went back to their lanes, with the soonest time any of them is due (Unix milliseconds). */
   readonly lanesDue: (dueAt: number) => void
   /** Makes the partitions for the present moment, when the log finds none. */
@@ -56,6 +59,7 @@ const refusalsMax = 3
 export class DeliveryLog {
   readonly #deps: DeliveryLogDeps
   #waiting: Settlement[] = []
+  #writing = 0
   #detailBytes = 0
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -67,7 +71,7 @@ export class DeliveryLog {
 
   /** How many settlements are not committed yet. */
   get depth(): number {
-    return this.#waiting.length
+    return this.#waiting.length + this.#writing
   }
 
   /** Takes a settlement; `deps.settled` is called when it is durable. */
@@ -78,7 +82,7 @@ export class DeliveryLog {
 
   /** Resolves when all that was settled so far is committed. */
   async drained(): Promise<void> {
-    if (this.#waiting.length === 0 && !this.#flushing) return
+    if (this.depth === 0 && !this.#flushing) return
     await new Promise<void>(resolve => this.#idle.push(resolve))
   }
 
@@ -96,13 +100,17 @@ export class DeliveryLog {
 
   async #flush(): Promise<void> {
     const batch = this.#waiting.splice(0, batchMax)
+    this.#writing = batch.length
+    let ids = batch.map(this.#deps.newId)
     let pauseMs = 50
     let refusals = 0
     for (;;) {
       try {
-        await this.#write(batch, refusals < refusalsMax)
+        await this.#write(batch, ids, refusals < refusalsMax)
         break
       } catch (error) {
+        // 23505: these ids are there already, so an earlier try was committed though its answer was lost.
+        if (sqlState(error) === '23505') break
         // Kept and tried again for as long as it takes: what a receiver has answered is not thrown away.
         this.#deps.logger.warn(
           { err: error, settlements: this.#waiting.length + batch.length },
@@ -110,12 +118,14 @@ export class DeliveryLog {
         )
         if (!isDatabaseUnavailable(error)) {
           refusals++
+          ids = batch.map(this.#deps.newId) // of the present moment, for which there are partitions now
           await this.#deps.ensurePartitions().catch(() => {})
         }
         await new Promise(resolve => setTimeout(resolve, pauseMs))
         pauseMs = Math.min(pauseMs * 2, 1000)
       }
     }
+    this.#writing = 0
     for (const settlement of batch) {
       this.#detailBytes -= detailBytes(settlement)
       this.#deps.settled(settlement.delivery)
@@ -129,13 +139,13 @@ export class DeliveryLog {
     return settlement
   }
 
-  async #write(batch: readonly Settlement[], withDetails: boolean): Promise<void> {
+  async #write(batch: readonly Settlement[], ids: readonly Uuid[], withDetails: boolean): Promise<void> {
     const rows: AttemptRow[] = []
     const details: DetailsRow[] = []
     const again: OwedAgain[] = []
-    for (const settlement of batch) {
+    for (const [index, settlement] of batch.entries()) {
       if (settlement.kind !== 'handed_back') {
-        const row = this.#rowOf(settlement)
+        const row = rowOf(settlement, ids[index] ?? this.#deps.newId())
         rows.push(row)
         const exchange = exchangeOf(settlement)
         if (exchange && withDetails) details.push({ id: row.id, exchange })
@@ -145,46 +155,48 @@ export class DeliveryLog {
     }
     const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
     if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
+    // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
+    const pauses = batch.flatMap(settlement => (settlement.kind === 'attempted' && settlement.pause) || [])
+    if (pauses.length > 0) await this.#deps.pauseLanes(pauses)
     await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
   }
-
-  #rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>): AttemptRow {
-    const { delivery, at } = settlement
-    const common = {
-      id: this.#deps.newId(),
-      subscriptionId: delivery.subscriptionId,
-      webhookId: delivery.webhookId,
-      timestamp: at,
-      attempt: delivery.attempt,
-    }
-    if (settlement.kind === 'ended') {
-      const { verdict, reason } = settlement
-      return {
-        ...common,
-        status: 'failed',
-        verdict,
-        httpStatus: null,
-        durationMs: null,
-        nextAt: null,
-        error: reason,
-      }
-    }
-    const { outcome, verdict } = settlement
-    return {
-      ...common,
-      status: outcome.kind === 'success' ? 'success' : 'failed',
-      verdict: verdict.kind,
-      httpStatus: outcome.kind === 'failed' ? null : outcome.httpStatus,
-      durationMs: outcome.durationMs,
-      nextAt: verdict.kind === 'retry' ? verdict.dueAt : null,
-      error: outcome.kind === 'success' ? null : outcome.error,
-      errorClass: errorClassOf(outcome),
-      errorCode: outcome.kind === 'failed' ? (outcome.errorCode ?? null) : null,
-    }
-  }
 }
 
+function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uuid): AttemptRow {
+  const { delivery, at } = settlement
+  const common = {
+    id,
+    subscriptionId: delivery.subscriptionId,
+    webhookId: delivery.webhookId,
+    timestamp: at,
+    attempt: delivery.attempt,
+  }
+  if (settlement.kind === 'ended') {
+    const { verdict, reason } = settlement
+    return {
+      ...common,
+      status: 'failed',
+      verdict,
+      httpStatus: null,
+      durationMs: null,
+      nextAt: null,
+      error: reason,
+    }
+  }
+  const { outcome, verdict } = settlement
+  return {
+    ...common,
+    status: outcome.kind === 'success' ? 'success' : 'failed',
+    verdict: verdict.kind,
+    httpStatus: outcome.kind === 'failed' ? null : outcome.httpStatus,
+    durationMs: outcome.durationMs,
+    nextAt: verdict.kind === 'retry' ? verdict.dueAt : null,
+    error: outcome.kind === 'success' ? null : outcome.error,
+    errorClass: errorClassOf(outcome),
+    errorCode: outcome.kind === 'failed' ? (outcome.errorCode ?? null) : null,
+  }
+}
 function errorClassOf(outcome: Outcome): ErrorClass | null {
   switch (outcome.kind) {
     case 'success':
@@ -221,8 +233,13 @@ function owedAgain(settlement: Settlement): OwedAgain | undefined {
     case 'handed_back':
       return { webhookId, subscriptionId, attempt, nextAttempt: attempt, dueAt: settlement.at }
     case 'attempted':
-      return settlement.verdict.kind === 'retry'
-        ? { webhookId, subscriptionId, attempt, nextAttempt: attempt + 1, dueAt: settlement.verdict.dueAt }
-        : undefined
+      if (settlement.verdict.kind !== 'retry') return undefined
+      return {
+        webhookId,
+        subscriptionId,
+        attempt,
+        nextAttempt: attempt + 1,
+        dueAt: settlement.keepsPlace ? delivery.dueAt : settlement.verdict.dueAt,
+      }
   }
 }

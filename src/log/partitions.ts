@@ -116,6 +116,11 @@ export async function dropPartitions(
   return dropped
 }
 
+/** The moment (Unix milliseconds) at which the oldest partition of a table begins; infinity when it has none. */
+export async function oldestMoment(database: Database, table: PartitionedTable): Promise<number> {
+  return Math.min(...(await listPartitions(database, table)).map(partition => timeOf(partition.from)))
+}
+
 /** @returns false when another process is at the same partition; the next round looks again */
 async function unlessBusy(detaching: Promise<void>): Promise<boolean> {
   try {

@@ -4,7 +4,7 @@ import { uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { dropPartitions, ensurePartitions } from './partitions.ts'
+import { dropPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
 import { carryOver, dropSettledCarried, expireOwed, readOldOwing } from './retention-store.ts'
 
 export interface RetentionDeps {
@@ -44,7 +44,12 @@ export async function runRetention(deps: RetentionDeps): Promise<RetentionReport
   const partitionsDropped = [
     ...(await dropPartitions(database, 'events', before)),
     ...(await dropPartitions(database, 'attempt_details', now - detailsHours * 3_600_000)),
-    ...(await dropPartitions(database, 'delivery_logs', before)),
+    // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
+    ...(await dropPartitions(
+      database,
+      'delivery_logs',
+      Math.min(before, await oldestMoment(database, 'events')),
+    )),
   ]
   await dropSettledCarried(database)
   const report = { partitionsMade, partitionsDropped, expired, carried }

@@ -1,5 +1,6 @@
 import type { Outcome } from '../deliver/outcome.ts'
 import type { Delivery } from '../queue/delivery.ts'
+import type { LanePause } from '../queue/lane-pause.ts'
 import type { Verdict } from '../retry/verdict.ts'
 
 /** How a delivery leaves memory. All that one settlement says is written in one transaction, or not at all. */
@@ -12,6 +13,10 @@ export type Settlement =
       readonly verdict: Verdict
       /** Unix milliseconds when the attempt ended. */
       readonly at: number
+      /** What it says of the receiver: its lane is closed for a while. */
+      readonly pause?: LanePause
+      /** A retry keeps its place in the lane, and its lane waits instead (ordered delivery). */
+      readonly keepsPlace?: boolean
     }
   /** It ends without an attempt, and the log says why. */
   | {

@@ -106,11 +106,12 @@ export async function recordAttempts(
       locked as (
         -- In order of id, so that two processes never wait for each other in a circle.
         select l.subscription_id, s.due_at from lanes l join soonest s using (subscription_id)
-        where l.due_at is null or l.due_at > s.due_at
+        where l.due_at is null or l.due_at > greatest(s.due_at, l.open_until)
         order by l.subscription_id for no key update of l),
       lowered as (
-        update lanes l set due_at = k.due_at from locked k
-        where l.subscription_id = k.subscription_id and (l.due_at is null or l.due_at > k.due_at)),
+        update lanes l set due_at = greatest(k.due_at, l.open_until) from locked k
+        where l.subscription_id = k.subscription_id
+          and (l.due_at is null or l.due_at > greatest(k.due_at, l.open_until))),
       remembered as (
         insert into attempt_details (id, request, response, response_body, timings, remote_address)
         select id, request::json, response::json, body, timings::json, address

@@ -6,16 +6,21 @@ export interface Repeated {
   stop(): Promise<void>
 }
 
-/** Runs `work` every so many milliseconds, never twice at a time; a run that fails is logged, and the next one comes. */
+/**
+ * Runs `work` at once and then every so many milliseconds, never twice at a time; a run that fails is logged, and the
+ * next one comes.
+ */
 export function every(ms: number, name: string, logger: Logger, work: () => Promise<unknown>): Repeated {
   let running: Promise<unknown> | undefined
-  const timer = setInterval(() => {
+  const run = () => {
     running ??= work()
       .catch(error => logger.warn({ err: error }, `${name} failed, again in ${ms / 1000} s`))
       .finally(() => {
         running = undefined
       })
-  }, ms)
+  }
+  const timer = setInterval(run, ms)
+  run()
   return {
     async stop() {
       clearInterval(timer)

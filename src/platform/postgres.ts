@@ -170,7 +170,7 @@ export class Connection implements Queryable {
   }
 
   #open(): Promise<pg.Client> {
-    if (performance.now() - this.#failedAt < 250) return Promise.reject(asAppError(this.#failure))
+    if (performance.now() - this.#failedAt < 250) return Promise.reject(notConnected(this.#failure))
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined
     })
@@ -190,7 +190,7 @@ export class Connection implements Queryable {
       this.#failedAt = performance.now()
       this.#failure = error
       destroy(client)
-      throw asAppError(error)
+      throw notConnected(error)
     }
     this.#client = client
     this.#opened++
@@ -212,6 +212,16 @@ export class Connection implements Queryable {
 export const fixedPlans =
   'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; ' +
   'set enable_mergejoin = off; set jit = off'
+
+/** Why a statement could not even be sent: there was no connection. */
+class NotConnected extends Error {
+  override readonly name = 'NotConnected'
+}
+
+/** True when a statement surely took no effect, since no connection could be opened to send it over. */
+export function wasNeverSent(error: unknown): boolean {
+  return error instanceof AppError && error.cause instanceof NotConnected
+}
 
 /** True when it was the database that failed, not the statement; the statement may or may not have taken effect. */
 export function isDatabaseUnavailable(error: unknown): boolean {
@@ -236,6 +246,11 @@ function asAppError(error: unknown): unknown {
     cause: error,
     retryAfterSeconds: 1,
   })
+}
+
+function notConnected(cause: unknown): unknown {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return asAppError(new NotConnected(reason, { cause }))
 }
 
 function transactionOn(client: pg.PoolClient): Queryable {

@@ -22,6 +22,8 @@ export interface Delivery {
   /** Unix milliseconds when this run began: acceptance of the event, or of the replay. */
   readonly since: number
   readonly sizeBytes: number
+  /** Its place in its lane (Unix milliseconds); the moment of acceptance for a fresh one. */
+  readonly dueAt: number
   /** Known for a fresh delivery; loaded just before the attempt for one that comes from a lane. */
   readonly content: DeliveryContent | null
   /** Told when the delivery has left memory: settled and committed, or handed back. */

@@ -5,6 +5,8 @@ import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Delivery, LaneRun } from './delivery.ts'
+import type { LanePause } from './lane-pause.ts'
+import { pauseLanes } from './pause-store.ts'
 import {
   cancelOwed,
   type DueRow,
@@ -13,6 +15,7 @@ import {
   leaseLanes,
   readDue,
   releaseLanes,
+  wakeOwing,
 } from './store.ts'
 
 /** What the lanes need of the dispatcher. */
@@ -36,6 +39,8 @@ export interface LanesDeps {
    */
   readonly refreshSubscription: (id: number) => Promise<boolean>
   readonly sink: LaneSink
+  /** No statement of an inserter takes longer. */
+  readonly statementMsMax: number
   /** Gives a born-leased delivery back to its lane. */
   readonly handBack: (delivery: Delivery) => void
 }
@@ -44,12 +49,15 @@ export interface LanesDeps {
 const pollMs = 250
 
 /** Lanes held at a time, and leased per look. */
-const heldLanesMax = 512
+const heldLanesMax = 4096
 const leaseMax = 64
 
 /** Rows of one lane read at a time; the next are read when so few are left. */
 const chunk = 100
 const lowWater = 40
+
+/** So many lanes are remembered to be looked at again; those beyond are left to the repair of each minute. */
+const releasedMax = 20_000
 
 const start: LanePosition = { dueAt: 0, webhookId: uuidLowerBound(0) }
 
@@ -77,6 +85,8 @@ interface Lane extends LaneRun {
 export class Lanes {
   readonly #deps: LanesDeps
   readonly #lanes = new Map<number, Lane>()
+  /** Given back a moment ago, oldest first. */
+  readonly #released: { readonly id: number; readonly at: number }[] = []
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
   #again = false
@@ -103,9 +113,11 @@ export class Lanes {
     if (inMs < pollMs) this.#sleep(inMs)
   }
 
-  /** Drops what is queued of a subscription that may not be sent to now (paused, changed or deleted), and lets go. */
-  interrupt(subscriptionId: number): void {
-    const waiting = this.#deps.sink.takeWaiting(subscriptionId)
+  /** Drops what is queued of a subscription that may not be sent to now (paused, closed or deleted), and lets go. */
+  interrupt(
+    subscriptionId: number,
+    waiting: readonly Delivery[] = this.#deps.sink.takeWaiting(subscriptionId),
+  ): void {
     const lane = this.#lanes.get(subscriptionId)
     if (lane) lane.closing = true
     for (const delivery of waiting) {
@@ -113,6 +125,11 @@ export class Lanes {
       else this.#left(delivery)
     }
     this.#sleep(0)
+  }
+
+  /** Closes lanes for a while, for all processes. */
+  close(pauses: readonly LanePause[]): Promise<void> {
+    return pauseLanes(this.#deps.connection, pauses)
   }
 
   /** Leases and reads nothing more; what is held is given back with the process's other holdings. */
@@ -151,9 +168,28 @@ export class Lanes {
   }
 
   async #work(): Promise<void> {
+    await this.#lookAgain()
     await this.#lease()
     await this.#read()
     await this.#release()
+  }
+
+  /**
+   * An inserter that found a lane due left it alone; if the lane was leased, found empty and given back before that
+   * inserter committed, nothing points to the new row. So lanes are looked at once more when any statement that was
+   * under way then is over.
+   */
+  async #lookAgain(): Promise<void> {
+    const { connection, statementMsMax } = this.#deps
+    const ripe = performance.now() - statementMsMax
+    const upTo = this.#released.findIndex(({ at }) => at > ripe)
+    const ids = this.#released.slice(0, upTo === -1 ? undefined : upTo).map(({ id }) => id)
+    if (ids.length === 0) return
+    await wakeOwing(
+      connection,
+      [...new Set(ids)].sort((a, b) => a - b),
+    )
+    this.#released.splice(0, ids.length)
   }
 
   async #lease(): Promise<void> {
@@ -200,6 +236,7 @@ export class Lanes {
   }
 
   #take(lane: Lane, rows: readonly DueRow[], limit: number): void {
+    if (lane.closing) return // while it was read
     lane.exhausted = rows.length < limit
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
@@ -235,8 +272,14 @@ export class Lanes {
       } else over.push(lane.subscriptionId)
     }
     if (over.length === 0) return
+    // In order of id, as all who lock several lanes do.
+    over.sort((a, b) => a - b)
     await releaseLanes(this.#deps.connection, this.#deps.owner(), over)
-    for (const id of over) this.#lanes.delete(id)
+    const now = performance.now()
+    for (const id of over) {
+      this.#lanes.delete(id)
+      if (this.#released.length < releasedMax) this.#released.push({ id, at: now })
+    }
   }
 
   /** The subscription is gone: what is owed to it ends in the log, and then its lane goes too. */
@@ -268,6 +311,7 @@ function asDelivery(row: DueRow, lane: LaneRun): Delivery {
     attemptsBefore: row.attempt - (row.replayFrom ?? 1),
     since: row.replayedAt ?? uuidTime(row.webhookId as Uuid),
     sizeBytes: row.sizeBytes,
+    dueAt: row.dueAt,
     content: null,
     lane,
   }

@@ -39,6 +39,7 @@ export async function leaseLanes(
       with free as (
         select subscription_id from lanes
         where owner is null and not held and due_at is not null and due_at <= ($2::timestamptz[])[1]
+          and (open_until is null or open_until <= ($2::timestamptz[])[1])
         order by due_at limit $3 for no key update skip locked)
       update lanes l set owner = $1, due_at = 'infinity' from free
       where l.subscription_id = free.subscription_id
@@ -110,10 +111,26 @@ export async function releaseLanes(
     text: `
       update lanes l set owner = null,
         due_at = nullif(least(l.due_at, (
-          select o.due_at from owed o where o.subscription_id = l.subscription_id and o.owner is null
+          select greatest(o.due_at, l.open_until) from owed o
+          where o.subscription_id = l.subscription_id and o.owner is null
           order by o.due_at limit 1)), 'infinity')
       where l.subscription_id = any($1::int[]) and l.owner = $2`,
     values: [int4Array(subscriptionIds), owner],
+  })
+}
+
+/** Makes those of the lanes due that owe something and do not know of it. */
+export async function wakeOwing(db: Queryable, subscriptionIds: readonly number[]): Promise<void> {
+  await db.query({
+    name: 'wake_owing',
+    text: `
+      update lanes l set due_at = greatest(o.due_at, l.open_until)
+      from unnest($1::int[]) as k (id)
+      cross join lateral (
+        select due_at from owed where subscription_id = k.id and owner is null order by due_at limit 1) o
+      where l.subscription_id = k.id and l.owner is null
+        and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until))`,
+    values: [int4Array(subscriptionIds)],
   })
 }
 

@@ -11,6 +11,8 @@ export interface RetryPolicy {
   readonly scheduleSeconds: readonly number[] | null
   /** Up to this share of the delay is added at random (0.1: 0 to 10 %). Only ever later, never earlier. */
   readonly jitter: number
+  /** Statuses after which there is no further attempt, such as 400. */
+  readonly terminalStatuses: readonly number[]
   /** No attempt later than this after the event was accepted; null: as long as attempts are left. */
   readonly maxAgeSeconds: number | null
 }
@@ -23,7 +25,29 @@ export const defaultRetryPolicy: RetryPolicy = {
   maxDelaySeconds: 86_400,
   scheduleSeconds: null,
   jitter: 0,
+  terminalStatuses: [],
   maxAgeSeconds: null,
+}
+
+const minute = 60
+const hour = 3600
+
+/** The schedule that Standard Webhooks 1.0.0 gives as its example: 10 attempts over 75 h 35 min 5 s, and jitter. */
+export const standardRetryPolicy: RetryPolicy = {
+  ...defaultRetryPolicy,
+  maxAttempts: 10,
+  scheduleSeconds: [
+    5,
+    5 * minute,
+    30 * minute,
+    2 * hour,
+    5 * hour,
+    10 * hour,
+    14 * hour,
+    20 * hour,
+    24 * hour,
+  ],
+  jitter: 0.1,
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Outcome } from '../deliver/outcome.ts'
+import { retryAfterMoment } from './retry-after.ts'
 import { delayAfter, type RetryPolicy } from './schedule.ts'
 
 /** What follows from an outcome. */
@@ -6,7 +7,7 @@ export type Verdict =
   | { readonly kind: 'delivered' }
   /** Again, not before `dueAt` (Unix milliseconds). */
   | { readonly kind: 'retry'; readonly dueAt: number }
-  /** The last attempt the policy allows has failed: a dead letter, which can be replayed. */
+  /** The last attempt the policy allows has failed, or one that ends all: a dead letter, which can be replayed. */
   | { readonly kind: 'given_up' }
   /** Attempts are left, but the next would come later than the policy's or the retention's age limit. */
   | { readonly kind: 'expired' }
@@ -27,7 +28,14 @@ export interface VerdictInput {
 export function verdict(input: VerdictInput): Verdict {
   const { outcome, attemptsMade, policy, now, expiresAt, random } = input
   if (outcome.kind === 'success') return { kind: 'delivered' }
-  if (attemptsMade >= policy.maxAttempts) return { kind: 'given_up' }
-  const dueAt = now + delayAfter(attemptsMade, policy, random)
+  if (attemptsMade >= policy.maxAttempts || isTerminal(outcome, policy)) return { kind: 'given_up' }
+  const wanted = outcome.kind === 'refused' ? retryAfterMoment(outcome.retryAfter, now) : undefined
+  const dueAt = Math.max(now + delayAfter(attemptsMade, policy, random), wanted ?? 0)
   return dueAt > expiresAt ? { kind: 'expired' } : { kind: 'retry', dueAt }
+}
+
+/** 410 Gone always is: the receiver asks to be left alone (Standard Webhooks, CloudEvents). */
+function isTerminal(outcome: Outcome, policy: RetryPolicy): boolean {
+  if (outcome.kind !== 'refused') return false
+  return outcome.httpStatus === 410 || policy.terminalStatuses.includes(outcome.httpStatus)
 }

@@ -43,6 +43,7 @@ export function registerSubscriptions(scope: FastifyInstance, subscriptions: Sub
   registerReading(scope, subscriptions)
   registerChanging(scope, subscriptions)
   registerRotation(scope, subscriptions)
+  registerHolding(scope, subscriptions)
 }
 
 function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions): void {
@@ -250,4 +251,52 @@ function withVersion(reply: FastifyReply, answer: SubscriptionAnswer): Subscript
 
 function parseCursorId(text: string): number | undefined {
   return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
+}
+
+function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  const answers = (description: string) => ({
+    200: Type.Ref('Subscription', { description }),
+    ...problems(401, 404, 422, 503),
+  })
+  app.post(
+    '/subscriptions/:id/pause',
+    {
+      schema: {
+        operationId: 'pauseSubscription',
+        summary: 'Pause a subscription',
+        description:
+          'Events are accepted and kept, and delivered once it is resumed. The same as `paused: true`.',
+        tags,
+        params: idParameter,
+        response: answers('Paused'),
+      },
+    },
+    async request => {
+      const id = parseSubscriptionId(request.params.id)
+      return (await subscriptions.patch(id, { paused: true })) ?? unknown(id)
+    },
+  )
+  app.post(
+    '/subscriptions/:id/resume',
+    {
+      schema: {
+        operationId: 'resumeSubscription',
+        summary: 'Resume a subscription',
+        description:
+          'Whatever held it: paused, disabled after 410 or too long a failure, or its circuit open. What it is owed is due at once.',
+        tags,
+        params: idParameter,
+        response: answers('Active'),
+      },
+    },
+    async request => {
+      const id = parseSubscriptionId(request.params.id)
+      return (await subscriptions.resume(id)) ?? unknown(id)
+    },
+  )
+}
+
+function unknown(id: number): never {
+  throw unknownSubscription(id)
 }

@@ -1,6 +1,6 @@
 import type { FieldError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
-import type { RetryPolicy } from '../retry/schedule.ts'
+import { type RetryPolicy, standardRetryPolicy } from '../retry/schedule.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import {
   limits,
@@ -67,6 +67,8 @@ export function parseRules(body: SubscriptionReplace, defaults: SubscriptionDefa
       retry: retryOverrides(body.retry ?? {}, defaults.retry),
       timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
       max_in_flight: unlessDefault(body.max_in_flight, defaults.maxInFlight),
+      rate_limit: body.rate_limit ?? null,
+      ordered: body.ordered ?? false,
       signing: signingOverrides(signing),
       metadata: body.metadata ?? {},
     },
@@ -117,20 +119,25 @@ function retryOverrides(retry: RetryFields, defaults: RetryPolicy): RetryFields 
   const differing = Object.entries(effective).filter(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(usual[name as keyof typeof usual]), // the same names
   )
-  return Object.fromEntries(differing)
+  // Beside a schedule the number of attempts has another default, so it is kept as it came out.
+  const attempts = effective.schedule_seconds === null ? {} : { max_attempts: effective.max_attempts }
+  return { ...Object.fromEntries(differing), ...attempts }
 }
 
 /** The policy in force. For the schedule and the age null says "none", for the others "as the service is set up". */
 export function retryPolicy(retry: RetryFields, defaults: RetryPolicy): RetryPolicy {
+  const base = retry.preset === 'standard' ? standardRetryPolicy : defaults
   const { schedule_seconds: schedule, max_age_seconds: maxAge } = retry
   return {
-    maxAttempts: retry.max_attempts ?? defaults.maxAttempts,
-    baseSeconds: retry.base_seconds ?? defaults.baseSeconds,
-    factor: retry.factor ?? defaults.factor,
-    maxDelaySeconds: retry.max_delay_seconds ?? defaults.maxDelaySeconds,
-    scheduleSeconds: schedule === undefined ? defaults.scheduleSeconds : schedule,
-    jitter: retry.jitter ?? defaults.jitter,
-    maxAgeSeconds: maxAge === undefined ? defaults.maxAgeSeconds : maxAge,
+    // A schedule of one's own is meant to be used up: without a number of attempts it gives it.
+    maxAttempts: retry.max_attempts ?? (schedule ? schedule.length + 1 : base.maxAttempts),
+    baseSeconds: retry.base_seconds ?? base.baseSeconds,
+    factor: retry.factor ?? base.factor,
+    maxDelaySeconds: retry.max_delay_seconds ?? base.maxDelaySeconds,
+    scheduleSeconds: schedule === undefined ? base.scheduleSeconds : schedule,
+    jitter: retry.jitter ?? base.jitter,
+    maxAgeSeconds: maxAge === undefined ? base.maxAgeSeconds : maxAge,
+    terminalStatuses: retry.terminal_statuses ?? base.terminalStatuses,
   }
 }
 
@@ -143,6 +150,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
     schedule_seconds: policy.scheduleSeconds,
     jitter: policy.jitter,
     max_age_seconds: policy.maxAgeSeconds,
+    terminal_statuses: policy.terminalStatuses,
   }
 }
 
@@ -156,6 +164,8 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     paused: row.paused,
     timeout_ms: row.timeout_ms,
     max_in_flight: row.max_in_flight,
+    rate_limit: row.rate_limit,
+    ordered: row.ordered,
   }
   return {
     ...stored,
@@ -193,6 +203,8 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
     max_in_flight: row.max_in_flight ?? defaults.maxInFlight,
+    rate_limit: row.rate_limit,
+    ordered: row.ordered,
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
     metadata: row.metadata,

@@ -38,6 +38,38 @@ const retryFields = {
   }),
   jitter: number(0, 1, 'Up to this share of a delay is added at random'),
   max_age_seconds: integer(1, secondsMax.age, 'No attempt later than this after the event was accepted'),
+  terminal_statuses: Type.Unsafe<number[] | null>({
+    type: ['array', 'null'],
+    items: { type: 'integer', minimum: 300, maximum: 599 },
+    maxItems: 50,
+    uniqueItems: true,
+    'x-sentence': 'Give HTTP statuses from 300 to 599.',
+    description: 'Statuses after which there is no further attempt, such as 400; 410 always is one',
+  }),
+  preset: Type.Unsafe<'default' | 'standard' | null>({
+    type: ['string', 'null'],
+    enum: ['default', 'standard', null],
+    'x-sentence': 'Give "default" or "standard".',
+    description:
+      'What the other fields start from. `standard`: 10 attempts over 75 hours (0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h) with jitter. Not stored by name.',
+  }),
+}
+
+const RateLimitInput = Type.Unsafe<RateLimitFields | null>({
+  type: ['object', 'null'],
+  properties: {
+    requests: { type: 'integer', minimum: 1, maximum: 100_000 },
+    per_seconds: { type: 'integer', minimum: 1, maximum: 86_400 },
+  },
+  required: ['requests', 'per_seconds'],
+  additionalProperties: false,
+  description: 'At most so many attempts in so many seconds; what is over it waits, and spends no attempt',
+})
+
+/** A rate limit as sent and stored. */
+export interface RateLimitFields {
+  requests: number
+  per_seconds: number
 }
 
 const RetryInput = Type.Unsafe<RetryFields | null>({
@@ -56,6 +88,8 @@ export interface RetryFields {
   schedule_seconds?: number[] | null
   jitter?: number | null
   max_age_seconds?: number | null
+  terminal_statuses?: number[] | null
+  preset?: 'default' | 'standard' | null
 }
 
 const metadata = (valueTypes: readonly string[]) => ({
@@ -113,6 +147,13 @@ const optionalFields = {
   retry: Type.Optional(RetryInput),
   timeout_ms: Type.Optional(integer(100, 30_000, 'How long one attempt may take')),
   max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
+  rate_limit: Type.Optional(RateLimitInput),
+  ordered: Type.Optional(
+    Type.Boolean({
+      description:
+        'One at a time, in the order of acceptance; one that fails holds those behind it until it is over',
+    }),
+  ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
@@ -220,11 +261,17 @@ export const Subscription = Type.Object(
         }),
         jitter: Type.Number(),
         max_age_seconds: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+        terminal_statuses: Type.Unsafe<readonly number[]>({ type: 'array', items: { type: 'integer' } }),
       },
       { description: 'What is in force, defaults filled in' },
     ),
     timeout_ms: Type.Integer(),
     max_in_flight: Type.Integer(),
+    rate_limit: Type.Unsafe<RateLimitFields | null>({
+      type: ['object', 'null'],
+      properties: { requests: { type: 'integer' }, per_seconds: { type: 'integer' } },
+    }),
+    ordered: Type.Boolean(),
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
@@ -257,9 +304,12 @@ export const Subscription = Type.Object(
           schedule_seconds: null,
           jitter: 0,
           max_age_seconds: null,
+          terminal_statuses: [],
         },
         timeout_ms: 10000,
         max_in_flight: 10,
+        rate_limit: null,
+        ordered: false,
         headers: { Authorization: secretMask },
         signing: signingAnswer({}),
         metadata: {},

@@ -163,10 +163,16 @@ export function openSubscription(
     ...openSigning(row, seal),
     headers: openHeaders(row, seal),
     eventTypes: row.event_types === null ? null : new Set(row.event_types),
-    paused: row.paused,
+    // Disabled is paused by the service: for the path it is the same.
+    paused: row.paused || row.state === 'disabled',
     retry: retryPolicy(row.retry, defaults.retry),
     timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
     maxInFlight: row.max_in_flight ?? defaults.maxInFlight,
+    rateLimit: row.rate_limit && {
+      requests: row.rate_limit.requests,
+      perSeconds: row.rate_limit.per_seconds,
+    },
+    ordered: row.ordered,
     version: row.version,
   }
 }

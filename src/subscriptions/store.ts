@@ -1,5 +1,5 @@
 import type { Queryable } from '../platform/postgres.ts'
-import type { RetryFields, SubscriptionState } from './schema.ts'
+import type { RateLimitFields, RetryFields, SubscriptionState } from './schema.ts'
 import type { SigningFields } from './signing.ts'
 
 /** A signing secret as it lies in the row. */
@@ -30,6 +30,8 @@ export interface SubscriptionValues {
   readonly retry: RetryFields
   readonly timeout_ms: number | null
   readonly max_in_flight: number | null
+  readonly rate_limit: RateLimitFields | null
+  readonly ordered: boolean
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
@@ -48,7 +50,8 @@ export interface SubscriptionRow extends SubscriptionValues {
 }
 
 const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
-  state_reason, state_since, retry, timeout_ms, max_in_flight, headers, signing, metadata, created_at, updated_at, version`
+  state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
+  updated_at, version`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -65,8 +68,8 @@ export async function insertSubscription(
 ): Promise<SubscriptionRow> {
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
-             max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+             max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
            returning ${columns}`,
     values: [id, ...parameters(values)],
   })
@@ -82,7 +85,7 @@ export async function updateSubscription(
     text: `update subscriptions
            set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
-               headers = $13, signing = $14,
+               headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -107,6 +110,8 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     JSON.stringify(values.signing_key_pairs),
     JSON.stringify(values.headers),
     JSON.stringify(values.signing),
+    values.rate_limit === null ? null : JSON.stringify(values.rate_limit),
+    values.ordered,
   ]
 }
 

@@ -43,5 +43,9 @@ export interface Subscription {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   readonly maxInFlight: number
+  /** At most so many attempts in so many seconds; null: no limit. */
+  readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null
+  /** One at a time in order of acceptance; a failing one holds its successors. */
+  readonly ordered: boolean
   readonly version: number
 }

@@ -20,6 +20,7 @@ import {
   sealRules,
   sealSigningSecret,
 } from './secrets.ts'
+import { resumeSubscription } from './state-store.ts'
 import {
   deleteSubscription,
   holdLane,
@@ -171,6 +172,18 @@ export class Subscriptions {
   /** Applies a JSON merge patch; otherwise as `replace`. */
   patch(id: number, patch: SubscriptionPatch, version?: number): Promise<SubscriptionAnswer | undefined> {
     return this.#change(id, version, row => mergePatch(row, patch))
+  }
+
+  /**
+   * Lets it go on, whatever held it: paused by an operator, disabled, or its circuit open. What it is owed is due at once.
+   *
+   * @returns undefined when there is none
+   */
+  async resume(id: number): Promise<SubscriptionAnswer | undefined> {
+    const resumed = await this.#database.transaction(tx => resumeSubscription(tx, id))
+    if (!resumed) return undefined
+    await this.refresh(id)
+    return this.read(id)
   }
 
   async #change(

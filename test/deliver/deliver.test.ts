@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { Deliver, type DeliverDeps, maxAgeMs } from '../../src/deliver/deliver.ts'
+import { Gates } from '../../src/deliver/gates.ts'
 import { Sender } from '../../src/deliver/send.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ContentLoader } from '../../src/queue/content-loader.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
 import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -36,6 +38,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     owner: () => me,
     logger: silentLogger(),
     settled: () => {},
+    pauseLanes: async () => {},
     lanesDue: () => {},
     ensurePartitions: async () => {},
   })
@@ -49,6 +52,14 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     random: () => 0,
     send: request => sender.send(request),
     contents: new ContentLoader(world.database),
+    gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }),
+    receivers: new ReceiverStates({
+      database: world.database,
+      logger: silentLogger(),
+      refresh: async () => {},
+      disableAfterHours: 0,
+    }),
+    onPause: () => {},
     log,
     retentionMs: 72 * hourMs,
     userAgent: 'test/1',
@@ -62,7 +73,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
   const aDelivery = async (about: Partial<Delivery> = {}): Promise<Delivery> => {
     const webhookId = await owe(world.database, { payload, owner: me })
     const delivery = { webhookId, subscriptionId: 1, attempt: 1, attemptsBefore: 0, since: clock.now() }
-    return { ...delivery, sizeBytes: payload.length, content: null, lane: null, ...about }
+    return { ...delivery, dueAt: clock.now(), sizeBytes: payload.length, content: null, lane: null, ...about }
   }
   const attempt = async (delivery: Delivery, to: Subscription | undefined) => {
     await deliver.attempt(delivery, to)

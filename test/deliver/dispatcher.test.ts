@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Dispatcher, type DispatcherLimits } from '../../src/deliver/dispatcher.ts'
+import { Gates } from '../../src/deliver/gates.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -15,6 +16,9 @@ interface Running {
   end(): Promise<void>
 }
 
+const clock = fakeClock()
+const ungated = { clock, gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }), defer: () => {} }
+
 /** A dispatcher whose attempts end when the test says so. */
 function aWorld(limits: Partial<DispatcherLimits> = {}, subscriptions: readonly Subscription[] = []) {
   const byId = new Map(subscriptions.map(subscription => [subscription.id, subscription]))
@@ -24,14 +28,15 @@ function aWorld(limits: Partial<DispatcherLimits> = {}, subscriptions: readonly 
   const dispatcher = new Dispatcher({
     limits: { ...roomy, ...limits },
     subscription: id => byId.get(id),
+    ...ungated,
     attempt: delivery => {
       started.push(delivery.subscriptionId)
-      return new Promise<void>(resolve => {
+      return new Promise<boolean>(resolve => {
         running.push({
           delivery,
           async end() {
             running.splice(running.indexOf(this), 1)
-            resolve()
+            resolve(true)
             await new Promise(next => setImmediate(next))
           },
         })
@@ -44,6 +49,7 @@ function aWorld(limits: Partial<DispatcherLimits> = {}, subscriptions: readonly 
     attempt: 1,
     attemptsBefore: 0,
     since: noon,
+    dueAt: noon,
     sizeBytes,
     content: null,
     lane: null,
@@ -210,6 +216,7 @@ test('an attempt that throws frees its slot like any other', async () => {
   const dispatcher = new Dispatcher({
     limits: { ...roomy, maxInFlight: 1 },
     subscription: () => undefined,
+    ...ungated,
     attempt: async () => {
       attempts++
       throw new Error('it failed')

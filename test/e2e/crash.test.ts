@@ -64,20 +64,20 @@ test('kill -9 under load, three times over: every accepted event is delivered, a
 })
 
 test('a process that dies is buried by another on the same database, and its deliveries go on', async () => {
-  await using receiver = await startReceiver((_request, index) => (index < 20 ? { fault: 'hang' } : {}))
+  await using receiver = await startReceiver((_request, index) => (index < 4 ? { fault: 'hang' } : {}))
   await using world = await processWorld({ SUBSCRIPTION_MAX_IN_FLIGHT: '20' })
   const first = await world.start()
   const second = await world.start()
   const api = client(first.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   const ids = await Promise.all(Array.from({ length: 50 }, () => api.ingest(id)))
-  await receiver.waitFor(20)
+  await receiver.waitFor(4)
   first.child.kill('SIGKILL')
   const killedAt = performance.now()
   const report = await settledAudit(world.world, 15_000)
   assert.equal(report.missing, 0)
   assert.ok(performance.now() - killedAt < 10_000, 'within seconds')
-  const delivered = new Set(receiver.received.slice(20).map(got => String(got.headers['webhook-id'])))
+  const delivered = new Set(receiver.received.slice(4).map(got => String(got.headers['webhook-id'])))
   assert.deepEqual(
     ids.filter(webhookId => !delivered.has(webhookId)),
     [],
@@ -130,7 +130,7 @@ test('SIGTERM finishes what is in flight, hands back the rest, and loses nothing
   const api = client(service.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   await Promise.all(Array.from({ length: 40 }, () => api.ingest(id)))
-  await receiver.waitFor(5)
+  await receiver.waitFor(4)
   assert.equal(await service.end('SIGTERM'), 0)
   assert.ok(receiver.received.length < 40, 'it did not wait for the whole backlog')
   const again = await world.start()

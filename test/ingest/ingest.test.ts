@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Dispatcher } from '../../src/deliver/dispatcher.ts'
+import { Gates } from '../../src/deliver/gates.ts'
 import { AppError } from '../../src/errors.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
 import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
@@ -30,8 +31,12 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
   const dispatcher = new Dispatcher({
     limits: { maxInFlight: 100, heldPerSubscription, heldInAll: 1000, heldBytes: 1_000_000 },
     subscription: () => undefined,
+    clock,
+    gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }),
+    defer: () => {},
     attempt: async delivery => {
       started.push(delivery)
+      return true
     },
   })
   const writer = new EventWriter({
@@ -49,6 +54,7 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
     owner: () => me,
     writer,
     dispatcher,
+    opensAt: () => 0,
     lanesDue: dueAt => rung.push(dueAt),
   })
   return { ingest, dispatcher, started, rung }

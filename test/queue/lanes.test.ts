@@ -52,6 +52,7 @@ function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
         return taken
       },
     },
+    statementMsMax: 5000,
     handBack: delivery => handedBack.push(delivery),
     ...changes,
   })

@@ -10,6 +10,7 @@ const policies: fc.Arbitrary<RetryPolicy> = fc.record({
   maxDelaySeconds: fc.integer({ min: 1, max: 86_400 }),
   scheduleSeconds: fc.option(fc.array(fc.integer({ min: 0, max: 604_800 }), { minLength: 1, maxLength: 20 })),
   jitter: fc.double({ min: 0, max: 1, noNaN: true }),
+  terminalStatuses: fc.constant([]),
   maxAgeSeconds: fc.option(fc.integer({ min: 1, max: 604_800 })),
 })
 const shares = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })

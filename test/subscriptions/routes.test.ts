@@ -193,7 +193,7 @@ const refused: readonly (readonly [what: string, body: object, pointers: readonl
   ['no target_url', {}, ['/target_url']],
   ['a target_url that is none', { target_url: 'ftp://example.com' }, ['/target_url']],
   ['a field that does not exist', { ...target, event_type: 'x', 'a/b': 1 }, ['/event_type', '/a~1b']],
-  ['a field of a later version', { ...target, rate_limit: {} }, ['/rate_limit']],
+  ['a field of a later version', { ...target, filter: {} }, ['/filter']],
   ['read-only fields', { ...target, id: 1, tenant: 'acme' }, ['/id', '/tenant']],
   ['an empty list of event types', { ...target, event_types: [] }, ['/event_types']],
   ['wildcards in event types', { ...target, event_types: ['order.*'] }, ['/event_types/0']],

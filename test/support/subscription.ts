@@ -23,6 +23,8 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     retry: defaultRetryPolicy,
     timeoutMs: 1000,
     maxInFlight: 10,
+    rateLimit: null,
+    ordered: false,
     version: 1,
     ...changes,
   }

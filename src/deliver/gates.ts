@@ -1,0 +1,74 @@
+import type { Clock } from '../platform/clock.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { type CircuitRules, Gate, type GateChange, type PauseReason } from './gate.ts'
+import type { Outcome } from './outcome.ts'
+
+/** So many gates are remembered; beyond it those of healthy receivers are forgotten first. */
+const gatesMax = 50_000
+
+/**
+ * The gates of all subscriptions this process has to do with. A receiver without any trouble and without a rate limit
+ * has none: it costs a look into a map.
+ */
+export class Gates {
+  readonly #clock: Clock
+  readonly #circuit: CircuitRules
+  readonly #gates = new Map<number, Gate>()
+
+  constructor(clock: Clock, circuit: CircuitRules) {
+    this.#clock = clock
+    this.#circuit = circuit
+  }
+
+  /** How many requests to it may be in flight now. */
+  cap(subscription: Subscription): number {
+    const most = subscription.ordered ? 1 : subscription.maxInFlight
+    return this.#gates.get(subscription.id)?.cap(most) ?? most
+  }
+
+  /** Unix milliseconds from which something may be sent to it; 0: at once. */
+  opensAt(subscription: Subscription): number {
+    const gate = this.#gates.get(subscription.id)
+    if (!gate) return 0
+    const now = this.#clock.now()
+    const at = gate.opensAt(subscription, now)
+    return at <= now ? 0 : at
+  }
+
+  begin(subscription: Subscription): void {
+    if (subscription.rateLimit) this.#gateOf(subscription.id).begin(subscription, this.#clock.now())
+  }
+
+  record(subscription: Subscription, outcome: Outcome): GateChange {
+    const known = this.#gates.get(subscription.id)
+    if (outcome.kind === 'success' && !known) return { kind: 'none' }
+    const gate = known ?? this.#gateOf(subscription.id)
+    const change = gate.record(outcome, this.#clock.now())
+    if (gate.isIdle && !subscription.rateLimit) this.#gates.delete(subscription.id)
+    return change
+  }
+
+  pause(subscriptionId: number, until: number, reason: PauseReason): void {
+    this.#gateOf(subscriptionId).pause(until, reason)
+  }
+
+  resume(subscriptionId: number): void {
+    this.#gates.get(subscriptionId)?.resume()
+  }
+
+  failuresInARow(subscriptionId: number): number {
+    return this.#gates.get(subscriptionId)?.failuresInARow ?? 0
+  }
+
+  #gateOf(subscriptionId: number): Gate {
+    const known = this.#gates.get(subscriptionId)
+    if (known) return known
+    const gate = new Gate(this.#circuit)
+    if (this.#gates.size >= gatesMax) {
+      const [oldest] = this.#gates.keys()
+      if (oldest !== undefined) this.#gates.delete(oldest)
+    }
+    this.#gates.set(subscriptionId, gate)
+    return gate
+  }
+}

@@ -1,0 +1,30 @@
+import { int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { type LanePause, pauseChannel } from './lane-pause.ts'
+
+/**
+ * Closes lanes for a while, for all processes: nobody leases them before, and who holds one or sends past it hears of
+ * it. One write, however many rows wait in the lane.
+ */
+export async function pauseLanes(db: Queryable, pauses: readonly LanePause[]): Promise<void> {
+  await db.query({
+    name: 'pause_lanes',
+    text: `
+      with p as (select * from unnest($1::int[], $2::timestamptz[], $3::text[]) as t (id, until, reason)),
+      latest as (select id, max(until) as until from p group by id),
+      locked as (
+        select l.subscription_id, p.until from lanes l join latest p on p.id = l.subscription_id
+        order by l.subscription_id for no key update of l),
+      closed as (
+        update lanes l set open_until = greatest(l.open_until, k.until),
+          due_at = case when l.due_at is null then null else greatest(l.due_at, k.until) end
+        from locked k where l.subscription_id = k.subscription_id)
+      select pg_notify('${pauseChannel}', id || ' ' || (extract(epoch from until) * 1000)::bigint || ' ' || reason)
+      from p where reason <> 'order'`,
+    values: [
+      int4Array(pauses.map(pause => pause.subscriptionId)),
+      timestamptzArray(pauses.map(pause => pause.until)),
+      textArray(pauses.map(pause => pause.reason)),
+    ],
+  })
+}

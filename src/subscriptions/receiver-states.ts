@@ -1,0 +1,92 @@
+import type { Logger } from '../platform/logger.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { SubscriptionState } from './schema.ts'
+import { markWarned, moveState, readFailing } from './state-store.ts'
+
+export interface ReceiverStatesDeps {
+  readonly database: Database
+  readonly logger: Logger
+  /** Reads a subscription anew after its state has changed. */
+  readonly refresh: (id: number) => Promise<unknown>
+  /** A receiver that fails without a break for so long is disabled; 0: never. */
+  readonly disableAfterHours: number
+}
+
+/** Owners are warned when so much of the time has gone by, in percent. */
+const warnAtPercent = [50, 70, 90] as const
+
+/**
+ * Shows how receivers are doing as the state of their subscriptions: failing, circuit open, disabled, active again.
+ * What is written here is for people and for disabling; what may be sent is decided by gates and lanes. So a write
+ * that fails is only logged: the next change writes it.
+ */
+export class ReceiverStates {
+  readonly #deps: ReceiverStatesDeps
+
+  constructor(deps: ReceiverStatesDeps) {
+    this.#deps = deps
+  }
+
+  failing(id: number): void {
+    void this.#move(id, ['active'], 'degraded', 'the last attempts have all failed')
+  }
+
+  paused(id: number, until: number, reason: 'retry_after' | 'circuit_open'): void {
+    if (reason === 'retry_after') return // its own wish, and soon over: not a state of it
+    const at = new Date(until).toISOString()
+    void this.#move(
+      id,
+      ['active', 'degraded'],
+      'circuit_open',
+      `too many failures in a row; one attempt after ${at}`,
+    )
+  }
+
+  recovered(id: number): void {
+    void this.#move(id, ['degraded', 'circuit_open'], 'active', null)
+  }
+
+  /** 410 Gone: no further attempts until an operator resumes it. */
+  gone(id: number): void {
+    void this.#move(id, ['active', 'degraded', 'circuit_open'], 'disabled', 'the receiver answered 410 Gone')
+  }
+
+  /** Warns of receivers that have failed for long, and disables those that have for too long. */
+  async review(): Promise<void> {
+    const { database, logger, disableAfterHours } = this.#deps
+    if (disableAfterHours === 0) return
+    for (const { id, percent, warned } of await readFailing(database, disableAfterHours)) {
+      if (percent >= 100) {
+        const reason = `no success for ${disableAfterHours} hours`
+        await this.#move(id, ['degraded', 'circuit_open'], 'disabled', reason)
+        continue
+      }
+      const due = warnAtPercent.findLast(threshold => percent >= threshold)
+      if (due === undefined || warned >= due || !(await markWarned(database, id, due))) continue
+      logger.warn(
+        { subscription_id: id, percent },
+        'failing without a break; it will be disabled at 100 percent',
+      )
+    }
+  }
+
+  async #move(
+    id: number,
+    from: readonly SubscriptionState[],
+    to: SubscriptionState,
+    reason: string | null,
+  ): Promise<void> {
+    const { database, logger, refresh } = this.#deps
+    try {
+      const moved = await database.transaction(tx => moveState(tx, id, from, to, reason))
+      if (!moved) return
+      logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
+      await refresh(id)
+    } catch (error) {
+      logger.warn(
+        { err: error, subscription_id: id, state: to },
+        'the state of a subscription could not be written',
+      )
+    }
+  }
+}

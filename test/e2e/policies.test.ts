@@ -1,0 +1,217 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startReceiver } from '../support/receiver.ts'
+import { client, eventually, settledAudit, testService } from '../support/service.ts'
+
+interface SubscriptionState {
+  readonly state: string
+  readonly state_reason: string | null
+}
+
+async function stateOf(url: string, id: number): Promise<SubscriptionState> {
+  return (await (await fetch(`${url}/subscriptions/${id}`)).json()) as SubscriptionState // as api.md has it
+}
+
+const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+
+test('Retry-After pauses the subscription, not only the delivery, and costs no attempt', async () => {
+  let limited = true
+  await using receiver = await startReceiver(() =>
+    limited ? { status: 429, headers: { 'retry-after': '60' } } : { status: 200 },
+  )
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin })
+  const first = await api.ingest(id)
+  await eventually(
+    () => api.logs(id),
+    logs => logs.length === 1,
+  )
+  const second = await api.ingest(id)
+  await pause(600)
+  world.clock.advance(30_000)
+  await pause(600)
+  assert.equal(receiver.received.length, 1, 'neither the retry after 10 s nor the new event')
+  limited = false
+  world.clock.advance(31_000)
+  for (const webhookId of [first, second]) {
+    const status = await eventually(
+      () => api.status(webhookId),
+      answer => answer.status === 'success',
+    )
+    assert.equal(status.deliveries[0]?.attempts.at(-1)?.attempt, webhookId === first ? 2 : 1)
+  }
+})
+
+test('410 ends the delivery and disables the subscription; what comes is kept, and resuming delivers it', async () => {
+  let gone = true
+  await using receiver = await startReceiver(() => ({ status: gone ? 410 : 200 }))
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin })
+  const first = await api.ingest(id)
+  assert.equal(
+    (
+      await eventually(
+        () => api.status(first),
+        answer => answer.status !== 'pending',
+      )
+    ).status,
+    'failed',
+  )
+  const { state_reason } = await eventually(
+    () => stateOf(world.url, id),
+    answer => answer.state === 'disabled',
+  )
+  assert.match(state_reason ?? '', /410/)
+  const second = await api.ingest(id)
+  await pause(500)
+  assert.equal(receiver.received.length, 1)
+  gone = false
+  const resumed = await api.post(`/subscriptions/${id}/resume`, '')
+  assert.equal(resumed.status, 200)
+  await eventually(
+    () => api.status(second),
+    answer => answer.status === 'success',
+  )
+  assert.equal((await stateOf(world.url, id)).state, 'active')
+})
+
+test('a terminal status gives up at once', async () => {
+  await using receiver = await startReceiver({ status: 422 })
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, retry: { terminal_statuses: [422] } })
+  const webhookId = await api.ingest(id)
+  const status = await eventually(
+    () => api.status(webhookId),
+    answer => answer.status !== 'pending',
+  )
+  assert.equal(status.status, 'failed')
+  assert.equal(status.deliveries[0]?.attempts.length, 1)
+})
+
+test('the circuit opens after so many failures, holds everything back, probes once, and closes on a success', async () => {
+  let up = false
+  await using receiver = await startReceiver(() => ({ status: up ? 200 : 500 }))
+  await using world = await testService({ CIRCUIT_FAILURES: '10', CIRCUIT_COOLDOWN_SECONDS: '60' })
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 1 })
+  for (let n = 0; n < 30; n++) await api.ingest(id)
+  await eventually(
+    () => stateOf(world.url, id),
+    answer => answer.state === 'circuit_open',
+  )
+  await pause(600)
+  assert.equal(receiver.received.length, 10, 'nothing more once it is open')
+  world.clock.advance(61_000)
+  await receiver.waitFor(11)
+  await pause(600)
+  assert.equal(receiver.received.length, 11, 'a single probe, and it failed')
+  up = true
+  world.clock.advance(121_000)
+  const report = await settledAudit(world.world)
+  assert.equal(report.missing, 0)
+  assert.equal(report.final, 30)
+  assert.equal(
+    (
+      await eventually(
+        () => stateOf(world.url, id),
+        answer => answer.state === 'active',
+      )
+    ).state,
+    'active',
+  )
+  const { rows } = await world.world.database.query<{ verdict: string }>({
+    text: "select distinct verdict::text from delivery_logs where verdict in ('given_up', 'expired')",
+  })
+  assert.deepEqual(rows, [], 'waiting for the circuit spent no attempts')
+})
+
+test('a rate limit spreads a burst over time', async () => {
+  await using receiver = await startReceiver()
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({
+    target_url: receiver.origin,
+    rate_limit: { requests: 5, per_seconds: 1 },
+  })
+  await Promise.all(Array.from({ length: 12 }, () => api.ingest(id)))
+  await receiver.waitFor(12, 8000)
+  const [first] = receiver.received
+  const after = (n: number) => (receiver.received[n]?.at ?? 0) - (first?.at ?? 0)
+  assert.ok(after(4) < 500, 'the first five at once')
+  assert.ok(after(11) >= 1200, `seven more take 1.4 s, took ${after(11)} ms`)
+})
+
+test('ordered delivery: one at a time in order of acceptance, and one that fails holds those behind it', async () => {
+  let failures = 0
+  await using receiver = await startReceiver(request => {
+    const { n } = JSON.parse(request.body.toString())
+    if (n === 3 && failures < 2) {
+      failures++
+      return { status: 500 }
+    }
+    return { status: 200, delayMs: n % 3 }
+  })
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({
+    target_url: receiver.origin,
+    ordered: true,
+    retry: { schedule_seconds: [1], max_attempts: 5 },
+  })
+  for (let n = 0; n < 10; n++) await api.ingest(id, JSON.stringify({ n }))
+  const report = await settledAudit(world.world, 15_000)
+  assert.equal(report.final, 10)
+  const order = receiver.received.map(request => JSON.parse(request.body.toString()).n)
+  assert.deepEqual(order, [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9])
+  assert.equal(receiver.mostAtOnce, 1)
+})
+
+test('sixty hanging receivers with a backlog do not keep a healthy one waiting', async () => {
+  await using hanging = await startReceiver({ fault: 'hang' })
+  await using healthy = await startReceiver()
+  await using world = await testService({ MAX_IN_FLIGHT: '300' })
+  const api = client(world.url)
+  const good = await api.subscribe({ target_url: healthy.origin })
+  for (let n = 0; n < 60; n++) {
+    const { id } = await api.subscribe({ target_url: hanging.origin, timeout_ms: 30_000 })
+    await Promise.all(Array.from({ length: 15 }, () => api.ingest(id)))
+  }
+  const beganAt = performance.now()
+  for (let n = 0; n < 10; n++) await api.ingest(good.id)
+  await healthy.waitFor(10, 3000)
+  assert.ok(performance.now() - beganAt < 3000)
+})
+
+test('the preset standard makes ten attempts over three days, also beyond the retention', async () => {
+  await using receiver = await startReceiver({ status: 500 })
+  await using world = await testService({ CIRCUIT_FAILURES: '0' })
+  const api = client(world.url)
+  const answer = await api.post(
+    '/subscriptions/',
+    JSON.stringify({ target_url: receiver.origin, retry: { preset: 'standard' } }),
+    { 'content-type': 'application/json' },
+  )
+  const { id, retry } = (await answer.json()) as {
+    id: number
+    retry: { max_attempts: number; schedule_seconds: number[] }
+  } // api.md
+  assert.equal(retry.max_attempts, 10)
+  assert.deepEqual(retry.schedule_seconds, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400])
+  const webhookId = await api.ingest(id)
+  for (const [index, seconds] of retry.schedule_seconds.entries()) {
+    await eventually(
+      () => api.logs(id),
+      logs => logs.length === index + 1,
+    )
+    world.clock.advance(seconds * 1100 + 1000)
+    await receiver.waitFor(index + 2)
+  }
+  const status = await eventually(
+    () => api.status(webhookId),
+    answered => answered.status !== 'pending',
+  )
+  assert.equal(status.status, 'failed')
+})
