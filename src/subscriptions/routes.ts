@@ -1,6 +1,6 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { Type } from 'typebox'
+import { type TSchema, Type } from 'typebox'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import { parseIfMatch, parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
@@ -215,11 +215,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
         headers: ifMatchHeader,
         body: SecretRotation,
         response: {
-          200: {
-            description: 'The new secret, shown here only',
-            headers: etagHeader,
-            content: { 'application/json': { schema: RotatedSecret } },
-          },
+          200: one('The new secret, shown here only', RotatedSecret),
           ...problems(400, 401, 404, 409, 412, 413, 415, 422, 503),
         },
       },
@@ -235,8 +231,8 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   )
 }
 
-function one(description: string) {
-  return { description, headers: etagHeader, content: { 'application/json': { schema: Subscription } } }
+function one(description: string, schema: TSchema = Subscription) {
+  return { description, headers: etagHeader, content: { 'application/json': { schema } } }
 }
 
 function found(id: number, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {

@@ -2,9 +2,9 @@ import type { FieldError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../retry/schedule.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
+import type { RetryFields } from './retry-fields.ts'
 import {
   limits,
-  type RetryFields,
   type SubscriptionAnswer,
   type SubscriptionPatch,
   type SubscriptionReplace,

@@ -1,5 +1,6 @@
 import type { Queryable } from '../platform/postgres.ts'
-import type { RateLimitFields, RetryFields, SubscriptionState } from './schema.ts'
+import type { RateLimitFields, RetryFields } from './retry-fields.ts'
+import type { SubscriptionState } from './schema.ts'
 import type { SigningFields } from './signing.ts'
 
 /** A signing secret as it lies in the row. */
