@@ -21,6 +21,7 @@ export async function openapiDocument(): Promise<string> {
     database,
     seal: createSealer([Buffer.alloc(32)]),
     defaults: { retry: defaultRetryPolicy, timeoutMs: 1, maxInFlight: 1 },
+    checkTarget: async () => undefined,
     clock,
     log: logger,
   })

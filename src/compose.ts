@@ -1,4 +1,5 @@
 import type { Config } from './config.ts'
+import { Egress } from './deliver/egress.ts'
 import { StartupError } from './errors.ts'
 import { buildServer } from './http/server.ts'
 import { ingestRoutes } from './ingest/routes.ts'
@@ -50,6 +51,7 @@ interface Ground {
   readonly clock: SteerableClock
   readonly random: () => number
   readonly database: Database
+  readonly egress: Egress
 }
 
 /**
@@ -67,7 +69,8 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     logger,
   })
   try {
-    return await compose({ config, logger, clock, random, database: opened.database }, opened)
+    const egress = new Egress({ ...config, logger })
+    return await compose({ config, logger, clock, random, database: opened.database, egress }, opened)
   } catch (error) {
     await opened.close()
     throw error
@@ -129,6 +132,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       await deadline.earlier(5000).limit(server.close())
       await Promise.all(housekeeping.map(repeated => repeated.stop()))
       await path.stop(deadline.earlier(4000))
+      await ground.egress.close()
       // Whatever is left in memory goes back to its lane with everything else this process holds.
       await deadline
         .earlier(500)
@@ -159,7 +163,8 @@ async function listen(
   }
 }
 
-async function openSubscriptions({ config, database, clock, logger }: Ground): Promise<Subscriptions> {
+async function openSubscriptions(ground: Ground): Promise<Subscriptions> {
+  const { config, database, clock, logger } = ground
   const sealer = createSealer(
     await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
   )
@@ -169,6 +174,7 @@ async function openSubscriptions({ config, database, clock, logger }: Ground): P
     database,
     seal: sealer,
     defaults: { retry: defaultRetryPolicy, timeoutMs, maxInFlight },
+    checkTarget: url => ground.egress.check(url),
     clock,
     log: logger,
   })

@@ -123,6 +123,16 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
       `AUTH=none and HOST=${values.host}: everyone who can reach port ${values.port} is the operator.`,
     )
   }
+  if (values.allowPrivateTargets && surroundings.mode === 'server') {
+    warnings.push(
+      'ALLOW_PRIVATE_TARGETS=true in server mode: whoever makes subscriptions can reach the private network of this machine. ALLOWED_TARGET_CIDRS opens less.',
+    )
+  }
+  if (values.egressProxy !== undefined) {
+    warnings.push(
+      'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries from private addresses. The proxy has to.',
+    )
+  }
   return warnings
 }
 

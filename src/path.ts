@@ -1,6 +1,7 @@
 import type { Config } from './config.ts'
 import { Deliver } from './deliver/deliver.ts'
 import { Dispatcher } from './deliver/dispatcher.ts'
+import type { Egress } from './deliver/egress.ts'
 import { Gates } from './deliver/gates.ts'
 import { Sender } from './deliver/send.ts'
 import { Ingest } from './ingest/ingest.ts'
@@ -12,7 +13,8 @@ import type { SteerableClock } from './platform/clock.ts'
 import { Deadline } from './platform/deadline.ts'
 import { uuidV7Source } from './platform/id.ts'
 import type { Logger } from './platform/logger.ts'
-import { type Connection, type Database, fixedPlans } from './platform/postgres.ts'
+import type { Connection, Database } from './platform/postgres.ts'
+import { fixedPlans } from './platform/sql.ts'
 import { ContentLoader } from './queue/content-loader.ts'
 import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
@@ -25,6 +27,7 @@ export interface PathDeps {
   readonly database: Database
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
+  readonly egress: Egress
   readonly clock: SteerableClock
   readonly random: () => number
   readonly logger: Logger
@@ -80,6 +83,7 @@ export class Path {
     })
     this.#sender = new Sender({
       responseBytesMax: config.responseLimitBytes,
+      connector: deps.egress.connector,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })
     const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))

@@ -92,6 +92,24 @@ export function choice<const Choice extends string>(
   }
 }
 
+/** Yes or no. */
+export function flag(
+  variable: string,
+  words: Words & { readonly defaultText: string; readonly default: (surroundings: Surroundings) => boolean },
+): Setting<boolean> {
+  return {
+    variable,
+    schema: Type.Boolean({ description: words.description }),
+    allowed: 'true or false',
+    description: words.description,
+    secret: false,
+    defaultText: words.defaultText,
+    defaultFor: words.default,
+    parse: value => ({ true: true, false: false })[value],
+    show: String,
+  }
+}
+
 /** Text in a form that a pattern tells. */
 export function text(
   variable: string,
@@ -135,10 +153,16 @@ export function serverUrl(
   }
 }
 
-/** A list of things that must never be shown; `describe` names them without giving them away. */
-export function secretList<Item>(
+interface ListWords extends Words {
+  readonly item: TSchema
+  readonly allowed: string
+  readonly defaultText: string
+}
+
+/** Several things with commas between. */
+export function list<Item>(
   variable: string,
-  words: Words & { readonly item: TSchema; readonly allowed: string; readonly defaultText: string },
+  words: ListWords,
   parseItem: (text: string) => Item | undefined,
   describe: (item: Item) => string,
 ): Setting<readonly Item[] | undefined> {
@@ -147,15 +171,25 @@ export function secretList<Item>(
     schema: Type.Optional(Type.Array(words.item, { minItems: 1, description: words.description })),
     allowed: words.allowed,
     description: words.description,
-    secret: true,
+    secret: false,
     defaultText: words.defaultText,
     defaultFor: () => undefined,
-    parse(list) {
-      const items = list.split(',').flatMap(part => parseItem(part.trim()) ?? [])
-      return items.length === list.split(',').length ? Object.freeze(items) : undefined
+    parse(text) {
+      const items = text.split(',').flatMap(part => parseItem(part.trim()) ?? [])
+      return items.length === text.split(',').length ? Object.freeze(items) : undefined
     },
     show: items => (items === undefined ? '(not set)' : items.map(describe).join(', ')),
   }
+}
+
+/** A list of things that must never be shown; `describe` names them without giving them away. */
+export function secretList<Item>(
+  variable: string,
+  words: ListWords,
+  parseItem: (text: string) => Item | undefined,
+  describe: (item: Item) => string,
+): Setting<readonly Item[] | undefined> {
+  return { ...list(variable, words, parseItem, describe), secret: true }
 }
 
 function parseUrl(value: string): URL | undefined {

@@ -1,6 +1,15 @@
 import { Type } from 'typebox'
+import { type Cidr, cidrText, parseCidr } from './deliver/cidr.ts'
 import { keyId, parseEncryptionKey } from './platform/seal.ts'
-import { choice, integer, optionalInteger, secretList, serverUrl, text } from './setting.ts'
+import { choice, flag, integer, list, optionalInteger, secretList, serverUrl, text } from './setting.ts'
+
+const cidrSchema = Type.Unsafe<Cidr>({ type: 'string' })
+const cidrsAllowed = 'an address or block, or several with commas between, such as 10.1.0.0/16,fd00:1::/32'
+
+function parsePort(text: string): number | undefined {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
+  return port >= 1 && port <= 65_535 ? port : undefined
+}
 
 /** Every setting there is, in the order of the reference page. The key is its name in `Config`. */
 export const settings = {
@@ -101,6 +110,59 @@ export const settings = {
     default: 15_000,
     description:
       'How long one attempt may take, in milliseconds, connection and answer included. A subscription can set its own.',
+  }),
+  allowPrivateTargets: flag('ALLOW_PRIVATE_TARGETS', {
+    defaultText: '`true` in local mode, `false` in server mode',
+    default: ({ mode }) => mode === 'local',
+    description:
+      'Whether subscriptions may lead to loopback and private addresses. Metadata, link-local, multicast and reserved addresses are refused in any case.',
+  }),
+  allowedTargetCidrs: list(
+    'ALLOWED_TARGET_CIDRS',
+    {
+      item: cidrSchema,
+      allowed: cidrsAllowed,
+      defaultText: 'none',
+      description:
+        'Blocks of addresses that subscriptions may lead to besides public ones. Prefer them to `ALLOW_PRIVATE_TARGETS` where others than the operator make subscriptions.',
+    },
+    parseCidr,
+    cidrText,
+  ),
+  deniedTargetCidrs: list(
+    'DENIED_TARGET_CIDRS',
+    {
+      item: cidrSchema,
+      allowed: cidrsAllowed,
+      defaultText: 'none',
+      description:
+        'Blocks of addresses that subscriptions may not lead to, whatever else is allowed: public addresses of your own, for example.',
+    },
+    parseCidr,
+    cidrText,
+  ),
+  httpsOnly: flag('HTTPS_ONLY', {
+    defaultText: '`false`',
+    default: () => false,
+    description:
+      'Whether only https addresses are delivered to. Switch it on where payloads cross networks that are not yours.',
+  }),
+  allowedTargetPorts: list(
+    'ALLOWED_TARGET_PORTS',
+    {
+      item: Type.Integer({ minimum: 1, maximum: 65_535 }),
+      allowed: 'a port or several with commas between, such as 443,8443',
+      defaultText: 'any port',
+      description: 'The ports that subscriptions may lead to.',
+    },
+    parsePort,
+    String,
+  ),
+  egressProxy: serverUrl('EGRESS_PROXY', ['http:', 'https:'], {
+    example: 'http://user:password@proxy:3128',
+    defaultText: 'none',
+    description:
+      'An HTTP proxy through which all deliveries go, by CONNECT. It looks names up by itself: this service then cannot check the addresses that names lead to, and the proxy has to.',
   }),
   maxInFlight: integer('MAX_IN_FLIGHT', {
     minimum: 1,

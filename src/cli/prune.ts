@@ -15,7 +15,8 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
     const seal = await openSealer(database, config)
     const { deliveryTimeoutMs: timeoutMs, subscriptionMaxInFlight: maxInFlight } = config
     const defaults = { retry: defaultRetryPolicy, timeoutMs, maxInFlight }
-    const subscriptions = new Subscriptions({ database, seal, defaults, clock, log: logger })
+    const checkTarget = async () => undefined // nothing is made or changed here
+    const subscriptions = new Subscriptions({ database, seal, defaults, checkTarget, clock, log: logger })
     await subscriptions.load()
     return runRetention({
       database,

@@ -1,4 +1,5 @@
 import { errors } from 'undici'
+import { EgressError } from './egress-error.ts'
 import { type ErrorClass, errorText } from './outcome.ts'
 
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
@@ -33,7 +34,8 @@ export interface Failure {
 /** Sorts the error of a request that got no answer into a class. */
 export function classify(error: unknown): Failure {
   const { code, message } = describe(error)
-  const failure = { errorClass: classOf(code), error: errorText(message) }
+  const errorClass = error instanceof EgressError ? error.errorClass : classOf(code)
+  const failure = { errorClass, error: errorText(message) }
   return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
 }
 
@@ -53,5 +55,7 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
   if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
+  // The address a name has led to may be one of the operator's own network; its owner is told what happened there.
+  if ('address' in one && 'syscall' in one) return { code, message: `${one.syscall} ${code}` }
   return { code, message: one.message === '' ? code : one.message }
 }

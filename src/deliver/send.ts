@@ -1,5 +1,6 @@
 import { type Client, Pool } from 'undici'
 import { TracedClient } from './connection.ts'
+import type { Connector } from './connector.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts'
 import type { Capture } from './exchange-details.ts'
 import type { Outcome } from './outcome.ts'
@@ -22,7 +23,8 @@ export interface SenderOptions {
   readonly responseBytesMax: number
   /** What is remembered of attempts, besides their outcome; nothing by default. */
   readonly capture?: Capture
-  readonly connectTimeoutMs?: number
+  /** Makes every connection; it alone decides where one may lead (egress.ts). */
+  readonly connector: Connector
 }
 
 /** So many origins keep a pool; the one unused for longest goes. Each is a few kilobytes plus its idle sockets. */
@@ -87,7 +89,8 @@ export class Sender {
       connections: null,
       pipelining: 1,
       allowH2: false,
-      connectTimeout: this.#options.connectTimeoutMs ?? 5000,
+      connect: this.#options.connector,
+      clientTtl: 300_000, // a connection in use all the time still moves when its name does
       headersTimeout: 0, // the total deadline covers both
       bodyTimeout: 0,
       keepAliveTimeout: 10_000,

@@ -42,12 +42,18 @@ export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_ke
  * Checks what a schema cannot say, and brings a body that passed its schema into the form in which it is stored:
  * only what differs from the defaults of the service, so that a later change of those reaches it.
  *
+ * @param targetFault what is wrong with where the target address leads
  * @throws AppError validation_failed with every fault found
  */
-export function parseRules(body: SubscriptionReplace, defaults: SubscriptionDefaults): Rules {
+export function parseRules(
+  body: SubscriptionReplace,
+  defaults: SubscriptionDefaults,
+  targetFault?: string,
+): Rules {
   const target = parseTargetUrl(body.target_url)
   const errors: FieldError[] = []
   if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
+  else if (targetFault !== undefined) errors.push({ pointer: '/target_url', detail: targetFault })
   if (body.event_types?.length === 0) {
     errors.push({
       pointer: '/event_types',

@@ -39,11 +39,14 @@ import {
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
+import { type TargetCheck, targetFault } from './target-url.ts'
 
 export interface SubscriptionsDeps {
   readonly database: Database
   readonly seal: Sealer
   readonly defaults: SubscriptionDefaults
+  /** Asked about every address that is given. */
+  readonly checkTarget: TargetCheck
   readonly clock: Clock
   readonly log: Logger
 }
@@ -62,6 +65,7 @@ export class Subscriptions {
   readonly #database: Database
   readonly #seal: Sealer
   readonly #defaults: SubscriptionDefaults
+  readonly #checkTarget: TargetCheck
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
@@ -70,6 +74,7 @@ export class Subscriptions {
     this.#database = deps.database
     this.#seal = deps.seal
     this.#defaults = deps.defaults
+    this.#checkTarget = deps.checkTarget
     this.#clock = deps.clock
     this.#log = deps.log
     this.#cache = new SubscriptionCache(row => this.#open(row))
@@ -122,7 +127,8 @@ export class Subscriptions {
   /** Makes a subscription and its lane. Only this answer shows its secrets in the clear. */
   async create(body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
-    const rules = parseRules(body, this.#defaults)
+    const fault = await targetFault(this.#checkTarget, body.target_url)
+    const rules = parseRules(body, this.#defaults, fault)
     const signingSecret = firstSigningSecret(body.signing_secret, rules)
     const id = await takeId(this.#database)
     const nothing = { secret: null, headers: {}, signing_key_pairs: [] }
@@ -166,12 +172,12 @@ export class Subscriptions {
    * @throws AppError version_conflict, validation_failed
    */
   replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, () => body)
+    return this.#change(id, version, body, () => body)
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
   patch(id: number, patch: SubscriptionPatch, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, row => mergePatch(row, patch))
+    return this.#change(id, version, patch, row => mergePatch(row, patch))
   }
 
   /**
@@ -189,11 +195,13 @@ export class Subscriptions {
   async #change(
     id: number,
     version: number | undefined,
+    given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
+    const fault = await targetFault(this.#checkTarget, given.target_url)
     const row = await this.#write(id, version, before => {
       const body = bodyFor(before)
-      const rules = parseRules(body, this.#defaults)
+      const rules = parseRules(body, this.#defaults, fault)
       checkSigningSecret(this.#seal, before, rules, body.signing_secret)
       return sealRules(this.#seal, id, rules, before, this.#clock.now())
     })

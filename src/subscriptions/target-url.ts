@@ -24,6 +24,15 @@ export function parseTargetUrl(text: string): ParsedTargetUrl {
   return { kind: 'valid', url }
 }
 
+/** @returns what is wrong with where an address leads, in words for its owner */
+export type TargetCheck = (url: URL) => Promise<string | undefined>
+
+/** Checks where a well-formed address leads; of one that is not, or not given, there is nothing to say here. */
+export async function targetFault(check: TargetCheck, text: string | undefined): Promise<string | undefined> {
+  const target = text === undefined ? undefined : parseTargetUrl(text)
+  return target?.kind === 'valid' ? check(target.url) : undefined
+}
+
 const tooLong = `Give an address of at most ${limits.targetUrlChars} characters, as it is sent (percent-encoded).`
 
 function fault(text: string): string | undefined {

@@ -10,6 +10,7 @@ import { Exchange } from '../../src/deliver/exchange.ts'
 import type { ExchangeDetails } from '../../src/deliver/exchange-details.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { Sender } from '../../src/deliver/send.ts'
+import { testEgress } from '../support/egress.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 const all = { responseBytesMax: 65_536, capture: { of: 'all', bodyBytesMax: 100 } } as const
@@ -74,7 +75,11 @@ test('a new connection has all its times, the next request on it has none of the
 
 test('an address needs no look-up, and plain HTTP no TLS', async t => {
   await using receiver = await startReceiver({ status: 500 })
-  const sender = new Sender({ responseBytesMax: 1000, capture: all.capture })
+  const sender = new Sender({
+    responseBytesMax: 1000,
+    capture: all.capture,
+    connector: testEgress().connector,
+  })
   t.after(() => sender.close())
   const request = {
     origin: receiver.origin,
@@ -94,7 +99,11 @@ test('an address needs no look-up, and plain HTTP no TLS', async t => {
 test('a port where nobody listens has the address that was tried', async t => {
   const receiver = await startReceiver()
   await receiver.close()
-  const sender = new Sender({ responseBytesMax: 1000, capture: all.capture })
+  const sender = new Sender({
+    responseBytesMax: 1000,
+    capture: all.capture,
+    connector: testEgress().connector,
+  })
   t.after(() => sender.close())
   const request = {
     origin: receiver.origin,

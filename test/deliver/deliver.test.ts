@@ -13,6 +13,7 @@ import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { testEgress } from '../support/egress.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
 import { allAttempts, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
 import { aSubscription, signingKey } from '../support/subscription.ts'
@@ -29,7 +30,7 @@ const payload = Buffer.from('{ "b" : 1,  "a":"é" }')
 
 async function aWorld(t: TestContext, program: Program = {}, changes: Partial<DeliverDeps> = {}) {
   const receiver = await startReceiver(program)
-  const sender = new Sender({ responseBytesMax: 65_536 })
+  const sender = new Sender({ responseBytesMax: 65_536, connector: testEgress().connector })
   const clock = fakeClock(Math.floor(Date.now() / 1000) * 1000) // receivers check that a signature is fresh
   const log = new DeliveryLog({
     connection: world.database,

@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib'
 import type { Capture, ExchangeDetails } from '../../src/deliver/exchange-details.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { type OutgoingRequest, Sender } from '../../src/deliver/send.ts'
+import { testEgress } from '../support/egress.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
 
 const failures: Capture = { of: 'failures', bodyBytesMax: 16_384 }
@@ -19,7 +20,7 @@ async function sendTo(
   changes: Partial<OutgoingRequest> = {},
 ): Promise<Outcome> {
   const receiver = await startReceiver(program)
-  const sender = new Sender({ responseBytesMax: 65_536, capture })
+  const sender = new Sender({ responseBytesMax: 65_536, capture, connector: testEgress().connector })
   t.after(async () => {
     await sender.close()
     await receiver.close()

@@ -4,12 +4,13 @@ import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { type OutgoingRequest, Sender, type SenderOptions } from '../../src/deliver/send.ts'
+import { testEgress } from '../support/egress.ts'
 import { type Program, type Receiver, startReceiver } from '../support/receiver.ts'
 
 const body = Buffer.from('{ "b" : 1,  "a":"\\u00e9 é 😀" }\n')
 
 function aSender(t: TestContext, options: Partial<SenderOptions> = {}): Sender {
-  const sender = new Sender({ responseBytesMax: 65_536, ...options })
+  const sender = new Sender({ responseBytesMax: 65_536, connector: testEgress().connector, ...options })
   t.after(() => sender.close())
   return sender
 }

@@ -21,6 +21,7 @@ export function testSubscriptions(
     database: world.database,
     seal: testSealer,
     defaults: testDefaults,
+    checkTarget: async () => undefined,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,

@@ -61,6 +61,7 @@ function serviceEnvironment(world: TestDatabase, dataDir: string): Environment {
     DATABASE_URL: world.url,
     DATA_DIR: dataDir,
     AUTH: 'none',
+    ALLOW_PRIVATE_TARGETS: 'true', // receivers are on this machine
     HOST: '127.0.0.1',
     PORT: '0',
     LOG_LEVEL: 'warn',

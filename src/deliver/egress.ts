@@ -1,0 +1,144 @@
+import { isIP } from 'node:net'
+import { networkInterfaces } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from '../platform/logger.ts'
+import { type Cidr, cidrs, parseCidr } from './cidr.ts'
+import { type Connector, guardedConnector } from './connector.ts'
+import { addressNotAllowed, blocked } from './egress-error.ts'
+import { createGuard, type Guard } from './guard.ts'
+import { proxyConnector } from './proxy-connector.ts'
+import { Resolver } from './resolver.ts'
+import { portOf, type Target, type TargetRules, targetFault } from './target-rules.ts'
+
+/** The settings by these names, and what else it takes. */
+export interface EgressOptions {
+  readonly allowPrivateTargets: boolean
+  readonly allowedTargetCidrs: readonly Cidr[] | undefined
+  readonly deniedTargetCidrs: readonly Cidr[] | undefined
+  readonly httpsOnly: boolean
+  /** Undefined: any. */
+  readonly allowedTargetPorts: readonly number[] | undefined
+  /** The address of an HTTP proxy through which everything goes. */
+  readonly egressProxy: string | undefined
+  /** Where this service listens: it does not deliver to itself, unless private targets are allowed. */
+  readonly host: string
+  readonly port: number
+  readonly logger: Logger
+  readonly connectTimeoutMs?: number
+  /** Replaced in tests. */
+  readonly resolver?: Resolver
+  /** Certificates to trust instead of the system's; for tests. */
+  readonly ca?: string
+}
+
+/** So long a check at the API waits for a name; the check that counts is the one at every connection. */
+const checkTimeoutMs = 1000
+
+/** The way out of this service: where deliveries may go, and the connections that go there. */
+export class Egress {
+  /** For all pools. */
+  readonly connector: Connector
+  readonly #rules: TargetRules
+  readonly #guard: Guard
+  /** At the port this service listens on. */
+  readonly #guardOfOwnPort: Guard
+  readonly #ownPort: number
+  readonly #resolver: Resolver
+  readonly #logger: Logger
+  readonly #proxied: boolean
+  readonly #close: () => Promise<void>
+
+  constructor(options: EgressOptions) {
+    const { allowPrivateTargets: allowPrivate, httpsOnly, allowedTargetPorts: ports, egressProxy } = options
+    const { allowedTargetCidrs: allowedCidrs = [], deniedTargetCidrs: deniedCidrs = [] } = options
+    const { connectTimeoutMs = 5000, resolver = new Resolver() } = options
+    this.#rules = { httpsOnly, ports, localNames: allowPrivate || allowedCidrs.length > 0 }
+    this.#guard = createGuard({ allowPrivate, allowedCidrs, deniedCidrs })
+    const own = allowPrivate ? [] : ownAddresses(options.host)
+    this.#guardOfOwnPort = createGuard({ allowPrivate, allowedCidrs, deniedCidrs: [...deniedCidrs, ...own] })
+    this.#ownPort = options.port
+    this.#resolver = resolver
+    this.#logger = options.logger
+    this.#proxied = egressProxy !== undefined
+
+    if (egressProxy === undefined) {
+      const { ca } = options
+      const common = {
+        resolver,
+        onRefused: this.#onRefused,
+        connectTimeoutMs,
+        ...(ca !== undefined && { ca }),
+      }
+      const usual = guardedConnector({ guard: this.#guard, ...common })
+      const toOwnPort = guardedConnector({ guard: this.#guardOfOwnPort, ...common })
+      this.connector = this.#checked(target => (this.#guardFor(target) === this.#guard ? usual : toOwnPort))
+      this.#close = async () => {}
+    } else {
+      const { connect, close } = proxyConnector(new URL(egressProxy), connectTimeoutMs)
+      this.connector = this.#checked(() => connect)
+      this.#close = close
+    }
+  }
+
+  /**
+   * Checks the address of a subscription when it is made or changed. A name that cannot be looked up now passes.
+   *
+   * @returns what is wrong with it, in words for its owner
+   */
+  async check(url: URL): Promise<string | undefined> {
+    const target = targetOf(url)
+    const fault = this.#fault(target)
+    if (fault !== undefined || isIP(target.hostname) !== 0 || this.#proxied) return fault
+    const ending = new AbortController()
+    const late = sleep(checkTimeoutMs, undefined, { signal: ending.signal }).catch(() => undefined)
+    const resolution = await Promise.race([this.#resolver.resolve(target.hostname), late])
+    ending.abort()
+    if (resolution?.kind !== 'found') return undefined
+    const refused = resolution.addresses.find(address => !this.#guardFor(target)(address))
+    if (refused === undefined) return undefined
+    this.#onRefused({ host: target.hostname, address: refused })
+    return addressNotAllowed
+  }
+
+  close(): Promise<void> {
+    return this.#close()
+  }
+
+  /** What can be said without looking up a name. */
+  #fault(target: Target): string | undefined {
+    const fault = targetFault(target, this.#rules)
+    if (fault !== undefined || isIP(target.hostname) === 0) return fault
+    return this.#guardFor(target)(target.hostname) ? undefined : addressNotAllowed
+  }
+
+  /** Rules may be stricter than when the subscription was made, so they are looked at before every connection. */
+  #checked(connectorFor: (target: Target) => Connector): Connector {
+    return (options, callback) => {
+      const fault = this.#fault(options)
+      if (fault === undefined) return connectorFor(options)(options, callback)
+      if (fault === addressNotAllowed) this.#onRefused({ host: options.hostname, address: options.hostname })
+      process.nextTick(callback, blocked(fault), null)
+      return undefined
+    }
+  }
+
+  #guardFor(target: Target): Guard {
+    return portOf(target) === this.#ownPort ? this.#guardOfOwnPort : this.#guard
+  }
+
+  #onRefused = ({ host, address }: { readonly host: string; readonly address: string }): void => {
+    this.#logger.warn({ host, address }, 'an address is not allowed to be delivered to')
+  }
+}
+
+function targetOf({ protocol, hostname, port }: URL): Target {
+  return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
+}
+
+/** All interfaces, where it listens on all; a name it listens on is looked up by nobody here. */
+function ownAddresses(host: string): readonly Cidr[] {
+  const one = parseCidr(host)
+  if (one !== undefined && host !== '0.0.0.0' && host !== '::') return [one]
+  const all = Object.values(networkInterfaces()).flatMap(addresses => addresses ?? [])
+  return cidrs(...all.map(({ address }) => address.replace(/%.*/, '')))
+}
