@@ -44,7 +44,7 @@ interface Line {
   allowed: number
   /** Waiting, in flight, being settled, and reserved for events that are being written. */
   held: number
-  /** In the ring, or parked until its gate opens. */
+  /** In the ring, or parked: until its gate opens, or until it is less crowded. */
   queued: boolean
 }
 
@@ -73,6 +73,7 @@ export class Dispatcher {
   readonly #deps: DispatcherDeps
   readonly #lines = new Map<number, Line>()
   readonly #ready = new ReadyRing<Line>()
+  readonly #crowdedOut = new Fifo<Line>()
   #held = 0
   #heldBytes = 0
   #inFlight = 0
@@ -182,9 +183,26 @@ export class Dispatcher {
     }
   }
 
-  /** With most slots taken, a line that has one already is asked again when one of its attempts ends. */
+  /** With most slots taken, a line that has one already waits until it is less crowded. */
   #mustWait(line: Line): boolean {
-    return line.inFlight > 0 && this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare
+    if (line.inFlight === 0 || !this.#isCrowded()) return false
+    line.queued = true
+    this.#crowdedOut.push(line)
+    return true
+  }
+
+  #isCrowded(): boolean {
+    return this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare
+  }
+
+  #letIn(): void {
+    for (let free = this.#crowdedOut.length; free > 0 && !this.#isCrowded(); free--) {
+      const line = this.#crowdedOut.shift()
+      if (!line) return
+      line.queued = false
+      this.#enqueue(line)
+      this.#pump()
+    }
   }
 
   /** Parks a line whose gate is closed for a moment, and empties one whose gate stays closed for longer. */
@@ -217,6 +235,7 @@ export class Dispatcher {
       this.#inFlight--
       this.#enqueue(line)
       this.#pump()
+      if (this.#crowdedOut.length > 0) this.#letIn()
     }
     this.#deps.attempt(delivery, subscription).then(ended, () => ended(false))
   }

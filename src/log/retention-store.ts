@@ -1,6 +1,7 @@
 import { int4Array, timestamptzArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
-import { type Queryable, uuidV7Now } from '../platform/postgres.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { uuidV7Now } from '../platform/sql.ts'
 
 /** Owed rows of events older than `before` exist. */
 export async function readOldOwing(db: Queryable, before: Uuid): Promise<readonly number[]> {

@@ -203,16 +203,6 @@ export class Connection implements Queryable {
   }
 }
 
-/**
- * Session settings for a connection that runs only the statements of the path, again and again. Their plans are known:
- * index probes by key, however large or small the tables are and whatever the statistics say. Left to itself the
- * planner reads all of `owed` for a batch when it believes the table small, which a backlog then makes it pay for;
- * and it plans anew what it has planned a thousand times.
- */
-export const fixedPlans =
-  'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; ' +
-  'set enable_mergejoin = off; set jit = off'
-
 /** Why a statement could not even be sent: there was no connection. */
 class NotConnected extends Error {
   override readonly name = 'NotConnected'
@@ -296,8 +286,3 @@ function destroy(client: pg.Client): void {
     ?.stream
   stream?.destroy?.() // node-postgres has no public way to close a socket at once
 }
-
-/** SQL for a UUIDv7 of the database's present time (PostgreSQL has a function for it only since 18). */
-export const uuidV7Now = `(
-  lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
-  || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 14, 19))::uuid`

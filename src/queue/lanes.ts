@@ -7,6 +7,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Delivery, LaneRun } from './delivery.ts'
 import type { LanePause } from './lane-pause.ts'
 import { pauseLanes } from './pause-store.ts'
+import { SecondLook } from './second-look.ts'
 import {
   cancelOwed,
   type DueRow,
@@ -15,7 +16,6 @@ import {
   leaseLanes,
   readDue,
   releaseLanes,
-  wakeOwing,
 } from './store.ts'
 
 /** What the lanes need of the dispatcher. */
@@ -56,9 +56,6 @@ const leaseMax = 64
 const chunk = 100
 const lowWater = 40
 
-/** So many lanes are remembered to be looked at again; those beyond are left to the repair of each minute. */
-const releasedMax = 20_000
-
 const start: LanePosition = { dueAt: 0, webhookId: uuidLowerBound(0) }
 
 /** A lane that this process has leased. */
@@ -85,8 +82,7 @@ interface Lane extends LaneRun {
 export class Lanes {
   readonly #deps: LanesDeps
   readonly #lanes = new Map<number, Lane>()
-  /** Given back a moment ago, oldest first. */
-  readonly #released: { readonly id: number; readonly at: number }[] = []
+  readonly #secondLook: SecondLook
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
   #again = false
@@ -95,6 +91,7 @@ export class Lanes {
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
+    this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax)
   }
 
   get held(): number {
@@ -168,28 +165,10 @@ export class Lanes {
   }
 
   async #work(): Promise<void> {
-    await this.#lookAgain()
+    await this.#secondLook.look()
     await this.#lease()
     await this.#read()
     await this.#release()
-  }
-
-  /**
-   * An inserter that found a lane due left it alone; if the lane was leased, found empty and given back before that
-   * inserter committed, nothing points to the new row. So lanes are looked at once more when any statement that was
-   * under way then is over.
-   */
-  async #lookAgain(): Promise<void> {
-    const { connection, statementMsMax } = this.#deps
-    const ripe = performance.now() - statementMsMax
-    const upTo = this.#released.findIndex(({ at }) => at > ripe)
-    const ids = this.#released.slice(0, upTo === -1 ? undefined : upTo).map(({ id }) => id)
-    if (ids.length === 0) return
-    await wakeOwing(
-      connection,
-      [...new Set(ids)].sort((a, b) => a - b),
-    )
-    this.#released.splice(0, ids.length)
   }
 
   async #lease(): Promise<void> {
@@ -275,11 +254,8 @@ export class Lanes {
     // In order of id, as all who lock several lanes do.
     over.sort((a, b) => a - b)
     await releaseLanes(this.#deps.connection, this.#deps.owner(), over)
-    const now = performance.now()
-    for (const id of over) {
-      this.#lanes.delete(id)
-      if (this.#released.length < releasedMax) this.#released.push({ id, at: now })
-    }
+    for (const id of over) this.#lanes.delete(id)
+    this.#secondLook.add(over)
   }
 
   /** The subscription is gone: what is owed to it ends in the log, and then its lane goes too. */

@@ -1,6 +1,7 @@
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
-import { type Queryable, uuidV7Now } from '../platform/postgres.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { uuidV7Now } from '../platform/sql.ts'
 import type { DeliveryContent } from './delivery.ts'
 
 /** An owed row as a lane's reader sees it: what is needed to queue it, not its payload. */

@@ -9,8 +9,8 @@ import {
   isDatabaseUnavailable,
   type Queryable,
   sqlState,
-  uuidV7Now,
 } from '../../src/platform/postgres.ts'
+import { uuidV7Now } from '../../src/platform/sql.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
 let world: TestDatabase
