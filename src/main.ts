@@ -9,8 +9,15 @@ import { runServe } from './cli/serve.ts'
 import { StartupError } from './errors.ts'
 import { version } from './version.ts'
 
+interface Described {
+  readonly does: string
+  readonly run: Command
+  /** Whether it reads what follows its name, `--help` too. */
+  readonly takesArguments?: true
+}
+
 /** Every command: what it is called, what it does, and what runs it. */
-const commands: Readonly<Record<string, { readonly does: string; readonly run: Command }>> = {
+const commands: Readonly<Record<string, Described>> = {
   serve: { does: 'start the service (the default)', run: runServe },
   audit: {
     does: 'count deliveries that have neither a final attempt nor an owed row; must be 0',
@@ -22,14 +29,24 @@ const commands: Readonly<Record<string, { readonly does: string; readonly run: C
     does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
     run: runRotateKeys,
   },
-  config: { does: 'show the settings in force, or the reference of all', run: runConfig },
-  healthcheck: { does: 'ask a running service whether it is ready', run: runHealthcheck },
+  config: {
+    does: 'show the settings in force, or the reference of all',
+    run: runConfig,
+    takesArguments: true,
+  },
+  healthcheck: {
+    does: 'ask a running service whether it is ready',
+    run: runHealthcheck,
+    takesArguments: true,
+  },
 }
 
 const io: CommandIo = {
   out: text => void process.stdout.write(`${text}\n`),
   err: text => void process.stderr.write(`${text}\n`),
 }
+
+const settingsHint = 'Settings come from the environment: webhooks config docs'
 
 process.exitCode = await main(process.argv.slice(2))
 // Whatever is left of timers or sockets must not keep a finished command alive; standard output is flushed by now
@@ -48,6 +65,8 @@ async function main([name = 'serve', ...args]: readonly string[]): Promise<numbe
     help()
     return exitCode.usage
   }
+  // Asked what it would do, a command must not do it.
+  if (command.takesArguments === undefined && args.length > 0) return refuseArguments(name, command, args)
   try {
     return await command.run(args, io)
   } catch (error) {
@@ -56,12 +75,20 @@ async function main([name = 'serve', ...args]: readonly string[]): Promise<numbe
   }
 }
 
+function refuseArguments(name: string, { does }: Described, args: readonly string[]): number {
+  if (args.some(argument => ['--help', '-h', 'help'].includes(argument))) {
+    io.out(`webhooks ${name}: ${does}\n\nIt takes no arguments. ${settingsHint}`)
+    return exitCode.ok
+  }
+  io.err(`webhooks ${name} takes no arguments (got ${args.join(' ')}). ${settingsHint}`)
+  return exitCode.usage
+}
+
 function help(): number {
   const lines = Object.entries(commands).map(([name, { does }]) => `  ${name.padEnd(12)} ${does}`)
   io.out(
     `webhooks ${version}: accepts events, delivers them signed, retries, and shows every attempt\n\n` +
-      `Usage: webhooks <command>\n\n${lines.join('\n')}\n\n` +
-      'Settings come from the environment: webhooks config docs',
+      `Usage: webhooks <command>, in a checkout: npx webhooks <command>\n\n${lines.join('\n')}\n\n${settingsHint}`,
   )
   return exitCode.ok
 }

@@ -25,8 +25,8 @@ export function banner(config: Config, service: Service, version: string): strin
   const key = config.auth === 'keys' ? ` -H "Authorization: Bearer $KEY"` : ''
   lines.push(
     'Try it:',
-    `  curl${key} -d '{"target_url":"https://example.com/hooks"}' -H "Content-Type: application/json" ${url}/subscriptions/`,
-    `  curl${key} -d '{"hello":"world"}' -H "Content-Type: application/json" ${url}/ingest/1`,
+    `  curl${key} -d '{"target_url":"https://httpbin.org/post"}' -H "Content-Type: application/json" ${url}/subscriptions/`,
+    `  curl${key} -d '{"data":{"foo":"bar"}}' -H "Content-Type: application/json" ${url}/ingest/1`,
     `  curl${key} ${url}/logs/1`,
     '',
     'Ctrl-C stops it; what is owed is kept and goes on at the next start.',

@@ -6,11 +6,7 @@ import { banner } from './banner.ts'
 import { type CommandIo, exitCode } from './command.ts'
 
 /** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal leaves at once. */
-export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
-  if (args.length > 0) {
-    io.err(`webhooks serve takes no arguments (got ${args.join(' ')}). Settings come from the environment.`)
-    return exitCode.usage
-  }
+export async function runServe(_args: readonly string[], io: CommandIo): Promise<number> {
   const config = readConfig(io.environment)
   const logger = createLogger({ level: config.logLevel, format: config.logFormat })
   exitOnBugs(logger)

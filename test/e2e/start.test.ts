@@ -60,6 +60,16 @@ test('an unknown command says what there is', () => {
   assert.match(stdout, /serve/)
 })
 
+test('a command that takes no arguments says so, and does nothing', () => {
+  const nowhere = { DATABASE_URL: 'postgresql://u@127.0.0.1:9/none' }
+  const help = run(['prune', '--help'], nowhere)
+  assert.equal(help.status, 0)
+  assert.match(help.stdout, /webhooks prune: .*retention/)
+  const refused = run(['audit', 'all'], nowhere)
+  assert.equal(refused.status, 2)
+  assert.match(refused.stderr, /audit takes no arguments \(got all\)/)
+})
+
 test('local mode: the embedded PostgreSQL survives a kill -9 of the service and is adopted, and one of its own', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   await chmod(dataDir, 0o755) // as root the database runs under another account, which must get in here
