@@ -54,6 +54,10 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   if (!(one instanceof Error)) return { code: '', message: String(one) }
   // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
   if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
+  if (one instanceof errors.SocketError && /^bad (response|upgrade)$/.test(one.message)) {
+    // undici ends the connection at a 100 or 101 that it has not asked for; it has been answered, not cut off.
+    return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
+  }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
   // The address a name has led to may be one of the operator's own network; its owner is told what happened there.
   if ('address' in one && 'syscall' in one) return { code, message: `${one.syscall} ${code}` }

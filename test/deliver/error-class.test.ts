@@ -38,6 +38,16 @@ test('an answer that is not HTTP is invalid', () => {
   assert.deepEqual(classify(new errors.HTTPParserError(message)), { errorClass: 'invalid', error: message })
 })
 
+test('an informational answer that undici does not take is invalid, not a broken connection', () => {
+  for (const message of ['bad response', 'bad upgrade']) {
+    assert.deepEqual(classify(new errors.SocketError(message)), {
+      errorClass: 'invalid',
+      error: 'answered 100 or 101, which was not asked for',
+    })
+  }
+  assert.equal(classify(new errors.SocketError('other side closed')).errorClass, 'connect')
+})
+
 test('what is not known counts as a failure to connect', () => {
   for (const error of [coded('ESOMETHING'), new Error('no code'), 'a text', undefined, null, 7]) {
     assert.equal(classify(error).errorClass, 'connect')
