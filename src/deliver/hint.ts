@@ -38,6 +38,7 @@ const hintOfClass: Readonly<Record<Exclude<ErrorClass, 'http'>, string>> = {
   proxy: 'The proxy of this service did not let the request through. Ask the operator.',
 }
 
+const silentNameServers = 'The name servers of the host did not answer. If it goes on, check its DNS.'
 const refusedConnection =
   'Nothing accepts connections at this host and port. Start the receiver, or check host and port of the target_url.'
 const brokenConnection =
@@ -54,7 +55,10 @@ const oldTls = 'The receiver offers only old versions of TLS. Enable TLS 1.2 or 
 
 const hintOfCode: Readonly<Record<string, string>> = {
   ENOTFOUND: 'The host name does not exist. Check the target_url.',
-  EAI_AGAIN: 'The name servers of the host did not answer. If it goes on, check its DNS.',
+  ENODATA: 'The host name has no address. Check the target_url, or give the host an A or AAAA record.',
+  EAI_AGAIN: silentNameServers,
+  ESERVFAIL: silentNameServers,
+  ETIMEOUT: silentNameServers,
   ECONNREFUSED: refusedConnection,
   ECONNRESET: brokenConnection,
   EPIPE: brokenConnection,
@@ -78,6 +82,8 @@ const hintOfCode: Readonly<Record<string, string>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
   ERR_SSL_UNSUPPORTED_PROTOCOL: oldTls,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: oldTls,
+  PROXY_UNAVAILABLE:
+    'The proxy of this service cannot be reached. Ask the operator; the receiver is not at fault.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than 16 KiB. Send fewer or shorter ones.',
 }
 

@@ -11,7 +11,11 @@ const answered = (httpStatus: number) => hint({ errorClass: 'http', errorCode: n
 test('a known code says what to do about it', () => {
   const table: readonly (readonly [ErrorClass, string, RegExp])[] = [
     ['dns', 'ENOTFOUND', /^The host name does not exist\. Check the target_url\.$/],
+    ['dns', 'ENODATA', /no address/],
     ['dns', 'EAI_AGAIN', /name servers/],
+    ['dns', 'ESERVFAIL', /name servers/],
+    ['dns', 'ETIMEOUT', /name servers/],
+    ['proxy', 'PROXY_UNAVAILABLE', /receiver is not at fault/],
     ['connect', 'ECONNREFUSED', /Nothing accepts connections/],
     ['connect', 'ECONNRESET', /closed the connection without an answer/],
     ['connect', 'UND_ERR_SOCKET', /closed the connection without an answer/],
