@@ -23,7 +23,13 @@ export async function registerDocs(scope: FastifyInstance): Promise<void> {
     routePrefix: '/docs',
     staticCSP: viewerPolicy,
     theme: { title: 'Webhook Delivery Service: Swagger UI' },
-    uiConfig: { displayRequestDuration: true, tryItOutEnabled: true, persistAuthorization: true },
+    // The base layout is without the bar on top, which has a box for addresses of other documents: the policy forbids them.
+    uiConfig: {
+      layout: 'BaseLayout',
+      displayRequestDuration: true,
+      tryItOutEnabled: true,
+      persistAuthorization: true,
+    },
   })
   registerRedoc(scope)
 }

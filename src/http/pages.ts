@@ -1,15 +1,16 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorCodes } from '../errors.ts'
 import { page, pagePolicy } from './page.ts'
 
 /** The page at `/`, and one for each kind of error, to which `type` in a problem points. */
 export function registerPages(scope: FastifyInstance, version: string): void {
-  const start = startPage(version)
+  const start = startPage(version).split(printedOrigin)
   const startJson = JSON.stringify({ name: 'webhook-delivery-service', version, ...startLinks })
   scope.get('/', { schema: { hide: true } }, (request, reply) => {
     reply.header('vary', 'accept')
     const accept = request.headers.accept ?? ''
-    if (!accept.includes('application/json') || accept.includes('text/html')) return sendHtml(reply, start)
+    if (!accept.includes('application/json') || accept.includes('text/html'))
+      return sendHtml(reply, start.join(originAsked(request)))
     return reply.type('application/json; charset=utf-8').send(startJson)
   })
   scope.get<{ Params: { code: string } }>('/errors/:code', { schema: { hide: true } }, (request, reply) => {
@@ -25,6 +26,16 @@ function sendHtml(reply: FastifyReply, html: string): FastifyReply {
 
 const startLinks = { docs: '/docs', redoc: '/redoc', openapi: '/openapi.json', ready: '/readyz' }
 
+/** The address as it is printed everywhere, in place of which the page says the one it was asked at. */
+const printedOrigin = 'http://localhost:8000'
+
+/** Where the caller reached this service, so that the commands can be copied. Only what no HTML can hide in is echoed. */
+function originAsked(request: FastifyRequest): string {
+  const host = request.headers.host ?? ''
+  if (!/^[A-Za-z0-9.:[\]-]{1,255}$/.test(host)) return printedOrigin
+  return `${request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'}://${host}`
+}
+
 function startPage(version: string): string {
   return page(
     'Webhook Delivery Service',
@@ -39,14 +50,17 @@ and shows every attempt. Version ${version}.</p>
 </ul>
 <h2>Send one event</h2>
 <p>Say where events go, send one, and see what became of it:</p>
-<pre><code>curl -X POST http://localhost:8000/subscriptions/ \\
-  -H 'Content-Type: application/json' -d '{"target_url":"https://httpbin.org/post"}'
+<pre><code>curl -X POST ${printedOrigin}/subscriptions/ \\
+  -H 'Content-Type: application/json' \\
+  -d '{"target_url":"https://httpbin.org/post"}'
 
-curl -X POST http://localhost:8000/ingest/1 \\
-  -H 'Content-Type: application/json' -d '{"data":{"foo":"bar"}}'
+curl -X POST ${printedOrigin}/ingest/1 \\
+  -H 'Content-Type: application/json' \\
+  -d '{"data":{"foo":"bar"}}'
 
-curl http://localhost:8000/logs/1</code></pre>
-<p>The quick start in README.md says more.</p>`,
+curl ${printedOrigin}/logs/1</code></pre>
+<p>The <code>1</code> is the <code>id</code> in the first answer. Where the service asks for API keys, add
+<code>-H 'Authorization: Bearer whk_…'</code>. The quick start in README.md says more.</p>`,
   )
 }
 
