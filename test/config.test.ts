@@ -181,3 +181,56 @@ test('every default is a value that the setting itself would accept', () => {
     if (value !== undefined) assert.equal(setting.parse(String(value)), value, setting.variable)
   }
 })
+
+test('where deliveries may go depends on the mode, and on what the operator says', () => {
+  assert.equal(readConfig({}).allowPrivateTargets, true)
+  assert.equal(readConfig({ DATABASE_URL: database }).allowPrivateTargets, false)
+  assert.equal(readConfig({ ALLOW_PRIVATE_TARGETS: 'false' }).allowPrivateTargets, false)
+  const config = readConfig({
+    DATABASE_URL: database,
+    ALLOWED_TARGET_CIDRS: '10.1.0.0/16, fd00::1',
+    ALLOWED_TARGET_PORTS: '443,8443',
+    HTTPS_ONLY: 'true',
+  })
+  assert.deepEqual(config.allowedTargetCidrs, [
+    { family: 'ipv4', address: '10.1.0.0', prefix: 16 },
+    { family: 'ipv6', address: 'fd00::1', prefix: 128 },
+  ])
+  assert.deepEqual(config.allowedTargetPorts, [443, 8443])
+  assert.equal(config.httpsOnly, true)
+  assert.ok(describeConfig(config).includes('ALLOWED_TARGET_CIDRS=10.1.0.0/16, fd00::1/128'))
+  assert.deepEqual(config.warnings, [])
+})
+
+test('a block or a port that is none stops the start, as a list with a hole does', () => {
+  for (const text of ['10.0.0.0/33', '10.0.0.0/8,', 'example.com', '10.0.0.0-10.0.0.9']) {
+    assert.match(
+      refusal({ ALLOWED_TARGET_CIDRS: text }),
+      /ALLOWED_TARGET_CIDRS must be an address or block/,
+      text,
+    )
+    assert.match(
+      refusal({ DENIED_TARGET_CIDRS: text }),
+      /DENIED_TARGET_CIDRS must be an address or block/,
+      text,
+    )
+  }
+  for (const text of ['0', '65536', '443-445', 'https', '443,,80']) {
+    assert.match(refusal({ ALLOWED_TARGET_PORTS: text }), /ALLOWED_TARGET_PORTS must be a port/, text)
+  }
+  assert.match(refusal({ HTTPS_ONLY: 'yes' }), /HTTPS_ONLY must be true or false; "yes" is not\./)
+})
+
+test('what weakens the guard is warned about, and the password of the proxy is not shown', () => {
+  const config = readConfig({
+    DATABASE_URL: database,
+    ALLOW_PRIVATE_TARGETS: 'true',
+    EGRESS_PROXY: 'http://user:hunter2@proxy:3128',
+  })
+  assert.match(
+    config.warnings.join('\n'),
+    /^ALLOW_PRIVATE_TARGETS=true in server mode: .*\nEGRESS_PROXY is set: .*/,
+  )
+  assert.ok(describeConfig(config).includes('EGRESS_PROXY=http://user:***@proxy:3128/'))
+  assert.match(refusal({ EGRESS_PROXY: 'socks5://proxy:1080' }), /EGRESS_PROXY must be a URL such as http:/)
+})

@@ -9,18 +9,25 @@ const bytesMax = 1_048_576
 /** The names in the system's hosts file, which c-ares does not read when it is asked for records. */
 export class HostsFile {
   readonly #path: string
+  readonly #now: () => number
   #names: ReadonlyMap<string, readonly string[]> = new Map()
   #seen = ''
   #lookedAt = Number.NEGATIVE_INFINITY
 
-  constructor(path = process.platform === 'win32' ? windowsPath : '/etc/hosts') {
+  /** @param now milliseconds; replaced in tests */
+  constructor(
+    path = process.platform === 'win32' ? windowsPath : '/etc/hosts',
+    now = () => performance.now(),
+  ) {
     this.#path = path
+    this.#now = now
   }
 
   /** @returns the addresses of a name in lower case, none when it is not in the file. Never rejects. */
   async addressesOf(name: string): Promise<readonly string[]> {
-    if (performance.now() - this.#lookedAt > lookEveryMs) {
-      this.#lookedAt = performance.now()
+    const now = this.#now()
+    if (now - this.#lookedAt >= lookEveryMs) {
+      this.#lookedAt = now
       await this.#look().catch(() => {}) // there need not be one; what was read before stays
     }
     return this.#names.get(name) ?? []

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { type OutgoingRequest, Sender, type SenderOptions } from '../../src/deliver/send.ts'
 import { testEgress } from '../support/egress.ts'
@@ -211,4 +213,28 @@ test('closing ends what still runs', async t => {
     errorClass: 'timeout',
     error: 'the service is stopping',
   })
+})
+
+// Measured once with 20,000 origins, each a name of its own, and the receiver in another process: resident memory grew
+// from 105 MB to 299 MB over the first 6,000 and to 302 MB by the last, with never more than 1,024 sockets open.
+test('more origins than there are pools for keep no more pools and sockets than that', async t => {
+  const server = createHttpServer((request, response) => {
+    request.resume()
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const { port } = server.address() as AddressInfo // it listens on TCP
+  const sender = aSender(t)
+  for (let first = 0; first < 1100; first += 100) {
+    const origins = Array.from({ length: 100 }, (_, index) => `http://h${first + index}.localhost:${port}`)
+    const outcomes = await Promise.all(origins.map(origin => sender.send(aRequest(origin))))
+    assert.ok(outcomes.every(({ kind }) => kind === 'success'))
+  }
+  const open = await promisify(server.getConnections.bind(server))()
+  assert.ok(open <= 1024, `${open} connections are open`)
 })

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, type ServerOptions } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { guardedConnector } from '../../src/deliver/connector.ts'
+import type { EgressOptions } from '../../src/deliver/egress.ts'
+import { HostsFile } from '../../src/deliver/hosts-file.ts'
+import type { Outcome } from '../../src/deliver/outcome.ts'
+import { Resolver } from '../../src/deliver/resolver.ts'
+import { Sender } from '../../src/deliver/send.ts'
+import { type Certificate, makeCertificate } from '../support/certificate.ts'
+import { startDnsServer } from '../support/dns-server.ts'
+import { testEgress } from '../support/egress.ts'
+import { startReceiver } from '../support/receiver.ts'
+
+const certificate = makeCertificate('receiver.test')
+const noOpenssl = 'there is no openssl here to make a certificate with'
+
+/** A receiver over TLS. @returns its port, and the name and TLS version each request came with */
+async function secureReceiver(t: TestContext, options: ServerOptions) {
+  const seen: { readonly servername: unknown; readonly host: unknown; readonly protocol: unknown }[] = []
+  const server = createServer(options, (request, response) => {
+    const socket = request.socket as Socket & { servername?: unknown; getProtocol?: () => unknown } // a TLS socket
+    seen.push({ servername: socket.servername, host: request.headers.host, protocol: socket.getProtocol?.() })
+    response.end()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, seen } // it listens on TCP
+}
+
+async function send(t: TestContext, origin: string, options: Partial<EgressOptions> = {}): Promise<Outcome> {
+  await using dns = await startDnsServer({ 'receiver.test': ['127.0.0.1'], 'other.test': ['127.0.0.1'] })
+  const resolver = new Resolver({ servers: [dns.address], hostsFile: new HostsFile('no-such-file') })
+  const sender = new Sender({
+    responseBytesMax: 1000,
+    connector: testEgress({ resolver, ...options }).connector,
+  })
+  t.after(() => sender.close())
+  // Awaited here, as the name server goes at the end of this function.
+  return await sender.send({ origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 3000 })
+}
+
+function classOf(outcome: Outcome): string {
+  return outcome.kind === 'failed' ? outcome.errorClass : outcome.kind
+}
+
+test('TLS is asked for by name, and the certificate has to be for that name', async t => {
+  if (certificate === undefined) return t.skip(noOpenssl)
+  const { cert, key }: Certificate = certificate
+  const { port, seen } = await secureReceiver(t, { cert, key })
+  assert.equal(classOf(await send(t, `https://receiver.test:${port}`, { ca: cert })), 'success')
+  const protocol = 'TLSv1.3'
+  assert.deepEqual(seen, [{ servername: 'receiver.test', host: `receiver.test:${port}`, protocol }])
+  assert.equal(classOf(await send(t, `https://other.test:${port}`, { ca: cert })), 'tls')
+  assert.equal(classOf(await send(t, `https://127.0.0.1:${port}`, { ca: cert })), 'tls')
+  assert.equal(
+    classOf(await send(t, `https://receiver.test:${port}`)),
+    'tls',
+    'a certificate nobody vouches for',
+  )
+  assert.equal(seen.length, 1)
+})
+
+test('TLS older than 1.2 is not spoken', async t => {
+  if (certificate === undefined) return t.skip(noOpenssl)
+  const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+  const { port, seen } = await secureReceiver(t, { ...certificate, ...old })
+  const outcome = await send(t, `https://receiver.test:${port}`, { ca: certificate.cert })
+  assert.equal(classOf(outcome), 'tls')
+  assert.equal(seen.length, 0)
+})
+
+test('no environment variable switches verification off', async t => {
+  if (certificate === undefined) return t.skip(noOpenssl)
+  const { port, seen } = await secureReceiver(t, { ...certificate })
+  process.env.NODE_TLS_REJECT_UNAUTHORIZED = '0'
+  t.after(() => {
+    delete process.env.NODE_TLS_REJECT_UNAUTHORIZED
+  })
+  assert.equal(classOf(await send(t, `https://receiver.test:${port}`)), 'tls')
+  assert.equal(seen.length, 0)
+})
+
+test('a handshake that does not end in time is given up, long before the attempt is', async t => {
+  const silent = createTcpServer(() => {}).listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.after(() => silent.close())
+  const { port } = silent.address() as AddressInfo // it listens on TCP
+  const outcome = await send(t, `https://receiver.test:${port}`, { connectTimeoutMs: 150 })
+  assert.equal(outcome.kind === 'failed' && outcome.error, 'no connection within 150 ms')
+  assert.equal(classOf(outcome), 'timeout')
+  assert.ok(outcome.durationMs >= 145 && outcome.durationMs < 1000, `${outcome.durationMs}`)
+})
+
+test('a connection that leads elsewhere than it was told is closed unused', async t => {
+  await using receiver = await startReceiver()
+  const resolver = new Resolver({ hostsFile: new HostsFile('no-such-file') })
+  const refused: object[] = []
+  let asked = 0
+  const connector = guardedConnector({
+    guard: () => asked++ === 0, // allowed when it is asked for, not when it is there
+    resolver,
+    onRefused: refusal => refused.push(refusal),
+    connectTimeoutMs: 1000,
+  })
+  const sender = new Sender({ responseBytesMax: 1000, connector })
+  t.after(() => sender.close())
+  const request = {
+    origin: receiver.origin,
+    path: '/',
+    headers: [],
+    body: Buffer.from('{}'),
+    timeoutMs: 2000,
+  }
+  assert.equal(classOf(await sender.send(request)), 'blocked')
+  assert.deepEqual(refused, [{ host: '127.0.0.1', address: '127.0.0.1' }])
+  assert.equal(receiver.received.length, 0)
+})

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { startReceiver } from '../support/receiver.ts'
+import { client, eventually, testService } from '../support/service.ts'
+
+const closed = { ALLOW_PRIVATE_TARGETS: 'false' }
+
+interface Problem {
+  readonly errors: readonly { readonly pointer: string; readonly detail: string }[]
+}
+
+test('a subscription that leads to a private address is not made, and not changed into one', async () => {
+  await using world = await testService(closed)
+  const api = client(world.url)
+  const json = { 'content-type': 'application/json' }
+  const targets = [
+    'http://127.0.0.1:9',
+    'http://[::1]/',
+    'http://0x7f.1/',
+    'http://localhost',
+    'http://169.254.169.254/',
+  ]
+  const { id } = await api.subscribe({ target_url: 'https://8.8.8.8/hooks' })
+  for (const target_url of targets) {
+    const body = JSON.stringify({ target_url })
+    for (const answer of [
+      await api.post('/subscriptions/', body, json),
+      await fetch(`${world.url}/subscriptions/${id}`, { method: 'PUT', body, headers: json }),
+      await api.patch(id, { target_url }),
+    ]) {
+      assert.equal(answer.status, 422, target_url)
+      const { errors } = (await answer.json()) as Problem // RFC 9457, as errors.md has it
+      assert.deepEqual(errors, [
+        { pointer: '/target_url', detail: 'the address of this host is not allowed' },
+      ])
+    }
+  }
+  assert.equal((await api.patch(id, { paused: true })).status, 200)
+})
+
+test('one that was made before is never connected to; its log says that it is not allowed, and not where', async () => {
+  await using receiver = await startReceiver()
+  await using world = await testService(closed)
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: 'https://8.8.8.8/hooks', retry: { max_attempts: 1 } })
+  for (const target of [receiver.origin, receiver.origin.replace('127.0.0.1', 'localhost')]) {
+    await world.world.database.query({
+      text: 'update subscriptions set target_url = $2, version = version + 1 where id = $1',
+      values: [id, target],
+    })
+    // The address is not named, so it is not checked; the service has the row as it is now.
+    assert.equal((await api.patch(id, { description: target })).status, 200)
+    const before = (await api.logs(id)).length
+    await api.ingest(id)
+    const logs = await eventually(
+      () => api.logs(id),
+      all => all.length > before,
+    )
+    const attempt = logs.find(({ error }) => error === 'the address of this host is not allowed')
+    assert.equal(attempt?.status, 'failed', JSON.stringify(logs))
+  }
+  assert.equal(receiver.connections, 0)
+})
+
+test('the allow-list of the operator lets a private receiver be delivered to', async () => {
+  await using receiver = await startReceiver()
+  await using world = await testService({ ...closed, ALLOWED_TARGET_CIDRS: '127.0.0.0/8,::1' })
+  const api = client(world.url)
+  for (const target_url of [receiver.origin, receiver.origin.replace('127.0.0.1', 'localhost')]) {
+    const { id } = await api.subscribe({ target_url })
+    await api.ingest(id)
+  }
+  await receiver.waitFor(2)
+  const answer = await api.post('/subscriptions/', '{"target_url":"http://10.0.0.1/"}', {
+    'content-type': 'application/json',
+  })
+  assert.equal(answer.status, 422)
+})
