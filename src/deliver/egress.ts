@@ -45,7 +45,7 @@ export class Egress {
   readonly #ownPort: number
   readonly #resolver: Resolver
   readonly #logger: Logger
-  readonly #proxied: boolean
+  readonly #looksUp: boolean
   readonly #close: () => Promise<void>
 
   constructor(options: EgressOptions) {
@@ -59,7 +59,7 @@ export class Egress {
     this.#ownPort = options.port
     this.#resolver = resolver
     this.#logger = options.logger
-    this.#proxied = egressProxy !== undefined
+    this.#looksUp = egressProxy === undefined && !allowPrivate
 
     if (egressProxy === undefined) {
       const { ca } = options
@@ -81,14 +81,15 @@ export class Egress {
   }
 
   /**
-   * Checks the address of a subscription when it is made or changed. A name that cannot be looked up now passes.
+   * Checks the address of a subscription when it is made or changed. A name that cannot be looked up now passes. Where
+   * private targets are allowed no name is looked up: there is hardly anything to find, and no reason to wait for it.
    *
    * @returns what is wrong with it, in words for its owner
    */
   async check(url: URL): Promise<string | undefined> {
     const target = targetOf(url)
     const fault = this.#fault(target)
-    if (fault !== undefined || isIP(target.hostname) !== 0 || this.#proxied) return fault
+    if (fault !== undefined || isIP(target.hostname) !== 0 || !this.#looksUp) return fault
     const ending = new AbortController()
     const late = sleep(checkTimeoutMs, undefined, { signal: ending.signal }).catch(() => undefined)
     const resolution = await Promise.race([this.#resolver.resolve(target.hostname), late])
