@@ -1,57 +1,10 @@
 import assert from 'node:assert/strict'
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import type { Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { cidrs } from '../../src/deliver/cidr.ts'
-import type { Egress, EgressOptions } from '../../src/deliver/egress.ts'
-import { HostsFile } from '../../src/deliver/hosts-file.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
-import { Resolver } from '../../src/deliver/resolver.ts'
-import { Sender } from '../../src/deliver/send.ts'
-import { type DnsServer, type NameAnswer, startDnsServer } from '../support/dns-server.ts'
-import { testEgress } from '../support/egress.ts'
+import type { NameAnswer } from '../support/dns-server.ts'
+import { attempts, guardedWorld } from '../support/egress.ts'
 import { type Program, type Receiver, startReceiver } from '../support/receiver.ts'
-
-interface World {
-  readonly dns: DnsServer
-  readonly egress: Egress
-  /** What was logged as refused. */
-  readonly refused: readonly { readonly host: string; readonly address: string }[]
-  send(origin: string): Promise<Outcome>
-}
-
-/** The rules of server mode, with names of its own. */
-async function world(
-  t: TestContext,
-  names: Readonly<Record<string, NameAnswer>> = {},
-  options: Partial<EgressOptions> = {},
-): Promise<World> {
-  const dns = await startDnsServer(names, { ttlSeconds: 0 })
-  let now = 0
-  const resolver = new Resolver({
-    servers: [dns.address],
-    hostsFile: new HostsFile('no-such-file'),
-    serverTimeoutMs: 250,
-    timeoutMs: 1000,
-    now: () => (now += 1000), // nothing is remembered from one connection to the next
-  })
-  const refused: { host: string; address: string }[] = []
-  const logger = { warn: (fields: { host: string; address: string }) => refused.push(fields) }
-  const egress = testEgress({
-    allowPrivateTargets: false,
-    resolver,
-    logger: logger as unknown as EgressOptions['logger'], // only warnings are logged
-    ...options,
-  })
-  const sender = new Sender({ responseBytesMax: 1000, connector: egress.connector })
-  t.after(async () => {
-    await sender.close()
-    await dns[Symbol.asyncDispose]()
-  })
-  const send = (origin: string) =>
-    sender.send({ origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 3000 })
-  return { dns, egress, refused, send }
-}
 
 async function aReceiver(
   t: TestContext,
@@ -60,18 +13,6 @@ async function aReceiver(
   const receiver = await startReceiver(program)
   t.after(() => receiver.close())
   return Object.assign(Object.create(receiver), { port: new URL(receiver.origin).port })
-}
-
-/** Every address that this process tries to connect to, as Node says it. */
-function attempts(t: TestContext): readonly string[] {
-  const tried: string[] = []
-  const onSocket = (message: unknown) => {
-    const { socket } = message as { readonly socket: Socket } // as Node documents this channel
-    socket.on('connectionAttempt', (address: string) => tried.push(address))
-  }
-  subscribe('net.client.socket', onSocket)
-  t.after(() => unsubscribe('net.client.socket', onSocket))
-  return tried
 }
 
 /** The facts of a refusal, which hold no address. */
@@ -131,7 +72,7 @@ const forbidden = [
 ]
 
 test('no forbidden address is connected to, given as it is', async t => {
-  const { egress, send } = await world(t)
+  const { egress, send } = await guardedWorld(t)
   const tried = attempts(t)
   for (const address of forbidden) {
     const origin = address.includes(':') ? `http://[${address}]` : `http://${address}`
@@ -143,7 +84,7 @@ test('no forbidden address is connected to, given as it is', async t => {
 
 test('no forbidden address is connected to, reached by a name', async t => {
   const names = forbidden.map((address, index): [string, NameAnswer] => [`host${index}.test`, [address]])
-  const { egress, send, refused } = await world(t, Object.fromEntries(names))
+  const { egress, send, refused } = await guardedWorld(t, Object.fromEntries(names))
   const tried = attempts(t)
   for (const [index, address] of forbidden.entries()) {
     const origin = `https://host${index}.test`
@@ -161,7 +102,7 @@ test('no forbidden address is connected to, reached by a name', async t => {
 
 test('no notation of the loopback gets by', async t => {
   const receiver = await aReceiver(t)
-  const { egress, send } = await world(t)
+  const { egress, send } = await guardedWorld(t)
   const hosts = [
     '2130706433',
     '0x7f.1',
@@ -190,7 +131,7 @@ test('no notation of the loopback gets by', async t => {
 })
 
 test('names that mean something on this network only are refused before anyone is asked', async t => {
-  const { dns, egress, send } = await world(t, { intranet: ['8.8.8.8'], 'a.internal': ['8.8.8.8'] })
+  const { dns, egress, send } = await guardedWorld(t, { intranet: ['8.8.8.8'], 'a.internal': ['8.8.8.8'] })
   for (const host of ['intranet', 'intranet.', 'a.internal', 'printer.local', 'X.LOCAL.', 'a.b.localhost']) {
     assert.deepEqual(facts(await send(`http://${host}`)), notAllowed, host)
     assert.equal(await egress.check(new URL(`http://${host}`)), notAllowed.error, host)
@@ -210,7 +151,7 @@ test('one forbidden address refuses the whole name', async t => {
     'other-family.test': ['127.0.0.1', 'fe80::1'],
     'good.test': ['127.0.0.1'],
   }
-  const { send, egress } = await world(t, names, { allowedTargetCidrs: cidrs('127.0.0.1') })
+  const { send, egress } = await guardedWorld(t, names, { allowedTargetCidrs: cidrs('127.0.0.1') })
   for (const name of ['first.test', 'last.test', 'other-family.test']) {
     assert.deepEqual(facts(await send(`http://${name}:${receiver.port}`)), notAllowed, name)
     assert.equal(await egress.check(new URL(`http://${name}`)), notAllowed.error)
@@ -221,7 +162,7 @@ test('one forbidden address refuses the whole name', async t => {
 
 test('the allow-list opens what is in it, and its names, and nothing else', async t => {
   const receiver = await aReceiver(t)
-  const { send, egress } = await world(
+  const { send, egress } = await guardedWorld(
     t,
     { receiver: ['127.0.0.1'] },
     { allowedTargetCidrs: cidrs('127.0.0.1') },
@@ -236,7 +177,7 @@ test('the allow-list opens what is in it, and its names, and nothing else', asyn
 
 test('a name that turns bad after it was checked leads nowhere', async t => {
   const receiver = await aReceiver(t)
-  const { dns, egress, send } = await world(t, { 'turns.test': ['8.8.8.8'] })
+  const { dns, egress, send } = await guardedWorld(t, { 'turns.test': ['8.8.8.8'] })
   const url = new URL(`http://turns.test:${receiver.port}`)
   assert.equal(await egress.check(url), undefined)
   dns.names.set('turns.test', ['127.0.0.1'])
@@ -248,7 +189,7 @@ test('a name that turns bad after it was checked leads nowhere', async t => {
 
 test('the connection goes to the address that was judged, without a second look-up', async t => {
   const receiver = await aReceiver(t)
-  const { dns, send } = await world(
+  const { dns, send } = await guardedWorld(
     t,
     { 'once.test': ['127.0.0.1'] },
     { allowedTargetCidrs: cidrs('127.0.0.1') },
@@ -266,7 +207,7 @@ test('a redirect to a private address is not followed', async t => {
   for (const status of [301, 302, 303, 307, 308]) {
     for (const location of locations) {
       const open = await aReceiver(t, { status, headers: { location } })
-      const { send } = await world(t, {}, { allowedTargetCidrs: cidrs('127.0.0.1') })
+      const { send } = await guardedWorld(t, {}, { allowedTargetCidrs: cidrs('127.0.0.1') })
       const outcome = await send(open.origin)
       assert.equal(outcome.kind === 'refused' && outcome.httpStatus, status)
     }
@@ -275,7 +216,7 @@ test('a redirect to a private address is not followed', async t => {
 })
 
 test('https only, where the operator says so', async t => {
-  const { egress, send } = await world(t, { 'a.test': ['8.8.8.8'] }, { httpsOnly: true })
+  const { egress, send } = await guardedWorld(t, { 'a.test': ['8.8.8.8'] }, { httpsOnly: true })
   const outcome = facts(await send('http://a.test'))
   assert.deepEqual(outcome, { ...notAllowed, error: 'only https addresses can be delivered to' })
   assert.equal(await egress.check(new URL('http://a.test')), 'only https addresses can be delivered to')
@@ -283,7 +224,11 @@ test('https only, where the operator says so', async t => {
 })
 
 test('only the ports that the operator lists, the one of the scheme included', async t => {
-  const { egress, send } = await world(t, { 'a.test': ['8.8.8.8'] }, { allowedTargetPorts: [443, 8443] })
+  const { egress, send } = await guardedWorld(
+    t,
+    { 'a.test': ['8.8.8.8'] },
+    { allowedTargetPorts: [443, 8443] },
+  )
   for (const text of ['http://a.test', 'https://a.test:444', 'https://a.test:22']) {
     const outcome = await send(text)
     assert.equal(outcome.kind === 'failed' && outcome.errorClass, 'blocked', text)
@@ -295,7 +240,7 @@ test('only the ports that the operator lists, the one of the scheme included', a
 })
 
 test('a name that cannot be looked up passes the check, quickly, and fails as dns when it is connected to', async t => {
-  const { egress, send } = await world(t, { 'dead.test': 'silent' })
+  const { egress, send } = await guardedWorld(t, { 'dead.test': 'silent' })
   const beganAt = performance.now()
   assert.equal(await egress.check(new URL('http://unknown.test')), undefined)
   assert.equal(await egress.check(new URL('http://dead.test')), undefined)
@@ -310,17 +255,17 @@ test('a name that cannot be looked up passes the check, quickly, and fails as dn
 test('the service does not deliver to itself, unless private targets are allowed', async t => {
   const receiver = await aReceiver(t)
   const own = { host: '127.0.0.1', port: Number(receiver.port), allowedTargetCidrs: cidrs('127.0.0.0/8') }
-  const { egress, send } = await world(t, { 'me.test': ['127.0.0.1'] }, own)
+  const { egress, send } = await guardedWorld(t, { 'me.test': ['127.0.0.1'] }, own)
   for (const origin of [receiver.origin, `http://me.test:${receiver.port}`]) {
     assert.deepEqual(facts(await send(origin)), notAllowed)
     assert.equal(await egress.check(new URL(origin)), notAllowed.error)
   }
   assert.equal(receiver.connections, 0)
-  const everywhere = await world(t, {}, { ...own, host: '0.0.0.0' })
+  const everywhere = await guardedWorld(t, {}, { ...own, host: '0.0.0.0' })
   assert.deepEqual(facts(await everywhere.send(receiver.origin)), notAllowed)
-  const elsewhere = await world(t, {}, { ...own, port: own.port === 1 ? 2 : 1 })
+  const elsewhere = await guardedWorld(t, {}, { ...own, port: own.port === 1 ? 2 : 1 })
   assert.equal((await elsewhere.send(receiver.origin)).kind, 'success')
-  const open = await world(t, {}, { ...own, allowPrivateTargets: true })
+  const open = await guardedWorld(t, {}, { ...own, allowPrivateTargets: true })
   assert.equal((await open.send(receiver.origin)).kind, 'success')
 })
 
@@ -332,7 +277,7 @@ test('no error names the address that a name has led to', async t => {
     'blocked.test': ['10.9.8.7'],
     'broken.test': 'broken',
   } as const
-  const { send } = await world(t, names, { allowedTargetCidrs: cidrs('127.0.0.1') })
+  const { send } = await guardedWorld(t, names, { allowedTargetCidrs: cidrs('127.0.0.1') })
   for (const name of [...Object.keys(names), 'unknown.test']) {
     const outcome = await send(`http://${name}:${closed.port}`)
     assert.ok(outcome.kind === 'failed')
