@@ -33,6 +33,9 @@ export interface PresenceDeps {
 
 const beatEveryMs = 2000
 
+/** An answer that took longer says the time too inexactly (by up to half of it) to set the clock by. */
+const steerWithinMs = 500
+
 /** Without a sign of life for so long a process is dead to the others, and loses what it holds. */
 const deadAfterMs = 10_000
 
@@ -93,7 +96,7 @@ export class Presence {
     const trueNow = await beat(this.#deps.connection, this.#owner, this.#deps.stats())
     const receivedAt = performance.now()
     if (trueNow === undefined) await this.#register()
-    else if (receivedAt - sentAt < 100) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
+    else if (receivedAt - sentAt < steerWithinMs) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
     if (receivedAt - this.#lastBeatAt > 2 * beatEveryMs) this.#unbrokenSince = receivedAt
     this.#lastBeatAt = receivedAt
     await this.#deps.onBeat()
