@@ -20,6 +20,8 @@ export interface Contender {
   /** Where events are published. */
   readonly path: string
   readonly meter: Meter
+  /** Of the service: DATA_DIR. */
+  readonly dataDir?: string
   stop(): Promise<void>
 }
 
@@ -89,10 +91,14 @@ async function startService({ children, receiverPort, nodeFlags, subscription }:
   const [postmaster] = postmastersIn(dataDir)
   const meter = new Meter(child.pid, postmaster)
   const path = await subscribe(port, { target_url: `http://127.0.0.1:${receiverPort}/`, ...subscription })
-  return { name: 'service', child, port, path, meter, stop: () => stopAll(children, child, meter) }
+  return { name: 'service', child, port, path, meter, dataDir, stop: () => stopAll(children, child, meter) }
 }
 
-async function subscribe(port: number, subscription: Readonly<Record<string, unknown>>): Promise<string> {
+/** Makes a subscription. @returns where events for it are published */
+export async function subscribe(
+  port: number,
+  subscription: Readonly<Record<string, unknown>>,
+): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/subscriptions/`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

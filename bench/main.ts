@@ -1,12 +1,11 @@
 // The benchmark: `npm run bench`. What the figures mean stands in README.md.
 import { writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { Children, expect } from './children.ts'
+import { Children } from './children.ts'
 import { CONTENDERS, type Contender, type ContenderName, startContender } from './contenders.ts'
 import { formatProfile, profileFlags } from './profile.ts'
 import { formatTable, type Rounds, ratioTo, readMachine, summarise } from './report.ts'
-import { type Ends, type Load, type PhaseResult, runPhase, type TrialResult } from './trial.ts'
+import { type Ends, type Load, type PhaseResult, runPhase, startEnds, type TrialResult } from './trial.ts'
 
 const USAGE = `npm run bench -- [options]
   --seconds N       full load, per round (10)      --rounds N       rounds, medians are printed (3)
@@ -81,15 +80,6 @@ function numberOf(name: string, text: string, min: number, max: number): number 
   const value = Number(text)
   if (value >= min && value <= max) return value
   throw new Error(`--${name} is a number from ${min} to ${max}, not "${text}".`)
-}
-
-async function startEnds(children: Children): Promise<Ends & { readonly receiverPort: number }> {
-  const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
-  const receiver = children.launch({ name: 'receiver', file: fileOf('receiver.ts'), ipc: true })
-  const { port } = await expect(receiver, 'ready')
-  const generator = children.launch({ name: 'generator', file: fileOf('generator.ts'), ipc: true })
-  await expect(generator, 'ready')
-  return { generator, receiver, receiverPort: port }
 }
 
 /** One contender, fresh, with fresh ends: what one leaves behind can't help or hurt the next. */

@@ -1,4 +1,5 @@
-import { ask, type Child } from './children.ts'
+import { fileURLToPath } from 'node:url'
+import { ask, type Child, type Children, expect } from './children.ts'
 import type { Contender } from './contenders.ts'
 import type { Percentiles } from './histogram.ts'
 import { type Cpu, cpuOf, type Memory, machineCpuUs } from './measure.ts'
@@ -13,6 +14,16 @@ const EVENTS_PER_SECOND_MAX = 100_000
 export interface Ends {
   readonly generator: Child
   readonly receiver: Child
+}
+
+/** Starts both. */
+export async function startEnds(children: Children): Promise<Ends & { readonly receiverPort: number }> {
+  const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
+  const receiver = children.launch({ name: 'receiver', file: fileOf('receiver.ts'), ipc: true })
+  const { port } = await expect(receiver, 'ready')
+  const generator = children.launch({ name: 'generator', file: fileOf('generator.ts'), ipc: true })
+  await expect(generator, 'ready')
+  return { generator, receiver, receiverPort: port }
 }
 
 /** One load: `rate` 0 is as fast as the connections allow. */
