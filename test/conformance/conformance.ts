@@ -89,13 +89,13 @@ async function runRow(row: Row, services: Services): Promise<Result> {
       ),
     isAccepted => isAccepted,
   )
-  const [first] = await eventually(
+  const logs = await eventually(
     () => readAll<{ readonly id: string }>(`${urls.usual}/logs/${id}`),
-    logs => logs.length > 0,
+    found => found.length > 0,
     timeoutMs + 10_000,
   )
   const requests = receiver?.requests ?? 0
-  const attempt = await read<AttemptDetails>(`${urls.usual}/attempts/${first?.id}`)
+  const attempt = await read<AttemptDetails>(`${urls.usual}/attempts/${logs.at(-1)?.id}`)
   const found = { ...findingOf(attempt), state: await stateOf(urls.usual, id, row.expected.state) }
   return { row, found, faults: faultsOf(row, found, attempt, requests, timeoutMs) }
 }
