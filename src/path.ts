@@ -20,7 +20,7 @@ import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
 import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
-import { version } from './version.ts'
+import { product, version } from './version.ts'
 
 export interface PathDeps {
   readonly config: Config
@@ -169,7 +169,7 @@ export class Path {
       log: this.log,
       logger: deps.logger,
       retentionMs: deps.config.logRetentionHours * 3_600_000,
-      userAgent: `webhook-delivery-service/${version}`,
+      userAgent: `${product}/${version}`,
       isCuttingOff: () => this.#cuttingOff,
     })
   }

@@ -125,6 +125,7 @@ export class Deliver {
     if (hub !== undefined) headers.push(names.hub_signature, hub)
     if (names.attempt !== null) headers.push(names.attempt, String(delivery.attempt))
     if (eventType !== null) headers.push('x-event-type', eventType)
+    if (content.hops) headers.push('webhook-hop', String(content.hops))
     const { origin, path, timeoutMs } = subscription
     return this.#deps.send({ origin, path, headers, body: payload, timeoutMs })
   }

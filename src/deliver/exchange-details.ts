@@ -49,6 +49,7 @@ const openRequestHeaders = new Set([
   'accept-encoding',
   'content-type',
   'user-agent',
+  'webhook-hop',
   'webhook-id',
   'webhook-timestamp',
   'x-event-type',

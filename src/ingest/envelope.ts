@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../errors.ts'
 import type { DeliveryContent } from '../queue/delivery.ts'
+import { readHops } from './hops.ts'
 
 /** What a body without a type is taken for (RFC 9110, 8.3). */
 const unknownContentType = 'application/octet-stream'
@@ -20,7 +21,7 @@ export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): Del
   if (contentType.length > contentTypeCharsMax)
     throw unfit('Content-Type', `${contentTypeCharsMax} characters at most`)
   if (isJson(contentType)) checkJson(payload)
-  return { eventType: readEventType(headers['x-event-type']), contentType, payload }
+  return { eventType: readEventType(headers['x-event-type']), contentType, payload, hops: readHops(headers) }
 }
 
 function readEventType(header: string | string[] | undefined): string | null {

@@ -55,6 +55,7 @@ export class Ingest {
           eventType: event.eventType,
           contentType: event.contentType,
           payload: event.payload,
+          metadata: event.hops ? { hops: event.hops } : null,
           subscriptionIds: owed.map(row => row.subscriptionId),
         },
         owed,

@@ -10,6 +10,8 @@ export interface EventRow {
   readonly contentType: string
   readonly payload: Buffer
   readonly subscriptionIds: readonly number[]
+  /** Nearly all have none. */
+  readonly metadata?: { readonly hops: number } | null
 }
 
 /** One row of `owed`, first attempt. */
@@ -51,6 +53,7 @@ export async function insertEvents(
       int4Array(owed.map(row => row.sizeBytes)),
       int4Array(owed.map(row => row.owner)),
       timestamptzArray([acceptedAt]),
+      textArray(events.map(({ metadata }) => (metadata ? JSON.stringify(metadata) : null))),
     ],
   })
 }
@@ -58,10 +61,10 @@ export async function insertEvents(
 // unnest takes no arrays of arrays, so each fan-out travels as the text of an array.
 const insertEventsText = `
   e as (
-    insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
-    select id, tenant, type, content_type, payload, subs::int[]
-    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-      as t (id, tenant, type, content_type, payload, subs))`
+    insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids, metadata)
+    select id, tenant, type, content_type, payload, subs::int[], metadata::jsonb
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $12::text[])
+      as t (id, tenant, type, content_type, payload, subs, metadata))`
 
 const insertOwedText = `
   insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)

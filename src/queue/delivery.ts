@@ -5,6 +5,8 @@ export interface DeliveryContent {
   readonly eventType: string | null
   readonly contentType: string
   readonly payload: Buffer
+  /** How often it had been delivered when it came in; more than 0 only for what a delivery brought. */
+  readonly hops?: number
 }
 
 /**

@@ -154,21 +154,28 @@ export async function readContents(
     event_type: string | null
     content_type: string
     payload: Buffer
+    metadata: { readonly hops?: number } | null
   }>({
     name: 'read_contents',
     text: `
       select e.* from unnest($1::uuid[]) as k (id)
       cross join lateral (
-        (select webhook_id, event_type, content_type, payload from events where webhook_id = k.id limit 1)
+        (select webhook_id, event_type, content_type, payload, metadata from events where webhook_id = k.id limit 1)
         union all
-        (select webhook_id, event_type, content_type, payload from events_carried where webhook_id = k.id limit 1)
+        (select webhook_id, event_type, content_type, payload, metadata from events_carried
+          where webhook_id = k.id limit 1)
         limit 1) e`,
     values: [uuidArray(webhookIds)],
   })
   return new Map(
     rows.map(row => [
       row.webhook_id,
-      { eventType: row.event_type, contentType: row.content_type, payload: row.payload },
+      {
+        eventType: row.event_type,
+        contentType: row.content_type,
+        payload: row.payload,
+        hops: row.metadata?.hops ?? 0,
+      },
     ]),
   )
 }

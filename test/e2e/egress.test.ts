@@ -76,3 +76,25 @@ test('the allow-list of the operator lets a private receiver be delivered to', a
   })
   assert.equal(answer.status, 422)
 })
+
+test('an event that goes in circles is refused the sixth time, from memory and from a lane', async () => {
+  await using world = await testService()
+  const api = client(world.url)
+  for (const ordered of [false, true]) {
+    const { id } = await api.subscribe({
+      target_url: 'http://127.0.0.1:9',
+      retry: { max_attempts: 1 },
+      ordered,
+    })
+    assert.equal((await api.patch(id, { target_url: `${world.url}/ingest/${id}` })).status, 200)
+    await api.ingest(id)
+    const logs = await eventually(
+      () => api.logs(id),
+      all => all.some(({ status }) => status === 'failed'),
+    )
+    const last = logs.find(({ status }) => status === 'failed')
+    assert.equal(last?.http_status, 403)
+    assert.match(last?.error ?? '', /leads back/)
+    assert.equal(logs.length, 6)
+  }
+})

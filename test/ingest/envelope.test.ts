@@ -30,6 +30,7 @@ test('without a content type the body is bytes, and without an event type there 
     contentType: 'application/octet-stream',
     eventType: null,
     payload,
+    hops: 0,
   })
   assert.equal(readEnvelope({ 'x-event-type': '  ' }, payload).eventType, null)
 })
