@@ -123,6 +123,6 @@ const ingestSchema = {
       { description: 'Committed; delivery is under way' },
     ),
     200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
-    ...problems(400, 401, 404, 413, 422, 503),
+    ...problems(400, 401, 403, 404, 413, 422, 503),
   },
 }
