@@ -83,7 +83,6 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const subscriptions = await openSubscriptions(ground)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
-  const firstKey = keys ? await ensureFirstKey(database) : undefined
 
   const control = connectControl(ground, subscriptions, pause => hearOfPause(path, pause))
   const receivers = new ReceiverStates({
@@ -114,10 +113,14 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       ingestRoutes(app, { ingest: path.ingest, subscription, findSubscription, keys, logger })
     },
   })
-  const url = await listen(server, config).catch(async error => {
-    await presence.stop()
-    throw error
-  })
+  const { url, firstKey } = await listen(server, config)
+    // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
+    .then(async url => ({ url, firstKey: keys ? await ensureFirstKey(database) : undefined }))
+    .catch(async error => {
+      await server.close()
+      await presence.stop()
+      throw error
+    })
   path.start()
   const housekeeping = keepHouse(ground, subscriptions, path, control, receivers)
 
@@ -156,11 +159,17 @@ async function listen(
     return url.replace('127.0.0.1', 'localhost')
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
-    throw new StartupError(
-      `Cannot listen on ${host}:${port} (${reason}). Stop what uses the port, or set PORT to another one.`,
-      { cause: error },
-    )
+    throw new StartupError(`Cannot listen on ${host}:${port} (${reason}). ${listenAdvice(error)}`, {
+      cause: error,
+    })
   }
+}
+
+function listenAdvice(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  if (code === 'EADDRINUSE') return 'Stop what uses the port, or set PORT to another one.'
+  if (code === 'EACCES') return 'Set PORT to one that this user may listen on, such as 8000.'
+  return 'Set HOST to an address of this machine.'
 }
 
 async function openSubscriptions(ground: Ground): Promise<Subscriptions> {

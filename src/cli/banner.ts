@@ -16,9 +16,9 @@ export function banner(config: Config, service: Service, version: string): strin
     lines.push(
       'This is the first start with API keys on. Your key, shown this once only:',
       '',
-      `  ${firstKey}`,
+      `  KEY=${firstKey}`,
       '',
-      'Send it as  Authorization: Bearer <key>  with every request.',
+      'Send it as  Authorization: Bearer $KEY  with every request.',
       '',
     )
   }

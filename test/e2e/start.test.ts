@@ -38,19 +38,30 @@ test('an unreachable database is one clear line and exit code 1', () => {
   assert.equal(stderr.trim().split('\n').length, 1)
 })
 
-test('a port that is taken is one clear line and exit code 1', async () => {
-  await using world = await processWorld()
+test('a port that is taken is one clear line and exit code 1, and costs nobody the first API key', async () => {
+  await using world = await processWorld({ AUTH: 'keys' })
   const other = createServer()
   await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
   const address = other.address()
   const port = typeof address === 'object' ? address?.port : 0
-  const { status, stderr } = run(['serve'], {
-    ...(world.environment as Record<string, string>),
-    PORT: String(port),
-  })
+  const environment = world.environment as Record<string, string> // all of them are set
+  const { status, stderr } = run(['serve'], { ...environment, PORT: String(port) })
   other.close()
   assert.equal(status, 1)
   assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+ .*PORT/)
+
+  const { url, output } = await world.start()
+  const [, key] = /KEY=(whk_\S+)/.exec(output()) ?? []
+  const answer = await fetch(`${url}/subscriptions/`, { headers: { authorization: `Bearer ${key}` } })
+  assert.equal(answer.status, 200)
+})
+
+test('an address that is not of this machine is said to be that', async () => {
+  await using world = await processWorld()
+  const environment = world.environment as Record<string, string> // all of them are set
+  const { status, stderr } = run(['serve'], { ...environment, HOST: '192.0.2.1' })
+  assert.equal(status, 1)
+  assert.match(stderr, /Cannot listen on 192\.0\.2\.1:0 .*Set HOST/)
 })
 
 test('an unknown command says what there is', () => {
