@@ -11,6 +11,7 @@ import {
   reasonOf,
   run,
 } from './embedded-postgres-process.ts'
+import { makeFolder } from './make-folder.ts'
 
 /** PostgreSQL's programs, ready to run. */
 export interface Binaries {
@@ -205,7 +206,7 @@ async function putInPlace(draft: string, copy: string, account: Account | undefi
 
 /** Makes a folder that every account can enter, whatever the umask. One that is there stays as it is. */
 export async function makeOpenFolder(path: string): Promise<void> {
-  let made = await mkdir(path, { recursive: true, mode: 0o755 })
+  let made = await makeFolder(path, 0o755)
   for (let folder = path; made !== undefined; folder = dirname(folder)) {
     await chmod(folder, 0o755)
     if (folder === made) made = undefined

@@ -13,6 +13,7 @@ import {
   readIfThere,
   reasonOf,
 } from './embedded-postgres-process.ts'
+import { makeFolder } from './make-folder.ts'
 
 /** Where the embedded PostgreSQL keeps its things, and as whom it runs. */
 export interface Place {
@@ -57,7 +58,7 @@ export async function choosePlace(options: {
   const account = await unprivilegedAccount()
   if (canReach(dataDir, account)) return placeIn(dataDir, account)
   await makeOpenFolder(options.stateDir)
-  await mkdir(standIn, { recursive: true, mode: 0o700 })
+  await makeFolder(standIn, 0o700)
   await chown(standIn, account.uid, account.gid)
   if (canReach(await realpath(standIn), account)) return placeIn(standIn, account)
   throw new EmbeddedPostgresError(
@@ -121,7 +122,7 @@ async function placeOfCluster(home: string, owner: Stats, isRoot: boolean): Prom
 async function makeDataDir(path: string, isRoot: boolean): Promise<string> {
   try {
     // Root's folder can be passed through, not listed: the database in it belongs to another account.
-    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    const made = await makeFolder(path, 0o700)
     if (made !== undefined && isRoot) await chmod(path, 0o711)
     return await realpath(path)
   } catch (cause) {

@@ -1,8 +1,9 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartupError } from '../errors.ts'
 import { lockFact, shareFact, writeFact } from './installation-store.ts'
+import { makeFolder } from './make-folder.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** Encrypts what must not lie in the database in the clear. `context` says where a value belongs, and binds it there. */
@@ -170,7 +171,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
 
 /** Written whole beside it, then linked: the name appears with all its bytes, and only for the first who tries. */
 async function createKeyFile(dataDir: string, path: string): Promise<string> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 })
+  await makeFolder(dataDir, 0o700)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   const file = await open(draft, 'wx', 0o600)
   try {
