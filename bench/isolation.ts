@@ -25,6 +25,8 @@ interface World {
   readonly bad: readonly number[]
   readonly database: Database
   readonly load: Load
+  /** The bad ones have been let go for a while when it is measured, not just now. */
+  readonly settled: boolean
 }
 
 const warmUpSeconds = 4
@@ -57,6 +59,7 @@ async function measureBeside(world: World): Promise<readonly [PhaseResult, numbe
   const { ends, contender, bad, load } = world
   const before = await attemptsAt(world)
   for (const id of bad) await post(contender, `/subscriptions/${id}/resume`)
+  if (world.settled) await pause(settleMs)
   const result = await runPhase(ends, contender, load)
   return [result, (await attemptsAt(world)) - before]
 }
@@ -193,6 +196,7 @@ async function main(): Promise<number> {
       rate: { ...text, default: '200' },
       backlog: { ...text, default: '100000' },
       'circuit-failures': text,
+      settled: { type: 'boolean', default: false },
     },
   })
   // The service takes its settings from here; 0 leaves the circuit closed, so that the bad ones are never let be.
@@ -221,7 +225,10 @@ async function main(): Promise<number> {
     await runPhase(ends, contender, { ...load, seconds: warmUpSeconds })
     const first = await runPhase(ends, contender, load)
     const bad = await fill(contender, database, urls, backlog)
-    const rounds = await runRounds({ ends, contender, bad, database, load }, Number(values.rounds))
+    const rounds = await runRounds(
+      { ends, contender, bad, database, load, settled: values.settled },
+      Number(values.rounds),
+    )
     print(rounds, first, load, backlog)
     await database.close()
     await postgres.stop()
