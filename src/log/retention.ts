@@ -53,7 +53,8 @@ export async function runRetention(deps: RetentionDeps): Promise<RetentionReport
   ]
   await dropSettledCarried(database)
   const report = { partitionsMade, partitionsDropped, expired, carried }
-  logger.info(report, 'retention')
+  const didSomething = partitionsMade + partitionsDropped.length + expired + carried > 0
+  logger[didSomething ? 'info' : 'debug'](report, 'retention')
   return report
 }
 
