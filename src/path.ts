@@ -114,7 +114,7 @@ export class Path {
     })
     this.unsure = new UnsureRows(clock, owner)
     this.writer = new EventWriter({
-      connections: ['ingest-1', 'ingest-2'].map(name =>
+      connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
         database.connection(name, { queryTimeoutMs: config.ingestTimeoutMs, session: fixedPlans }),
       ),
       clock,
