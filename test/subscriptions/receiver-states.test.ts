@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(async () => {
+  await world.database.query({ text: 'delete from subscriptions' })
+  await world.database.query({ text: 'delete from lanes' })
+})
+after(() => world.close())
+
+async function aFailing(hours: number): Promise<number> {
+  const { rows } = await world.database.query<{ id: number }>({
+    text: `insert into subscriptions (target_url, signing_secrets, state, failing_since)
+           values ('http://localhost/', '[]', 'circuit_open', now() - make_interval(hours => $1)) returning id`,
+    values: [hours],
+  })
+  const id = rows[0]?.id ?? 0
+  await world.database.query({ text: 'insert into lanes (subscription_id) values ($1)', values: [id] })
+  return id
+}
+
+async function stateOf(id: number) {
+  const { rows } = await world.database.query({
+    text: `select s.state, s.state_reason, s.failing_warned, s.failing_since is not null as failing, l.held
+           from subscriptions s join lanes l on l.subscription_id = s.id where s.id = $1`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+function aReview() {
+  const refreshed: number[] = []
+  const states = new ReceiverStates({
+    database: world.database,
+    logger: silentLogger(),
+    refresh: async id => refreshed.push(id),
+    disableAfterHours: 100,
+  })
+  return { states, refreshed }
+}
+
+test('a receiver that has failed for too long is disabled, and its lane is held', async () => {
+  const id = await aFailing(101)
+  const { states, refreshed } = aReview()
+  await states.review()
+  assert.deepEqual(await stateOf(id), {
+    state: 'disabled',
+    state_reason: 'no success for 100 hours',
+    failing_warned: 0,
+    failing: true,
+    held: true,
+  })
+  assert.deepEqual(refreshed, [id])
+})
+
+test('its owner is warned at 50, 70 and 90 percent of the time, once each', async () => {
+  const ids = [await aFailing(49), await aFailing(51), await aFailing(75), await aFailing(99)]
+  const { states } = aReview()
+  await states.review()
+  const warned = async () => Promise.all(ids.map(async id => (await stateOf(id))?.failing_warned))
+  assert.deepEqual(await warned(), [0, 50, 70, 90])
+  await states.review()
+  assert.deepEqual(await warned(), [0, 50, 70, 90])
+})
+
+test('a success makes it active and forgets since when it failed', async () => {
+  const id = await aFailing(60)
+  const { states, refreshed } = aReview()
+  states.recovered(id)
+  for (let n = 0; n < 200 && refreshed.length === 0; n++)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  assert.deepEqual(await stateOf(id), {
+    state: 'active',
+    state_reason: null,
+    failing_warned: 0,
+    failing: false,
+    held: false,
+  })
+})
