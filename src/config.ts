@@ -17,6 +17,11 @@ export interface Config extends Values {
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** For what lays something over it before the settings are read, and for processes that are started with the same. */
+export function environmentOfProcess(): Environment {
+  return { ...process.env }
+}
+
 /**
  * Reads the settings. An empty variable counts as one that is not set.
  *

@@ -18,7 +18,7 @@ interface Described {
 
 /** Every command: what it is called, what it does, and what runs it. */
 const commands: Readonly<Record<string, Described>> = {
-  serve: { does: 'start the service (the default)', run: runServe },
+  serve: { does: 'start the service (the default)', run: runServe, takesArguments: true },
   audit: {
     does: 'count deliveries that have neither a final attempt nor an owed row; must be 0',
     run: runAudit,
@@ -53,12 +53,18 @@ process.exitCode = await main(process.argv.slice(2))
 // when it is a file or a terminal, and a pipe gets a moment.
 setTimeout(() => process.exit(), 500).unref()
 
-async function main([name = 'serve', ...args]: readonly string[]): Promise<number> {
+async function main(given: readonly string[]): Promise<number> {
+  const [name = 'serve', ...args] = given
   if (name === '--help' || name === '-h' || name === 'help') return help()
   if (name === '--version' || name === '-v') {
     io.out(version)
     return exitCode.ok
   }
+  // Options without a command are those of the default one.
+  return name.startsWith('-') ? run('serve', given) : run(name, args)
+}
+
+async function run(name: string, args: readonly string[]): Promise<number> {
   const command = commands[name]
   if (!command) {
     io.err(`webhooks: there is no command "${name}".\n`)

@@ -25,6 +25,19 @@ export const settings = {
     description:
       'Redis 7. Accepted and checked, but not used: in this version PostgreSQL alone carries the queue, for one process or many.',
   }),
+  role: choice('ROLE', ['all', 'api', 'worker'], {
+    defaultText: '`all`',
+    default: () => 'all',
+    description:
+      'What this process does. `api` accepts events and serves the API, and delivers nothing itself; `worker` delivers only, and its port answers health checks and `/system`; `all` does both. Any number of processes on any number of machines share one PostgreSQL.',
+  }),
+  processes: integer('PROCESSES', {
+    minimum: 1,
+    maximum: 64,
+    default: 1,
+    description:
+      'How many processes share the port. With more than one, a supervisor starts them and replaces those that die. One per CPU core is plenty. `MEMORY_LIMIT_MB`, `DATABASE_POOL_SIZE` and `MAX_IN_FLIGHT` count for each of them.',
+  }),
   logRetentionHours: integer('LOG_RETENTION_HOURS', {
     minimum: 1,
     maximum: 87_600,
@@ -168,7 +181,7 @@ export const settings = {
     minimum: 1,
     maximum: 10_000,
     default: 1024,
-    description: 'How many attempts one process makes at the same time.',
+    description: 'How many attempts one process makes at the same time (see `PROCESSES`).',
   }),
   subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
     minimum: 1,
@@ -203,7 +216,7 @@ export const settings = {
     maximum: 65_536,
     default: 64,
     description:
-      'How many MiB of payloads one process holds for deliveries. What is over that waits in PostgreSQL.',
+      'How many MiB of payloads one process holds for deliveries (see `PROCESSES`). What is over that waits in PostgreSQL.',
   }),
   responseLimitBytes: integer('RESPONSE_LIMIT_BYTES', {
     minimum: 0,
@@ -216,7 +229,7 @@ export const settings = {
     maximum: 100,
     default: 4,
     description:
-      'How many pooled connections to PostgreSQL one process opens, besides the few it keeps for the hot path.',
+      'How many pooled connections to PostgreSQL one process opens (see `PROCESSES`), besides the few it keeps for the hot path.',
   }),
   databaseTimeoutMs: integer('DATABASE_TIMEOUT_MS', {
     minimum: 100,

@@ -1,13 +1,20 @@
 import { startService } from '../compose.ts'
-import { readConfig } from '../config.ts'
+import { environmentOfProcess, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { readServeArguments, serveUsage } from './serve-arguments.ts'
 
 /** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal leaves at once. */
-export async function runServe(_args: readonly string[], io: CommandIo): Promise<number> {
-  const config = readConfig(io.environment)
+export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
+  const given = readServeArguments(args, io.environment ?? environmentOfProcess())
+  if (given.kind !== 'serve') {
+    if (given.kind === 'help') io.out(serveUsage)
+    else io.err(`webhooks serve: ${given.sentence}\n\n${serveUsage}`)
+    return given.kind === 'help' ? exitCode.ok : exitCode.usage
+  }
+  const config = readConfig(given.environment)
   const logger = createLogger({ level: config.logLevel, format: config.logFormat })
   exitOnBugs(logger)
   for (const warning of config.warnings) logger.warn(warning)
