@@ -20,7 +20,7 @@ export async function openapiDocument(): Promise<string> {
   const subscriptions = new Subscriptions({
     database,
     seal: createSealer([Buffer.alloc(32)]),
-    defaults: { retry: defaultRetryPolicy, timeoutMs: 1, maxInFlight: 1 },
+    defaults: { retry: defaultRetryPolicy, timeoutMs: 1, connectTimeoutMs: 1, maxInFlight: 1 },
     checkTarget: async () => undefined,
     clock,
     log: logger,

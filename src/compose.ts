@@ -178,11 +178,11 @@ async function openSubscriptions(ground: Ground): Promise<Subscriptions> {
     await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
   )
   await agreeOnKey(database, sealer)
-  const { deliveryTimeoutMs: timeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
   const subscriptions = new Subscriptions({
     database,
     seal: sealer,
-    defaults: { retry: defaultRetryPolicy, timeoutMs, maxInFlight },
+    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
     checkTarget: url => ground.egress.check(url),
     clock,
     log: logger,

@@ -124,6 +124,13 @@ export const settings = {
     description:
       'How long one attempt may take, in milliseconds, connection and answer included. A subscription can set its own.',
   }),
+  connectTimeoutMs: integer('CONNECT_TIMEOUT_MS', {
+    minimum: 100,
+    maximum: 30_000,
+    default: 5000,
+    description:
+      'How long an attempt may take to look up the name, connect, and end the TLS handshake, in milliseconds, within `DELIVERY_TIMEOUT_MS`. A subscription can set its own.',
+  }),
   allowPrivateTargets: flag('ALLOW_PRIVATE_TARGETS', {
     defaultText: '`true` in local mode, `false` in server mode',
     default: ({ mode }) => mode === 'local',

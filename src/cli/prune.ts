@@ -13,8 +13,8 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
     await migrate(database)
     const clock = systemClock()
     const seal = await openSealer(database, config)
-    const { deliveryTimeoutMs: timeoutMs, subscriptionMaxInFlight: maxInFlight } = config
-    const defaults = { retry: defaultRetryPolicy, timeoutMs, maxInFlight }
+    const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+    const defaults = { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight }
     const checkTarget = async () => undefined // nothing is made or changed here
     const subscriptions = new Subscriptions({ database, seal, defaults, checkTarget, clock, log: logger })
     await subscriptions.load()

@@ -15,6 +15,12 @@ export class ConnectionTrace {
   securedAt: number | undefined
   /** That of the last try, also when it failed. */
   remoteAddress: string | undefined
+  /** How long it may take to come about, in milliseconds, if who wants it has said so. */
+  readonly timeoutMs: number | undefined
+
+  constructor(timeoutMs?: number) {
+    this.timeoutMs = timeoutMs
+  }
 
   lookedUp(): void {
     this.lookedUpAt ??= performance.now()
@@ -59,24 +65,28 @@ export interface TracedConnectOptions extends buildConnector.Options {
 /** The connection of a client now, or the one it is making. */
 export interface Line {
   trace: ConnectionTrace | undefined
+  /** Of the request dispatched last, which is the one that waits when there is no connection (pipelining is off). */
+  connectTimeoutMs: number | undefined
 }
 
 /**
  * undici's client for one connection, which tells an exchange on which connection it runs. undici itself says this
- * only over a diagnostics channel, to all of the process and at a cost per request; here it is one assignment.
+ * only over a diagnostics channel, to all of the process and at a cost per request; here it is one assignment. In the
+ * other direction it tells the connector how long this very request waits for a connection: undici knows one time for
+ * all, but subscriptions that share an origin, and so a pool, may differ in it.
  */
 export class TracedClient extends Client {
   readonly #line: Line
 
   /** @param options what a Pool hands to its factory */
   constructor(origin: URL, options: Client.Options) {
-    const line: Line = { trace: undefined }
+    const line: Line = { trace: undefined, connectTimeoutMs: undefined }
     const { connect } = options
     const connector = typeof connect === 'function' ? connect : buildConnector(connect ?? {})
     super(origin, {
       ...options,
       connect(to, callback) {
-        const trace = new ConnectionTrace()
+        const trace = new ConnectionTrace(line.connectTimeoutMs)
         line.trace = trace
         const traced: TracedConnectOptions = { ...to, trace }
         const socket: unknown = connector(traced, callback)
@@ -87,7 +97,10 @@ export class TracedClient extends Client {
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if (handler instanceof Exchange) handler.line = this.#line
+    if (handler instanceof Exchange) {
+      handler.line = this.#line
+      this.#line.connectTimeoutMs = handler.connectTimeoutMs
+    }
     return super.dispatch(options, handler)
   }
 }

@@ -1,6 +1,7 @@
 import { isIP, type LookupFunction, Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
-import { addressNotAllowed, blocked } from './egress-error.ts'
+import type { TracedConnectOptions } from './connection.ts'
+import { addressNotAllowed, blocked, EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'
 import type { Resolver } from './resolver.ts'
 
@@ -12,7 +13,7 @@ export interface GuardedConnectorDeps {
   readonly resolver: Resolver
   /** Told of every address that was refused; the one who owns the subscription never is. */
   readonly onRefused: (refused: { readonly host: string; readonly address: string }) => void
-  /** From the first packet to the last of the TLS handshake; looking up the name has its own time. */
+  /** From the look-up of the name to the end of the TLS handshake, for requests that do not say it themselves. */
   readonly connectTimeoutMs: number
   /** Certificates to trust instead of the system's; for tests. */
   readonly ca?: string
@@ -33,13 +34,13 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
     ...(ca !== undefined && { ca }),
     lookup: guardedLookup(deps),
     allowH2: false,
-    timeout: 0, // undici's covers the look-up, too
+    timeout: 0, // undici knows one for all, see `limit`
     // An address that takes longer than this to answer is passed over for the next one of the name.
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: 1000,
   })
-  return (options, callback) => {
-    const { hostname } = options
+  return (options: TracedConnectOptions, callback) => {
+    const { hostname, trace } = options
     if (isIP(hostname) !== 0 && !guard(hostname)) {
       onRefused({ host: hostname, address: hostname })
       process.nextTick(callback, blocked(addressNotAllowed), null)
@@ -47,7 +48,7 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
     }
     const socket = connect(options, callback)
     if (!(socket instanceof Socket)) throw new TypeError('undici no longer answers with the socket')
-    limit(socket, options, connectTimeoutMs)
+    limit(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
     socket.once('connect', () => {
       // Nothing leads here; it would mean that Node went elsewhere than it was told.
       const { remoteAddress = '' } = socket
@@ -89,16 +90,26 @@ async function vet(host: string, { guard, resolver, onRefused }: GuardedConnecto
   return addresses.map(address => ({ address, family: isIP(address) }))
 }
 
-/** Ends a connection that does not come about in time, counted from when its address is known. */
+/** Ends a connection that does not come about in time, counted from when it is asked for. */
 function limit(socket: Socket, { protocol, hostname }: buildConnector.Options, timeoutMs: number): void {
-  let timer: NodeJS.Timeout | undefined
-  const start = () => {
-    timer = setTimeout(() => {
-      socket.destroy(new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`))
-    }, timeoutMs)
-  }
-  if (isIP(hostname) === 0) socket.once('lookup', start)
-  else start()
+  let isKnown = isIP(hostname) !== 0
+  socket.once('lookup', () => {
+    isKnown = true
+  })
+  const timer = setTimeout(
+    () => socket.destroy(isKnown ? noConnection(timeoutMs) : noAddress(timeoutMs)),
+    timeoutMs,
+  )
   socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(timer))
   socket.once('close', () => clearTimeout(timer))
+}
+
+export function noConnection(timeoutMs: number): Error {
+  return new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`)
+}
+
+/** The look-up goes on, and the next attempt may find what came of it. */
+function noAddress(timeoutMs: number): Error {
+  const message = `the name of this host could not be looked up within ${timeoutMs} ms`
+  return new EgressError('dns', 'ETIMEOUT', message)
 }

@@ -126,8 +126,8 @@ export class Deliver {
     if (names.attempt !== null) headers.push(names.attempt, String(delivery.attempt))
     if (eventType !== null) headers.push('x-event-type', eventType)
     if (content.hops) headers.push('webhook-hop', String(content.hops))
-    const { origin, path, timeoutMs } = subscription
-    return this.#deps.send({ origin, path, headers, body: payload, timeoutMs })
+    const { origin, path, timeoutMs, connectTimeoutMs } = subscription
+    return this.#deps.send({ origin, path, headers, body: payload, timeoutMs, connectTimeoutMs })
   }
 
   async #load(delivery: Delivery): Promise<DeliveryContent | undefined | 'unavailable'> {

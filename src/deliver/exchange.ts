@@ -51,14 +51,25 @@ export class Exchange implements Undici.DispatchHandler {
     this.#options = options
     this.#resolve = resolve
     const { timeoutMs } = request
-    this.#deadline = setTimeout(() => this.expire(`no complete answer within ${timeoutMs} ms`), timeoutMs)
+    this.#deadline = setTimeout(() => this.#late(), timeoutMs)
+  }
+
+  get connectTimeoutMs(): number | undefined {
+    return this.#request.connectTimeoutMs
+  }
+
+  #late(): void {
+    const { timeoutMs } = this.#request
+    if (this.#controller) this.expire(`no complete answer within ${timeoutMs} ms`)
+    // As it is called where the connection has less time than the whole, and ends first.
+    else this.expire(`no connection within ${timeoutMs} ms`, 'UND_ERR_CONNECT_TIMEOUT')
   }
 
   /** The deadline has passed. A 2xx whose headers have arrived stays a success: the receiver has accepted. */
-  expire(reason: string): void {
+  expire(reason: string, errorCode?: string): void {
     if (this.#done) return
     if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish(this.#failed({ errorClass: 'timeout', error: reason }))
+    else this.#finish(this.#failed({ errorClass: 'timeout', ...(errorCode && { errorCode }), error: reason }))
     this.#controller?.abort(new Error('deadline'))
   }
 

@@ -1,7 +1,7 @@
-import { isIPv6, type Socket } from 'node:net'
+import { isIPv6, Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TracedConnectOptions } from './connection.ts'
-import { type Connector, tlsOptions } from './connector.ts'
+import { type Connector, noConnection, tlsOptions } from './connector.ts'
 import { EgressError } from './egress-error.ts'
 
 export interface ProxyConnector {
@@ -15,30 +15,33 @@ export interface ProxyConnector {
  * way to the proxy can be told from what fails behind it. The proxy resolves the names; nothing here sees an address.
  *
  * @param proxy user name and password, if any, are sent as Basic authentication
+ * @param usualTimeoutMs for the tunnel and the TLS handshake in it, for requests that do not say it themselves
  */
-export function proxyConnector(proxy: URL, timeoutMs: number): ProxyConnector {
+export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnector {
   const pool = new Pool(proxy.origin, {
     connections: null,
     allowH2: false,
-    connectTimeout: timeoutMs,
-    headersTimeout: timeoutMs,
+    connectTimeout: usualTimeoutMs, // to the proxy; each request brings its own for the whole way, below
+    headersTimeout: 0,
   })
-  const secure = buildConnector({ ...tlsOptions, allowH2: false, timeout: timeoutMs })
+  const secure: Connector = buildConnector({ ...tlsOptions, allowH2: false, timeout: 0 })
   const credentials = basic(proxy)
 
-  const tunnel = async ({ protocol, hostname, port }: buildConnector.Options): Promise<Socket> => {
+  const tunnel = async (
+    { protocol, hostname, port }: buildConnector.Options,
+    timeoutMs: number,
+  ): Promise<Socket> => {
     const host = isIPv6(hostname) ? `[${hostname}]` : hostname
     const authority = `${host}:${port || (protocol === 'https:' ? 443 : 80)}`
+    const signal = AbortSignal.timeout(timeoutMs)
     const answer = await pool
       .connect({
         path: authority,
         headers: { host: authority, ...credentials },
-        signal: AbortSignal.timeout(timeoutMs),
+        signal,
       })
       .catch(error => {
-        throw new EgressError('proxy', 'PROXY_UNAVAILABLE', 'the egress proxy cannot be reached', {
-          cause: error,
-        })
+        throw signal.aborted ? tooLate(timeoutMs, error) : unavailable(error)
       })
     const { statusCode } = answer
     const socket = answer.socket as Socket // undici types it as any Duplex
@@ -48,12 +51,19 @@ export function proxyConnector(proxy: URL, timeoutMs: number): ProxyConnector {
   }
 
   const connect: Connector = (options: TracedConnectOptions, callback) => {
-    tunnel(options).then(
+    const { trace } = options
+    const startedAt = performance.now()
+    const timeoutMs = trace?.timeoutMs ?? usualTimeoutMs
+    tunnel(options, timeoutMs).then(
       socket => {
-        const { trace } = options
         if (trace) trace.connectedAt = performance.now()
         if (options.protocol !== 'https:') return callback(null, socket)
-        secure({ ...options, httpSocket: socket }, (...result) => {
+        const leftMs = Math.max(1, timeoutMs - (performance.now() - startedAt))
+        const timer = setTimeout(() => {
+          if (secured instanceof Socket) secured.destroy(noConnection(timeoutMs))
+        }, leftMs)
+        const secured = secure({ ...options, httpSocket: socket }, (...result) => {
+          clearTimeout(timer)
           if (trace && result[0] === null) trace.securedAt = performance.now()
           callback(...result)
         })
@@ -62,6 +72,16 @@ export function proxyConnector(proxy: URL, timeoutMs: number): ProxyConnector {
     )
   }
   return { connect, close: () => pool.destroy() }
+}
+
+function unavailable(cause: unknown): EgressError {
+  return new EgressError('proxy', 'PROXY_UNAVAILABLE', 'the egress proxy cannot be reached', { cause })
+}
+
+/** It may be the proxy that is slow, or the receiver that it waits for. */
+function tooLate(timeoutMs: number, cause: unknown): EgressError {
+  const message = `no connection through the egress proxy within ${timeoutMs} ms`
+  return new EgressError('proxy', 'PROXY_TIMEOUT', message, { cause })
 }
 
 function basic({ username, password }: URL): Record<string, string> {

@@ -16,6 +16,8 @@ export interface OutgoingRequest {
   readonly body: Buffer
   /** From name resolution to the last byte of the answer, in milliseconds. */
   readonly timeoutMs: number
+  /** Of that, until there is a connection; no matter where one is open already. Left out: as the connector has it. */
+  readonly connectTimeoutMs?: number
 }
 
 export interface SenderOptions {

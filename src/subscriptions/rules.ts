@@ -18,6 +18,7 @@ import { parseTargetUrl } from './target-url.ts'
 export interface SubscriptionDefaults {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
+  readonly connectTimeoutMs: number
   readonly maxInFlight: number
 }
 
@@ -72,6 +73,10 @@ export function parseRules(
       paused: body.paused ?? false,
       retry: retryOverrides(body.retry ?? {}, defaults.retry),
       timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
+      connect_timeout_ms: unlessDefault(
+        body.connect_timeout_ms,
+        connectTimeoutMs({ ...body, connect_timeout_ms: null }, defaults),
+      ),
       max_in_flight: unlessDefault(body.max_in_flight, defaults.maxInFlight),
       rate_limit: body.rate_limit ?? null,
       ordered: body.ordered ?? false,
@@ -117,6 +122,15 @@ function secretWish(secret: string | null | undefined): SecretWish {
 
 function unlessDefault(value: number | null | undefined, byDefault: number): number | null {
   return value === undefined || value === byDefault ? null : value
+}
+
+/** How long a connection may take: never longer than the whole attempt, so more than that counts as just that. */
+export function connectTimeoutMs(
+  fields: Pick<SubscriptionReplace, 'timeout_ms' | 'connect_timeout_ms'>,
+  defaults: SubscriptionDefaults,
+): number {
+  const wholeMs = fields.timeout_ms ?? defaults.timeoutMs
+  return Math.min(fields.connect_timeout_ms ?? defaults.connectTimeoutMs, wholeMs)
 }
 
 function retryOverrides(retry: RetryFields, defaults: RetryPolicy): RetryFields {
@@ -169,6 +183,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     event_types: row.event_types === null ? null : [...row.event_types],
     paused: row.paused,
     timeout_ms: row.timeout_ms,
+    connect_timeout_ms: row.connect_timeout_ms,
     max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
@@ -208,6 +223,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     state_since: row.state_since.toISOString(),
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
+    connect_timeout_ms: connectTimeoutMs(row, defaults),
     max_in_flight: row.max_in_flight ?? defaults.maxInFlight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,

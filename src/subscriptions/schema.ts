@@ -71,6 +71,14 @@ const optionalFields = {
   ),
   retry: Type.Optional(RetryInput),
   timeout_ms: Type.Optional(integer(100, 30_000, 'How long one attempt may take')),
+  connect_timeout_ms: Type.Optional(
+    integer(
+      100,
+      30_000,
+      'How long looking up the name, connecting and the TLS handshake may take in all, within `timeout_ms`; more than ' +
+        'that has no effect. No part of an attempt that finds a connection open',
+    ),
+  ),
   max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
   rate_limit: Type.Optional(RateLimitInput),
   ordered: Type.Optional(
@@ -191,6 +199,7 @@ export const Subscription = Type.Object(
       { description: 'What is in force, defaults filled in' },
     ),
     timeout_ms: Type.Integer(),
+    connect_timeout_ms: Type.Integer(),
     max_in_flight: Type.Integer(),
     rate_limit: Type.Unsafe<RateLimitFields | null>({
       type: ['object', 'null'],
@@ -231,7 +240,8 @@ export const Subscription = Type.Object(
           max_age_seconds: null,
           terminal_statuses: [],
         },
-        timeout_ms: 10000,
+        timeout_ms: 15000,
+        connect_timeout_ms: 5000,
         max_in_flight: 10,
         rate_limit: null,
         ordered: false,

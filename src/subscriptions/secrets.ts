@@ -5,6 +5,7 @@ import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
 import { live } from './rotation.ts'
 import {
+  connectTimeoutMs,
   type Rules,
   retryPolicy,
   type SealedField,
@@ -167,6 +168,7 @@ export function openSubscription(
     paused: row.paused || row.state === 'disabled',
     retry: retryPolicy(row.retry, defaults.retry),
     timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
+    connectTimeoutMs: connectTimeoutMs(row, defaults),
     maxInFlight: row.max_in_flight ?? defaults.maxInFlight,
     rateLimit: row.rate_limit && {
       requests: row.rate_limit.requests,

@@ -30,6 +30,7 @@ export interface SubscriptionValues {
   readonly paused: boolean
   readonly retry: RetryFields
   readonly timeout_ms: number | null
+  readonly connect_timeout_ms: number | null
   readonly max_in_flight: number | null
   readonly rate_limit: RateLimitFields | null
   readonly ordered: boolean
@@ -52,7 +53,7 @@ export interface SubscriptionRow extends SubscriptionValues {
 
 const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version`
+  updated_at, version, connect_timeout_ms`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -69,8 +70,9 @@ export async function insertSubscription(
 ): Promise<SubscriptionRow> {
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
-             max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
+             connect_timeout_ms)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
            returning ${columns}`,
     values: [id, ...parameters(values)],
   })
@@ -87,6 +89,7 @@ export async function updateSubscription(
            set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
+               connect_timeout_ms = $17,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -113,6 +116,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     JSON.stringify(values.signing),
     values.rate_limit === null ? null : JSON.stringify(values.rate_limit),
     values.ordered,
+    values.connect_timeout_ms,
   ]
 }
 

@@ -42,6 +42,8 @@ export interface Subscription {
   readonly paused: boolean
   readonly retry: RetryPolicy
   readonly timeoutMs: number
+  /** Of that, for the connection; never more than it. */
+  readonly connectTimeoutMs: number
   readonly maxInFlight: number
   /** At most so many attempts in so many seconds; null: no limit. */
   readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null

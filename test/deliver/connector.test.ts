@@ -8,7 +8,8 @@ import type { EgressOptions } from '../../src/deliver/egress.ts'
 import { HostsFile } from '../../src/deliver/hosts-file.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { Resolver } from '../../src/deliver/resolver.ts'
-import { Sender } from '../../src/deliver/send.ts'
+import { type OutgoingRequest, Sender } from '../../src/deliver/send.ts'
+import { startBlackHole } from '../support/black-hole.ts'
 import { type Certificate, makeCertificate } from '../support/certificate.ts'
 import { startDnsServer } from '../support/dns-server.ts'
 import { testEgress } from '../support/egress.ts'
@@ -34,7 +35,12 @@ async function secureReceiver(t: TestContext, options: ServerOptions) {
   return { port: (server.address() as AddressInfo).port, seen } // it listens on TCP
 }
 
-async function send(t: TestContext, origin: string, options: Partial<EgressOptions> = {}): Promise<Outcome> {
+async function send(
+  t: TestContext,
+  origin: string,
+  options: Partial<EgressOptions> = {},
+  changes: Partial<OutgoingRequest> = {},
+): Promise<Outcome> {
   await using dns = await startDnsServer({ 'receiver.test': ['127.0.0.1'], 'other.test': ['127.0.0.1'] })
   const resolver = new Resolver({ servers: [dns.address], hostsFile: new HostsFile('no-such-file') })
   const sender = new Sender({
@@ -43,7 +49,14 @@ async function send(t: TestContext, origin: string, options: Partial<EgressOptio
   })
   t.after(() => sender.close())
   // Awaited here, as the name server goes at the end of this function.
-  return await sender.send({ origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 3000 })
+  return await sender.send({
+    origin,
+    path: '/',
+    headers: [],
+    body: Buffer.from('{}'),
+    timeoutMs: 3000,
+    ...changes,
+  })
 }
 
 function classOf(outcome: Outcome): string {
@@ -96,6 +109,77 @@ test('a handshake that does not end in time is given up, long before the attempt
   assert.equal(outcome.kind === 'failed' && outcome.error, 'no connection within 150 ms')
   assert.equal(classOf(outcome), 'timeout')
   assert.ok(outcome.durationMs >= 145 && outcome.durationMs < 1000, `${outcome.durationMs}`)
+})
+
+test('a name server that is slow uses up the time for the connection, and the class is dns', async t => {
+  await using dns = await startDnsServer({ 'slow.test': 'silent' })
+  const resolver = new Resolver({ servers: [dns.address], hostsFile: new HostsFile('no-such-file') })
+  const outcome = await send(t, 'http://slow.test', { resolver }, { connectTimeoutMs: 150 })
+  assert.deepEqual(
+    { ...outcome, durationMs: 0 },
+    {
+      kind: 'failed',
+      errorClass: 'dns',
+      errorCode: 'ETIMEOUT',
+      error: 'the name of this host could not be looked up within 150 ms',
+      durationMs: 0,
+    },
+  )
+  assert.ok(outcome.durationMs >= 145 && outcome.durationMs < 1000, `${outcome.durationMs}`)
+})
+
+test('an address that answers nothing at all fails when the time for the connection is over', async t => {
+  await using hole = await startBlackHole()
+  const outcome = await send(t, hole.origin, {}, { connectTimeoutMs: 150 })
+  assert.deepEqual(
+    { ...outcome, durationMs: 0 },
+    {
+      kind: 'failed',
+      errorClass: 'timeout',
+      errorCode: 'UND_ERR_CONNECT_TIMEOUT',
+      error: 'no connection within 150 ms',
+      durationMs: 0,
+    },
+  )
+  assert.ok(outcome.durationMs >= 145 && outcome.durationMs < 1000, `${outcome.durationMs}`)
+})
+
+test('requests to one origin each have their own time for the connection', async t => {
+  await using hole = await startBlackHole()
+  const sender = new Sender({ responseBytesMax: 1000, connector: testEgress().connector })
+  t.after(() => sender.close())
+  const request = { origin: hole.origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 3000 }
+  const outcomes = await Promise.all(
+    [100, 300, 500].map(connectTimeoutMs => sender.send({ ...request, connectTimeoutMs })),
+  )
+  assert.deepEqual(
+    outcomes.map(outcome => outcome.kind === 'failed' && outcome.error),
+    [100, 300, 500].map(ms => `no connection within ${ms} ms`),
+  )
+})
+
+test('where the whole attempt has no more time than the connection, the log says which of them was missing', async t => {
+  await using hole = await startBlackHole()
+  const outcome = await send(t, hole.origin, {}, { connectTimeoutMs: 150, timeoutMs: 150 })
+  assert.equal(outcome.kind === 'failed' && outcome.errorCode, 'UND_ERR_CONNECT_TIMEOUT')
+  assert.equal(outcome.kind === 'failed' && outcome.error, 'no connection within 150 ms')
+})
+
+test('a connection that is open already has no time to be made in', async t => {
+  await using receiver = await startReceiver((_, index) => (index === 1 ? { delayMs: 300 } : {}))
+  const sender = new Sender({ responseBytesMax: 1000, connector: testEgress().connector })
+  t.after(() => sender.close())
+  const request = {
+    origin: receiver.origin,
+    path: '/',
+    headers: [],
+    body: Buffer.from('{}'),
+    timeoutMs: 3000,
+  }
+  assert.equal(classOf(await sender.send(request)), 'success')
+  await new Promise(resolve => setImmediate(resolve)) // the outcome is known before the connection is free
+  assert.equal(classOf(await sender.send({ ...request, connectTimeoutMs: 100 })), 'success')
+  assert.equal(receiver.connections, 1)
 })
 
 test('a connection that leads elsewhere than it was told is closed unused', async t => {

@@ -2,10 +2,16 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createTcpServer,
+  type Server,
+  type Socket,
+} from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Outcome } from '../../src/deliver/outcome.ts'
-import { Sender } from '../../src/deliver/send.ts'
+import { type OutgoingRequest, Sender } from '../../src/deliver/send.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { testEgress } from '../support/egress.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -47,8 +53,15 @@ function senderThrough(t: TestContext, egressProxy: string, allowPrivateTargets 
     await sender.close()
     await egress.close()
   })
-  const send = (origin: string): Promise<Outcome> =>
-    sender.send({ origin, path: '/x', headers: ['a', 'b'], body: Buffer.from('{}'), timeoutMs: 3000 })
+  const send = (origin: string, changes: Partial<OutgoingRequest> = {}): Promise<Outcome> =>
+    sender.send({
+      origin,
+      path: '/x',
+      headers: ['a', 'b'],
+      body: Buffer.from('{}'),
+      timeoutMs: 3000,
+      ...changes,
+    })
   return { egress, send }
 }
 
@@ -113,6 +126,37 @@ test('a proxy that refuses or is away is no fault of the receiver', async t => {
   const outcome = await senderThrough(t, gone.origin).send('http://receiver.test')
   assert.equal(classOf(outcome), 'proxy')
   assert.equal(outcome.kind === 'failed' && outcome.error, 'the egress proxy cannot be reached')
+})
+
+test('tunnel and handshake share the time for the connection', async t => {
+  const silent = createServer()
+  silent.on('connect', () => {}) // takes what is asked of it, and says nothing
+  const mute = createTcpServer(() => {})
+  for (const server of [silent, mute]) {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => server.close())
+  }
+  const portOf = (server: Server) => (server.address() as AddressInfo).port // they listen on TCP
+  const hanging = senderThrough(t, `http://127.0.0.1:${portOf(silent)}`)
+  const noTunnel = await hanging.send('http://receiver.test', { connectTimeoutMs: 150 })
+  assert.deepEqual(noTunnel.kind === 'failed' && [noTunnel.errorClass, noTunnel.errorCode, noTunnel.error], [
+    'proxy',
+    'PROXY_TIMEOUT',
+    'no connection through the egress proxy within 150 ms',
+  ])
+  silent.closeAllConnections()
+
+  const proxy = await startProxy(t)
+  const { send } = senderThrough(t, `http://${proxy.address}`)
+  const noHandshake = await send(`https://receiver.test:${portOf(mute)}`, { connectTimeoutMs: 150 })
+  assert.deepEqual(
+    noHandshake.kind === 'failed' && [noHandshake.errorClass, noHandshake.errorCode, noHandshake.error],
+    ['timeout', 'UND_ERR_CONNECT_TIMEOUT', 'no connection within 150 ms'],
+  )
+  for (const { durationMs } of [noTunnel, noHandshake]) {
+    assert.ok(durationMs >= 145 && durationMs < 1000, `${durationMs}`)
+  }
 })
 
 test('what needs no look-up is refused before the proxy is asked', async t => {

@@ -102,6 +102,29 @@ test('what equals the default of the service is not stored, so that it follows t
   assert.deepEqual(rows, [{ retry: { factor: 3 }, timeout_ms: null }])
 })
 
+test('the time for the connection is the one of the service unless given, and never more than the whole', async () => {
+  const made = await create(target)
+  assert.equal(made.connect_timeout_ms, 5000)
+  const set = subscription(await change('PATCH', made.id, { connect_timeout_ms: 2000 }))
+  assert.equal(set.connect_timeout_ms, 2000)
+  assert.equal(server.subscriptions.get(made.id)?.connectTimeoutMs, 2000)
+  const short = subscription(await change('PATCH', made.id, { timeout_ms: 500 }))
+  assert.equal(short.connect_timeout_ms, 500)
+  assert.equal(server.subscriptions.get(made.id)?.connectTimeoutMs, 500)
+  const longer = subscription(await change('PATCH', made.id, { timeout_ms: null }))
+  assert.equal(longer.connect_timeout_ms, 2000, 'what was asked for is not forgotten')
+  const back = subscription(await change('PATCH', made.id, { connect_timeout_ms: null }))
+  assert.equal(back.connect_timeout_ms, 5000)
+})
+
+test('what a short attempt leaves for the connection, sent back by PUT, is no wish of its own', async () => {
+  const made = await create({ ...target, timeout_ms: 500 })
+  assert.equal(made.connect_timeout_ms, 500)
+  await change('PUT', made.id, made)
+  const longer = subscription(await change('PATCH', made.id, { timeout_ms: 8000 }))
+  assert.equal(longer.connect_timeout_ms, 5000)
+})
+
 test('PUT takes what is left out back to its default, but keeps the secret', async () => {
   const made = await create({ ...target, secret: 'mysecret', description: 'x', timeout_ms: 500 })
   const put = subscription(await change('PUT', made.id, { target_url: 'https://example.org/' }))
@@ -211,6 +234,7 @@ const refused: readonly (readonly [what: string, body: object, pointers: readonl
   ['half a surrogate pair', { ...target, secret: '\ud800' }, ['/secret']],
   ['numbers as texts', { ...target, timeout_ms: '500', paused: 'true' }, ['/timeout_ms', '/paused']],
   ['a timeout out of range', { ...target, timeout_ms: 30_001 }, ['/timeout_ms']],
+  ['a time for the connection out of range', { ...target, connect_timeout_ms: 99 }, ['/connect_timeout_ms']],
   [
     'retry out of range',
     { ...target, retry: { max_attempts: 0, jitter: 2 } },

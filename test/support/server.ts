@@ -11,7 +11,12 @@ import { type TestDatabase, testDatabase } from './database.ts'
 
 export const testSealer = createSealer([Buffer.alloc(32, 7)])
 
-export const testDefaults = { retry: defaultRetryPolicy, timeoutMs: 10_000, maxInFlight: 10 }
+export const testDefaults = {
+  retry: defaultRetryPolicy,
+  timeoutMs: 10_000,
+  connectTimeoutMs: 5000,
+  maxInFlight: 10,
+}
 
 export function testSubscriptions(
   world: Pick<TestDatabase, 'database'>,

@@ -22,6 +22,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     paused: false,
     retry: defaultRetryPolicy,
     timeoutMs: 1000,
+    connectTimeoutMs: 500,
     maxInFlight: 10,
     rateLimit: null,
     ordered: false,
