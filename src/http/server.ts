@@ -10,6 +10,8 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { registerSystem } from '../system/routes.ts'
+import { systemSchemas } from '../system/schema.ts'
 import { requireKey } from './auth.ts'
 import { registerDocs } from './docs.ts'
 import { ignoreBodies, readJsonBodies } from './json-body.ts'
@@ -29,8 +31,11 @@ export interface ServerDeps {
   readonly bodyLimitBytes: number
   readonly version: string
   readonly readiness: () => Promise<Readiness>
-  /** Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. */
-  readonly registerIngest: (scope: FastifyInstance) => void
+  /**
+   * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
+   * delivers, and answers no more than what is asked of itself.
+   */
+  readonly registerIngest: ((scope: FastifyInstance) => void) | undefined
 }
 
 /** Against clients that send slowly or not at all, and hold a connection by it. */
@@ -69,7 +74,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, log))
   app.setNotFoundHandler(unknownPath(app))
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas]) app.addSchema(schema)
+  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+    app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
   await app.ready()
@@ -77,10 +83,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
 }
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
-  await app.register(async scope => {
-    scope.removeAllContentTypeParsers()
-    deps.registerIngest(scope)
-  })
+  const { registerIngest } = deps
+  if (registerIngest) {
+    await app.register(async scope => {
+      scope.removeAllContentTypeParsers()
+      registerIngest(scope)
+    })
+  }
   await app.register(async scope => {
     readJsonBodies(scope)
     scope.addHook('onRequest', (request, reply, done) => {
@@ -88,11 +97,14 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
       done()
     })
     if (deps.keys !== undefined) scope.addHook('onRequest', requireKey(deps.keys))
+    registerSystem(scope, deps.database)
+    if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
     registerMonitor(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
+    if (!registerIngest) return
     registerPages(scope, deps.version)
     await registerDocs(scope)
   })

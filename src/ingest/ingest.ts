@@ -1,9 +1,9 @@
-import type { Dispatcher } from '../deliver/dispatcher.ts'
 import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
-import type { DeliveryContent } from '../queue/delivery.ts'
+import type { Delivery, DeliveryContent } from '../queue/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Holder } from './holder.ts'
 import type { OwedRow } from './store.ts'
 import type { EventWriter } from './writer.ts'
 
@@ -17,9 +17,8 @@ export interface IncomingEvent extends DeliveryContent {
 export interface IngestDeps {
   readonly clock: Clock
   readonly newId: () => Uuid
-  readonly owner: () => number
   readonly writer: EventWriter
-  readonly dispatcher: Dispatcher
+  readonly holder: Holder
   /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
   readonly opensAt: (subscription: Subscription) => number
   /** Called when deliveries went straight to their lanes. */
@@ -42,7 +41,7 @@ export class Ingest {
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer, dispatcher } = this.#deps
+    const { newId, clock, writer, holder } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
     const sizeBytes = event.payload.length
@@ -61,12 +60,14 @@ export class Ingest {
         owed,
       })
     } catch (error) {
-      for (const row of owed) if (row.owner !== null) dispatcher.release(row.subscriptionId, sizeBytes)
+      for (const { owner, subscriptionId } of owed) {
+        if (owner !== null) holder.release(owner, subscriptionId, sizeBytes)
+      }
       throw error
     }
     for (const row of owed) {
       if (row.owner === null) this.#deps.lanesDue(acceptedAt)
-      else dispatcher.push(freshDelivery(row, event, acceptedAt))
+      else holder.push(row.owner, freshDelivery(row, event, acceptedAt))
     }
     return webhookId
   }
@@ -87,13 +88,12 @@ export class Ingest {
 
   /** The hot lane when there is room in memory, else the subscription's lane. */
   #owe(webhookId: Uuid, subscription: Subscription, sizeBytes: number): OwedRow {
-    const { id, tenant } = subscription
-    const hot = this.#mayBeHot(subscription) && this.#deps.dispatcher.reserve(id, tenant, sizeBytes, true)
-    return { webhookId, subscriptionId: id, sizeBytes, owner: hot ? this.#deps.owner() : null }
+    const owner = this.#mayBeHot(subscription) ? this.#deps.holder.take(subscription, sizeBytes) : null
+    return { webhookId, subscriptionId: subscription.id, sizeBytes, owner }
   }
 }
 
-function freshDelivery(row: OwedRow, content: DeliveryContent, since: number) {
+function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): Delivery {
   const { webhookId, subscriptionId, sizeBytes } = row
   return {
     webhookId,

@@ -157,10 +157,7 @@ export class EventWriter {
 
   /** The answer to the commit is lost: it may have happened, though the callers hear 503. */
   #fail(batch: readonly Waiting[], error: unknown): void {
-    if (!wasNeverSent(error))
-      this.#deps.unsure.add(
-        batch.filter(write => write.owed.some(row => row.owner !== null)).map(write => write.event.webhookId),
-      )
+    if (!wasNeverSent(error)) this.#deps.unsure.add(batch.flatMap(write => write.owed))
     for (const write of batch) write.reject(error)
   }
 

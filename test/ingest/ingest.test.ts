@@ -3,6 +3,7 @@ import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Dispatcher } from '../../src/deliver/dispatcher.ts'
 import { Gates } from '../../src/deliver/gates.ts'
 import { AppError } from '../../src/errors.ts'
+import { ownMemory } from '../../src/ingest/holder.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
 import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
 import { EventWriter } from '../../src/ingest/writer.ts'
@@ -43,7 +44,7 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
     connections: [connection],
     clock,
     logger: silentLogger(),
-    unsure: new UnsureRows(clock, () => me),
+    unsure: new UnsureRows(clock),
     timeoutMs: 5000,
     ensurePartitions: async () => {},
   })
@@ -51,9 +52,8 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
   const ingest = new Ingest({
     clock,
     newId,
-    owner: () => me,
     writer,
-    dispatcher,
+    holder: ownMemory(dispatcher, () => me),
     opensAt: () => 0,
     lanesDue: dueAt => rung.push(dueAt),
   })

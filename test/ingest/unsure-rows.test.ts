@@ -10,9 +10,9 @@ test('a commit that happens late is found, until it can happen no more', async t
   t.after(close)
   await aLane(database, 1)
   const clock = fakeClock(noon)
-  const unsure = new UnsureRows(clock, () => 7)
+  const unsure = new UnsureRows(clock)
   const { webhookId } = anEvent()
-  unsure.add([webhookId])
+  unsure.add([{ webhookId, owner: 7 }])
   assert.equal(await unsure.release(database), 0)
   assert.equal(unsure.size, 1, 'its commit may still be under way')
   clock.advance(119_000)
@@ -27,25 +27,30 @@ test('a commit that happens late is found, until it can happen no more', async t
   assert.equal(unsure.size, 0)
 })
 
-test('rows are looked for under the id this process had when it wrote them', async t => {
+test('rows are looked for under the id of the process that was to hold them', async t => {
   const { database, close } = await testDatabase()
   t.after(close)
-  let owner = 7
-  const unsure = new UnsureRows(fakeClock(), () => owner)
-  const before = await owe(database, { owner: 7 })
-  unsure.add([before])
-  owner = 8
-  const now = await owe(database, { owner: 8 })
-  unsure.add([now])
+  const unsure = new UnsureRows(fakeClock())
+  unsure.add([
+    { webhookId: await owe(database, { owner: 7 }), owner: 7 },
+    { webhookId: await owe(database, { owner: 8 }), owner: 8 },
+    { webhookId: await owe(database, { owner: 9 }), owner: 7 },
+  ])
   assert.equal(await unsure.release(database), 2)
+})
+
+test('what went to its lane is there already', () => {
+  const unsure = new UnsureRows(fakeClock())
+  unsure.add([{ webhookId: anEvent().webhookId, owner: null }])
+  assert.equal(unsure.size, 0)
 })
 
 test('what could not be looked for is looked for again', async t => {
   const { database, close } = await testDatabase()
   t.after(close)
   const clock = fakeClock()
-  const unsure = new UnsureRows(clock, () => 7)
-  unsure.add([await owe(database, { owner: 7 })])
+  const unsure = new UnsureRows(clock)
+  unsure.add([{ webhookId: await owe(database, { owner: 7 }), owner: 7 }])
   clock.advance(500_000)
   const away = { query: () => Promise.reject(new Error('away')) }
   await assert.rejects(unsure.release(away), /away/)

@@ -48,7 +48,7 @@ function hold(gate: Gate): () => void {
 function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
   const gates = [new Gate(), new Gate()]
   const clock = fakeClock()
-  const unsure = new UnsureRows(clock, () => me)
+  const unsure = new UnsureRows(clock)
   const writer = new EventWriter({
     connections: gates,
     clock,

@@ -56,7 +56,7 @@ export async function testService(settings: Environment = {}): Promise<TestServi
   }
 }
 
-function serviceEnvironment(world: TestDatabase, dataDir: string): Environment {
+export function serviceEnvironment(world: TestDatabase, dataDir: string): Environment {
   return {
     DATABASE_URL: world.url,
     DATA_DIR: dataDir,
@@ -81,10 +81,15 @@ export interface ServiceProcess {
 const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
 /** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 30 s */
-export async function startProcess(environment: Environment): Promise<ServiceProcess> {
+export async function startProcess(
+  environment: Environment,
+  /** `group`: in a process group of its own, as a terminal starts it. */
+  options: { readonly group?: boolean } = {},
+): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [launcher, 'serve'], {
     env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: options.group ?? false,
   })
   let output = ''
   const collect = (chunk: Buffer) => {
@@ -124,8 +129,8 @@ export async function processWorld(settings: Environment = {}) {
   return {
     world,
     environment,
-    async start(): Promise<ServiceProcess> {
-      const service = await startProcess(environment)
+    async start(options?: { readonly group?: boolean }): Promise<ServiceProcess> {
+      const service = await startProcess(environment, options)
       started.push(service)
       return service
     },

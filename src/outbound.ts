@@ -2,13 +2,9 @@ import type { Config } from './config.ts'
 import { Deliver } from './deliver/deliver.ts'
 import { Dispatcher } from './deliver/dispatcher.ts'
 import type { Egress } from './deliver/egress.ts'
-import { Gates } from './deliver/gates.ts'
+import type { Gates } from './deliver/gates.ts'
 import { Sender } from './deliver/send.ts'
-import { Ingest } from './ingest/ingest.ts'
-import { UnsureRows } from './ingest/unsure-rows.ts'
-import { EventWriter } from './ingest/writer.ts'
 import { DeliveryLog } from './log/log.ts'
-import { ensurePartitions } from './log/partitions.ts'
 import type { SteerableClock } from './platform/clock.ts'
 import { Deadline } from './platform/deadline.ts'
 import { uuidV7Source } from './platform/id.ts'
@@ -22,17 +18,19 @@ import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
 import { product, version } from './version.ts'
 
-export interface PathDeps {
+export interface OutboundDeps {
   readonly config: Config
   readonly database: Database
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly egress: Egress
+  readonly gates: Gates
   readonly clock: SteerableClock
   readonly random: () => number
   readonly logger: Logger
   /** The id under which this process leases rows and lanes. */
   readonly owner: () => number
+  readonly ensurePartitions: () => Promise<void>
 }
 
 /** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
@@ -43,33 +41,21 @@ const heldInAll = 40_000
 const firstInFlight = 4
 
 /**
- * The path of an event through one process, its parts joined: ingest → queue → deliver → log → retry.
- * Each part knows only what it is given here.
+ * The second half of an event's path, its parts joined: queue → deliver → log → retry. Each part knows only what it
+ * is given here.
  */
-export class Path {
-  readonly ingest: Ingest
-  readonly writer: EventWriter
-  readonly unsure: UnsureRows
+export class Outbound {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
-  readonly gates: Gates
   readonly #sender: Sender
   #cuttingOff = false
 
-  constructor(deps: PathDeps) {
+  constructor(deps: OutboundDeps) {
     const { config, database, subscriptions, clock, owner, logger } = deps
     const newId = uuidV7Source(clock)
     const subscription = (id: number) => subscriptions.get(id)
-    const makePartitions = async () => {
-      const { logRetentionHours, detailsRetentionHours } = config
-      await ensurePartitions(database, clock.now(), logRetentionHours, detailsRetentionHours)
-    }
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
-    this.gates = new Gates(clock, {
-      failures: config.circuitFailures,
-      cooldownMs: config.circuitCooldownSeconds * 1000,
-    })
     this.log = new DeliveryLog({
       connection: database.connection('log', { session: fixedPlans }),
       clock,
@@ -79,7 +65,7 @@ export class Path {
       settled: delivery => this.#leaveMemory(delivery),
       pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,
-      ensurePartitions: makePartitions,
+      ensurePartitions: deps.ensurePartitions,
     })
     this.#sender = new Sender({
       responseBytesMax: config.responseLimitBytes,
@@ -97,7 +83,7 @@ export class Path {
       },
       subscription,
       clock,
-      gates: this.gates,
+      gates: deps.gates,
       defer: (id, deliveries) => this.lanes.interrupt(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
     })
@@ -111,26 +97,6 @@ export class Path {
       sink: this.dispatcher,
       statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
-    })
-    this.unsure = new UnsureRows(clock, owner)
-    this.writer = new EventWriter({
-      connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
-        database.connection(name, { queryTimeoutMs: config.ingestTimeoutMs, session: fixedPlans }),
-      ),
-      clock,
-      logger,
-      unsure: this.unsure,
-      timeoutMs: config.ingestTimeoutMs,
-      ensurePartitions: makePartitions,
-    })
-    this.ingest = new Ingest({
-      clock,
-      newId,
-      owner,
-      writer: this.writer,
-      dispatcher: this.dispatcher,
-      opensAt: to => this.gates.opensAt(to),
-      lanesDue,
     })
     subscriptions.onChange((id, now) => {
       if (!now || now.paused) this.lanes.interrupt(id)
@@ -153,17 +119,16 @@ export class Path {
     this.#cuttingOff = true
     await this.#sender.close()
     const grace = new Deadline(1500)
-    await grace.limit(this.writer.close())
     await grace.limit(this.log.drained())
   }
 
-  #makeDeliver(deps: PathDeps, connection: Connection): Deliver {
+  #makeDeliver(deps: OutboundDeps, connection: Connection): Deliver {
     return new Deliver({
       clock: deps.clock,
       random: deps.random,
       send: request => this.#sender.send(request),
       contents: new ContentLoader(connection),
-      gates: this.gates,
+      gates: deps.gates,
       receivers: deps.receivers,
       onPause: pause => this.lanes.interrupt(pause.subscriptionId),
       log: this.log,

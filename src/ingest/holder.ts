@@ -1,0 +1,33 @@
+import type { Dispatcher } from '../deliver/dispatcher.ts'
+import type { Delivery } from '../queue/delivery.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+
+/** Who keeps fresh deliveries in memory, so that they are sent without waiting in their lanes. */
+export interface Holder {
+  /**
+   * Takes room for a fresh delivery that is about to be written.
+   *
+   * @returns the id of the process to which its row is born leased; null: there is no room, it goes to its lane
+   */
+  take(subscription: Subscription, sizeBytes: number): number | null
+  /** Its row is committed: it may be sent. */
+  push(owner: number, delivery: Delivery): void
+  /** Its row was not written: the room is free again. */
+  release(owner: number, subscriptionId: number, sizeBytes: number): void
+}
+
+/** This process itself, which delivers what it accepts. */
+export function ownMemory(dispatcher: Dispatcher, owner: () => number): Holder {
+  return {
+    take: ({ id, tenant }, sizeBytes) => (dispatcher.reserve(id, tenant, sizeBytes, true) ? owner() : null),
+    push: (_owner, delivery) => dispatcher.push(delivery),
+    release: (_owner, subscriptionId, sizeBytes) => dispatcher.release(subscriptionId, sizeBytes),
+  }
+}
+
+/** Nobody: everything goes to the lanes, and whoever delivers finds it there. */
+export const lanesOnly: Holder = {
+  take: () => null,
+  push: () => {},
+  release: () => {},
+}

@@ -1,0 +1,105 @@
+import type { Config } from './config.ts'
+import { connectControl, makePresence } from './control.ts'
+import type { Egress } from './deliver/egress.ts'
+import { Gates } from './deliver/gates.ts'
+import { Inbound } from './inbound.ts'
+import { lanesOnly, ownMemory } from './ingest/holder.ts'
+import { UnsureRows } from './ingest/unsure-rows.ts'
+import { ensurePartitions } from './log/partitions.ts'
+import { Outbound } from './outbound.ts'
+import type { SteerableClock } from './platform/clock.ts'
+import type { Logger } from './platform/logger.ts'
+import type { Connection, Database } from './platform/postgres.ts'
+import { agreeOnKey, createSealer, loadEncryptionKeys } from './platform/seal.ts'
+import type { Engine } from './queue/engine.ts'
+import { PostgresEngine } from './queue/postgres-engine.ts'
+import type { Presence } from './queue/presence.ts'
+import { defaultRetryPolicy } from './retry/schedule.ts'
+import { ReceiverStates } from './subscriptions/receiver-states.ts'
+import { Subscriptions } from './subscriptions/subscriptions.ts'
+
+/** What every part is made from. */
+export interface Ground {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock: SteerableClock
+  readonly random: () => number
+  readonly database: Database
+  readonly egress: Egress
+}
+
+/** The parts of one process that need no port, joined but not started. */
+export interface Parts {
+  readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
+  readonly unsure: UnsureRows
+  readonly control: Connection
+  readonly engine: Engine
+  readonly presence: Presence
+  /** Undefined where nothing is accepted (role `worker`). */
+  readonly inbound: Inbound | undefined
+  /** Undefined where nothing is delivered (role `api`). */
+  readonly outbound: Outbound | undefined
+}
+
+/** Makes the parts that the role of this process asks for: what accepts events, what delivers them, or both. */
+export async function makeParts(ground: Ground): Promise<Parts> {
+  const { config, logger, clock, database } = ground
+  const { role } = config
+  const subscriptions = await openSubscriptions(ground)
+  const gates = new Gates(clock, {
+    failures: config.circuitFailures,
+    cooldownMs: config.circuitCooldownSeconds * 1000,
+  })
+  const receivers = new ReceiverStates({
+    database,
+    logger,
+    refresh: id => subscriptions.refresh(id),
+    disableAfterHours: config.disableAfterHours,
+  })
+  const lanesDue = (dueAt: number) => (outbound ? outbound.lanes.ring(dueAt) : engine.ring())
+  const control = connectControl(database, {
+    subscriptions,
+    gates,
+    logger,
+    lanesDue: () => outbound?.lanes.ring(clock.now()),
+  })
+  const engine = new PostgresEngine(control)
+  const shared = {
+    ...ground,
+    subscriptions,
+    receivers,
+    gates,
+    unsure: new UnsureRows(clock),
+    owner: () => presence.owner,
+    ensurePartitions: () => makePartitions(ground),
+  }
+  const outbound = role === 'api' ? undefined : new Outbound(shared)
+  const holder = outbound ? ownMemory(outbound.dispatcher, shared.owner) : lanesOnly
+  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, holder, lanesDue })
+  const presence = makePresence({ ...shared, role, control, engine, inbound, outbound })
+  return { ...shared, control, engine, presence, inbound, outbound }
+}
+
+async function makePartitions({ config, clock, database }: Ground): Promise<void> {
+  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
+}
+
+async function openSubscriptions(ground: Ground): Promise<Subscriptions> {
+  const { config, database, clock, logger } = ground
+  const sealer = createSealer(
+    await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
+  )
+  await agreeOnKey(database, sealer)
+  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+  const subscriptions = new Subscriptions({
+    database,
+    seal: sealer,
+    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
+    checkTarget: url => ground.egress.check(url),
+    clock,
+    log: logger,
+  })
+  await subscriptions.load()
+  return subscriptions
+}

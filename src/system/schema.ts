@@ -1,0 +1,70 @@
+import { type Static, Type } from 'typebox'
+
+const time = (description: string) => Type.String({ format: 'date-time', description })
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+
+export const ProcessReport = Type.Object(
+  {
+    id: Type.Integer({ description: 'Under which it leases lanes and deliveries' }),
+    host: Type.String({ description: 'Host, boot and container: where its pid means something' }),
+    pid: Type.Integer(),
+    role: Type.Unsafe<string>({ type: 'string', enum: ['all', 'api', 'worker'] }),
+    version: Type.String(),
+    engine: Type.Unsafe<string>({
+      type: 'string',
+      enum: ['postgres', 'redis', 'unknown'],
+      description: 'How it reaches the other processes',
+    }),
+    redis: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      enum: ['ok', 'unavailable', 'full', null],
+      description: 'How Redis looks from it; null: it uses none',
+    }),
+    started_at: time('When it came'),
+    heartbeat_at: time('When it last said that it lives; every 2 s'),
+    silent_seconds: Type.Number({
+      description: 'Since then. After 10 s it counts as dead, and others take what it held',
+    }),
+    lanes: count('Lanes it has leased'),
+    held: count('Deliveries it has in memory'),
+    held_bytes: count('Their payloads'),
+    in_flight: count('Requests to receivers under way'),
+    waiting: count('Events that wait for a transaction'),
+    settling: count('Attempts that wait for the log'),
+  },
+  { $id: 'ProcessReport', description: 'One process of this installation, as of its last heartbeat' },
+)
+export type ProcessReport = Static<typeof ProcessReport>
+
+export const SystemReport = Type.Object(
+  {
+    time: time('By the clock of the database'),
+    processes: Type.Array(ProcessReport),
+    backlog: Type.Object({
+      owed: count(
+        'Deliveries that are not settled, those in memory and those that wait for a retry included',
+      ),
+      owed_exact: Type.Boolean({ description: 'False: beyond 10,000 it is an estimate of the database' }),
+      lanes_due: count('Lanes that have something due and are leased by no one; counted up to 10,001'),
+      lanes_leased: count('Lanes that a process works on; counted up to 10,001'),
+      oldest_due_at: Type.Unsafe<string | null>({
+        type: ['string', 'null'],
+        format: 'date-time',
+        description: 'Of what waits in lanes and may be sent now; null: nothing does',
+      }),
+      oldest_due_seconds: Type.Number({ description: 'How long ago that was; the number to be alerted on' }),
+    }),
+    database: Type.Object({
+      version: Type.String(),
+      oldest_transaction_seconds: Type.Unsafe<number | null>({
+        type: ['number', 'null'],
+        description: 'The oldest open transaction; for so long no dead row could be removed',
+      }),
+    }),
+  },
+  { $id: 'SystemReport', description: 'All processes of this installation, and what they have to do' },
+)
+export type SystemReport = Static<typeof SystemReport>
+
+/** To be referred to by name in the document. */
+export const systemSchemas = [ProcessReport, SystemReport]

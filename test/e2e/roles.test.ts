@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SystemReport } from '../../src/system/schema.ts'
+import { testCluster } from '../support/cluster.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, eventually, settledAudit } from '../support/service.ts'
+
+async function systemOf(url: string): Promise<SystemReport> {
+  return (await (await fetch(`${url}/system`)).json()) as SystemReport // as its schema has it
+}
+
+test('an api accepts and a worker delivers, soon, over PostgreSQL alone', async () => {
+  await using receiver = await startReceiver()
+  await using cluster = await testCluster()
+  const api = client((await cluster.start('api')).url)
+  await cluster.start('worker')
+  const { id } = await api.subscribe({ target_url: receiver.origin })
+  await api.ingest(id) // the worker reads the subscription for the first time
+  await receiver.waitFor(1)
+  const sentAt = performance.now()
+  await api.ingest(id)
+  await receiver.waitFor(2)
+  const tookMs = performance.now() - sentAt
+  assert.ok(tookMs < 200, `a bell, not the next look: ${tookMs} ms`)
+  const { missing, final } = await settledAudit(cluster.world)
+  assert.deepEqual({ missing, final }, { missing: 0, final: 2 })
+})
+
+test('without a worker events are accepted and kept; the first worker to come delivers them', async () => {
+  await using receiver = await startReceiver()
+  await using cluster = await testCluster()
+  const { url } = await cluster.start('api')
+  const api = client(url)
+  const { id } = await api.subscribe({ target_url: receiver.origin })
+  for (let i = 0; i < 20; i++) await api.ingest(id)
+  const { backlog } = await systemOf(url)
+  assert.deepEqual([backlog.owed, backlog.lanes_due, backlog.owed_exact], [20, 1, true])
+  assert.equal(receiver.received.length, 0)
+  await cluster.start('worker')
+  await receiver.waitFor(20)
+  assert.equal((await settledAudit(cluster.world)).missing, 0)
+})
+
+test('what an api is told of a subscription, every worker goes by', async () => {
+  await using first = await startReceiver()
+  await using second = await startReceiver()
+  await using cluster = await testCluster()
+  const api = client((await cluster.start('api')).url)
+  await cluster.start('worker')
+  const { id } = await api.subscribe({ target_url: first.origin })
+  await api.ingest(id)
+  await first.waitFor(1)
+  assert.equal((await api.patch(id, { target_url: second.origin })).status, 200)
+  await api.ingest(id)
+  await second.waitFor(1)
+  assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
+  await api.ingest(id)
+  await new Promise(resolve => setTimeout(resolve, 600))
+  assert.equal(second.received.length, 1)
+  assert.equal((await api.post(`/subscriptions/${id}/resume`, '')).status, 200)
+  await second.waitFor(2)
+})
+
+test('a worker answers for itself, and takes no events', async () => {
+  await using cluster = await testCluster()
+  const { url } = await cluster.start('worker')
+  const get = async (path: string) => (await fetch(`${url}${path}`)).status
+  assert.deepEqual(
+    [await get('/livez'), await get('/readyz'), await get('/system'), await get('/subscriptions/')],
+    [200, 200, 200, 404],
+  )
+  assert.equal((await client(url).post('/ingest/1', '{}')).status, 404)
+})
+
+test('any process tells of all', async () => {
+  await using cluster = await testCluster()
+  const urls = [
+    (await cluster.start('api')).url,
+    (await cluster.start('worker')).url,
+    (await cluster.start('all')).url,
+  ]
+  for (const url of urls) {
+    const { processes, backlog, database } = await systemOf(url)
+    assert.deepEqual(
+      processes.map(({ role, engine, pid }) => [role, engine === 'unknown' || engine === 'postgres', pid]),
+      ['api', 'worker', 'all'].map(role => [role, true, process.pid]),
+    )
+    assert.ok(processes.every(({ silent_seconds: silent }) => silent < 5))
+    assert.equal(backlog.oldest_due_at, null)
+    assert.match(database.version, /^\d+\.\d+/)
+  }
+})
+
+test('the oldest of what is due is told, also while a worker is at it', async () => {
+  await using receiver = await startReceiver({ fault: 'hang' })
+  await using cluster = await testCluster()
+  const { url } = await cluster.start('api')
+  const api = client(url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 1 })
+  for (let i = 0; i < 5; i++) await api.ingest(id)
+  await cluster.start('worker')
+  await receiver.waitFor(1)
+  const { backlog } = await eventually(
+    () => systemOf(url),
+    report => report.backlog.oldest_due_seconds >= 0.5,
+  )
+  assert.deepEqual([backlog.owed, backlog.lanes_leased], [5, 1])
+})
