@@ -32,14 +32,26 @@ const overloaded = new Set([429, 502, 503, 504])
 const failingAfter = 10
 
 /**
+ * So many milliseconds lie between the attempts to a receiver that fails again and again. One that refuses at once would
+ * else be tried as fast as the machine can, by all that is owed to it, wherever the circuit breaker is off or not yet
+ * open. The pace stays the same however long it goes on, unlike a cooldown: who switches the breaker off wants every
+ * delivery to have its attempts, and a receiver that refuses only some events still gets all of them.
+ */
+const paceMs = 20
+
+/**
  * What a process knows of how one receiver is doing, and so how much may be sent to it: nothing during a pause, a
- * single probe after one, fewer at a time while it says that it is overloaded, as many as its rules allow else.
+ * single probe after one, fewer at a time while it says that it is overloaded, one after the other at a slow pace while
+ * all fail, as many as its rules allow else.
  */
 export class Gate {
   readonly #circuit: CircuitRules
   #pausedUntil = 0
   #probing = false
   #streak = 0
+  /** The same with those that are not the receiver's fault. */
+  #failures = 0
+  #pacedUntil = 0
   #cooldownMs: number
   /** The allowed share of `maxInFlight`: halved when overloaded, regained by successes. */
   #share = 1
@@ -53,7 +65,7 @@ export class Gate {
 
   /** True when there is nothing to remember, and the gate may be forgotten. */
   get isIdle(): boolean {
-    return this.#streak === 0 && this.#share === 1 && !this.#probing
+    return this.#failures === 0 && this.#share === 1 && !this.#probing
   }
 
   get failuresInARow(): number {
@@ -68,11 +80,13 @@ export class Gate {
 
   /** The moment from which something may be sent (Unix milliseconds); not after `now`: at once. */
   opensAt(subscription: Subscription, now: number): number {
-    return Math.max(this.#pausedUntil, this.#nextTokenAt(subscription, now))
+    const pacedUntil = this.#failures >= failingAfter ? this.#pacedUntil : 0
+    return Math.max(this.#pausedUntil, pacedUntil, this.#nextTokenAt(subscription, now))
   }
 
-  /** An attempt begins: it takes its part of the rate limit. */
+  /** An attempt begins: it takes its part of the rate limit, and of the pace. */
   begin(subscription: Subscription, now: number): void {
+    this.#pacedUntil = now + paceMs
     if (!subscription.rateLimit) return
     this.#nextTokenAt(subscription, now)
     this.#tokens -= 1
@@ -89,6 +103,7 @@ export class Gate {
     this.#pausedUntil = 0
     this.#probing = false
     this.#streak = 0
+    this.#failures = 0
     this.#share = 1
     this.#cooldownMs = this.#circuit.cooldownMs
   }
@@ -96,6 +111,7 @@ export class Gate {
   /** Learns from an outcome. */
   record(outcome: Outcome, now: number): GateChange {
     if (outcome.kind === 'success') return this.#succeeded()
+    this.#failures++
     // A failure of our own proxy says nothing of the receiver.
     if (outcome.kind === 'failed' && outcome.errorClass === 'proxy') return none
     this.#streak++
@@ -119,6 +135,7 @@ export class Gate {
   #succeeded(): GateChange {
     const wasFailing = this.#probing || this.#streak >= failingAfter
     this.#streak = 0
+    this.#failures = 0
     this.#probing = false
     this.#cooldownMs = this.#circuit.cooldownMs
     if (this.#share < 1) this.#share = Math.min(1, this.#share + 0.05)

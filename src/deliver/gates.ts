@@ -36,7 +36,9 @@ export class Gates {
   }
 
   begin(subscription: Subscription): void {
-    if (subscription.rateLimit) this.#gateOf(subscription.id).begin(subscription, this.#clock.now())
+    const { id, rateLimit } = subscription
+    const gate = rateLimit ? this.#gateOf(id) : this.#gates.get(id)
+    gate?.begin(subscription, this.#clock.now())
   }
 
   record(subscription: Subscription, outcome: Outcome): GateChange {

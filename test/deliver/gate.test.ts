@@ -130,3 +130,31 @@ test('a failure of our own proxy says nothing of the receiver', () => {
     )
   }
 })
+
+test('after ten failures in a row attempts begin 20 ms apart, and one success lifts that', () => {
+  const gate = new Gate({ failures: 0, cooldownMs: 1000 })
+  for (let n = 1; n <= 9; n++) {
+    gate.begin(subscription, now)
+    gate.record(refused(500), now)
+    assert.ok(gate.opensAt(subscription, now) <= now, `after ${n}`)
+  }
+  gate.begin(subscription, now)
+  gate.record(refused(500), now)
+  assert.equal(gate.opensAt(subscription, now), now + 20)
+  assert.ok(gate.opensAt(subscription, now + 20) <= now + 20)
+  gate.begin(subscription, now + 20)
+  assert.equal(gate.opensAt(subscription, now + 20), now + 40)
+  gate.record(success, now + 21)
+  assert.ok(gate.opensAt(subscription, now + 21) <= now + 21)
+  assert.ok(gate.isIdle)
+})
+
+test('failures of our own proxy are paced like others', () => {
+  const gate = new Gate(circuit)
+  for (let n = 0; n < 10; n++) {
+    gate.begin(subscription, now)
+    gate.record({ kind: 'failed', errorClass: 'proxy', error: '', durationMs: 1 }, now)
+  }
+  assert.equal(gate.opensAt(subscription, now), now + 20)
+  assert.ok(!gate.isIdle)
+})

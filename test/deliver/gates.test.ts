@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Dispatcher } from '../../src/deliver/dispatcher.ts'
+import { Gates } from '../../src/deliver/gates.ts'
+import type { Outcome } from '../../src/deliver/outcome.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { uuidV7Source } from '../../src/platform/id.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+const failed: Outcome = {
+  kind: 'failed',
+  errorClass: 'connect',
+  error: 'connect ECONNREFUSED',
+  durationMs: 0,
+}
+const success: Outcome = { kind: 'success', httpStatus: 200, durationMs: 0 }
+
+/** A dispatcher with the breaker off, and so many deliveries to a receiver that answers at once. */
+function aBacklog(deliveries: number) {
+  const clock = systemClock()
+  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const subscription = aSubscription({ maxInFlight: 10 })
+  const receiver = { outcome: failed, attempts: 0, deferred: 0 }
+  const dispatcher = new Dispatcher({
+    limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 10_000, heldBytes: 1_000_000 },
+    subscription: () => subscription,
+    clock,
+    gates,
+    defer: (_, waiting) => {
+      receiver.deferred += waiting.length
+    },
+    attempt: async ({ subscriptionId, sizeBytes }) => {
+      receiver.attempts++
+      await new Promise(resolve => setImmediate(resolve))
+      gates.record(subscription, receiver.outcome)
+      dispatcher.release(subscriptionId, sizeBytes)
+      return receiver.outcome.kind === 'success'
+    },
+  })
+  const newId = uuidV7Source(clock)
+  const now = clock.now()
+  const rest = {
+    attempt: 1,
+    attemptsBefore: 0,
+    since: now,
+    dueAt: now,
+    sizeBytes: 1,
+    content: null,
+    lane: null,
+  }
+  for (let n = 0; n < deliveries; n++) {
+    assert.ok(dispatcher.reserve(subscription.id, subscription.tenant, 1))
+    dispatcher.push({ webhookId: newId(), subscriptionId: subscription.id, ...rest })
+  }
+  return { receiver, gates, dispatcher }
+}
+
+test('a receiver that refuses at once is tried at a bounded rate with the breaker off, and what waits spends no attempt', async () => {
+  const { receiver, dispatcher } = aBacklog(2000)
+  const startedAt = performance.now()
+  await sleep(500)
+  const elapsedMs = performance.now() - startedAt
+  // Ten before it counts as failing, up to ten in flight at that moment, then one each 20 ms.
+  assert.ok(receiver.attempts <= 20 + elapsedMs / 20 + 1, `${receiver.attempts} attempts in ${elapsedMs} ms`)
+  assert.ok(receiver.attempts > 20, 'it goes on being tried')
+  assert.equal(receiver.deferred, 0, 'they wait in memory')
+  assert.equal(dispatcher.load.held, 2000 - receiver.attempts)
+
+  receiver.outcome = success
+  const recoveredAt = performance.now()
+  while (dispatcher.load.held > 0) await sleep(5)
+  assert.ok(performance.now() - recoveredAt < 1000, 'at once after the first success, not at 50 a second')
+  assert.equal(receiver.attempts, 2000)
+})
