@@ -4,15 +4,11 @@ import type { Delivery } from '../queue/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Gates } from './gates.ts'
 import { ReadyRing } from './ready-ring.ts'
+import { emptyHolding, type Holding, heldBy, laneShare, Room, type RoomLimits } from './room.ts'
 
-export interface DispatcherLimits {
+export interface DispatcherLimits extends RoomLimits {
   /** Attempts in flight, in all. */
   readonly maxInFlight: number
-  /** Deliveries held in memory (waiting, in flight or being settled): per subscription, and in all. */
-  readonly heldPerSubscription: number
-  readonly heldInAll: number
-  /** Payload bytes of the deliveries held. */
-  readonly heldBytes: number
   /**
    * A line that has just come to memory may have so many attempts in flight, and one more for each answer: a receiver
    * that hangs is found out at the cost of a few slots. Unlimited when not given.
@@ -38,18 +34,31 @@ export interface DispatcherDeps {
 interface Line {
   readonly subscriptionId: number
   readonly tenant: string
-  readonly waiting: Fifo<Delivery>
+  readonly held: Holding
+  /** What came straight from ingest, and what its lane has brought. */
+  readonly fresh: Turn
+  readonly ofLane: Turn
   inFlight: number
   /** How many may be in flight, see `firstInFlight`. */
   allowed: number
-  /** Waiting, in flight, being settled, and reserved for events that are being written. */
-  held: number
-  /** In the ring, or parked: until its gate opens, or until it is less crowded. */
+  /** The last one that was started was fresh: the next one is of the lane, when both wait. */
+  freshWasLast: boolean
+}
+
+/** What waits of one way of one line, and takes turns with the others. */
+interface Turn {
+  readonly tenant: string
+  readonly line: Line
+  readonly waiting: Fifo<Delivery>
+  /** In a ring, or parked: until its gate opens, or until it is less crowded. */
   queued: boolean
 }
 
-/** A line may always hold so many, however full the memory is. */
-const heldLeast = 20
+/** Those whose turn it will be, and those that wait until it is less crowded. */
+interface Way {
+  readonly ready: ReadyRing<Turn>
+  readonly crowdedOut: Set<Turn>
+}
 
 /** From this share of the attempts in flight on, a line gets one more only if it has none: slow receivers fill the rest. */
 const crowdedShare = 0.75
@@ -68,62 +77,52 @@ export interface DispatcherLoad {
  * Holds the deliveries that are in memory and starts their attempts: fairly (round robin over tenants, then
  * subscriptions), at most so many per subscription and in all. What does not fit is not taken: `reserve` says no,
  * and the delivery waits in its lane instead. So memory is bounded, and one slow receiver holds a few slots at most.
+ *
+ * What is fresh and what lanes bring take turns, among subscriptions and within one: so neither starves the other, and
+ * a fresh event overtakes the backlog of its own subscription. A quarter of the slots and of the memory is kept free of
+ * lanes altogether (`laneShare`).
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps
   readonly #lines = new Map<number, Line>()
-  readonly #ready = new ReadyRing<Line>()
-  readonly #crowdedOut = new Fifo<Line>()
-  #held = 0
-  #heldBytes = 0
+  readonly #room: Room
+  readonly #fresh: Way = { ready: new ReadyRing(), crowdedOut: new Set() }
+  readonly #ofLanes: Way = { ready: new ReadyRing(), crowdedOut: new Set() }
+  /** Attempts in flight that lanes may have. */
+  readonly #laneSlots: number
   #inFlight = 0
+  #ofLanesInFlight = 0
+  #freshWasLast = false
   #stopped = false
 
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
+    this.#room = new Room(deps.limits)
+    this.#laneSlots = Math.max(1, Math.floor(deps.limits.maxInFlight * laneShare))
   }
 
   get load(): DispatcherLoad {
-    return { held: this.#held, heldBytes: this.#heldBytes, inFlight: this.#inFlight }
+    return { held: this.#room.held, heldBytes: this.#room.heldBytes, inFlight: this.#inFlight }
   }
 
   /**
-   * Asks for room for one delivery. True: the room is taken, until `release`. A delivery larger than the whole
-   * budget is let in when nothing else is held, so that it is late rather than never.
+   * Asks for room for one delivery. True: the room is taken, until `release`.
    *
-   * @param fresh straight from ingest: such may take half of a line's room, or its lane would never get any
+   * @param fresh straight from ingest, not from a lane
    */
-  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh = false): boolean {
-    const { heldInAll, heldBytes } = this.#deps.limits
-    if (this.#stopped || this.#held >= heldInAll) return false
-    if (this.#heldBytes + sizeBytes > heldBytes && this.#held > 0) return false
-    const line = this.#lines.get(subscriptionId)
-    if (line && line.held >= (fresh ? this.#roomOfLine() / 2 : this.#roomOfLine())) return false
-    this.#take(line ?? this.#newLine(subscriptionId, tenant), sizeBytes)
+  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh: boolean): boolean {
+    const known = this.#lines.get(subscriptionId)
+    if (this.#stopped || !this.#room.has(known?.held, sizeBytes, fresh)) return false
+    const line = known ?? this.#newLine(subscriptionId, tenant)
+    this.#room.take(line.held, sizeBytes, fresh)
     return true
   }
 
-  /**
-   * How much one line may hold: a quarter of what is free, so that a few slow receivers never take all of the memory
-   * and those that come later still find some.
-   */
-  #roomOfLine(): number {
-    const { heldInAll, heldPerSubscription } = this.#deps.limits
-    return Math.min(heldPerSubscription, Math.max(heldLeast, (heldInAll - this.#held) / 4))
-  }
-
-  #take(line: Line, sizeBytes: number): void {
-    line.held++
-    this.#held++
-    this.#heldBytes += sizeBytes
-  }
-
-  /** Gives back the room of a delivery that has left memory, or was never pushed. */
-  release(subscriptionId: number, sizeBytes: number): void {
-    this.#held--
-    this.#heldBytes -= sizeBytes
+  /** Gives back the room of a delivery that has left memory, or was never pushed; `fresh` as when it was reserved. */
+  release(subscriptionId: number, sizeBytes: number, fresh = true): void {
     const line = this.#lines.get(subscriptionId)
-    if (line && --line.held === 0) this.#lines.delete(subscriptionId)
+    this.#room.giveBack(line?.held, sizeBytes, fresh)
+    if (line && heldBy(line.held) === 0) this.#lines.delete(subscriptionId)
   }
 
   /** Takes a delivery for which room was reserved. Its attempt starts when its turn comes. */
@@ -131,94 +130,138 @@ export class Dispatcher {
     const line = this.#lines.get(delivery.subscriptionId)
     if (!line)
       throw new Error(`no room was reserved for a delivery to subscription ${delivery.subscriptionId}`)
-    line.waiting.push(delivery)
+    const turn = delivery.lane === null ? line.fresh : line.ofLane
+    turn.waiting.push(delivery)
     this.#enqueue(line)
     this.#pump()
   }
 
-  /** Takes out all that wait for a subscription and have not begun. */
-  takeWaiting(subscriptionId: number): readonly Delivery[] {
-    return this.#lines.get(subscriptionId)?.waiting.drain() ?? []
+  /** Takes out all that wait for a subscription and have not begun; or only those that came from its lane. */
+  takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[] {
+    const line = this.#lines.get(subscriptionId)
+    if (!line) return []
+    const fresh = only === undefined ? line.fresh.waiting.drain() : []
+    return [...fresh, ...line.ofLane.waiting.drain()]
   }
 
   /** Starts nothing from now on, and takes out all that wait. */
   stop(): readonly Delivery[] {
     this.#stopped = true
-    return [...this.#lines.values()].flatMap(line => line.waiting.drain())
+    return [...this.#lines.keys()].flatMap(id => this.takeWaiting(id))
   }
 
   #newLine(subscriptionId: number, tenant: string): Line {
+    const turn = () => ({ tenant, line, waiting: new Fifo<Delivery>(), queued: false })
     const line = {
       subscriptionId,
       tenant,
-      waiting: new Fifo<Delivery>(),
+      held: emptyHolding(),
       inFlight: 0,
       allowed: this.#deps.limits.firstInFlight ?? Number.POSITIVE_INFINITY,
-      held: 0,
-      queued: false,
-    }
+      freshWasLast: false,
+    } as Line // its two turns point back to it
+    Object.assign(line, { fresh: turn(), ofLane: turn() })
     this.#lines.set(subscriptionId, line)
     return line
   }
 
   #enqueue(line: Line): void {
-    if (line.queued || line.waiting.length === 0) return
-    if (line.inFlight >= line.allowed) return
+    if (!this.#hasSlot(line)) return // asked again when one of its attempts ends
+    for (const turn of [line.fresh, line.ofLane]) {
+      if (turn.queued || turn.waiting.length === 0) continue
+      turn.queued = true
+      this.#wayOf(turn).ready.add(turn)
+    }
+  }
+
+  #wayOf(turn: Turn): Way {
+    return turn === turn.line.fresh ? this.#fresh : this.#ofLanes
+  }
+
+  #hasSlot(line: Line): boolean {
+    if (line.inFlight >= line.allowed) return false
     const subscription = this.#deps.subscription(line.subscriptionId)
-    if (line.inFlight >= (subscription ? this.#deps.gates.cap(subscription) : 1)) return // asked again when one of its attempts ends
-    line.queued = true
-    this.#ready.add(line)
+    return line.inFlight < (subscription ? this.#deps.gates.cap(subscription) : 1)
   }
 
   #pump(): void {
     while (!this.#stopped && this.#inFlight < this.#deps.limits.maxInFlight) {
-      const line = this.#ready.next()
-      if (!line) return
-      line.queued = false
-      if (this.#mustWait(line) || this.#isClosed(line)) continue
-      const delivery = line.waiting.shift()
-      if (!delivery) continue
-      this.#start(line, delivery)
-      this.#enqueue(line)
+      const turn = this.#next()
+      if (!turn) return
+      turn.queued = false
+      const { line } = turn
+      if (!this.#hasSlot(line) || this.#isClosed(turn)) continue
+      const delivery = this.#choose(line)
+      if (delivery) {
+        this.#start(line, delivery)
+        this.#enqueue(line)
+      } else if (turn.waiting.length > 0) {
+        turn.queued = true
+        this.#wayOf(turn).crowdedOut.add(turn)
+      }
     }
   }
 
-  /** With most slots taken, a line that has one already waits until it is less crowded. */
-  #mustWait(line: Line): boolean {
-    if (line.inFlight === 0 || !this.#isCrowded()) return false
-    line.queued = true
-    this.#crowdedOut.push(line)
-    return true
+  /** Fresh ones and those of lanes in turn; only fresh ones when lanes have all the slots they may have. */
+  #next(): Turn | undefined {
+    const lanesFirst = this.#freshWasLast
+    if (this.#ofLanesInFlight >= this.#laneSlots) return this.#fresh.ready.next()
+    const [first, second] = lanesFirst ? [this.#ofLanes, this.#fresh] : [this.#fresh, this.#ofLanes]
+    const turn = first.ready.next() ?? second.ready.next()
+    if (turn) this.#freshWasLast = turn === turn.line.fresh
+    return turn
   }
 
-  #isCrowded(): boolean {
-    return this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare
+  /** What of a line is started next, if it may start anything: with most slots taken, one that has one already waits. */
+  #choose(line: Line): Delivery | undefined {
+    const mayFresh = line.inFlight === 0 || !this.#isCrowded(this.#fresh)
+    const mayLane =
+      this.#ofLanesInFlight < this.#laneSlots && (line.inFlight === 0 || !this.#isCrowded(this.#ofLanes))
+    const lane = mayLane ? line.ofLane.waiting : undefined
+    const isLanesTurn = line.freshWasLast || !mayFresh || line.fresh.waiting.length === 0
+    if (lane && lane.length > 0 && isLanesTurn) {
+      line.freshWasLast = false
+      return lane.shift()
+    }
+    if (!mayFresh) return undefined
+    line.freshWasLast = true
+    return line.fresh.waiting.shift()
   }
 
-  #letIn(): void {
-    for (let free = this.#crowdedOut.length; free > 0 && !this.#isCrowded(); free--) {
-      const line = this.#crowdedOut.shift()
-      if (!line) return
-      line.queued = false
-      this.#enqueue(line)
+  #isCrowded(way: Way): boolean {
+    if (this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare) return true
+    return way === this.#ofLanes && this.#ofLanesInFlight >= this.#laneSlots * crowdedShare
+  }
+
+  #letIn(way: Way): void {
+    for (const turn of way.crowdedOut) {
+      if (this.#isCrowded(way)) return
+      this.#comeBack(turn)
       this.#pump()
     }
   }
 
+  #comeBack(turn: Turn): void {
+    this.#wayOf(turn).crowdedOut.delete(turn)
+    turn.queued = false
+    this.#enqueue(turn.line)
+  }
+
   /** Parks a line whose gate is closed for a moment, and empties one whose gate stays closed for longer. */
-  #isClosed(line: Line): boolean {
-    const subscription = this.#deps.subscription(line.subscriptionId)
+  #isClosed(turn: Turn): boolean {
+    const { subscriptionId } = turn.line
+    const subscription = this.#deps.subscription(subscriptionId)
     const opensAt = subscription ? this.#deps.gates.opensAt(subscription) : 0
     if (opensAt === 0) return false
     const waitMs = opensAt - this.#deps.clock.now()
     if (waitMs > parkMs) {
-      this.#deps.defer(line.subscriptionId, line.waiting.drain(), opensAt)
+      this.#deps.defer(subscriptionId, this.takeWaiting(subscriptionId), opensAt)
       return true
     }
-    line.queued = true
+    turn.queued = true
     setTimeout(() => {
-      line.queued = false
-      this.#enqueue(line)
+      turn.queued = false
+      this.#enqueue(turn.line)
       this.#pump()
     }, waitMs)
     return true
@@ -227,16 +270,29 @@ export class Dispatcher {
   #start(line: Line, delivery: Delivery): void {
     const subscription = this.#deps.subscription(line.subscriptionId)
     if (subscription) this.#deps.gates.begin(subscription)
+    const ofLanes = delivery.lane === null ? 0 : 1
     line.inFlight++
     this.#inFlight++
+    this.#ofLanesInFlight += ofLanes
     const ended = (answered: boolean) => {
       if (answered) line.allowed++
       line.inFlight--
       this.#inFlight--
-      this.#enqueue(line)
-      this.#pump()
-      if (this.#crowdedOut.length > 0) this.#letIn()
+      this.#ofLanesInFlight -= ofLanes
+      this.#goOn(line)
     }
     this.#deps.attempt(delivery, subscription).then(ended, () => ended(false))
+  }
+
+  /** One of a line's attempts has ended. */
+  #goOn(line: Line): void {
+    // Crowded out for having had one in flight: with none left it takes its turn like any other.
+    if (line.inFlight === 0) {
+      for (const turn of [line.fresh, line.ofLane])
+        if (this.#wayOf(turn).crowdedOut.has(turn)) this.#comeBack(turn)
+    }
+    this.#enqueue(line)
+    this.#pump()
+    for (const way of [this.#fresh, this.#ofLanes]) if (way.crowdedOut.size > 0) this.#letIn(way)
   }
 }

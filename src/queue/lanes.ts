@@ -20,11 +20,11 @@ import {
 
 /** What the lanes need of the dispatcher. */
 export interface LaneSink {
-  reserve(subscriptionId: number, tenant: string, sizeBytes: number): boolean
-  release(subscriptionId: number, sizeBytes: number): void
+  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh: boolean): boolean
+  release(subscriptionId: number, sizeBytes: number, fresh: boolean): void
   push(delivery: Delivery): void
-  /** Takes out what waits for a subscription and has not begun. */
-  takeWaiting(subscriptionId: number): readonly Delivery[]
+  /** Takes out what waits for a subscription and has not begun; or only what came from its lane. */
+  takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[]
 }
 
 export interface LanesDeps {
@@ -219,7 +219,7 @@ export class Lanes {
     lane.exhausted = rows.length < limit
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
-      if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes)) {
+      if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes, false)) {
         lane.exhausted = false // no room: goes on behind the last row that was taken
         return
       }
@@ -232,7 +232,7 @@ export class Lanes {
 
   /** A delivery of a lane has left memory. */
   #left(delivery: Delivery): void {
-    this.#deps.sink.release(delivery.subscriptionId, delivery.sizeBytes)
+    this.#deps.sink.release(delivery.subscriptionId, delivery.sizeBytes, false)
     const lane = this.#lanes.get(delivery.subscriptionId)
     if (!lane || lane !== delivery.lane) return
     lane.inMemory--

@@ -1,0 +1,103 @@
+export interface RoomLimits {
+  /** Deliveries held in memory (waiting, in flight or being settled): per subscription, and in all. */
+  readonly heldPerSubscription: number
+  readonly heldInAll: number
+  /** Payload bytes of the deliveries held. */
+  readonly heldBytes: number
+}
+
+/** What is held of one way: straight from ingest, or from lanes. */
+interface Held {
+  count: number
+  bytes: number
+}
+
+/** What one subscription holds of the room. */
+export interface Holding {
+  readonly fresh: Held
+  readonly ofLane: Held
+}
+
+export function emptyHolding(): Holding {
+  return { fresh: { count: 0, bytes: 0 }, ofLane: { count: 0, bytes: 0 } }
+}
+
+export function heldBy({ fresh, ofLane }: Holding): number {
+  return fresh.count + ofLane.count
+}
+
+/**
+ * What lanes bring (retries, replays, overflow) may take so much of the room and of the slots. The rest is for what
+ * comes straight from ingest: however much is owed, a fresh event finds room and a slot.
+ */
+export const laneShare = 0.75
+
+/**
+ * A line may hold so many of each way as long as there is any room; more only by the part of it that is its own. A lane
+ * that goes beyond is measured by half of the lanes' share: the other half is kept for those that come later, as many
+ * as can be leased at a time (4,096).
+ */
+const heldLeast = 3
+const beyondLeast = 0.5
+
+/**
+ * The memory for deliveries, and who may have how much of it. One line (all of a subscription) gets a quarter of what
+ * is free, in deliveries and in bytes, so that a few slow receivers never take all of it and those that come later
+ * still find some; half of that for what is fresh, or its lane would never get any.
+ */
+export class Room {
+  readonly #limits: RoomLimits
+  readonly #all = emptyHolding()
+
+  constructor(limits: RoomLimits) {
+    this.#limits = limits
+  }
+
+  get held(): number {
+    return heldBy(this.#all)
+  }
+
+  get heldBytes(): number {
+    return this.#all.fresh.bytes + this.#all.ofLane.bytes
+  }
+
+  /**
+   * Whether there is room for one more. What is larger than the whole budget is let in when nothing else is held, so
+   * that it is late rather than never; and whoever holds nothing may have one as long as it fits.
+   *
+   * @param fresh straight from ingest, not from a lane
+   */
+  has(holding: Holding | undefined, sizeBytes: number, fresh: boolean): boolean {
+    const { heldInAll, heldBytes, heldPerSubscription } = this.#limits
+    if (this.held >= heldInAll) return false
+    if (this.held > 0 && this.heldBytes + sizeBytes > heldBytes) return false
+    const { count, bytes } = fresh ? { count: this.held, bytes: this.heldBytes } : this.#all.ofLane
+    const free = heldInAll * (fresh ? 1 : laneShare) - count
+    const freeBytes = heldBytes * (fresh ? 1 : laneShare) - bytes
+    if (count > 0 && (free <= 0 || freeBytes < sizeBytes)) return false
+    if (holding === undefined) return true
+    if (heldBy(holding) >= heldPerSubscription) return false
+    const own = fresh ? holding.fresh : holding.ofLane
+    if (own.count >= (fresh ? heldPerSubscription / 2 : heldPerSubscription)) return false
+    if (own.count < heldLeast) return true
+    const part = fresh ? 1 / 8 : 1 / 4
+    const kept = fresh ? 0 : laneShare * beyondLeast
+    if (own.count >= (free - heldInAll * kept) * part) return false
+    return own.bytes + sizeBytes <= (freeBytes - heldBytes * kept) * part
+  }
+
+  take(holding: Holding, sizeBytes: number, fresh: boolean): void {
+    change(fresh ? holding.fresh : holding.ofLane, 1, sizeBytes)
+    change(fresh ? this.#all.fresh : this.#all.ofLane, 1, sizeBytes)
+  }
+
+  giveBack(holding: Holding | undefined, sizeBytes: number, fresh: boolean): void {
+    if (holding) change(fresh ? holding.fresh : holding.ofLane, -1, -sizeBytes)
+    change(fresh ? this.#all.fresh : this.#all.ofLane, -1, -sizeBytes)
+  }
+}
+
+function change(held: Held, count: number, bytes: number): void {
+  held.count += count
+  held.bytes += bytes
+}
