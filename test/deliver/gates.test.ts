@@ -23,7 +23,7 @@ function aBacklog(deliveries: number) {
   const subscription = aSubscription({ maxInFlight: 10 })
   const receiver = { outcome: failed, attempts: 0, deferred: 0 }
   const dispatcher = new Dispatcher({
-    limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 10_000, heldBytes: 1_000_000 },
+    limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 40_000, heldBytes: 1_000_000 },
     subscription: () => subscription,
     clock,
     gates,
@@ -50,7 +50,7 @@ function aBacklog(deliveries: number) {
     lane: null,
   }
   for (let n = 0; n < deliveries; n++) {
-    assert.ok(dispatcher.reserve(subscription.id, subscription.tenant, 1))
+    assert.ok(dispatcher.reserve(subscription.id, subscription.tenant, 1, true))
     dispatcher.push({ webhookId: newId(), subscriptionId: subscription.id, ...rest })
   }
   return { receiver, gates, dispatcher }
