@@ -11,7 +11,7 @@ import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Gates } from './gates.ts'
 import type { Outcome } from './outcome.ts'
 import type { OutgoingRequest } from './send.ts'
-import { hubSignature, signatureHeader } from './sign.ts'
+import { signatures } from './sign.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
@@ -114,15 +114,12 @@ export class Deliver {
     const timestamp = Math.floor(now / 1000)
     const { webhookId } = delivery
     const { contentType, eventType, payload } = content
-    const { signingHeaders: names, signingKeys, hubKeys } = subscription
+    const { signingHeaders: names } = subscription
     // A subscription cannot choose a name that stands below; should one get here, receivers go by the last.
     const headers = [...subscription.headers, 'content-type', contentType, 'user-agent', this.#deps.userAgent]
     headers.push('accept-encoding', 'identity')
     headers.push(names.id, webhookId, names.timestamp, String(timestamp))
-    const signature = signatureHeader(signingKeys, webhookId, timestamp, payload, now)
-    if (signature !== '') headers.push(names.signature, signature)
-    const hub = hubSignature(hubKeys, payload, now)
-    if (hub !== undefined) headers.push(names.hub_signature, hub)
+    headers.push(...signatures(subscription, webhookId, timestamp, payload, now))
     if (names.attempt !== null) headers.push(names.attempt, String(delivery.attempt))
     if (eventType !== null) headers.push('x-event-type', eventType)
     if (content.hops) headers.push('webhook-hop', String(content.hops))

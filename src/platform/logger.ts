@@ -24,7 +24,7 @@ const secretFields = new Set([
   'signingSecrets',
   'signing_key_pairs',
   'signingKeys',
-  'hubKeys',
+  'textKeys',
   'headers',
   'password',
   'token',

@@ -207,7 +207,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
         summary: 'Replace the signing secret',
         description:
           'The new secret signs from now on, first in the list, and the one before signs on beside it for the overlap, ' +
-          'then ends by itself. Where a header has room for one signature only (`hub-sha256`), the one before signs ' +
+          'then ends by itself. Where a header has room for one signature only (`hub-sha256`, `shopify-sha256`), the one before signs ' +
           'alone until it ends. A key pair for `v1a` is replaced in the same way, unless a `secret` is given. At most ' +
           '3 secrets sign at a time.',
         tags,

@@ -13,10 +13,10 @@ import {
   type SubscriptionDefaults,
 } from './rules.ts'
 import { secretMask } from './secret-mask.ts'
-import { headersOf, schemesOf } from './signing.ts'
-import { parseSigningSecret, signingSecretFault } from './signing-secret.ts'
+import { headersOf, schemesOf, textSchemes } from './signing.ts'
+import { parseSigningSecret, signingSecretFault, textSchemesNamed } from './signing-secret.ts'
 import type { SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
-import type { ExpiringKey, SigningKey, Subscription } from './subscription.ts'
+import type { SigningKey, Subscription, TextKey } from './subscription.ts'
 
 /** Where each sealed value belongs; it opens there only. */
 export const sealContext = {
@@ -76,8 +76,7 @@ export function checkSigningSecret(seal: Sealer, row: SubscriptionRow, rules: Ru
   const schemes = schemesOf(rules.values.signing)
   if (!schemes.includes('v1') || schemesOf(row.signing).includes('v1')) return
   if (parseSigningSecret(openSigningSecret(seal, row.id, newest)).kind === 'key') return
-  const detail =
-    'The signing secret is a text that only hub-sha256 can sign with. Replace it by rotate-secret first.'
+  const detail = `The signing secret is a text, which can sign with ${textSchemesNamed} only. Replace it by rotate-secret first.`
   throw validationFailed([{ pointer: '/signing/scheme', detail }])
 }
 
@@ -182,10 +181,10 @@ export function openSubscription(
 function openSigning(
   row: SubscriptionRow,
   seal: Sealer,
-): Pick<Subscription, 'signingKeys' | 'hubKeys' | 'signingHeaders'> {
+): Pick<Subscription, 'signingKeys' | 'textKeys' | 'signingHeaders'> {
   const schemes = schemesOf(row.signing)
   const signingKeys: SigningKey[] = []
-  const hubKeys: ExpiringKey[] = []
+  const textKeys: TextKey[] = []
   for (const secret of row.signing_secrets) {
     const text = openSigningSecret(seal, row.id, secret)
     const parsed = parseSigningSecret(text)
@@ -194,13 +193,15 @@ function openSigning(
     if (schemes.includes('v1') && parsed.kind === 'key') {
       signingKeys.push({ scheme: 'v1', key: createSecretKey(parsed.key), expiresAt })
     }
-    if (schemes.includes('hub-sha256')) hubKeys.push({ key: textKey(text), expiresAt })
+    for (const scheme of textSchemes) {
+      if (schemes.includes(scheme)) textKeys.push({ scheme, key: textKey(text), expiresAt })
+    }
   }
   for (const pair of schemes.includes('v1a') ? row.signing_key_pairs : []) {
     const key = privateKey(seal.open(pair.sealed, sealContext.keyPair(row.id)))
     signingKeys.push({ scheme: 'v1a', key, expiresAt: endOf(pair) })
   }
-  return { signingKeys, hubKeys, signingHeaders: headersOf(row.signing) }
+  return { signingKeys, textKeys, signingHeaders: headersOf(row.signing) }
 }
 
 function endOf({ expires_at: end }: SealedSecret): number | null {
@@ -218,7 +219,7 @@ function openHeaders({ id, headers, signing }: SubscriptionRow, seal: Sealer): r
   ]
 }
 
-/** The key of an inbound secret, and of hub-sha256: its UTF-8 bytes. */
+/** The key of an inbound secret, and of the schemes of other services: its UTF-8 bytes. */
 function textKey(secret: string): KeyObject {
   return createSecretKey(secret, 'utf8')
 }

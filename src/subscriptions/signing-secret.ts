@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { textSchemes } from './signing.ts'
 
 /** Of a secret that a caller brings. Shorter texts can be guessed; longer ones are not stored. */
 const signingSecretChars = { min: 16, max: 256 } as const
@@ -13,13 +14,13 @@ export const ownSigningSecret = Type.Optional(
     maxLength: signingSecretChars.max,
     description:
       'A secret of your own to sign with: `whsec_` and base64 of 24 to 64 bytes, also without the prefix; for ' +
-      `\`hub-sha256\` without \`v1\` also any ${signingSecretChars.min} ASCII characters or more. Made when it is left out.`,
+      `the schemes of other services, without \`v1\`, also any ${signingSecretChars.min} ASCII characters or more. Made when it is left out.`,
   }),
 )
 
 /**
  * What a text can be as a signing secret: with `key`, whose bytes sign v1 (Standard Webhooks), or only a text, which
- * can be the key of hub-sha256 alone.
+ * can be the key of `textSchemes` alone.
  */
 export type ParsedSigningSecret =
   | { readonly kind: 'key'; readonly key: Buffer }
@@ -52,10 +53,14 @@ export function parseSigningSecret(text: string): ParsedSigningSecret {
 const standard = `whsec_ and the base64 of ${keyBytes.min} to ${keyBytes.max} random bytes`
 const wanted = `give the base64 of ${keyBytes.min} to ${keyBytes.max} bytes, with its padding`
 
+/** For sentences. */
+export const textSchemesNamed = textSchemes.join(', ').replace(/, ([^,]*)$/, ' and $1')
+
 /** What keeps a text from being the signing secret for these schemes. */
 export function signingSecretFault(text: string, schemes: readonly string[]): string | undefined {
   const parsed = parseSigningSecret(text)
   if (parsed.kind === 'invalid') return parsed.detail
-  if (parsed.kind === 'key' || (schemes.includes('hub-sha256') && !schemes.includes('v1'))) return undefined
-  return `Give ${standard}. Any other text can sign with the scheme hub-sha256 only.`
+  if (parsed.kind === 'key') return undefined
+  if (!schemes.includes('v1') && textSchemes.some(scheme => schemes.includes(scheme))) return undefined
+  return `Give ${standard}. Any other text can sign with ${textSchemesNamed} only.`
 }

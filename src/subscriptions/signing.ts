@@ -2,7 +2,11 @@ import { Type } from 'typebox'
 import type { FieldError } from '../errors.ts'
 import { fieldNameFault } from './custom-headers.ts'
 
-export const signingSchemes = ['v1', 'v1a', 'hub-sha256'] as const
+/** Forms that other services have made common. Their key is the whole text of the signing secret. */
+export const textSchemes = ['hub-sha256', 'stripe-sha256', 'shopify-sha256'] as const
+export type TextScheme = (typeof textSchemes)[number]
+
+export const signingSchemes = ['v1', 'v1a', ...textSchemes] as const
 export type SigningScheme = (typeof signingSchemes)[number]
 
 /** The names under which a delivery carries what belongs to its signature. `attempt`: null is not sent. */
@@ -11,6 +15,8 @@ export interface SigningHeaders {
   readonly timestamp: string
   readonly signature: string
   readonly hub_signature: string
+  readonly stripe_signature: string
+  readonly shopify_signature: string
   readonly attempt: string | null
 }
 
@@ -26,17 +32,19 @@ export interface SigningAnswer {
   readonly headers: SigningHeaders
 }
 
-/** Lower case is what Standard Webhooks writes, mixed case is what GitHub writes; receivers must not care. */
+/** Lower case is what Standard Webhooks writes, mixed case is what the others write; receivers must not care. */
 const usualHeaders: SigningHeaders = {
   id: 'webhook-id',
   timestamp: 'webhook-timestamp',
   signature: 'webhook-signature',
   hub_signature: 'X-Hub-Signature-256',
+  stripe_signature: 'Stripe-Signature',
+  shopify_signature: 'X-Shopify-Hmac-SHA256',
   attempt: null,
 }
 
 const schemeSentence =
-  'Give "v1", "v1a", "hub-sha256" or "none", or a list of several of the first three, each once.'
+  'Give "v1", "v1a", "hub-sha256", "stripe-sha256", "shopify-sha256" or "none", or a list of several but "none", each once.'
 const scheme = (types: readonly object[]) => ({
   anyOf: [
     { type: 'string', enum: [...signingSchemes, 'none'], 'x-sentence': schemeSentence },
@@ -52,8 +60,9 @@ const scheme = (types: readonly object[]) => ({
   'x-sentence': schemeSentence,
   description:
     '`v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with ' +
-    '`signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone, as GitHub signs; its key is the whole text of ' +
-    '`signing_secret`, prefix included. A list signs in several ways at once.',
+    '`signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same ' +
+    'in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three ' +
+    'is the whole text of `signing_secret`, prefix included. A list signs in several ways at once.',
 })
 
 const headerDescriptions: Readonly<Record<keyof SigningHeaders, string>> = {
@@ -61,6 +70,8 @@ const headerDescriptions: Readonly<Record<keyof SigningHeaders, string>> = {
   timestamp: 'The time of the attempt, in Unix seconds',
   signature: 'The list of signatures (v1, v1a)',
   hub_signature: 'The signature of hub-sha256',
+  stripe_signature: 'The time and the signatures of stripe-sha256',
+  shopify_signature: 'The signature of shopify-sha256',
   attempt: 'The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt`',
 }
 const headers = (types: readonly string[], nullable: readonly string[]) => ({
@@ -117,6 +128,8 @@ export function headersOf(fields: SigningFields): SigningHeaders {
     timestamp: own.timestamp ?? usualHeaders.timestamp,
     signature: own.signature ?? usualHeaders.signature,
     hub_signature: own.hub_signature ?? usualHeaders.hub_signature,
+    stripe_signature: own.stripe_signature ?? usualHeaders.stripe_signature,
+    shopify_signature: own.shopify_signature ?? usualHeaders.shopify_signature,
     attempt: own.attempt ?? usualHeaders.attempt,
   }
 }

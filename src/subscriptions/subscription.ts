@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { RetryPolicy } from '../retry/schedule.ts'
-import type { SigningHeaders } from './signing.ts'
+import type { SigningHeaders, TextScheme } from './signing.ts'
 
 /**
  * A key that signs until it ends. Kept as KeyObject: an HMAC with one takes 1.6 µs for 500 bytes, with raw key bytes
@@ -15,6 +15,11 @@ export interface ExpiringKey {
 /** A key that makes an entry of the list of signatures: v1 with a secret, v1a with the private key of a pair. */
 export interface SigningKey extends ExpiringKey {
   readonly scheme: 'v1' | 'v1a'
+}
+
+/** A key whose bytes are the whole text of a secret; its signature has a header of its own. */
+export interface TextKey extends ExpiringKey {
+  readonly scheme: TextScheme
 }
 
 /**
@@ -33,8 +38,8 @@ export interface Subscription {
   readonly secret: KeyObject | null
   /** In the order of the list they make: by scheme, and of each the newest first. Empty: no list is sent. */
   readonly signingKeys: readonly SigningKey[]
-  /** The keys of hub-sha256, newest first; empty: it is not asked for. */
-  readonly hubKeys: readonly ExpiringKey[]
+  /** Of each scheme the newest first; empty: none of them is asked for. */
+  readonly textKeys: readonly TextKey[]
   readonly signingHeaders: SigningHeaders
   /** What goes with every attempt as it is, names and values in turn, as undici takes them. */
   readonly headers: readonly string[]

@@ -4,10 +4,20 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
-import { hubSignature, signatureHeader, signV1, signV1a } from '../../src/deliver/sign.ts'
+import {
+  hubSignature,
+  shopifySignature,
+  signatureHeader,
+  signatures,
+  signV1,
+  signV1a,
+  stripeSignature,
+} from '../../src/deliver/sign.ts'
 import { makeKeyPair, privateKey } from '../../src/subscriptions/key-pair.ts'
+import { headersOf } from '../../src/subscriptions/signing.ts'
 import type { SigningKey } from '../../src/subscriptions/subscription.ts'
 import { noon } from '../support/clock.ts'
+import { aSubscription } from '../support/subscription.ts'
 import vectors from '../support/vectors.json' with { type: 'json' }
 
 const { standardWebhooks_v1: vector, standardWebhooks_v1a: vectorA, standardWebhooks_wrong: wrong } = vectors
@@ -60,6 +70,53 @@ test('signs the body alone as the vector of GitHub says', () => {
   assert.equal(`X-Hub-Signature-256: ${signature}`, vectors.github.header)
 })
 
+// Neither vendor publishes a vector. These were computed with Python's hmac and, alike, with openssl:
+// printf '1614265330.{"test": 2432232314}' | openssl dgst -sha256 -hmac whsec_MfKQ…
+test("signs time and body as Stripe's documentation says, with the whole text of the secret", () => {
+  const key = createSecretKey(vector.secret, 'utf8')
+  assert.equal(
+    stripeSignature([{ key, expiresAt: null }], vector.timestamp, Buffer.from(vector.body), noon),
+    't=1614265330,v1=2e37df5d4a028c51a7f3133d64ae1e300d2c2c900f1b1d49d4369ad2530f8964',
+  )
+})
+
+test("signs the body in base64 as Shopify's documentation says, with the whole text of the secret", () => {
+  const key = createSecretKey(vector.secret, 'utf8')
+  assert.equal(
+    shopifySignature([{ key, expiresAt: null }], Buffer.from(vector.body), noon),
+    'gOyKic480iEzoQZsrstNBP6nRnZXyFFNcX7ELDilyUw=',
+  )
+})
+
+test('the form of Stripe has an entry for each live key, newest first', () => {
+  const keys = [
+    { key: vectorKey, expiresAt: null },
+    { key: oldKey, expiresAt: noon },
+  ]
+  const entry = (key: typeof vectorKey) =>
+    String(stripeSignature([{ key, expiresAt: null }], 1, body, noon)).replace('t=1,', '')
+  assert.equal(stripeSignature(keys, 1, body, noon - 1), `t=1,${entry(vectorKey)},${entry(oldKey)}`)
+  assert.equal(stripeSignature(keys, 1, body, noon), `t=1,${entry(vectorKey)}`)
+  assert.equal(stripeSignature([], 1, body, noon), undefined)
+})
+
+test('each scheme has its header, under the name that the subscription gives it', () => {
+  const key = { key: vectorKey, expiresAt: null }
+  const schemes = ['hub-sha256', 'stripe-sha256', 'shopify-sha256'] as const
+  const textKeys = schemes.map(scheme => ({ scheme, ...key }))
+  const namesOf = (changes: object) => {
+    const headers = signatures(aSubscription(changes), id, 1, body, noon)
+    return headers.filter((_, index) => index % 2 === 0)
+  }
+  const usual = ['X-Hub-Signature-256', 'Stripe-Signature', 'X-Shopify-Hmac-SHA256']
+  assert.deepEqual(namesOf({ textKeys }), ['webhook-signature', ...usual])
+  assert.deepEqual(namesOf({ textKeys, signingKeys: [] }), usual)
+  assert.deepEqual(namesOf({}), ['webhook-signature'])
+  const signing = { headers: { stripe_signature: 'Calendly-Webhook-Signature', shopify_signature: 'X-Hmac' } }
+  const renamed = { textKeys: textKeys.slice(1), signingKeys: [], signingHeaders: headersOf(signing) }
+  assert.deepEqual(namesOf(renamed), ['Calendly-Webhook-Signature', 'X-Hmac'])
+})
+
 test('is verified by the reference libraries, with the key as a whsec_ secret', () => {
   const seconds = Math.floor(Date.now() / 1000)
   const header = signatureHeader([v1(vectorKey)], id, seconds, body, noon)
@@ -110,6 +167,9 @@ test('where there is room for one signature, the oldest live key signs', () => {
   assert.equal(hubSignature(keys, body, noon - 1), alone(oldKey))
   assert.equal(hubSignature(keys, body, noon), alone(vectorKey))
   assert.equal(hubSignature([], body, noon), undefined)
+  const shopify = (key: typeof vectorKey) => shopifySignature([{ key, expiresAt: null }], body, noon)
+  assert.equal(shopifySignature(keys, body, noon - 1), shopify(oldKey))
+  assert.equal(shopifySignature(keys, body, noon), shopify(vectorKey))
 })
 
 test('any bytes are signed as they are, also those that are no text', () => {

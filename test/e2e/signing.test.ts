@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { createHmac, createPublicKey, verify } from 'node:crypto'
+import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypto'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
@@ -34,6 +34,27 @@ function hubOf(secret: string, bytes: string | Buffer): string {
   return `sha256=${createHmac('sha256', secret).update(bytes).digest('hex')}`
 }
 
+/** As Stripe documents it: split the header, sign `t.body`, compare with every v1, refuse what is old. */
+function verifiesStripe(secret: string, { headers, body }: Received, now: number): boolean {
+  const parts = String(headers['stripe-signature'])
+    .split(',')
+    .map(part => part.split('='))
+  const time = parts.find(([name]) => name === 't')?.[1] ?? ''
+  if (!(Math.abs(now / 1000 - Number(time)) <= 300)) return false
+  const expected = createHmac('sha256', secret).update(`${time}.${body.toString()}`).digest('hex')
+  return parts.some(
+    ([name, value = '']) =>
+      name === 'v1' &&
+      value.length === expected.length &&
+      timingSafeEqual(Buffer.from(value), Buffer.from(expected)),
+  )
+}
+
+/** As Shopify documents it: the base64 digest of the raw body. */
+function verifiesShopify(secret: string, { headers, body }: Received): boolean {
+  return headers['x-shopify-hmac-sha256'] === createHmac('sha256', secret).update(body).digest('base64')
+}
+
 test('each scheme is verified by a receiver of its own kind', async () => {
   await using receiver = await startReceiver()
   await using world = await testService()
@@ -64,7 +85,18 @@ test('each scheme is verified by a receiver of its own kind', async () => {
   const text = await deliver({ scheme: 'hub-sha256' }, { signing_secret: "It's a Secret to Everybody" })
   assert.equal(text.got.headers['x-hub-signature-256'], hubOf("It's a Secret to Everybody", body))
 
-  const all = await deliver({ scheme: ['hub-sha256', 'v1a', 'v1'] })
+  const now = world.clock.now()
+  const stripe = await deliver({ scheme: 'stripe-sha256' })
+  assert.ok(verifiesStripe(stripe.secret, stripe.got, now))
+  assert.ok(!verifiesStripe(`${stripe.secret}x`, stripe.got, now))
+  assert.equal(stripe.got.headers['webhook-signature'], undefined)
+
+  const shopify = await deliver({ scheme: 'shopify-sha256' }, { signing_secret: 'shpss_0123456789abcdef' })
+  assert.ok(verifiesShopify('shpss_0123456789abcdef', shopify.got))
+
+  const all = await deliver({ scheme: ['hub-sha256', 'v1a', 'v1', 'stripe-sha256', 'shopify-sha256'] })
+  assert.ok(verifiesStripe(all.secret, all.got, now))
+  assert.ok(verifiesShopify(all.secret, all.got))
   new Webhook(all.secret).verify(all.got.body, standardHeaders(all.got))
   assert.ok(verifiesV1a(all.got, all.publicKey))
   assert.equal(all.got.headers['x-hub-signature-256'], hubOf(all.secret, body))
@@ -106,7 +138,7 @@ test('both secrets sign during the overlap, the new one first; then the old one 
   await using receiver = await startReceiver()
   await using world = await testService()
   const api = client(world.url)
-  const signing = { scheme: ['v1', 'v1a', 'hub-sha256'] }
+  const signing = { scheme: ['v1', 'v1a', 'hub-sha256', 'stripe-sha256', 'shopify-sha256'] }
   const old = Object(await api.subscribe({ target_url: receiver.origin, signing }))
   const rotated = await api.post(`/subscriptions/${old.id}/rotate-secret`, '{"overlap_seconds":60}', {
     'content-type': 'application/json',
@@ -137,6 +169,9 @@ test('both secrets sign during the overlap, the new one first; then the old one 
   assert.ok(verifiesV1a(during, fresh.signing_public_key))
   assert.ok(verifiesV1a(during, old.signing_public_key))
   assert.equal(during.headers['x-hub-signature-256'], hubOf(old.signing_secret, body))
+  assert.ok(verifiesStripe(fresh.signing_secret, during, world.clock.now()), 'each finds its own')
+  assert.ok(verifiesStripe(old.signing_secret, during, world.clock.now()))
+  assert.ok(verifiesShopify(old.signing_secret, during), 'one place, for the secret that all have')
 
   world.clock.advance(60_000)
   const after = await deliver()
@@ -145,6 +180,9 @@ test('both secrets sign during the overlap, the new one first; then the old one 
   assert.ok(verifiesV1a(after, fresh.signing_public_key))
   assert.ok(!verifiesV1a(after, old.signing_public_key))
   assert.equal(after.headers['x-hub-signature-256'], hubOf(fresh.signing_secret, body))
+  assert.ok(verifiesStripe(fresh.signing_secret, after, world.clock.now()))
+  assert.ok(!verifiesStripe(old.signing_secret, after, world.clock.now()))
+  assert.ok(verifiesShopify(fresh.signing_secret, after))
 })
 
 test('custom headers arrive as they were written, beside those of the service', async () => {

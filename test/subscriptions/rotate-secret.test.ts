@@ -58,6 +58,8 @@ test('v1 is the default, and nothing of it is stored', async () => {
       timestamp: 'webhook-timestamp',
       signature: 'webhook-signature',
       hub_signature: 'X-Hub-Signature-256',
+      stripe_signature: 'Stripe-Signature',
+      shopify_signature: 'X-Shopify-Hmac-SHA256',
       attempt: null,
     },
   })
@@ -68,12 +70,12 @@ test('v1 is the default, and nothing of it is stored', async () => {
 test('one scheme is a word, several are a list, and each has its keys', async () => {
   const { id } = await create({ signing: { scheme: ['hub-sha256'] } })
   assert.equal(Object(await read(id)).signing.scheme, 'hub-sha256')
-  assert.deepEqual([keysOf(id), held(id)?.hubKeys.length], [[], 1])
+  assert.deepEqual([keysOf(id), held(id)?.textKeys.length], [[], 1])
   const both = await patch(id, { signing: { scheme: ['v1a', 'v1'] } })
   assert.deepEqual(Object(both.signing).scheme, ['v1a', 'v1'])
-  assert.deepEqual([keysOf(id), held(id)?.hubKeys.length], [['v1', 'v1a'], 0])
+  assert.deepEqual([keysOf(id), held(id)?.textKeys.length], [['v1', 'v1a'], 0])
   await patch(id, { signing: { scheme: 'none' } })
-  assert.deepEqual([keysOf(id), held(id)?.hubKeys.length], [[], 0])
+  assert.deepEqual([keysOf(id), held(id)?.textKeys.length], [[], 0])
   assert.equal(Object((await patch(id, { signing: null })).signing).scheme, 'v1')
 })
 
@@ -154,7 +156,7 @@ test('an own secret signs, as it was given', async () => {
   assert.equal((await read(made.id)).signing_secret, secretMask)
   assert.deepEqual(held(made.id)?.signingKeys[0]?.key.export(), Buffer.alloc(24, 1))
   const plain = await create({ signing_secret: text, signing: { scheme: 'hub-sha256' } })
-  assert.equal(held(plain.id)?.hubKeys[0]?.key.export().toString(), text)
+  assert.equal(held(plain.id)?.textKeys[0]?.key.export().toString(), text)
 })
 
 test('a change cannot replace the signing secret, nor ask v1 of a text', async () => {

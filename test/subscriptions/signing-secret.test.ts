@@ -37,12 +37,17 @@ test('what looks like a key and is none is refused with a sentence', () => {
   }
 })
 
-test('any other text can sign for hub-sha256 only', () => {
+test('any other text can sign with the schemes of other services only', () => {
   const text = "It's a Secret to Everybody"
   assert.deepEqual(parseSigningSecret(text), { kind: 'text' })
-  assert.equal(signingSecretFault(text, ['hub-sha256']), undefined)
+  for (const scheme of ['hub-sha256', 'stripe-sha256', 'shopify-sha256']) {
+    assert.equal(signingSecretFault(text, [scheme]), undefined)
+  }
   assert.equal(signingSecretFault(text, ['v1a', 'hub-sha256']), undefined)
-  for (const schemes of [['v1'], ['v1', 'hub-sha256'], ['v1a'], []]) {
-    assert.match(signingSecretFault(text, schemes) ?? '', /hub-sha256 only/)
+  for (const schemes of [['v1'], ['v1', 'hub-sha256'], ['v1', 'stripe-sha256'], ['v1a'], []]) {
+    assert.match(
+      signingSecretFault(text, schemes) ?? '',
+      /with hub-sha256, stripe-sha256 and shopify-sha256 only/,
+    )
   }
 })

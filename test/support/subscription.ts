@@ -15,7 +15,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     path: '/hook',
     secret: null,
     signingKeys: [{ scheme: 'v1', key: signingKey, expiresAt: null }],
-    hubKeys: [],
+    textKeys: [],
     signingHeaders: headersOf({}),
     headers: ['accept', '*/*'],
     eventTypes: null,
