@@ -88,8 +88,7 @@ test('deliveries go through the proxy, names unresolved, connections used again'
 })
 
 test('TLS is spoken with the receiver, within the tunnel', async t => {
-  const certificate = makeCertificate('receiver.test')
-  if (certificate === undefined) return t.skip('there is no openssl here to make a certificate with')
+  const certificate = await makeCertificate('receiver.test')
   const server = createSecureServer({ ...certificate }, (_, response) => response.end()).listen(
     0,
     '127.0.0.1',
