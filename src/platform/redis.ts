@@ -1,0 +1,208 @@
+import { every, type Repeated } from './every.ts'
+import type { Logger } from './logger.ts'
+import {
+  type ConnectionOptions,
+  failFast,
+  patient,
+  type RedisClient,
+  RedisConnection,
+  reasonOf,
+  troubleOf,
+} from './redis-connection.ts'
+
+export type { RedisClient } from './redis-connection.ts'
+
+/** `full`: it answers, but refuses to write (out of memory). */
+export type RedisState = 'ok' | 'unavailable' | 'full'
+
+export interface RedisLinkOptions {
+  /** `redis://[user:password@]host:port[/db]`, or `rediss://` for TLS. */
+  readonly url: string
+  /** Before every key and channel, so that several installations can share one Redis. */
+  readonly prefix: string
+  readonly logger: Logger
+  /** How long an answer is waited for. */
+  readonly commandTimeoutMs?: number
+}
+
+/** How often Redis is tried with a small write. */
+const probeEveryMs = 1000
+/** Longer than any pause between probes; a leftover key goes by itself. */
+const probeKeepsMs = 60_000
+
+/** Starts a link to Redis. Never fails and waits for nothing: see `state`. */
+export function openRedis(options: RedisLinkOptions): RedisLink {
+  return new RedisLink(options)
+}
+
+/**
+ * What this process knows of Redis, and its connections to it. Redis is never the only holder of anything, so nothing
+ * here throws because it is away: ask `isUsable` first, and go without when it says no.
+ */
+export class RedisLink {
+  /** For commands. They fail at once without a connection, and after the command timeout without an answer. */
+  readonly client: RedisClient
+  readonly prefix: string
+  readonly #options: RedisLinkOptions
+  readonly #connections: RedisClient[] = []
+  readonly #changeListeners = new Set<(state: RedisState) => void>()
+  readonly #channels = new Map<string, Set<(message: string) => void>>()
+  readonly #probing: Repeated
+  #subscriber: RedisClient | undefined
+  #state: RedisState | undefined
+  #usable = false
+  #policyTold = false
+  #closed = false
+
+  constructor(options: RedisLinkOptions) {
+    this.#options = options
+    this.prefix = options.prefix
+    this.client = this.duplicate('commands')
+    this.client.on('ready', () => void this.#probe())
+    this.client.on('close', () => this.#become('unavailable', 'the connection was closed'))
+    this.#probing = every(probeEveryMs, 'probe of Redis', options.logger, () => this.#probe())
+  }
+
+  /** What Redis is good for now. `unavailable` until it has taken a first write. */
+  get state(): RedisState {
+    return this.#state ?? 'unavailable'
+  }
+
+  /** Whether it is worth asking: false from a lost connection, a timed-out command or a refused write on, until a probe got through. */
+  get isUsable(): boolean {
+    return this.#usable
+  }
+
+  /** `prefix:part:part`. */
+  key(...parts: readonly (string | number)[]): string {
+    return `${this.prefix}:${parts.join(':')}`
+  }
+
+  /** Calls the listener after each change of `state`. @returns what ends that */
+  onChange(listener: (state: RedisState) => void): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
+  }
+
+  /** Says that a command failed elsewhere, as on a worker's connection. Errors of commands on `client` are known. */
+  report(error: unknown): void {
+    const trouble = troubleOf(error)
+    if (trouble !== 'none') this.#become(trouble, reasonOf(error))
+  }
+
+  /** A further connection that fails fast. It is closed with the link. */
+  duplicate(name: string): RedisClient {
+    const { commandTimeoutMs = 1000 } = this.#options
+    return this.#open({ ...failFast(commandTimeoutMs), connectionName: name })
+  }
+
+  /**
+   * A connection for BullMQ. A producer's fails fast, as `client` does; a worker's waits for Redis for as long as it
+   * takes. BullMQ makes more of them by `duplicate()`, and closes those itself; this one is closed with the link.
+   */
+  bullConnection(role: 'producer' | 'worker'): RedisClient {
+    return role === 'producer'
+      ? this.duplicate('producer')
+      : this.#open({ ...patient, connectionName: 'worker' })
+  }
+
+  /** Tells all who listen now. Best effort: nobody hears of it while Redis is away. */
+  publish(channel: string, message: string): void {
+    if (!this.#usable) return
+    this.client.publish(this.key(channel), message).catch(() => {}) // the link knows of it already
+  }
+
+  /** Hears what is published from now on, also over connections made later; what is said meanwhile is missed. @returns what ends that */
+  subscribe(channel: string, listener: (message: string) => void): () => void {
+    const name = this.key(channel)
+    const subscriber = this.#subscriber ?? this.#openSubscriber()
+    const listeners = this.#channels.get(name) ?? new Set()
+    this.#channels.set(name, listeners.add(listener))
+    if (listeners.size === 1 && subscriber.status === 'ready') this.#listen([name])
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size > 0 || !this.#channels.delete(name)) return
+      if (subscriber.status === 'ready') subscriber.unsubscribe(name).catch(() => {})
+    }
+  }
+
+  /** Closes every connection, within a second, whatever Redis does. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#usable = false
+    const ends = this.#connections.filter(({ status }) => status !== 'end').map(ended)
+    for (const connection of this.#connections) connection.disconnect()
+    await Promise.all([...ends, this.#probing.stop()])
+  }
+
+  #open(options: ConnectionOptions): RedisClient {
+    const connection = new RedisConnection(this.#options.url, options, error => this.report(error))
+    this.#connections.push(connection)
+    return connection
+  }
+
+  #openSubscriber(): RedisClient {
+    const subscriber = this.duplicate('subscriber')
+    this.#subscriber = subscriber
+    subscriber.on('ready', () => this.#listen([...this.#channels.keys()]))
+    subscriber.on('message', (channel: string, message: string) => {
+      for (const listener of this.#channels.get(channel) ?? []) listener(message)
+    })
+    return subscriber
+  }
+
+  #listen(channels: readonly string[]): void {
+    if (channels.length === 0) return
+    // Without it nothing would be heard over this connection, so it is made anew.
+    this.#subscriber?.subscribe(...channels).catch(() => this.#subscriber?.disconnect(true))
+  }
+
+  /** One small write. Its failure is reported by the connection. */
+  async #probe(): Promise<void> {
+    if (this.#closed || this.client.status !== 'ready') return
+    // Nothing is ever sent over a subscriber's connection, so a peer that vanished shows by this only.
+    if (this.#subscriber?.status === 'ready') this.#subscriber.ping().catch(() => {})
+    try {
+      await this.client.set(this.key('probe'), '1', 'PX', probeKeepsMs)
+    } catch {
+      return
+    }
+    this.#become('ok', 'it takes writes')
+    await this.#lookAtPolicy().catch(() => {})
+  }
+
+  #become(state: RedisState, reason: string): void {
+    if (this.#closed || state === this.#state) return
+    this.#state = state
+    this.#usable = state === 'ok'
+    const { logger } = this.#options
+    if (state === 'ok') logger.info('Redis is in use')
+    else if (state === 'full')
+      logger.warn('Redis is full and takes no writes; goes on without it, more slowly')
+    else logger.warn({ reason }, 'Redis is not available; goes on without it, more slowly')
+    for (const listener of this.#changeListeners) listener(state)
+  }
+
+  async #lookAtPolicy(): Promise<void> {
+    if (this.#policyTold) return
+    // INFO, as providers often refuse CONFIG.
+    const policy = /^maxmemory_policy:(\S+)/m.exec(await this.client.info('memory'))?.[1]
+    this.#policyTold = true
+    if (policy === undefined || policy === 'noeviction') return
+    this.#options.logger.warn(
+      { policy },
+      'Redis may throw away keys when it is full; set maxmemory-policy to noeviction',
+    )
+  }
+}
+
+/** Resolves when a connection has ended, or after a second. */
+function ended(connection: RedisClient): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, 1000)
+    connection.once('end', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}
