@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { createLogger } from '../../src/platform/logger.ts'
+import { openRedis, type RedisLink } from '../../src/platform/redis.ts'
+import { type TestRedis, testRedis } from '../support/redis.ts'
+import { eventually } from '../support/service.ts'
+
+interface World {
+  readonly redis: TestRedis
+  readonly link: RedisLink
+  /** What was logged, one JSON line each. */
+  readonly lines: readonly string[]
+}
+
+/** A server and a link to it that is in use; both go with the test. */
+async function world(t: TestContext, options: readonly string[] = []): Promise<World | undefined> {
+  const redis = await testRedis(t, options)
+  if (!redis) return undefined
+  const { link, lines } = openLink(redis.url)
+  t.after(async () => {
+    await link.close()
+    await redis[Symbol.asyncDispose]()
+  })
+  await until(() => link.state === 'ok')
+  return { redis, link, lines }
+}
+
+function openLink(url: string) {
+  const lines: string[] = []
+  const output = { write: (line: string) => void lines.push(line) }
+  const logger = createLogger({ level: 'info', format: 'json', output })
+  return { lines, link: openRedis({ url, prefix: 'test', logger, commandTimeoutMs: 300 }) }
+}
+
+const until = (isSo: () => boolean) =>
+  eventually(
+    async () => isSo(),
+    so => so,
+  )
+
+const saying = (lines: readonly string[], words: RegExp) => lines.filter(line => words.test(line)).length
+
+test('a killed Redis is known of at once, said once, and used again when it is back', async t => {
+  const w = await world(t)
+  if (!w) return
+  const states: string[] = []
+  w.link.onChange(state => states.push(state))
+  await w.redis.kill()
+  await until(() => w.link.isUsable === false)
+  for (let n = 0; n < 20; n++) await assert.rejects(w.link.client.get('x'))
+  assert.equal(saying(w.lines, /not available/), 1)
+  await w.redis.start()
+  await until(() => w.link.isUsable === true)
+  assert.deepEqual(states, ['unavailable', 'ok'])
+  assert.equal(saying(w.lines, /in use/), 2)
+})
+
+test('a link to a Redis that is not there yet finds it when it comes', async t => {
+  const redis = await testRedis(t)
+  if (!redis) return
+  await using server = redis
+  await server.kill()
+  const { link, lines } = openLink(server.url)
+  t.after(() => link.close())
+  await until(() => saying(lines, /not available/) === 1)
+  assert.equal(link.state, 'unavailable')
+  await server.start()
+  await until(() => link.state === 'ok')
+})
+
+test('a frozen Redis costs one timeout, and no command after it waits', async t => {
+  const w = await world(t)
+  if (!w) return
+  w.redis.freeze()
+  await assert.rejects(w.link.client.get('x'), /timed out/)
+  assert.equal(w.link.isUsable, false)
+  const from = performance.now()
+  for (let n = 0; n < 50; n++) await assert.rejects(w.link.client.get('x'))
+  assert.ok(performance.now() - from < 250, 'they fail without waiting')
+  w.redis.resume()
+  await until(() => w.link.isUsable === true)
+})
+
+test('a frozen Redis is found out by the probe though nobody asks anything', async t => {
+  const w = await world(t)
+  if (!w) return
+  w.redis.freeze()
+  await until(() => w.link.state === 'unavailable')
+  w.redis.resume()
+  await until(() => w.link.state === 'ok')
+})
+
+test('a Redis without memory is full, not away, and of use again when it has some', async t => {
+  const w = await world(t)
+  if (!w) return
+  await w.redis.command('CONFIG', 'SET', 'maxmemory', '1')
+  await assert.rejects(w.link.client.set('x', '1'), /OOM/)
+  assert.equal(w.link.state, 'full')
+  assert.equal(w.link.isUsable, false)
+  assert.equal(saying(w.lines, /is full/), 1)
+  await w.redis.command('CONFIG', 'SET', 'maxmemory', '0')
+  await until(() => w.link.state === 'ok')
+})
+
+test('a wrong password is said without any password, and the right one heals it', async t => {
+  const redis = await testRedis(t, ['--requirepass', 'open-sesame'])
+  if (!redis) return
+  await using server = redis
+  const { link, lines } = openLink(server.url.replace('open-sesame', 'hunter2-secret'))
+  t.after(() => link.close())
+  const errors: unknown[] = []
+  link.client.on('error', error => errors.push(error))
+  await until(() => saying(lines, /WRONGPASS/) === 1)
+  await server.command('CONFIG', 'SET', 'requirepass', 'hunter2-secret')
+  await until(() => link.state === 'ok')
+  assert.doesNotMatch(lines.join(''), /hunter2|sesame/)
+  assert.doesNotMatch(JSON.stringify(errors.map(error => ({ ...Object(error) }))), /hunter2|sesame/)
+})
+
+test('a failed command shows what it was, not what it held', async t => {
+  const w = await world(t)
+  if (!w) return
+  await w.link.client.set('text', 'x')
+  const error: unknown = await w.link.client.lpush('text', 'a secret').catch(failure => failure)
+  assert.match(String(error), /WRONGTYPE/)
+  assert.deepEqual({ ...Object(error) }, { command: { name: 'lpush' } })
+  assert.equal(w.link.isUsable, true) // the command was wrong, not Redis
+})
+
+test('who listens hears what is published, and again after Redis was away', async t => {
+  const w = await world(t)
+  if (!w) return
+  const heard: string[] = []
+  const end = w.link.subscribe('news', message => heard.push(message))
+  const hears = (message: string) =>
+    until(() => {
+      w.link.publish('news', message)
+      return heard.includes(message)
+    })
+  await hears('one')
+  await w.redis.kill()
+  w.link.publish('news', 'to nobody')
+  await w.redis.start()
+  await hears('two')
+  w.redis.freeze()
+  await until(() => w.link.isUsable === false)
+  w.redis.resume()
+  await hears('three')
+  end()
+  assert.ok(!heard.includes('to nobody'))
+})
+
+test('a Redis that may throw keys away is warned of, once', async t => {
+  const w = await world(t, ['--maxmemory-policy', 'allkeys-lru'])
+  if (!w) return
+  await until(() => saying(w.lines, /noeviction/) === 1)
+  await w.redis.kill()
+  await until(() => w.link.isUsable === false)
+  await w.redis.start()
+  await until(() => w.link.isUsable === true)
+  assert.equal(saying(w.lines, /noeviction/), 1)
+})
+
+test('a link closes in time though Redis is frozen, and says nothing more', async t => {
+  const w = await world(t)
+  if (!w) return
+  w.link.subscribe('news', () => {})
+  w.link.bullConnection('worker')
+  w.redis.freeze()
+  const before = w.lines.length
+  const from = performance.now()
+  await w.link.close()
+  assert.ok(performance.now() - from < 1500)
+  assert.equal(w.lines.length, before)
+  assert.equal(w.link.isUsable, false)
+})
