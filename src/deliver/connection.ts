@@ -2,6 +2,7 @@ import { Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
 import { Exchange } from './exchange.ts'
 import { roundedMs } from './exchange-details.ts'
+import { passOverContinue } from './unasked-continue.ts'
 
 /**
  * What is known of one connection, from the moment it is asked for. Times are those of `performance.now()`.
@@ -67,6 +68,8 @@ export interface Line {
   trace: ConnectionTrace | undefined
   /** Of the request dispatched last, which is the one that waits when there is no connection (pipelining is off). */
   connectTimeoutMs: number | undefined
+  /** A request is on its way, and nothing final has been answered to it yet. */
+  awaitsStatus: boolean
 }
 
 /**
@@ -80,7 +83,7 @@ export class TracedClient extends Client {
 
   /** @param options what a Pool hands to its factory */
   constructor(origin: URL, options: Client.Options) {
-    const line: Line = { trace: undefined, connectTimeoutMs: undefined }
+    const line: Line = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
     const { connect } = options
     const connector = typeof connect === 'function' ? connect : buildConnector(connect ?? {})
     super(origin, {
@@ -89,7 +92,10 @@ export class TracedClient extends Client {
         const trace = new ConnectionTrace(line.connectTimeoutMs)
         line.trace = trace
         const traced: TracedConnectOptions = { ...to, trace }
-        const socket: unknown = connector(traced, callback)
+        const socket: unknown = connector(traced, (...result) => {
+          if (result[1] instanceof Socket) passOverContinue(result[1], () => line.awaitsStatus)
+          callback(...result)
+        })
         if (socket instanceof Socket) trace.follow(socket)
       },
     })
@@ -100,6 +106,7 @@ export class TracedClient extends Client {
     if (handler instanceof Exchange) {
       handler.line = this.#line
       this.#line.connectTimeoutMs = handler.connectTimeoutMs
+      this.#line.awaitsStatus = true
     }
     return super.dispatch(options, handler)
   }

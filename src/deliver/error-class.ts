@@ -55,7 +55,8 @@ function describe(error: unknown): { readonly code: string; readonly message: st
   // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
   if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
   if (one instanceof errors.SocketError && /^bad (response|upgrade)$/.test(one.message)) {
-    // undici ends the connection at a 100 or 101 that it has not asked for; it has been answered, not cut off.
+    // undici ends the connection at a 101 that it has not asked for; it has been answered, not cut off. At a 100, too,
+    // but hardly one gets there (unasked-continue.ts).
     return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
   }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''

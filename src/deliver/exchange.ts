@@ -87,6 +87,7 @@ export class Exchange implements Undici.DispatchHandler {
   ): void {
     if (statusCode < 200) return // informational; the answer is still to come
     this.#status = statusCode
+    if (this.line) this.line.awaitsStatus = false
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
     if (statusCode >= 300) {

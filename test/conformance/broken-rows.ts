@@ -134,8 +134,8 @@ const garbage = rowsOf(
   [
     '100 before the 200, without having been asked',
     inTurn(http(100), http(200, ['content-length: 0'])),
-    failed('invalid'),
-    { why: 'RFC 9110 would have it ignored; undici, the HTTP client, ends the connection' },
+    delivered(200),
+    { why: 'a client has to pass over it (RFC 9110, 15.2)' },
   ],
 )
 

@@ -1,0 +1,48 @@
+import type { Socket } from 'node:net'
+
+/** The least that tells 100 from every other status. */
+const beginning = Buffer.from('HTTP/1.1 100 ')
+
+/** A longer one is left to undici, which refuses it. */
+const bytesMax = 16_384
+
+/**
+ * Makes a socket pass over `100 Continue` before an answer. Requests from here never ask for it, but some servers say
+ * it all the same, and a client has to take it (RFC 9110, 15.2); undici ends the connection, so that no attempt at such
+ * a receiver would ever succeed. Statuses from 102 on are passed over by undici itself.
+ *
+ * @param isAwaited whether what is read next begins with a status line; what does not is given on as it is
+ */
+export function passOverContinue(socket: Socket, isAwaited: () => boolean): void {
+  const read = socket.read.bind(socket)
+  let held: Buffer | undefined
+  socket.read = (size?: number): Buffer | null => {
+    for (;;) {
+      const chunk: Buffer | null = read(size)
+      if (chunk === null || !isAwaited()) return chunk
+      const rest = withoutContinue(held ? Buffer.concat([held, chunk]) : chunk)
+      held = undefined
+      if (rest.length === 0) continue
+      if (!isBegun(rest)) return rest
+      held = rest
+    }
+  }
+}
+
+/** What stands behind the responses of status 100, if there are any. */
+function withoutContinue(bytes: Buffer): Buffer {
+  let rest = bytes
+  while (beginning.equals(rest.subarray(0, beginning.length))) {
+    const end = rest.indexOf('\r\n\r\n')
+    if (end === -1) return rest
+    rest = rest.subarray(end + 4)
+  }
+  return rest
+}
+
+/** Whether this is, or may become, a response of status 100 whose end is still to come. */
+function isBegun(bytes: Buffer): boolean {
+  if (bytes.length >= bytesMax) return false
+  const length = Math.min(bytes.length, beginning.length)
+  return beginning.subarray(0, length).equals(bytes.subarray(0, length))
+}
