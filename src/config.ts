@@ -43,7 +43,7 @@ export function readConfig(environment: Environment = process.env, terminal: boo
   })
   // One entry per setting, each parsed by its own entry of the table: what `Values` says.
   const values = Object.fromEntries(given) as Values
-  checkTogether(values, mistakes)
+  checkTogether(values, mode, mistakes)
   if (mistakes.length > 0) throw new StartupError(allMistakes(mistakes))
   return Object.freeze({
     ...values,
@@ -103,11 +103,22 @@ function isTerminal(): boolean {
   return process.stdout.isTTY === true
 }
 
+/** Besides its pool, a process has three connections for ingest, one each for five other things. */
+const ownConnections = 8
+/** Of the 200 it allows; the rest are for commands and for processes that are being replaced. */
+const embeddedConnections = 180
+
 /** Rules over more than one setting. */
-function checkTogether(values: Values, mistakes: string[]): void {
+function checkTogether(values: Values, mode: Config['mode'], mistakes: string[]): void {
   if (values.memoryLimitMb * 1_048_576 < values.bodyLimitBytes) {
     mistakes.push(
       `MEMORY_LIMIT_MB (${values.memoryLimitMb}) must hold at least one body of BODY_LIMIT_BYTES (${values.bodyLimitBytes}).`,
+    )
+  }
+  const connections = values.processes * (values.databasePoolSize + ownConnections)
+  if (mode === 'local' && connections > embeddedConnections) {
+    mistakes.push(
+      `PROCESSES (${values.processes}) with DATABASE_POOL_SIZE (${values.databasePoolSize}) would open ${connections} connections; the embedded PostgreSQL has ${embeddedConnections} for them. Give less, or set DATABASE_URL.`,
     )
   }
   const { detailsRetentionHours: details, logRetentionHours: log } = values

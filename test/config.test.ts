@@ -132,6 +132,15 @@ test('a body that is allowed must fit into the memory for deliveries', () => {
   assert.match(refusal({ BODY_LIMIT_BYTES: '2097152', MEMORY_LIMIT_MB: '1' }), /must hold at least one body/)
 })
 
+test('the processes of local mode must find room in its database', () => {
+  assert.equal(readConfig({ PROCESSES: '15' }).processes, 15)
+  assert.match(
+    refusal({ PROCESSES: '16' }),
+    /PROCESSES \(16\) .* 192 connections; the embedded PostgreSQL has 180/,
+  )
+  assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
+})
+
 test('a variable that is nearly a setting is warned about, others are not', () => {
   const { warnings } = readConfig({
     LOG_RETENTION_HOUR: '1',

@@ -1,37 +1,64 @@
-import type { Service } from '../compose.ts'
 import type { Config } from '../config.ts'
 
-/** What is said at start: which mode this is, where things are, and what to do first. */
-export function banner(config: Config, service: Service, version: string): string {
-  const { url, databaseDescription, firstKey } = service
+/** What a start found out. */
+export interface StartFacts {
+  /** Where it listens. */
+  readonly url: string
+  readonly databaseDescription: string
+  /** The API key that was made because there was none. */
+  readonly firstKey?: string | undefined
+}
+
+/** What is said at start: which mode this is, where things are, and what to do first. `children`: the processes under a supervisor. */
+export function banner(
+  config: Config,
+  facts: StartFacts,
+  version: string,
+  children: readonly number[] = [],
+): string {
+  const { url, databaseDescription, firstKey } = facts
+  const { role } = config
   const lines = [
     `Webhook Delivery Service ${version} is ready on ${url}`,
     '',
     `  database   ${databaseDescription}`,
     `  mode       ${modeText(config)}`,
-    `  API docs   ${url}/docs`,
-    '',
   ]
-  if (firstKey !== undefined) {
-    lines.push(
-      'This is the first start with API keys on. Your key, shown this once only:',
-      '',
-      `  KEY=${firstKey}`,
-      '',
-      'Send it as  Authorization: Bearer $KEY  with every request.',
-      '',
-    )
-  }
+  if (role !== 'all') lines.push(`  role       ${roleTexts[role]}`)
+  if (children.length > 0)
+    lines.push(`  processes  ${children.length}, sharing the port (${children.join(', ')})`)
+  if (role === 'worker') lines.push(`  health     ${url}/readyz`, '')
+  else lines.push(`  API docs   ${url}/docs`, '')
+  if (firstKey !== undefined) lines.push(keyNotice(firstKey), '')
+  if (role !== 'worker') lines.push(...firstSteps(config, url), '')
+  lines.push('Ctrl-C stops it; what is owed is kept and goes on at the next start.')
+  return lines.join('\n')
+}
+
+/** The first API key, which can never be shown again. */
+export function keyNotice(firstKey: string): string {
+  return [
+    'This is the first start with API keys on. Your key, shown this once only:',
+    '',
+    `  KEY=${firstKey}`,
+    '',
+    'Send it as  Authorization: Bearer $KEY  with every request.',
+  ].join('\n')
+}
+
+const roleTexts = {
+  api: 'api (accepts events and serves the API; workers deliver)',
+  worker: 'worker (delivers what others accept)',
+} as const
+
+function firstSteps(config: Config, url: string): readonly string[] {
   const key = config.auth === 'keys' ? ` -H "Authorization: Bearer $KEY"` : ''
-  lines.push(
+  return [
     'Try it:',
     `  curl${key} -d '{"target_url":"https://httpbin.org/post"}' -H "Content-Type: application/json" ${url}/subscriptions/`,
     `  curl${key} -d '{"data":{"foo":"bar"}}' -H "Content-Type: application/json" ${url}/ingest/1`,
     `  curl${key} ${url}/logs/1`,
-    '',
-    'Ctrl-C stops it; what is owed is kept and goes on at the next start.',
-  )
-  return lines.join('\n')
+  ]
 }
 
 function modeText(config: Config): string {

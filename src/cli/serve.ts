@@ -1,10 +1,14 @@
+import cluster from 'node:cluster'
 import { startService } from '../compose.ts'
 import { environmentOfProcess, readConfig } from '../config.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
+import { runChild } from './child-process.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { readServeArguments, serveUsage } from './serve-arguments.ts'
+import { waitForSignal } from './signal.ts'
+import { supervise } from './supervise.ts'
 
 /** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal leaves at once. */
 export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
@@ -15,9 +19,12 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
     return given.kind === 'help' ? exitCode.ok : exitCode.usage
   }
   const config = readConfig(given.environment)
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat })
+  const several = config.processes > 1
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat, shared: several })
   exitOnBugs(logger)
+  if (several && cluster.isWorker) return runChild(config, logger)
   for (const warning of config.warnings) logger.warn(warning)
+  if (several) return supervise({ config, environment: given.environment, logger, io })
   const signal = waitForSignal()
   const service = await startService({ config, logger })
   io.out(banner(config, service, version))
@@ -27,20 +34,6 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   await service.close()
   logger.info({ ms: Math.round(performance.now() - beganAt) }, 'stopped')
   return exitCode.ok
-}
-
-/** Resolves with the first signal that asks to stop; the second one ends the process there and then. */
-function waitForSignal(): Promise<NodeJS.Signals> {
-  return new Promise(resolve => {
-    let asked = false
-    for (const name of ['SIGINT', 'SIGTERM'] as const) {
-      process.on(name, () => {
-        if (asked) process.exit(name === 'SIGINT' ? 130 : 143)
-        asked = true
-        resolve(name)
-      })
-    }
-  })
 }
 
 /** A bug must not leave a process that looks alive: log it and leave; what was held is recovered by the next one. */

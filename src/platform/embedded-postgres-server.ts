@@ -45,6 +45,8 @@ export interface RunningServer {
   readonly adopted: boolean
 }
 
+/** Enough for 15 processes with the default pools; PostgreSQL takes 7 MB more of shared memory for it than for 50. */
+const embeddedConnectionsMax = 200
 const logBytesMax = 10 * 1024 * 1024
 /** A dead server's children hold its memory until they notice, and no other may start meanwhile. */
 const orphansMs = 60_000
@@ -185,7 +187,7 @@ async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readon
     // A list of quoted names, so that a comma or a space in the path does no harm.
     unix_socket_directories: windows ? '' : `"${connection.host.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
-    max_connections: 50,
+    max_connections: embeddedConnectionsMax,
     shared_buffers: `${memoryMb}MB`,
     max_wal_size: '4GB',
     checkpoint_timeout: '15min',
@@ -255,7 +257,9 @@ export async function stopServer(
       sendSignal(pid, signal)
     }
     if (await new Deadline(waitMs).waitFor(() => !isAlive(pid))) return
-    setup.log(`the embedded PostgreSQL did not end within ${waitMs / 1000} s of a ${mode} shutdown`, { pid })
+    setup.log(`the embedded PostgreSQL did not end within ${waitMs / 1000} s of a ${mode} shutdown`, {
+      postgres_pid: pid,
+    })
   }
   throw new EmbeddedPostgresError(`The embedded PostgreSQL (process ${pid}) does not end.`)
 }

@@ -79,7 +79,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
   log(
     server.adopted ? 'adopted the embedded PostgreSQL that was running' : 'started the embedded PostgreSQL',
     {
-      pid: server.pid,
+      postgres_pid: server.pid,
       path: place.cluster,
     },
   )
@@ -155,13 +155,16 @@ class HeldServer implements EmbeddedPostgres {
   async #bringBack(): Promise<void> {
     const { place, log, onUnexpectedExit } = this.#options
     const { pid } = this.#server
-    log('lost the embedded PostgreSQL; bringing it back', { pid })
+    log('lost the embedded PostgreSQL; bringing it back', { postgres_pid: pid })
     for (let waitMs = 100; this.#stopping === undefined; waitMs = Math.min(waitMs * 2, 5000)) {
       try {
         const { isCancelled } = this.#setup
         const lock = { timeoutMs: lockMs, isCancelled }
         this.#hold(await withLock(place.lockFile, lock, () => ensureServer(this.#setup)))
-        log('the embedded PostgreSQL takes connections again', { pid: this.pid, previous_pid: pid })
+        log('the embedded PostgreSQL takes connections again', {
+          postgres_pid: this.pid,
+          previous_postgres_pid: pid,
+        })
         if (this.pid !== pid) onUnexpectedExit?.()
         return
       } catch (error) {
@@ -190,14 +193,17 @@ class HeldServer implements EmbeddedPostgres {
     await withLock(place.lockFile, { timeoutMs: stopLockMs, isCancelled: () => false }, async () => {
       const others = await this.#leave()
       if (others > 0) {
-        log('left the embedded PostgreSQL running: others use it', { pid: this.pid, connections: others })
+        log('left the embedded PostgreSQL running: others use it', {
+          postgres_pid: this.pid,
+          connections: others,
+        })
         return
       }
       // Asked anew: it may have died, or have been started again by another process.
       const found = await findServer(place, this.connection.password)
       if (found === undefined) return
       await stopServer(this.#setup, found.pid)
-      log('stopped the embedded PostgreSQL', { pid: found.pid })
+      log('stopped the embedded PostgreSQL', { postgres_pid: found.pid })
     })
   }
 

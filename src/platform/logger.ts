@@ -8,9 +8,14 @@ export interface LoggerOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** `json`: one object per line with `level`, `time`, `msg`; `pretty`: for a terminal. */
   readonly format: 'json' | 'pretty'
+  /** Other processes write to the same standard output: every line says whose it is, and is never torn by theirs. */
+  readonly shared?: boolean
   /** Standard output unless given. */
   readonly output?: DestinationStream
 }
+
+/** What a pipe takes in one piece (PIPE_BUF on Linux); more at once could be cut by the lines of another process. */
+const sharedWriteBytesMax = 4096
 
 /**
  * Fields that never show their value, wherever they stand in the first levels of a line (not in the bindings of a
@@ -49,11 +54,14 @@ const secretDepth = 3
  * them are written before the process exits, also after `fatal` and an uncaught exception (only SIGKILL loses some).
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const output = options.output ?? destination({ fd: 1, sync: false })
+  const { shared = false } = options
+  const output =
+    options.output ??
+    destination({ fd: 1, sync: false, ...(shared ? { maxWrite: sharedWriteBytesMax } : {}) })
   return pino(
     {
       level: options.level,
-      base: null,
+      base: shared ? { pid: process.pid } : null,
       timestamp: stdTimeFunctions.isoTime,
       formatters: {
         level: label => ({ level: label }),

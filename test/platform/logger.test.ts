@@ -97,3 +97,32 @@ test('the silent logger says nothing and costs no destination', () => {
   assert.equal(logger.isLevelEnabled('fatal'), false)
   logger.fatal('nothing')
 })
+
+test('with several processes on one output every line says whose it is', () => {
+  const { lines, logger } = recorded({ shared: true })
+  logger.info('mine')
+  assert.equal(JSON.parse(lines.join('')).pid, process.pid)
+})
+
+test('two processes that write to one pipe do not tear the lines of each other', t => {
+  if (process.platform !== 'linux') return t.skip('pipes of other systems take less in one piece')
+  const source = new URL('../../src/platform/logger.ts', import.meta.url).href
+  const script = `
+    import { createLogger } from ${JSON.stringify(source)}
+    const logger = createLogger({ level: 'info', format: 'json', shared: true })
+    for (let n = 0; n < 5000; n++) logger.info({ n, text: 'x'.repeat(n % 300) }, 'line')`
+  // By a shell, since Node would give a socket and not a pipe. The pipe must be full: only then is a line torn.
+  const { stdout } = spawnSync(
+    'sh',
+    [
+      '-c',
+      '(for n in 1 2; do "$0" --input-type=module -e "$1" & done; wait) | (sleep 1; dd bs=3000 2>/dev/null)',
+      process.execPath,
+      script,
+    ],
+    { encoding: 'utf8', maxBuffer: 2 ** 24 },
+  )
+  const lines = stdout.trimEnd().split('\n')
+  assert.equal(lines.length, 10_000)
+  assert.equal(new Set(lines.map(line => JSON.parse(line).pid)).size, 2)
+})

@@ -1,0 +1,18 @@
+/**
+ * Resolves with the first signal that asks to stop. The second one ends the process there and then, after `leaving`.
+ */
+export function waitForSignal(leaving: () => void = () => {}): Promise<NodeJS.Signals> {
+  return new Promise(resolve => {
+    let asked = false
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => {
+        if (asked) {
+          leaving()
+          process.exit(name === 'SIGINT' ? 130 : 143)
+        }
+        asked = true
+        resolve(name)
+      })
+    }
+  })
+}

@@ -1,0 +1,127 @@
+import type { Worker } from 'node:cluster'
+import { StartupError } from '../errors.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { StartFacts } from './banner.ts'
+import type { ChildMessage, StopMessage } from './child-process.ts'
+
+export interface SeatDeps {
+  /** Starts a process. */
+  readonly start: () => Worker
+  readonly logger: Logger
+}
+
+const delayMsMax = 30_000
+/** A process that was ready for so long was well; its end is a new story. */
+const settledMs = 60_000
+
+/** How long to wait before the next process, after so many in a row that did not live long: 0, 1 s, 2 s, 4 s, … 30 s. */
+export function restartDelayMs(shortLives: number): number {
+  return shortLives <= 1 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), delayMsMax)
+}
+
+/** One seat among several processes. It is filled again when the process in it ends, until `stop`. */
+export class Seat {
+  readonly #deps: SeatDeps
+  #worker: Worker | undefined
+  #shortLives = 0
+  #restart: NodeJS.Timeout | undefined
+  #stopping = false
+  #onReady: (facts: StartFacts) => void = () => {}
+
+  constructor(deps: SeatDeps) {
+    this.#deps = deps
+  }
+
+  /** The process in it, when there is one. */
+  get pid(): number | undefined {
+    return this.#worker?.process.pid
+  }
+
+  /** Called for every process that replaces another one, when it is ready. */
+  onReady(listener: (facts: StartFacts) => void): void {
+    this.#onReady = listener
+  }
+
+  /**
+   * Starts the first process. Resolves when it is ready; from then on it is replaced when it dies.
+   *
+   * @throws StartupError when it ends before
+   */
+  start(): Promise<StartFacts> {
+    if (this.#stopping) return Promise.reject(new StartupError('The service is stopping.'))
+    return new Promise((resolve, reject) => {
+      this.#fill({
+        ready: resolve,
+        ended: (reason, wasReady) => {
+          if (wasReady) this.#fillAgain(reason)
+          else reject(new StartupError(reason))
+        },
+      })
+    })
+  }
+
+  /** Asks the process to stop, and ends it when it still runs after `timeoutMs`. @returns whether it ended by itself */
+  async stop(timeoutMs: number): Promise<boolean> {
+    this.#stopping = true
+    clearTimeout(this.#restart)
+    const worker = this.#worker
+    if (worker === undefined) return true
+    return new Promise(resolve => {
+      let clean = true
+      const late = setTimeout(() => {
+        clean = false
+        this.#deps.logger.error({ child: worker.process.pid }, 'a process did not stop in time and is killed')
+        this.kill()
+      }, timeoutMs)
+      worker.once('exit', code => {
+        clearTimeout(late)
+        resolve(clean && code === 0)
+      })
+      const stop: StopMessage = { kind: 'stop' }
+      if (worker.isConnected()) worker.send(stop, () => {})
+    })
+  }
+
+  /** Ends the process at once; what it holds is recovered by others, or at the next start. */
+  kill(): void {
+    this.#stopping = true
+    this.#worker?.process.kill('SIGKILL')
+  }
+
+  #fill(on: { ready(facts: StartFacts): void; ended(reason: string, wasReady: boolean): void }): void {
+    const worker = this.#deps.start()
+    this.#worker = worker
+    let reason: string | undefined
+    let readyAt: number | undefined
+    worker.on('message', (message: ChildMessage) => {
+      if (message.kind === 'failed') reason = message.reason
+      else {
+        readyAt = performance.now()
+        on.ready(message.facts)
+      }
+    })
+    worker.once('exit', (code, signal) => {
+      this.#worker = undefined
+      if (readyAt !== undefined && performance.now() - readyAt > settledMs) this.#shortLives = 0
+      this.#shortLives++
+      const end = signal === null ? `with exit code ${code}` : `by ${signal}`
+      on.ended(reason ?? `Process ${worker.process.pid} ended ${end}.`, readyAt !== undefined)
+    })
+  }
+
+  #fillAgain(reason: string): void {
+    if (this.#stopping) return
+    const { logger } = this.#deps
+    const delayMs = restartDelayMs(this.#shortLives)
+    logger.error({ reason, restart_in_ms: delayMs }, 'a process ended; another one takes its place')
+    this.#restart = setTimeout(() => {
+      this.#fill({
+        ready: facts => {
+          logger.info({ child: this.pid }, 'a new process is ready')
+          this.#onReady(facts)
+        },
+        ended: next => this.#fillAgain(next),
+      })
+    }, delayMs)
+  }
+}

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+// Not a plain signal 0: where nobody collects orphans, a process that has ended stays listed as a zombie.
+import { isAlive } from '../../src/platform/embedded-postgres-process.ts'
+import { startReceiver } from '../support/receiver.ts'
+import {
+  client,
+  eventually,
+  processWorld,
+  type ServiceProcess,
+  settledAudit,
+  startProcess,
+} from '../support/service.ts'
+
+const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+
+/** The children that the banner names. */
+function childrenOf(service: ServiceProcess): readonly number[] {
+  const [, list] = /processes +\d+, sharing the port \(([\d, ]+)\)/.exec(service.output()) ?? []
+  return (list ?? '').split(', ').map(Number)
+}
+
+/** The lines that are JSON objects: the log. */
+function logLines(service: ServiceProcess): readonly { readonly msg?: string; readonly pid?: number }[] {
+  const lines = service.output().split('\n')
+  return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line))
+}
+
+const gone = (pids: readonly number[]) =>
+  eventually(
+    async () => pids.filter(isAlive),
+    alive => alive.length === 0,
+  )
+
+/** Sends on connections of its own until told to stop; remembers what was accepted. */
+function keepSending(url: string, id: number, senders: number) {
+  const accepted: string[] = []
+  let running = true
+  const send = async () => {
+    while (running) {
+      await client(url)
+        .ingest(id, '{"a":1}', { 'content-type': 'application/json', connection: 'close' })
+        .then(
+          webhookId => accepted.push(webhookId),
+          () => sleep(5), // a cut connection is not an answer
+        )
+    }
+  }
+  const done = Promise.all(Array.from({ length: senders }, send))
+  return {
+    accepted,
+    async stop() {
+      running = false
+      await done
+    },
+  }
+}
+
+test('all children serve the one port, the banner comes once, and a stop leaves none of them', async () => {
+  await using receiver = await startReceiver()
+  await using world = await processWorld({ PROCESSES: '3', LOG_LEVEL: 'info' })
+  const service = await world.start()
+  const children = childrenOf(service)
+  assert.equal(children.length, 3)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  const load = keepSending(service.url, id, 6)
+  const serving = () => new Set(logLines(service).flatMap(({ msg, pid }) => (msg === 'accepted' ? pid : [])))
+  await eventually(
+    async () => [...serving()],
+    pids => pids.length === 3,
+  )
+  await load.stop()
+  assert.deepEqual([...serving()].sort(), [...children].sort(), 'lines say which child they are of')
+  assert.equal((await settledAudit(world.world)).missing, 0)
+  assert.equal(await service.end('SIGTERM'), 0)
+  assert.equal(service.output().match(/is ready on/g)?.length, 1)
+  assert.deepEqual(children.filter(isAlive), [])
+})
+
+test('kill -9 of a child under load: the port stays, another takes its place, and nothing is lost', async () => {
+  await using receiver = await startReceiver({ delayMs: 2 })
+  await using world = await processWorld({
+    PROCESSES: '2',
+    LOG_LEVEL: 'info',
+    SUBSCRIPTION_MAX_IN_FLIGHT: '50',
+  })
+  const service = await world.start()
+  const [victim = 0, other] = childrenOf(service)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  const load = keepSending(service.url, id, 8)
+  await eventually(
+    async () => load.accepted.length,
+    sent => sent > 200,
+  )
+  process.kill(victim, 'SIGKILL')
+  await eventually(
+    async () => logLines(service),
+    lines => lines.some(({ msg }) => msg === 'a new process is ready'),
+  )
+  const serving = () =>
+    new Set(logLines(service).flatMap(({ msg, pid }) => (msg === 'accepted' && pid !== victim ? pid : [])))
+  await eventually(
+    async () => [...serving()],
+    pids => pids.length === 2,
+  )
+  assert.ok(serving().has(other))
+  await load.stop()
+  assert.equal((await settledAudit(world.world)).missing, 0)
+  const received = new Set(receiver.received.map(got => String(got.headers['webhook-id'])))
+  assert.deepEqual(
+    load.accepted.filter(webhookId => !received.has(webhookId)),
+    [],
+  )
+  assert.equal(await service.end('SIGTERM'), 0)
+})
+
+test('Ctrl-C reaches supervisor and children alike, and is one request to stop: what is in flight is finished', async t => {
+  if (process.platform === 'win32') return t.skip('Windows has no process groups to signal')
+  await using receiver = await startReceiver({ delayMs: 600 })
+  await using world = await processWorld({ PROCESSES: '2' })
+  const service = await world.start({ group: true })
+  const children = childrenOf(service)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  await client(service.url).ingest(id)
+  await receiver.waitFor(1)
+  process.kill(-(service.child.pid ?? 0), 'SIGINT')
+  await once(service.child, 'exit')
+  assert.equal(service.child.exitCode, 0)
+  assert.deepEqual(children.filter(isAlive), [])
+  const report = await settledAudit(world.world)
+  assert.deepEqual([report.final, report.missing], [1, 0])
+  assert.equal(receiver.received.length, 1, 'it was not cut off')
+})
+
+test('a second signal ends all of them at once', async () => {
+  await using receiver = await startReceiver({ fault: 'hang' })
+  await using world = await processWorld({ PROCESSES: '2', LOG_LEVEL: 'info' })
+  const service = await world.start()
+  const children = childrenOf(service)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  await client(service.url).ingest(id)
+  await receiver.waitFor(1)
+  service.child.kill('SIGTERM')
+  await eventually(
+    async () => logLines(service),
+    lines => lines.some(({ msg }) => msg?.startsWith('stopping; a second signal')),
+  )
+  const askedAt = performance.now()
+  assert.equal(await service.end('SIGTERM'), 143)
+  await gone(children)
+  assert.ok(performance.now() - askedAt < 1500)
+})
+
+test('children do not outlive a supervisor that was killed: they stop as if asked to', async () => {
+  await using receiver = await startReceiver({ delayMs: 600 })
+  await using world = await processWorld({ PROCESSES: '2' })
+  const service = await world.start()
+  const children = childrenOf(service)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  await client(service.url).ingest(id)
+  await receiver.waitFor(1)
+  await service.end('SIGKILL')
+  await gone(children)
+  const report = await settledAudit(world.world, 1000)
+  assert.deepEqual([report.final, report.missing], [1, 0])
+  assert.equal(receiver.received.length, 1, 'it was not cut off')
+})
+
+test('what keeps the children from starting is said once, and nothing stays behind', async () => {
+  await using world = await processWorld({ AUTH: 'keys' })
+  const other = createServer().listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, 'serve', '--processes', '3'], {
+    env: { PATH: process.env.PATH, ...world.environment, PORT: String(port) },
+    encoding: 'utf8',
+    timeout: 30_000,
+  })
+  other.close()
+  assert.equal(status, 1)
+  assert.match(stderr, /^webhooks: Cannot listen on 127\.0\.0\.1:\d+ .*PORT.*\n$/)
+  assert.doesNotMatch(stdout, /KEY=/)
+})
+
+test('several processes show the first API key once, and all of them take it', async () => {
+  await using world = await processWorld({ AUTH: 'keys', PROCESSES: '3' })
+  const service = await world.start()
+  const keys = service.output().match(/KEY=(whk_\S+)/g) ?? []
+  assert.equal(keys.length, 1)
+  const authorization = `Bearer ${keys[0]?.slice('KEY='.length)}`
+  for (let n = 0; n < 6; n++) {
+    const answer = await fetch(`${service.url}/subscriptions/`, {
+      headers: { authorization, connection: 'close' },
+    })
+    assert.equal(answer.status, 200)
+  }
+  await service.end('SIGTERM')
+})
+
+test('local mode: the database survives the child that started it, commands join in, and the stop stops it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-processes-'))
+  await chmod(dataDir, 0o755) // as root the database runs under another account, which must get in here
+  const environment = { DATA_DIR: dataDir, PORT: '0', PROCESSES: '2' }
+  await using receiver = await startReceiver()
+  let service: ServiceProcess | undefined
+  try {
+    service = await startProcess(environment)
+    const { url, output } = service
+    const postgres = Number(/"postgres_pid":(\d+)/.exec(output())?.[1])
+    const { id } = await client(url).subscribe({ target_url: receiver.origin })
+    process.kill(childrenOf(service)[0] ?? 0, 'SIGKILL') // the first one to start is the one that started it
+    await eventually(
+      () =>
+        client(url)
+          .ingest(id)
+          .catch(() => ''),
+      webhookId => webhookId !== '',
+      3000,
+    )
+    await receiver.waitFor(1)
+    assert.ok(isAlive(postgres))
+    const audit = spawnSync(process.execPath, [launcher, 'audit'], {
+      env: { PATH: process.env.PATH, DATA_DIR: dataDir },
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+    assert.equal(audit.status, 0, audit.stderr)
+    await eventually(
+      async () => output(),
+      text => text.includes('a new process is ready'),
+    )
+    assert.equal(await service.end('SIGTERM'), 0)
+    await gone([postgres])
+  } finally {
+    await service?.end('SIGTERM')
+    await rm(dataDir, { recursive: true, force: true })
+  }
+})
