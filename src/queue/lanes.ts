@@ -1,22 +1,14 @@
 import type { Clock } from '../platform/clock.ts'
-import type { Uuid } from '../platform/id.ts'
-import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import type { Delivery, LaneRun } from './delivery.ts'
+import type { Delivery } from './delivery.ts'
+import { asDelivery, type Lane, newLane, start } from './lane.ts'
 import type { LanePause } from './lane-pause.ts'
+import { LanePlaces } from './lane-places.ts'
 import { pauseLanes } from './pause-store.ts'
 import { SecondLook } from './second-look.ts'
-import {
-  cancelOwed,
-  type DueRow,
-  deleteLane,
-  type LanePosition,
-  leaseLanes,
-  readDue,
-  releaseLanes,
-} from './store.ts'
+import { cancelOwed, type DueRow, deleteLane, readDue, releaseLanes } from './store.ts'
 
 /** What the lanes need of the dispatcher. */
 export interface LaneSink {
@@ -48,30 +40,17 @@ export interface LanesDeps {
 /** How often free lanes are looked for when nothing rings. Sets how late a retry can be. */
 const pollMs = 250
 
-/** Lanes held at a time, and leased per look. */
-const heldLanesMax = 4096
-const leaseMax = 64
-
-/** Rows of one lane read at a time; the next are read when so few are left. */
+/** Rows of one lane held at a time; the next are read when so few are left. */
 const chunk = 100
 const lowWater = 40
 
-const start: LanePosition = { dueAt: 0, webhookId: uuidLowerBound(0) }
+/** Rows and lanes read with one statement: thousands of lanes are read some hundreds at a time, a few rows of each. */
+const rowsMax = 5000
+const lanesMax = 500
+const rowsLeast = 5
 
-/** A lane that this process has leased. */
-interface Lane extends LaneRun {
-  readonly subscriptionId: number
-  /** Rows up to here are read in this pass. */
-  after: LanePosition
-  /** Rows pushed and not settled yet. */
-  inMemory: number
-  /** The last read of this pass found fewer rows than it could take. */
-  exhausted: boolean
-  /** Rows found in this pass; a whole pass without any ends the lease. */
-  found: number
-  /** No more is read, and the lane is released when its last delivery has left. */
-  closing: boolean
-}
+/** The next look when the last one found no room for what is due. */
+const fullMs = 50
 
 /**
  * Works off the lanes: leases those that have something due, reads their due rows in order, hands them to the
@@ -82,7 +61,10 @@ interface Lane extends LaneRun {
 export class Lanes {
   readonly #deps: LanesDeps
   readonly #lanes = new Map<number, Lane>()
+  readonly #places: LanePlaces
   readonly #secondLook: SecondLook
+  #reads = 0
+  #isFull = false
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> | undefined
   #again = false
@@ -91,6 +73,7 @@ export class Lanes {
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
+    this.#places = new LanePlaces(deps)
     this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax)
   }
 
@@ -159,7 +142,7 @@ export class Lanes {
         })
         .finally(() => {
           this.#round = undefined
-          this.#sleep(this.#again ? 0 : pollMs)
+          this.#sleep(this.#again ? this.#soonMs : pollMs)
         })
     }, ms)
   }
@@ -172,24 +155,20 @@ export class Lanes {
   }
 
   async #lease(): Promise<void> {
-    const { connection, owner, clock } = this.#deps
-    while (this.#lanes.size < heldLanesMax && !this.#stopped) {
-      const limit = Math.min(leaseMax, heldLanesMax - this.#lanes.size)
-      const ids = await leaseLanes(connection, owner(), clock.now(), limit)
-      for (const id of ids) if (!this.#lanes.has(id)) this.#lanes.set(id, this.#newLane(id))
-      if (ids.length < limit) return
-    }
-  }
-
-  #newLane(subscriptionId: number): Lane {
-    return {
-      subscriptionId,
-      after: start,
-      inMemory: 0,
-      exhausted: false,
-      found: 0,
-      closing: false,
-      left: delivery => this.#left(delivery),
+    const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)
+    const moreWait = await this.#places.lease(taken, ids => {
+      for (const id of ids)
+        if (!this.#lanes.has(id))
+          this.#lanes.set(
+            id,
+            newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery)),
+          )
+    })
+    if (!moreWait || this.#stopped) return
+    for (const lane of this.#places.givingWay(this.#lanes.values())) {
+      lane.closing = true
+      lane.givesWay = true
+      for (const delivery of this.#deps.sink.takeWaiting(lane.subscriptionId, 'of lane')) this.#left(delivery)
     }
   }
 
@@ -202,16 +181,28 @@ export class Lanes {
       else if (subscription.paused) lane.closing = true
       else if (!lane.exhausted && lane.inMemory <= lowWater) wanting.push(lane)
     }
-    if (wanting.length === 0) return
-    const now = this.#deps.clock.now()
-    const limit = chunk - lowWater
+    this.#isFull = false
+    // Those with the least in memory first, and of these who has waited longest: where there is not room for all, each
+    // gets some in turn.
+    wanting.sort((one, other) => one.inMemory - other.inMemory || one.lastTaken - other.lastTaken)
+    const limit = Math.max(rowsLeast, Math.min(chunk - lowWater, Math.floor(rowsMax / wanting.length)))
+    for (let from = 0; from < wanting.length; from += lanesMax) {
+      this.#isFull = !(await this.#readSome(wanting.slice(from, from + lanesMax), limit))
+      if (this.#isFull) return
+    }
+  }
+
+  /** @returns false when rows were found and none was taken: there is no room for the others either */
+  async #readSome(lanes: readonly Lane[], limit: number): Promise<boolean> {
     const rows = await readDue(
       this.#deps.connection,
-      wanting.map(({ subscriptionId, after }) => ({ subscriptionId, after, limit })),
-      now,
+      lanes.map(({ subscriptionId, after }) => ({ subscriptionId, after, limit })),
+      this.#deps.clock.now(),
     )
+    this.#reads++
     const byLane = Map.groupBy(rows, row => row.subscriptionId)
-    for (const lane of wanting) this.#take(lane, byLane.get(lane.subscriptionId) ?? [], limit)
+    for (const lane of lanes) this.#take(lane, byLane.get(lane.subscriptionId) ?? [], limit)
+    return rows.length === 0 || lanes.some(lane => lane.lastTaken === this.#reads)
   }
 
   #take(lane: Lane, rows: readonly DueRow[], limit: number): void {
@@ -226,6 +217,7 @@ export class Lanes {
       lane.after = { dueAt: row.dueAt, webhookId: row.webhookId }
       lane.inMemory++
       lane.found++
+      lane.lastTaken = this.#reads
       this.#deps.sink.push(asDelivery(row, lane))
     }
   }
@@ -236,26 +228,43 @@ export class Lanes {
     const lane = this.#lanes.get(delivery.subscriptionId)
     if (!lane || lane !== delivery.lane) return
     lane.inMemory--
-    if (lane.inMemory <= lowWater && !lane.exhausted) this.#sleep(0)
-    if (lane.inMemory === 0) this.#sleep(0)
+    if (lane.inMemory === 0 || (lane.inMemory <= lowWater && !lane.exhausted)) this.#soon()
+  }
+
+  /** Where there was no room for what is due, each delivery that leaves makes some: not every one is worth a look. */
+  get #soonMs(): number {
+    return this.#isFull ? fullMs : 0
+  }
+
+  #soon(): void {
+    if (this.#round || this.#deps.clock.now() + this.#soonMs < this.#nextRing) this.#sleep(this.#soonMs)
   }
 
   async #release(): Promise<void> {
-    const over: number[] = []
+    const over: Lane[] = []
     for (const lane of this.#lanes.values()) {
       if (lane.inMemory > 0 || !(lane.closing || lane.exhausted)) continue
       if (!lane.closing && lane.found > 0) {
         // One more pass from the start: rows may have become due behind the position meanwhile.
         Object.assign(lane, { after: start, exhausted: false, found: 0 })
         this.#again = true
-      } else over.push(lane.subscriptionId)
+      } else over.push(lane)
     }
-    if (over.length === 0) return
     // In order of id, as all who lock several lanes do.
-    over.sort((a, b) => a - b)
-    await releaseLanes(this.#deps.connection, this.#deps.owner(), over)
-    for (const id of over) this.#lanes.delete(id)
-    this.#secondLook.add(over)
+    over.sort((one, other) => one.subscriptionId - other.subscriptionId)
+    await this.#giveBack(over.filter(lane => !lane.givesWay))
+    await this.#giveBack(
+      over.filter(lane => lane.givesWay),
+      this.#places.endOfQueue,
+    )
+  }
+
+  async #giveBack(lanes: readonly Lane[], notBefore?: number): Promise<void> {
+    if (lanes.length === 0) return
+    const ids = lanes.map(lane => lane.subscriptionId)
+    await releaseLanes(this.#deps.connection, this.#deps.owner(), ids, notBefore)
+    for (const id of ids) this.#lanes.delete(id)
+    this.#secondLook.add(ids)
   }
 
   /** The subscription is gone: what is owed to it ends in the log, and then its lane goes too. */
@@ -276,19 +285,5 @@ export class Lanes {
       await deleteLane(connection, lane.subscriptionId)
       this.#lanes.delete(lane.subscriptionId)
     }
-  }
-}
-
-function asDelivery(row: DueRow, lane: LaneRun): Delivery {
-  return {
-    webhookId: row.webhookId,
-    subscriptionId: row.subscriptionId,
-    attempt: row.attempt,
-    attemptsBefore: row.attempt - (row.replayFrom ?? 1),
-    since: row.replayedAt ?? uuidTime(row.webhookId as Uuid),
-    sizeBytes: row.sizeBytes,
-    dueAt: row.dueAt,
-    content: null,
-    lane,
   }
 }

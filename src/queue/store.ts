@@ -101,26 +101,29 @@ export async function readDue(
 /**
  * Gives lanes back, due when their next row is. LEAST: a time that an inserter lowered while the lane was leased is
  * re-read under the row lock and kept; taking the time from the sub-select alone would lose that wake-up.
+ *
+ * @param notBefore the lanes queue up from this time on (Unix milliseconds), though they owe something older
  */
 export async function releaseLanes(
   db: Queryable,
   owner: number,
   subscriptionIds: readonly number[],
+  notBefore: number | null = null,
 ): Promise<void> {
   await db.query({
     name: 'release_lanes',
     text: `
       update lanes l set owner = null,
         due_at = nullif(least(l.due_at, (
-          select greatest(o.due_at, l.open_until) from owed o
+          select greatest(o.due_at, l.open_until, ($3::timestamptz[])[1]) from owed o
           where o.subscription_id = l.subscription_id and o.owner is null
           order by o.due_at limit 1)), 'infinity')
       where l.subscription_id = any($1::int[]) and l.owner = $2`,
-    values: [int4Array(subscriptionIds), owner],
+    values: [int4Array(subscriptionIds), owner, timestamptzArray([notBefore])],
   })
 }
 
-/** Makes those of the lanes due that owe something and do not know of it. */
+/** Makes those of the lanes due that owe something and do not know of it. One that is due keeps its place in the queue. */
 export async function wakeOwing(db: Queryable, subscriptionIds: readonly number[]): Promise<void> {
   await db.query({
     name: 'wake_owing',
@@ -130,7 +133,7 @@ export async function wakeOwing(db: Queryable, subscriptionIds: readonly number[
       cross join lateral (
         select due_at from owed where subscription_id = k.id and owner is null order by due_at limit 1) o
       where l.subscription_id = k.id and l.owner is null
-        and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until))`,
+        and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until, now()))`,
     values: [int4Array(subscriptionIds)],
   })
 }
@@ -249,7 +252,8 @@ export async function findOrphanedOwners(db: Queryable): Promise<readonly number
 
 /**
  * The safety net under the lanes: every subscription with owed rows in no one's hands has a lane, and the lane knows
- * of them. A loose index scan, one probe per subscription that owes something.
+ * of them; a lane that is due keeps its place in the queue. A loose index scan, one probe per subscription that owes
+ * something.
  *
  * @returns how many lanes were wrong
  */
@@ -268,9 +272,9 @@ export async function repairLanes(db: Queryable): Promise<number> {
       select subscription_id, due_at from owing
       where not exists (
         select from lanes x where x.subscription_id = owing.subscription_id
-          and (x.owner is not null or x.due_at <= owing.due_at))
+          and (x.owner is not null or x.due_at <= greatest(owing.due_at, now())))
       on conflict (subscription_id) do update set due_at = least(l.due_at, excluded.due_at)
-      where l.owner is null and (l.due_at is null or l.due_at > excluded.due_at)`,
+      where l.owner is null and (l.due_at is null or l.due_at > greatest(excluded.due_at, now()))`,
   })
   return rowCount
 }

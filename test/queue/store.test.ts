@@ -274,7 +274,7 @@ test('lanes that do not know what they owe are put right, and no others', async 
   const setDue = (id: number, dueAt: Date | null) =>
     database.query({ text: 'update lanes set due_at = $2 where subscription_id = $1', values: [id, dueAt] })
   await setDue(lanes.forgot, null)
-  await setDue(lanes.late, new Date(noon + 5))
+  await setDue(lanes.late, new Date(Date.now() + 60_000))
   await setDue(lanes.early, new Date(noon - 9))
   await setDue(lanes.leased, null)
   assert.equal(await repairLanes(database), 3)
