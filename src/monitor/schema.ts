@@ -114,7 +114,9 @@ export const DeliveryReport = Type.Object(
     subscription_id: Type.Integer(),
     status: deliveryStatus('`failed`: given up'),
     attempts: Type.Array(Attempt, { description: 'Oldest first' }),
-    next_attempt_at: nullableTime('When it is tried next; null when it is settled'),
+    next_attempt_at: nullableTime(
+      'When it is tried next, or, while its subscription is paused or others go first, not before; null when it is settled',
+    ),
   },
   { $id: 'Delivery', description: 'One event owed to one subscription' },
 )

@@ -98,12 +98,19 @@ export async function readEvent(database: Queryable, webhookId: Uuid): Promise<E
 
 export interface OwedRow {
   readonly subscription_id: number
+  /** Not before then. */
   readonly due_at: Date
 }
 
+/**
+ * What an event owes still. A lane may be closed for longer than a row waits: by a pause, or, in order, for the retry of
+ * its head, whose own row keeps its place in the order and not the time of the retry.
+ */
 export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly OwedRow[]> {
   const { rows } = await database.query<OwedRow>({
-    text: 'select subscription_id, due_at from owed where webhook_id = $1',
+    text: `select o.subscription_id, greatest(o.due_at, l.open_until) as due_at
+           from owed o left join lanes l on l.subscription_id = o.subscription_id
+           where o.webhook_id = $1`,
     values: [webhookId],
   })
   return rows

@@ -161,7 +161,14 @@ test('ordered delivery: one at a time in order of acceptance, and one that fails
     ordered: true,
     retry: { schedule_seconds: [1], max_attempts: 5 },
   })
-  for (let n = 0; n < 10; n++) await api.ingest(id, JSON.stringify({ n }))
+  const ids: string[] = []
+  for (let n = 0; n < 10; n++) ids.push(await api.ingest(id, JSON.stringify({ n })))
+  const failed = await eventually(
+    () => api.status(ids[3] ?? ''),
+    status => status.deliveries[0]?.attempts.length === 1,
+  )
+  const [delivery] = failed.deliveries
+  assert.equal(delivery?.next_attempt_at, delivery?.attempts[0]?.next_attempt_at, 'the head is tried then')
   const report = await settledAudit(world.world, 15_000)
   assert.equal(report.final, 10)
   const order = receiver.received.map(request => JSON.parse(request.body.toString()).n)

@@ -83,6 +83,26 @@ test('an event is pending from the moment it is accepted', async () => {
   ])
 })
 
+test('what waits for a lane that is closed is tried when that opens, if it is not due later', async () => {
+  const [closed, open] = [newSubscription(), newSubscription()]
+  for (const [subscription, until] of [
+    [closed, '2030-01-02T00:00:00Z'],
+    [open, '2029-12-31T00:00:00Z'],
+  ] as const) {
+    await database.query({
+      text: 'insert into lanes (subscription_id, open_until) values ($1, $2)',
+      values: [subscription, until],
+    })
+  }
+  const id = await accept([closed, open])
+  for (const subscription of [closed, open]) await owe(id, subscription, '2030-01-01T00:00:00Z')
+  const { deliveries } = statusOf(await server.request(`/status/${id}`))
+  assert.deepEqual(
+    deliveries.map(delivery => delivery.next_attempt_at),
+    ['2030-01-02T00:00:00.000Z', '2030-01-01T00:00:00.000Z'],
+  )
+})
+
 test('each delivery is as its last verdict says, and the event as the worst of them', async () => {
   const [given, done, expired, cancelled] = [1, 2, 3, 4].map(newSubscription) as [
     number,
