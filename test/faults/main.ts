@@ -1,0 +1,85 @@
+// Breaks the service and what it stands on in every way there is, under load, and shows that nothing is lost.
+//   npm run test:faults                  all of it, about a quarter of an hour
+//   npm run test:faults -- --short       about a minute
+//   npm run test:faults -- --only kill --only zombie
+//   npm run test:faults -- --report FILE the figures as markdown
+import { writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { clockScenarios } from './clock-scenarios.ts'
+import { databaseScenarios } from './database-scenarios.ts'
+import { diskScenarios } from './disk-scenarios.ts'
+import { makeTemplate, type Template } from './postgres-server.ts'
+import { processScenarios } from './process-scenarios.ts'
+import { receiverScenarios } from './receiver-scenarios.ts'
+import { block, isOk, type Line, markdown } from './report.ts'
+import type { Result, Scenario } from './scenario.ts'
+
+const scenarios: readonly Scenario[] = [
+  ...processScenarios,
+  ...databaseScenarios,
+  ...receiverScenarios,
+  ...clockScenarios,
+  ...diskScenarios,
+]
+
+const { values } = parseArgs({
+  options: {
+    short: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    report: { type: 'string' },
+  },
+})
+const chosen = scenarios.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
+const unknown = values.only.filter(name => !scenarios.some(scenario => scenario.name === name))
+if (unknown.length > 0) {
+  console.error(
+    `There is no ${unknown.join(', ')}. There are: ${scenarios.map(({ name }) => name).join(', ')}.`,
+  )
+  process.exit(2)
+}
+
+const template = await makeTemplate()
+const lines: Line[] = []
+try {
+  for (const scenario of chosen) {
+    const line = await runOne(scenario, template)
+    lines.push(line)
+    console.log(`${block(line)}\n`)
+  }
+} finally {
+  await template.remove()
+}
+const skipped = lines.filter(({ result }) => result.kind === 'skipped')
+const failed = lines.filter(line => !isOk(line) && line.result.kind === 'ran')
+const counts = `${lines.length} scenarios, ${failed.length} failed, ${skipped.length} skipped`
+console.log(
+  failed.length === 0 ? counts : `${counts}: ${failed.map(({ scenario }) => scenario.name).join(', ')}`,
+)
+if (values.report !== undefined) writeFileSync(values.report, markdown(lines))
+process.exitCode = failed.length === 0 ? 0 : 1
+
+async function runOne(scenario: Scenario, template: Template): Promise<Line> {
+  const from = performance.now()
+  const say = (text: string) => console.log(`   … ${scenario.name}: ${text}`)
+  const result = await scenario.run({ template, short: values.short, say }).catch(broken)
+  return { scenario, result, tookMs: performance.now() - from }
+}
+
+/** A scenario that could not be run to its end has failed. */
+function broken(error: unknown): Result {
+  const nothing = { median: 0, most: 0 }
+  const figures = { faults: 0, accepted: 0, refused: 0, lost: 0, delivered: 0 }
+  return {
+    kind: 'ran',
+    figures: {
+      ...figures,
+      missing: { byAudit: Number.NaN, byReceiver: Number.NaN },
+      repeats: { total: 0, unlogged: 0, mostAtOnce: 0, longestBeforeFaultMs: 0 },
+      firstMs: nothing,
+      backlogMs: nothing,
+    },
+    allowed: { repeats: 0, why: 'it did not run to its end' },
+    notes: [],
+    problems: [error instanceof Error ? (error.stack ?? error.message) : String(error)],
+  }
+}
