@@ -8,6 +8,7 @@ import { longestSpan } from '../retry/schedule.ts'
 import { type Verdict, verdict } from '../retry/verdict.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { proxyUnavailable } from './egress-error.ts'
 import type { Gates } from './gates.ts'
 import type { Outcome } from './outcome.ts'
 import type { OutgoingRequest } from './send.ts'
@@ -32,6 +33,9 @@ export interface DeliverDeps {
 
 /** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
 const ageSlackMs = 3_600_000
+
+/** So long a subscription waits for the egress proxy before it is tried again. */
+const proxyPauseMs = 5000
 
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
@@ -59,6 +63,9 @@ export class Deliver {
     const outcome = await this.#send(delivery, subscription, content)
     const at = clock.now()
     if (outcome.kind === 'failed' && this.#deps.isCuttingOff()) return this.#handBack(delivery)
+    if (outcome.kind === 'failed' && outcome.errorCode === proxyUnavailable) {
+      return this.#postpone(delivery, subscription, outcome.error)
+    }
     const next = verdict({
       outcome,
       attemptsMade: delivery.attemptsBefore + 1,
@@ -138,6 +145,22 @@ export class Deliver {
   /** Ends or gives back a delivery without an attempt. @returns false: nobody answered */
   #expire(delivery: Delivery, reason: string): boolean {
     this.#deps.log.settle({ kind: 'ended', delivery, verdict: 'expired', reason, at: this.#deps.clock.now() })
+    return false
+  }
+
+  /**
+   * Our own proxy is away: nothing was asked of the receiver, so no attempt is spent. The delivery keeps its place, and
+   * the subscription waits, in all processes; each round costs one delivery or a few of it, not all that it is owed.
+   * This goes on until the proxy is back, or the delivery too old.
+   */
+  #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): boolean {
+    const { clock, gates, log, logger, onPause } = this.#deps
+    const until = clock.now() + proxyPauseMs
+    const pause: LanePause = { subscriptionId, until, reason: 'proxy' }
+    gates.pause(subscriptionId, until, pause.reason)
+    onPause(pause)
+    log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
+    logger.warn({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
     return false
   }
 

@@ -3,6 +3,12 @@ import type { ErrorClass } from './outcome.ts'
 /** What those hear whose address leads to where the guard lets nobody; never which address that is. */
 export const addressNotAllowed = 'the address of this host is not allowed'
 
+/**
+ * The proxy of this service cannot be reached, or does not know us. It says nothing of any receiver, so that no attempt
+ * is spent on it; a proxy that answers something else may well mean the receiver.
+ */
+export const proxyUnavailable = 'PROXY_UNAVAILABLE'
+
 /** Why a connection was not made, where the reason is our own: rules, names, the proxy. Its message is for everyone. */
 export class EgressError extends Error {
   override readonly name = 'EgressError'

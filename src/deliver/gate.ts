@@ -1,3 +1,4 @@
+import type { LanePause } from '../queue/lane-pause.ts'
 import { retryAfterMoment } from '../retry/retry-after.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Outcome } from './outcome.ts'
@@ -93,7 +94,7 @@ export class Gate {
   }
 
   /** Keeps everything back until then, as another process has found out. */
-  pause(until: number, reason: PauseReason): void {
+  pause(until: number, reason: LanePause['reason']): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)
     if (reason === 'circuit_open') this.#probing = true
   }

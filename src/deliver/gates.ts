@@ -1,6 +1,7 @@
 import type { Clock } from '../platform/clock.ts'
+import type { LanePause } from '../queue/lane-pause.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { type CircuitRules, Gate, type GateChange, type PauseReason } from './gate.ts'
+import { type CircuitRules, Gate, type GateChange } from './gate.ts'
 import type { Outcome } from './outcome.ts'
 
 /** So many gates are remembered; beyond it those of healthy receivers are forgotten first. */
@@ -50,7 +51,7 @@ export class Gates {
     return change
   }
 
-  pause(subscriptionId: number, until: number, reason: PauseReason): void {
+  pause(subscriptionId: number, until: number, reason: LanePause['reason']): void {
     this.#gateOf(subscriptionId).pause(until, reason)
   }
 

@@ -83,7 +83,7 @@ const hintOfCode: Readonly<Record<string, string>> = {
   ERR_SSL_UNSUPPORTED_PROTOCOL: oldTls,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: oldTls,
   PROXY_UNAVAILABLE:
-    'The proxy of this service cannot be reached. Ask the operator; the receiver is not at fault.',
+    'The proxy of this service cannot be reached. Ask the operator; the receiver is not at fault, and no attempt is spent.',
   PROXY_TIMEOUT:
     'The proxy of this service did not connect in time. Check that the receiver is up and lets the proxy in; else ask the operator.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than 16 KiB. Send fewer or shorter ones.',

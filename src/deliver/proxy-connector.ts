@@ -2,7 +2,7 @@ import { isIPv6, Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import type { TracedConnectOptions } from './connection.ts'
 import { type Connector, noConnection, tlsOptions } from './connector.ts'
-import { EgressError } from './egress-error.ts'
+import { EgressError, proxyUnavailable } from './egress-error.ts'
 
 export interface ProxyConnector {
   readonly connect: Connector
@@ -47,7 +47,8 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
     const socket = answer.socket as Socket // undici types it as any Duplex
     if (statusCode === 200) return socket
     socket.on('error', () => {}).destroy()
-    throw new EgressError('proxy', 'PROXY_REFUSED', `the egress proxy answered ${statusCode}`)
+    const code = statusCode === 407 ? proxyUnavailable : 'PROXY_REFUSED' // 407: our own name or password is wrong
+    throw new EgressError('proxy', code, `the egress proxy answered ${statusCode}`)
   }
 
   const connect: Connector = (options: TracedConnectOptions, callback) => {
@@ -75,7 +76,7 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
 }
 
 function unavailable(cause: unknown): EgressError {
-  return new EgressError('proxy', 'PROXY_UNAVAILABLE', 'the egress proxy cannot be reached', { cause })
+  return new EgressError('proxy', proxyUnavailable, 'the egress proxy cannot be reached', { cause })
 }
 
 /** It may be the proxy that is slow, or the receiver that it waits for. */

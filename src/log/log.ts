@@ -156,7 +156,7 @@ export class DeliveryLog {
     const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
     if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
     // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
-    const pauses = batch.flatMap(settlement => (settlement.kind === 'attempted' && settlement.pause) || [])
+    const pauses = batch.flatMap(settlement => (settlement.kind !== 'ended' && settlement.pause) || [])
     if (pauses.length > 0) await this.#deps.pauseLanes(pauses)
     await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))

@@ -26,5 +26,10 @@ export type Settlement =
       readonly reason: string
       readonly at: number
     }
-  /** No attempt was made or its result is unknown: back to its lane, due now, the attempt not counted. */
-  | { readonly kind: 'handed_back'; readonly delivery: Delivery; readonly at: number }
+  /** No attempt was made or its result is unknown: back to its lane, due at `at`, the attempt not counted. */
+  | {
+      readonly kind: 'handed_back'
+      readonly delivery: Delivery
+      readonly at: number
+      readonly pause?: LanePause
+    }

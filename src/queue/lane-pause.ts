@@ -3,8 +3,12 @@ export interface LanePause {
   readonly subscriptionId: number
   /** Unix milliseconds. */
   readonly until: number
-  /** The receiver asked for it; its circuit is open; or the head of an ordered lane waits for its retry. */
-  readonly reason: 'retry_after' | 'circuit_open' | 'order'
+  /**
+   * The receiver asked for it; its circuit is open; the head of an ordered lane waits for its retry; or the proxy of a
+   * process cannot be reached. Of the last two other processes need not hear: the one is no news to those without the
+   * head, the other may be so in one place only.
+   */
+  readonly reason: 'retry_after' | 'circuit_open' | 'order' | 'proxy'
 }
 
 /** The channel on which processes hear of pauses: `<subscription id> <until, Unix ms> <reason>`. */

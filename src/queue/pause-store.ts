@@ -20,7 +20,7 @@ export async function pauseLanes(db: Queryable, pauses: readonly LanePause[]): P
           due_at = case when l.due_at is null then null else greatest(l.due_at, k.until) end
         from locked k where l.subscription_id = k.subscription_id)
       select pg_notify('${pauseChannel}', id || ' ' || (extract(epoch from until) * 1000)::bigint || ' ' || reason)
-      from p where reason <> 'order'`,
+      from p where reason not in ('order', 'proxy')`,
     values: [
       int4Array(pauses.map(pause => pause.subscriptionId)),
       timestamptzArray(pauses.map(pause => pause.until)),

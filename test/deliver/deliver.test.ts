@@ -8,6 +8,7 @@ import { DeliveryLog } from '../../src/log/log.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ContentLoader } from '../../src/queue/content-loader.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
+import type { LanePause } from '../../src/queue/lane-pause.ts'
 import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -32,6 +33,8 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
   const receiver = await startReceiver(program)
   const sender = new Sender({ responseBytesMax: 65_536, connector: testEgress().connector })
   const clock = fakeClock(Math.floor(Date.now() / 1000) * 1000) // receivers check that a signature is fresh
+  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const lanePauses: LanePause[] = []
   const log = new DeliveryLog({
     connection: world.database,
     clock,
@@ -39,7 +42,9 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     owner: () => me,
     logger: silentLogger(),
     settled: () => {},
-    pauseLanes: async () => {},
+    pauseLanes: async pauses => {
+      lanePauses.push(...pauses)
+    },
     lanesDue: () => {},
     ensurePartitions: async () => {},
   })
@@ -53,7 +58,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     random: () => 0,
     send: request => sender.send(request),
     contents: new ContentLoader(world.database),
-    gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }),
+    gates,
     receivers: new ReceiverStates({
       database: world.database,
       logger: silentLogger(),
@@ -81,7 +86,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     await log.drained()
     return { logged: await allAttempts(world.database), owed: await allOwed(world.database) }
   }
-  return { receiver, clock, attempt, aDelivery, subscription }
+  return { receiver, clock, gates, lanePauses, attempt, aDelivery, subscription }
 }
 
 test('the stored bytes arrive signed, under the id of the event, and the delivery is over', async t => {
@@ -180,6 +185,37 @@ test('an attempt that the service cuts off to stop does not count; one that was 
   const answered = await aWorld(t, { status: 200 }, { isCuttingOff: () => true })
   const { logged } = await answered.attempt(await answered.aDelivery(), answered.subscription())
   assert.equal(logged[0]?.verdict, 'delivered')
+})
+
+test('while our own proxy is away nothing is spent: the delivery keeps its place, and its lane waits', async t => {
+  const gone = await startReceiver()
+  await gone.close()
+  const egress = testEgress({ egressProxy: gone.origin })
+  const sender = new Sender({ responseBytesMax: 1000, connector: egress.connector })
+  t.after(async () => {
+    await sender.close()
+    await egress.close()
+  })
+  const paused: LanePause[] = []
+  const world = await aWorld(t, {}, { send: request => sender.send(request), onPause: p => paused.push(p) })
+  const { clock, gates, lanePauses, subscription } = world
+  const delivery = await world.aDelivery({ dueAt: clock.now() - 1000 })
+  const until = clock.now() + 5000
+  const { logged, owed } = await world.attempt(delivery, subscription())
+  assert.deepEqual(logged, [])
+  assert.deepEqual(
+    owed.map(row => [row.attempt, row.owner, row.dueAt]),
+    [[1, null, delivery.dueAt]],
+  )
+  const pause = { subscriptionId: 1, until, reason: 'proxy' }
+  assert.deepEqual([paused, lanePauses], [[pause], [pause]], 'here and in all processes')
+  assert.equal(gates.opensAt(subscription()), until)
+  assert.equal(gates.failuresInARow(1), 0)
+  assert.equal(gates.cap(subscription()), 10, 'no single probe: it is not the receiver who is tried')
+
+  clock.advance(74 * hourMs)
+  const late = await world.attempt({ ...delivery, since: clock.now() - 74 * hourMs }, subscription())
+  assert.equal(late.logged[0]?.verdict, 'expired', 'it does not go on for ever')
 })
 
 test('a delivery is wanted as long as its policy says, else as long as events are kept or its schedule lasts', () => {

@@ -114,7 +114,7 @@ test('a proxy that refuses or is away is no fault of the receiver', async t => {
       {
         kind: 'failed',
         errorClass: 'proxy',
-        errorCode: 'PROXY_REFUSED',
+        errorCode: status === 407 ? 'PROXY_UNAVAILABLE' : 'PROXY_REFUSED',
         error: `the egress proxy answered ${status}`,
         durationMs: 0,
       },
@@ -124,6 +124,7 @@ test('a proxy that refuses or is away is no fault of the receiver', async t => {
   await gone.close()
   const outcome = await senderThrough(t, gone.origin).send('http://receiver.test')
   assert.equal(classOf(outcome), 'proxy')
+  assert.equal(outcome.kind === 'failed' && outcome.errorCode, 'PROXY_UNAVAILABLE')
   assert.equal(outcome.kind === 'failed' && outcome.error, 'the egress proxy cannot be reached')
 })
 
