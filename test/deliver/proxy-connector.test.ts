@@ -1,50 +1,15 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
+import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import {
-  type AddressInfo,
-  connect,
-  createServer as createTcpServer,
-  type Server,
-  type Socket,
-} from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { type OutgoingRequest, Sender } from '../../src/deliver/send.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { testEgress } from '../support/egress.ts'
+import { startProxy } from '../support/proxy.ts'
 import { startReceiver } from '../support/receiver.ts'
-
-/** A CONNECT proxy to which every name is this machine. */
-async function startProxy(t: TestContext, status = 200) {
-  const asked: { readonly to: string | undefined; readonly authorization: string | undefined }[] = []
-  const sockets = new Set<Socket>()
-  const server = createServer()
-  server.on('connect', (request: IncomingMessage, socket: Socket) => {
-    asked.push({ to: request.url, authorization: request.headers['proxy-authorization'] })
-    if (status !== 200) {
-      socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
-      return
-    }
-    const port = Number(request.url?.split(':').at(-1))
-    const onward = connect(port, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 OK\r\n\r\n')
-      socket.pipe(onward).pipe(socket)
-    })
-    for (const one of [socket, onward]) {
-      sockets.add(one)
-      one.on('error', () => socket.destroy())
-    }
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return { asked, address: `127.0.0.1:${(server.address() as AddressInfo).port}` } // it listens on TCP
-}
 
 function senderThrough(t: TestContext, egressProxy: string, allowPrivateTargets = true) {
   const egress = testEgress({ egressProxy, allowPrivateTargets })

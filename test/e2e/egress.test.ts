@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { startProxy } from '../support/proxy.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, testService } from '../support/service.ts'
+import { client, eventually, settledAudit, testService } from '../support/service.ts'
 
 const closed = { ALLOW_PRIVATE_TARGETS: 'false' }
 
@@ -75,6 +76,43 @@ test('the allow-list of the operator lets a private receiver be delivered to', a
     'content-type': 'application/json',
   })
   assert.equal(answer.status, 422)
+})
+
+test('while the proxy is away deliveries wait and spend no attempt; once it is back they arrive', async t => {
+  await using receiver = await startReceiver()
+  const reserved = await startReceiver()
+  const address = reserved.origin.slice('http://'.length)
+  await reserved.close()
+  await using world = await testService({ EGRESS_PROXY: `http://${address}` })
+  const api = client(world.url)
+  const target_url = `http://receiver.nowhere.test:${new URL(receiver.origin).port}`
+  for (const ordered of [false, true]) {
+    const { id } = await api.subscribe({ target_url, ordered, retry: { max_attempts: 1 } })
+    for (let n = 0; n < 20; n++) await api.ingest(id, JSON.stringify({ ordered, n }))
+  }
+  const audit = { text: 'select count(*)::int as closed from lanes where open_until > now()' }
+  await eventually(
+    async () => (await world.world.database.query<{ closed: number }>(audit)).rows[0]?.closed,
+    closed => closed === 2,
+  )
+  await startProxy(t, 200, Number(address.split(':')[1]))
+  await receiver.waitFor(40, 15_000)
+  const report = await settledAudit(world.world)
+  assert.equal(report.final, 40)
+  const { rows } = await world.world.database.query<{ attempts: number; status: string }>({
+    text: 'select count(*)::int as attempts, status from delivery_logs group by status',
+  })
+  assert.deepEqual(
+    rows,
+    [{ attempts: 40, status: 'success' }],
+    'one attempt each, though only one was allowed',
+  )
+  const bodies = receiver.received.map(({ body }) => JSON.parse(body.toString()))
+  assert.deepEqual(
+    bodies.filter(({ ordered }) => ordered).map(({ n }) => n),
+    Array.from({ length: 20 }, (_, n) => n),
+    'and in order where that is asked for',
+  )
 })
 
 test('an event that goes in circles is refused the sixth time, from memory and from a lane', async () => {
