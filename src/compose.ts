@@ -68,7 +68,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await makeParts(ground)
-  const { subscriptions, presence, inbound, outbound } = parts
+  const { subscriptions, presence, messengers, inbound, outbound } = parts
   await presence.start()
 
   let stopping = false
@@ -79,7 +79,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
     log: logger,
     bodyLimitBytes: config.bodyLimitBytes,
     version,
-    readiness: () => readiness(database, stopping),
+    readiness: () => readiness(database, messengers.engine.state, stopping),
     registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
   })
   const { url, firstKey } = await listen(server, config)
@@ -91,6 +91,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       throw error
     })
   outbound?.start()
+  messengers.start()
   const housekeeping = keepHouse({ ...ground, ...parts })
 
   return {
@@ -104,6 +105,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       await deadline.earlier(5000).limit(server.close())
       await Promise.all(housekeeping.map(repeated => repeated.stop()))
       await inbound?.stop()
+      await messengers.leave()
       await outbound?.stop(deadline.earlier(4000))
       await ground.egress.close()
       // Whatever is left in memory goes back to its lane with everything else this process holds.
@@ -113,6 +115,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
         .catch(error => {
           logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
         })
+      await messengers.close()
       await deadline.limit(opened.close())
     },
   }
@@ -157,8 +160,9 @@ function listenAdvice(error: unknown): string {
   return 'Set HOST to an address of this machine.'
 }
 
-async function readiness(database: Database, stopping: boolean) {
-  const checks = { database: 'ok', service: stopping ? 'stopping' : 'ok' }
+/** Redis is told of, but without it the service is as ready as with it. */
+async function readiness(database: Database, redis: string | undefined, stopping: boolean) {
+  const checks = { database: 'ok', service: stopping ? 'stopping' : 'ok', ...(redis && { redis }) }
   try {
     await database.ping()
   } catch {

@@ -1,10 +1,10 @@
 import type { Gates } from './deliver/gates.ts'
 import type { Inbound } from './inbound.ts'
+import type { Messengers } from './messengers.ts'
 import type { Outbound } from './outbound.ts'
 import type { SteerableClock } from './platform/clock.ts'
 import type { Logger } from './platform/logger.ts'
 import type { Connection, Database } from './platform/postgres.ts'
-import type { Engine } from './queue/engine.ts'
 import { parsePause, pauseChannel } from './queue/lane-pause.ts'
 import { lanesChannel } from './queue/postgres-engine.ts'
 import { Presence } from './queue/presence.ts'
@@ -62,14 +62,14 @@ export interface PresenceSetting {
   readonly subscriptions: Subscriptions
   readonly inbound: Inbound | undefined
   readonly outbound: Outbound | undefined
-  readonly engine: Engine
+  readonly messengers: Messengers
   readonly clock: SteerableClock
   readonly logger: Logger
 }
 
 /** Makes this process known, and keeps it listening. */
 export function makePresence(setting: PresenceSetting): Presence {
-  const { role, database, control, subscriptions, inbound, outbound, clock, logger } = setting
+  const { role, database, control, subscriptions, inbound, outbound, messengers, clock, logger } = setting
   let listeningOn = -1
   return new Presence({
     database,
@@ -79,7 +79,8 @@ export function makePresence(setting: PresenceSetting): Presence {
     role,
     version,
     stats: () => ({
-      engine: setting.engine.name,
+      engine: messengers.engine.name,
+      ...(messengers.engine.state && { redis: messengers.engine.state }),
       ...(outbound && {
         ...outbound.dispatcher.load,
         lanes: outbound.lanes.held,
@@ -88,7 +89,10 @@ export function makePresence(setting: PresenceSetting): Presence {
       ...(inbound && { waiting: inbound.writer.depth }),
     }),
     lanesDue: dueAt => outbound?.lanes.ring(dueAt),
-    onNewOwner: () => outbound?.lanes.forget(),
+    onNewOwner() {
+      outbound?.lanes.forget()
+      messengers.renew()
+    },
     async onBeat() {
       if (control.opened === listeningOn) return
       // A new connection listens to nothing, and what changed while there was none went unheard.

@@ -1,10 +1,12 @@
 import type { Config } from './config.ts'
 import type { UnsureRows } from './ingest/unsure-rows.ts'
 import { runRetention } from './log/retention.ts'
+import type { Messengers } from './messengers.ts'
 import type { Clock } from './platform/clock.ts'
 import { every, type Repeated } from './platform/every.ts'
 import type { Logger } from './platform/logger.ts'
 import type { Database, Queryable } from './platform/postgres.ts'
+import { removeDeadInboxes } from './queue/inboxes.ts'
 import { repair } from './queue/repair.ts'
 import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
@@ -18,6 +20,7 @@ export interface House {
   readonly receivers: ReceiverStates
   readonly unsure: UnsureRows
   readonly control: Queryable
+  readonly messengers: Messengers
 }
 
 /**
@@ -25,7 +28,7 @@ export interface House {
  * that gets its advisory lock.
  */
 export function keepHouse(house: House): readonly Repeated[] {
-  const { config, database, clock, logger, subscriptions, receivers, unsure, control } = house
+  const { config, database, clock, logger, subscriptions, receivers, unsure, control, messengers } = house
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   const subscription = (id: number) => subscriptions.get(id)
   return [
@@ -35,6 +38,11 @@ export function keepHouse(house: House): readonly Repeated[] {
     every(60_000, 'repair', logger, async () => {
       const report = await repair(database)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
+    }),
+    every(60_000, 'removal of dead inboxes', logger, async () => {
+      const { link } = messengers
+      const removed = link ? await removeDeadInboxes(link, database) : 0
+      if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     every(5000, 'looking for unsure rows', logger, async () => {

@@ -49,11 +49,14 @@ export class Outbound {
   readonly lanes: Lanes
   readonly log: DeliveryLog
   readonly #sender: Sender
+  readonly #heldBytesMax: number
   #cuttingOff = false
+  #onLeft: (delivery: Delivery) => void = () => {}
 
   constructor(deps: OutboundDeps) {
     const { config, database, subscriptions, clock, owner, logger } = deps
     const newId = uuidV7Source(clock)
+    this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
     const subscription = (id: number) => subscriptions.get(id)
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
     this.log = new DeliveryLog({
@@ -79,7 +82,7 @@ export class Outbound {
         heldPerSubscription,
         heldInAll,
         firstInFlight,
-        heldBytes: config.memoryLimitMb * 1024 * 1024,
+        heldBytes: this.#heldBytesMax,
       },
       subscription,
       clock,
@@ -106,6 +109,17 @@ export class Outbound {
 
   start(): void {
     this.lanes.start()
+  }
+
+  /** So many fresh deliveries of others would find room: what is beyond half of it is left to the lanes. */
+  get roomForFresh(): number {
+    const { held, heldBytes } = this.dispatcher.load
+    return heldBytes > this.#heldBytesMax / 2 ? 0 : Math.max(0, heldInAll / 2 - held)
+  }
+
+  /** The listener hears of each born-leased delivery that has left memory. */
+  onLeft(listener: (delivery: Delivery) => void): void {
+    this.#onLeft = listener
   }
 
   /**
@@ -141,7 +155,11 @@ export class Outbound {
 
   /** A delivery is settled for good, or back in its lane: the room it took is free. */
   #leaveMemory(delivery: Delivery): void {
-    if (delivery.lane) delivery.lane.left(delivery)
-    else this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    if (delivery.lane) {
+      delivery.lane.left(delivery)
+      return
+    }
+    this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    this.#onLeft(delivery)
   }
 }

@@ -6,13 +6,12 @@ import { Inbound } from './inbound.ts'
 import { lanesOnly, ownMemory } from './ingest/holder.ts'
 import { UnsureRows } from './ingest/unsure-rows.ts'
 import { ensurePartitions } from './log/partitions.ts'
+import { Messengers } from './messengers.ts'
 import { Outbound } from './outbound.ts'
 import type { SteerableClock } from './platform/clock.ts'
 import type { Logger } from './platform/logger.ts'
 import type { Connection, Database } from './platform/postgres.ts'
 import { agreeOnKey, createSealer, loadEncryptionKeys } from './platform/seal.ts'
-import type { Engine } from './queue/engine.ts'
-import { PostgresEngine } from './queue/postgres-engine.ts'
 import type { Presence } from './queue/presence.ts'
 import { defaultRetryPolicy } from './retry/schedule.ts'
 import { ReceiverStates } from './subscriptions/receiver-states.ts'
@@ -34,7 +33,7 @@ export interface Parts {
   readonly receivers: ReceiverStates
   readonly unsure: UnsureRows
   readonly control: Connection
-  readonly engine: Engine
+  readonly messengers: Messengers
   readonly presence: Presence
   /** Undefined where nothing is accepted (role `worker`). */
   readonly inbound: Inbound | undefined
@@ -57,14 +56,16 @@ export async function makeParts(ground: Ground): Promise<Parts> {
     refresh: id => subscriptions.refresh(id),
     disableAfterHours: config.disableAfterHours,
   })
-  const lanesDue = (dueAt: number) => (outbound ? outbound.lanes.ring(dueAt) : engine.ring())
+  const lanesDue = (dueAt: number) => {
+    if (outbound) outbound.lanes.ring(dueAt)
+    else messengers.engine.ring()
+  }
   const control = connectControl(database, {
     subscriptions,
     gates,
     logger,
     lanesDue: () => outbound?.lanes.ring(clock.now()),
   })
-  const engine = new PostgresEngine(control)
   const shared = {
     ...ground,
     subscriptions,
@@ -74,11 +75,13 @@ export async function makeParts(ground: Ground): Promise<Parts> {
     owner: () => presence.owner,
     ensurePartitions: () => makePartitions(ground),
   }
+  const messengers = await Messengers.open({ ...shared, redisUrl: config.redisUrl, role, control })
   const outbound = role === 'api' ? undefined : new Outbound(shared)
-  const holder = outbound ? ownMemory(outbound.dispatcher, shared.owner) : lanesOnly
+  if (outbound) messengers.attach(outbound)
+  const holder = outbound ? ownMemory(outbound.dispatcher, shared.owner) : (messengers.handOff ?? lanesOnly)
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, holder, lanesDue })
-  const presence = makePresence({ ...shared, role, control, engine, inbound, outbound })
-  return { ...shared, control, engine, presence, inbound, outbound }
+  const presence = makePresence({ ...shared, role, control, messengers, inbound, outbound })
+  return { ...shared, control, messengers, presence, inbound, outbound }
 }
 
 async function makePartitions({ config, clock, database }: Ground): Promise<void> {

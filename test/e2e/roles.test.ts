@@ -1,65 +1,89 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
+import type { Environment } from '../../src/config.ts'
 import type { SystemReport } from '../../src/system/schema.ts'
 import { testCluster } from '../support/cluster.ts'
 import { startReceiver } from '../support/receiver.ts'
+import { testRedis } from '../support/redis.ts'
 import { client, eventually, settledAudit } from '../support/service.ts'
 
 async function systemOf(url: string): Promise<SystemReport> {
   return (await (await fetch(`${url}/system`)).json()) as SystemReport // as its schema has it
 }
 
-test('an api accepts and a worker delivers, soon, over PostgreSQL alone', async () => {
-  await using receiver = await startReceiver()
-  await using cluster = await testCluster()
-  const api = client((await cluster.start('api')).url)
-  await cluster.start('worker')
-  const { id } = await api.subscribe({ target_url: receiver.origin })
-  await api.ingest(id) // the worker reads the subscription for the first time
-  await receiver.waitFor(1)
-  const sentAt = performance.now()
-  await api.ingest(id)
-  await receiver.waitFor(2)
-  const tookMs = performance.now() - sentAt
-  assert.ok(tookMs < 200, `a bell, not the next look: ${tookMs} ms`)
-  const { missing, final } = await settledAudit(cluster.world)
-  assert.deepEqual({ missing, final }, { missing: 0, final: 2 })
-})
+/** What both engines promise, word for word. */
+const engines = ['postgres', 'redis'] as const
 
-test('without a worker events are accepted and kept; the first worker to come delivers them', async () => {
-  await using receiver = await startReceiver()
-  await using cluster = await testCluster()
-  const { url } = await cluster.start('api')
-  const api = client(url)
-  const { id } = await api.subscribe({ target_url: receiver.origin })
-  for (let i = 0; i < 20; i++) await api.ingest(id)
-  const { backlog } = await systemOf(url)
-  assert.deepEqual([backlog.owed, backlog.lanes_due, backlog.owed_exact], [20, 1, true])
-  assert.equal(receiver.received.length, 0)
-  await cluster.start('worker')
-  await receiver.waitFor(20)
-  assert.equal((await settledAudit(cluster.world)).missing, 0)
-})
+/** What an engine needs of its surroundings; undefined: it is not to be had here, and the test is skipped. */
+async function settingsOf(
+  engine: (typeof engines)[number],
+  t: TestContext,
+): Promise<Environment | undefined> {
+  if (engine === 'postgres') return {}
+  const redis = await testRedis(t)
+  if (redis) t.after(() => redis[Symbol.asyncDispose]())
+  return redis && { REDIS_URL: redis.url }
+}
 
-test('what an api is told of a subscription, every worker goes by', async () => {
-  await using first = await startReceiver()
-  await using second = await startReceiver()
-  await using cluster = await testCluster()
-  const api = client((await cluster.start('api')).url)
-  await cluster.start('worker')
-  const { id } = await api.subscribe({ target_url: first.origin })
-  await api.ingest(id)
-  await first.waitFor(1)
-  assert.equal((await api.patch(id, { target_url: second.origin })).status, 200)
-  await api.ingest(id)
-  await second.waitFor(1)
-  assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
-  await api.ingest(id)
-  await new Promise(resolve => setTimeout(resolve, 600))
-  assert.equal(second.received.length, 1)
-  assert.equal((await api.post(`/subscriptions/${id}/resume`, '')).status, 200)
-  await second.waitFor(2)
-})
+for (const engine of engines) {
+  test(`${engine}: an api accepts and a worker delivers, soon`, async t => {
+    const settings = await settingsOf(engine, t)
+    if (!settings) return
+    await using receiver = await startReceiver()
+    await using cluster = await testCluster(settings)
+    const api = client((await cluster.start('api')).url)
+    await cluster.start('worker')
+    const { id } = await api.subscribe({ target_url: receiver.origin })
+    await api.ingest(id) // the worker reads the subscription for the first time
+    await receiver.waitFor(1)
+    const sentAt = performance.now()
+    await api.ingest(id)
+    await receiver.waitFor(2)
+    const tookMs = performance.now() - sentAt
+    assert.ok(tookMs < 200, `a bell, not the next look: ${tookMs} ms`)
+    const { missing, final } = await settledAudit(cluster.world)
+    assert.deepEqual({ missing, final }, { missing: 0, final: 2 })
+  })
+
+  test(`${engine}: without a worker events are accepted and kept; the first worker to come delivers them`, async t => {
+    const settings = await settingsOf(engine, t)
+    if (!settings) return
+    await using receiver = await startReceiver()
+    await using cluster = await testCluster(settings)
+    const { url } = await cluster.start('api')
+    const api = client(url)
+    const { id } = await api.subscribe({ target_url: receiver.origin })
+    for (let i = 0; i < 20; i++) await api.ingest(id)
+    const { backlog } = await systemOf(url)
+    assert.deepEqual([backlog.owed, backlog.lanes_due, backlog.owed_exact], [20, 1, true])
+    assert.equal(receiver.received.length, 0)
+    await cluster.start('worker')
+    await receiver.waitFor(20)
+    assert.equal((await settledAudit(cluster.world)).missing, 0)
+  })
+
+  test(`${engine}: what an api is told of a subscription, every worker goes by`, async t => {
+    const settings = await settingsOf(engine, t)
+    if (!settings) return
+    await using first = await startReceiver()
+    await using second = await startReceiver()
+    await using cluster = await testCluster(settings)
+    const api = client((await cluster.start('api')).url)
+    await cluster.start('worker')
+    const { id } = await api.subscribe({ target_url: first.origin })
+    await api.ingest(id)
+    await first.waitFor(1)
+    assert.equal((await api.patch(id, { target_url: second.origin })).status, 200)
+    await api.ingest(id)
+    await second.waitFor(1)
+    assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
+    await api.ingest(id)
+    await new Promise(resolve => setTimeout(resolve, 600))
+    assert.equal(second.received.length, 1)
+    assert.equal((await api.post(`/subscriptions/${id}/resume`, '')).status, 200)
+    await second.waitFor(2)
+  })
+}
 
 test('a worker answers for itself, and takes no events', async () => {
   await using cluster = await testCluster()

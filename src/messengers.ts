@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto'
+import type { Role } from './control.ts'
+import type { Gates } from './deliver/gates.ts'
+import type { Holder } from './ingest/holder.ts'
+import type { UnsureRows } from './ingest/unsure-rows.ts'
+import type { Outbound } from './outbound.ts'
+import type { Clock } from './platform/clock.ts'
+import { lockFact } from './platform/installation-store.ts'
+import type { Logger } from './platform/logger.ts'
+import type { Connection, Database } from './platform/postgres.ts'
+import { openRedis, type RedisLink } from './platform/redis.ts'
+import type { Engine } from './queue/engine.ts'
+import { HandOff } from './queue/hand-off.ts'
+import type { OwedKey } from './queue/handed-store.ts'
+import { Inbox } from './queue/inbox.ts'
+import { PostgresEngine } from './queue/postgres-engine.ts'
+import { RedisEngine } from './queue/redis-engine.ts'
+import type { Subscriptions } from './subscriptions/subscriptions.ts'
+
+export interface MessengerDeps {
+  readonly redisUrl: string | undefined
+  readonly role: Role
+  readonly database: Database
+  readonly control: Connection
+  readonly subscriptions: Subscriptions
+  readonly gates: Gates
+  readonly unsure: UnsureRows
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly owner: () => number
+}
+
+/** How this process reaches the others: over PostgreSQL, and over Redis where there is one. */
+export class Messengers {
+  readonly engine: Engine
+  /** Who takes over what this process accepts; undefined where it delivers itself, or over PostgreSQL alone. */
+  readonly handOff: Holder | undefined
+  readonly link: RedisLink | undefined
+  readonly #deps: MessengerDeps
+  readonly #redis: RedisEngine | undefined
+  readonly #handOff: HandOff | undefined
+  #inbox: Inbox | undefined
+  #freeing: NodeJS.Timeout | undefined
+
+  static async open(deps: MessengerDeps): Promise<Messengers> {
+    const { redisUrl, database, logger } = deps
+    if (redisUrl === undefined) return new Messengers(deps, undefined)
+    // Each installation has keys of its own, so that several can share one Redis.
+    const id = await database.transaction(tx => lockFact(tx, 'id', randomUUID()))
+    return new Messengers(deps, openRedis({ url: redisUrl, prefix: `webhooks:${String(id)}`, logger }))
+  }
+
+  private constructor(deps: MessengerDeps, link: RedisLink | undefined) {
+    const postgres = new PostgresEngine(deps.control)
+    this.#deps = deps
+    this.link = link
+    this.#redis = link && new RedisEngine(link, postgres)
+    this.engine = this.#redis ?? postgres
+    if (!link || deps.role !== 'api') return
+    this.#handOff = new HandOff({ link, lost: (owner, rows) => this.#free(owner, rows) })
+    this.handOff = this.#handOff
+  }
+
+  /** Joins what delivers here to the others. */
+  attach(outbound: Outbound): void {
+    const { role, database, clock, logger, owner, subscriptions, gates } = this.#deps
+    this.#redis?.onRing(() => outbound.lanes.ring(clock.now()))
+    // A process that accepts events itself has enough to do with those.
+    if (!this.link || role !== 'worker') return
+    const inbox = new Inbox({
+      link: this.link,
+      connection: database.connection('handed', { queryTimeoutMs: 5000 }),
+      clock,
+      logger,
+      owner,
+      subscription: id => subscriptions.get(id),
+      opensAt: to => gates.opensAt(to),
+      room: () => outbound.roomForFresh,
+      reserve: ({ id, tenant }, sizeBytes) => outbound.dispatcher.reserve(id, tenant, sizeBytes, true),
+      push: delivery => outbound.dispatcher.push(delivery),
+    })
+    outbound.onLeft(delivery => inbox.left(delivery))
+    this.#inbox = inbox
+  }
+
+  start(): void {
+    this.#inbox?.start()
+  }
+
+  /** This process goes on under a new id. */
+  renew(): void {
+    this.#inbox?.renew()
+  }
+
+  /** Takes nothing over from now on; call it before what delivers is stopped. */
+  async leave(): Promise<void> {
+    await this.#inbox?.stop()
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#freeing)
+    this.#handOff?.close()
+    await this.link?.close()
+  }
+
+  /** Committed, and leased to a process that will not hear of it: to the lanes at once, or as soon as that works. */
+  #free(owner: number, rows: readonly OwedKey[]): void {
+    const { unsure, control } = this.#deps
+    unsure.add(rows.map(({ webhookId }) => ({ webhookId, owner })))
+    this.#freeing ??= setTimeout(() => {
+      this.#freeing = undefined
+      unsure.release(control).then(
+        freed => freed > 0 && this.engine.ring(),
+        () => {}, // looked for again within 5 s
+      )
+    }, 20)
+  }
+}

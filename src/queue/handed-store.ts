@@ -1,0 +1,72 @@
+import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
+
+/** An owed row by its key. */
+export interface OwedKey {
+  readonly webhookId: Uuid
+  readonly subscriptionId: number
+}
+
+/**
+ * The rows born leased to `owner` whose events came within a stretch of time: `from` (included) to `to` (not), both ids.
+ * A range of the primary key, so it costs what came in that time, whatever is owed besides.
+ */
+export async function readLeased(
+  db: Queryable,
+  owner: number,
+  from: Uuid,
+  to: Uuid,
+  limit: number,
+): Promise<readonly OwedKey[]> {
+  const { rows } = await db.query<{ webhook_id: Uuid; subscription_id: number }>({
+    name: 'read_leased',
+    text: `
+      select webhook_id, subscription_id from owed
+      where webhook_id >= ($1::uuid[])[1] and webhook_id < ($2::uuid[])[1] and owner = $3 and attempt = 1
+      order by webhook_id limit $4`,
+    values: [uuidArray([from]), uuidArray([to]), owner, limit],
+  })
+  return rows.map(row => ({ webhookId: row.webhook_id, subscriptionId: row.subscription_id }))
+}
+
+/**
+ * Puts rows that are leased to `owner` into their lanes, due now.
+ *
+ * @param now Unix milliseconds
+ * @returns how many there were
+ */
+export async function freeLeased(
+  db: Queryable,
+  owner: number,
+  keys: readonly OwedKey[],
+  now: number,
+): Promise<number> {
+  const { rows } = await db.query<{ rows: number }>({
+    name: 'free_leased',
+    text: `
+      with freed as (
+        update owed o set owner = null, due_at = ($3::timestamptz[])[1]
+        from unnest($1::uuid[], $2::int[]) as k (webhook, sub)
+        where o.webhook_id = k.webhook and o.subscription_id = k.sub and o.owner = $4
+        returning o.subscription_id),
+      locked as (
+        -- In order of id, as all who lock several lanes do.
+        select subscription_id from lanes
+        where subscription_id in (select subscription_id from freed)
+          and (due_at is null or due_at > greatest(($3::timestamptz[])[1], open_until))
+        order by subscription_id for no key update),
+      woken as (
+        update lanes l set due_at = greatest(($3::timestamptz[])[1], l.open_until) from locked k
+        where l.subscription_id = k.subscription_id
+          and (l.due_at is null or l.due_at > greatest(($3::timestamptz[])[1], l.open_until)))
+      select count(*)::int as rows from freed`,
+    values: [
+      uuidArray(keys.map(key => key.webhookId)),
+      int4Array(keys.map(key => key.subscriptionId)),
+      timestamptzArray([now]),
+      owner,
+    ],
+  })
+  return rows[0]?.rows ?? 0
+}

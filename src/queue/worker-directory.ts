@@ -1,0 +1,82 @@
+import type { RedisLink } from '../platform/redis.ts'
+
+const workersChannel = 'workers'
+const crowdedChannel = 'crowded'
+
+/** How often a process that delivers says that it is there, and after what silence it is not written to. */
+export const announceEveryMs = 250
+const silentAfterMs = 1000
+
+/** So long what comes for a subscription that found no room goes to its lane, and how many are remembered. */
+const crowdedMs = 500
+const crowdedMax = 10_000
+
+interface Announcement {
+  readonly owner: number
+  /** Fresh deliveries that it has room for; below 0: it leaves. */
+  readonly room: number
+}
+
+/** Says that this process takes deliveries, and for how many it has room. */
+export function announce(link: RedisLink, owner: number, room: number): void {
+  link.publish(workersChannel, JSON.stringify({ owner, room } satisfies Announcement))
+}
+
+/** Says that this process takes none from now on. */
+export function announceLeaving(link: RedisLink, owner: number): void {
+  announce(link, owner, -1)
+}
+
+/** Says that what comes for a subscription had better go to its lane for a while. */
+export function announceCrowded(link: RedisLink, subscriptionId: number): void {
+  link.publish(crowdedChannel, String(subscriptionId))
+}
+
+/** Which processes deliver, as they say themselves. All of it is forgotten within a second of silence. */
+export class WorkerDirectory {
+  readonly #workers = new Map<number, { room: number; heardAt: number }>()
+  readonly #crowded = new Map<number, number>()
+
+  constructor(link: RedisLink) {
+    link.subscribe(workersChannel, message => this.#hear(message))
+    link.subscribe(crowdedChannel, message => this.#hearCrowded(Number(message)))
+  }
+
+  /** Takes room at the process that has the most of it; undefined: nobody has any. */
+  choose(subscriptionId: number): number | undefined {
+    const now = performance.now()
+    if ((this.#crowded.get(subscriptionId) ?? 0) > now) return undefined
+    let best: number | undefined
+    let most = 0
+    for (const [owner, { room, heardAt }] of this.#workers) {
+      if (now - heardAt > silentAfterMs) this.#workers.delete(owner)
+      else if (room > most) [best, most] = [owner, room]
+    }
+    const chosen = best === undefined ? undefined : this.#workers.get(best)
+    if (chosen) chosen.room--
+    return best
+  }
+
+  /** Whether it has said lately that it is there. */
+  has(owner: number): boolean {
+    const known = this.#workers.get(owner)
+    return known !== undefined && performance.now() - known.heardAt <= silentAfterMs
+  }
+
+  /** Gives room back that was not used. */
+  release(owner: number): void {
+    const known = this.#workers.get(owner)
+    if (known) known.room++
+  }
+
+  #hear(message: string): void {
+    const { owner, room } = JSON.parse(message) as Announcement // our own processes write here only
+    if (room < 0) this.#workers.delete(owner)
+    else this.#workers.set(owner, { room, heardAt: performance.now() })
+  }
+
+  #hearCrowded(subscriptionId: number): void {
+    if (this.#crowded.size >= crowdedMax) this.#crowded.clear()
+    this.#crowded.set(subscriptionId, performance.now() + crowdedMs)
+  }
+}
