@@ -1,10 +1,10 @@
 import type { Clock } from '../platform/clock.ts'
-import { Fifo } from '../platform/fifo.ts'
 import type { Delivery } from '../queue/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Gates } from './gates.ts'
+import { type Line, newLine, type Turn } from './line.ts'
 import { ReadyRing } from './ready-ring.ts'
-import { emptyHolding, type Holding, heldBy, laneShare, Room, type RoomLimits } from './room.ts'
+import { heldBy, laneShare, Room, type RoomLimits } from './room.ts'
 
 export interface DispatcherLimits extends RoomLimits {
   /** Attempts in flight, in all. */
@@ -28,30 +28,6 @@ export interface DispatcherDeps {
    * answered; the delivery itself stays held until `release` is called for it.
    */
   readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<boolean>
-}
-
-/** All of one subscription that is in memory. */
-interface Line {
-  readonly subscriptionId: number
-  readonly tenant: string
-  readonly held: Holding
-  /** What came straight from ingest, and what its lane has brought. */
-  readonly fresh: Turn
-  readonly ofLane: Turn
-  inFlight: number
-  /** How many may be in flight, see `firstInFlight`. */
-  allowed: number
-  /** The last one that was started was fresh: the next one is of the lane, when both wait. */
-  freshWasLast: boolean
-}
-
-/** What waits of one way of one line, and takes turns with the others. */
-interface Turn {
-  readonly tenant: string
-  readonly line: Line
-  readonly waiting: Fifo<Delivery>
-  /** In a ring, or parked: until its gate opens, or until it is less crowded. */
-  queued: boolean
 }
 
 /** Those whose turn it will be, and those that wait until it is less crowded. */
@@ -136,6 +112,19 @@ export class Dispatcher {
     this.#pump()
   }
 
+  /** Attempts to a subscription that are in flight. */
+  inFlightTo(subscriptionId: number): number {
+    return this.#lines.get(subscriptionId)?.inFlight ?? 0
+  }
+
+  /** Looks again at a subscription that may have more slots than a moment ago. */
+  nudge(subscriptionId: number): void {
+    const line = this.#lines.get(subscriptionId)
+    if (!line) return
+    this.#enqueue(line)
+    this.#pump()
+  }
+
   /** Takes out all that wait for a subscription and have not begun; or only those that came from its lane. */
   takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[] {
     const line = this.#lines.get(subscriptionId)
@@ -151,16 +140,7 @@ export class Dispatcher {
   }
 
   #newLine(subscriptionId: number, tenant: string): Line {
-    const turn = () => ({ tenant, line, waiting: new Fifo<Delivery>(), queued: false })
-    const line = {
-      subscriptionId,
-      tenant,
-      held: emptyHolding(),
-      inFlight: 0,
-      allowed: this.#deps.limits.firstInFlight ?? Number.POSITIVE_INFINITY,
-      freshWasLast: false,
-    } as Line // its two turns point back to it
-    Object.assign(line, { fresh: turn(), ofLane: turn() })
+    const line = newLine(subscriptionId, tenant, this.#deps.limits.firstInFlight)
     this.#lines.set(subscriptionId, line)
     return line
   }
@@ -181,7 +161,10 @@ export class Dispatcher {
   #hasSlot(line: Line): boolean {
     if (line.inFlight >= line.allowed) return false
     const subscription = this.#deps.subscription(line.subscriptionId)
-    return line.inFlight < (subscription ? this.#deps.gates.cap(subscription) : 1)
+    if (line.inFlight < (subscription ? this.#deps.gates.cap(subscription) : 1)) return true
+    if (subscription && line.fresh.waiting.length + line.ofLane.waiting.length > 0)
+      this.#deps.gates.isShort(subscription)
+    return false
   }
 
   #pump(): void {

@@ -3,6 +3,7 @@ import type { LanePause } from '../queue/lane-pause.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type CircuitRules, Gate, type GateChange } from './gate.ts'
 import type { Outcome } from './outcome.ts'
+import type { Slots } from './slots.ts'
 
 /** So many gates are remembered; beyond it those of healthy receivers are forgotten first. */
 const gatesMax = 50_000
@@ -15,16 +16,35 @@ export class Gates {
   readonly #clock: Clock
   readonly #circuit: CircuitRules
   readonly #gates = new Map<number, Gate>()
+  #slots: Slots | undefined
 
   constructor(clock: Clock, circuit: CircuitRules) {
     this.#clock = clock
     this.#circuit = circuit
   }
 
+  /** From now on `max_in_flight` is shared with other processes. Without, all of it is this one's. */
+  shareSlots(slots: Slots): void {
+    this.#slots = slots
+  }
+
   /** How many requests to it may be in flight now. */
   cap(subscription: Subscription): number {
-    const most = subscription.ordered ? 1 : subscription.maxInFlight
+    const most = this.#most(subscription)
     return this.#gates.get(subscription.id)?.cap(most) ?? most
+  }
+
+  /** A delivery waits because `cap` is reached: with others who have room to spare, it may be more soon. */
+  isShort(subscription: Subscription): void {
+    if (!this.#slots) return
+    const most = this.#most(subscription)
+    // A receiver in trouble gets fewer than it may have; more would not help it.
+    if ((this.#gates.get(subscription.id)?.cap(most) ?? most) === most) this.#slots.want(subscription)
+  }
+
+  #most(subscription: Subscription): number {
+    if (subscription.ordered) return 1
+    return this.#slots ? this.#slots.cap(subscription) : subscription.maxInFlight
   }
 
   /** Unix milliseconds from which something may be sent to it; 0: at once. */

@@ -146,9 +146,18 @@ export class RedisLink {
     this.#subscriber = subscriber
     subscriber.on('ready', () => this.#listen([...this.#channels.keys()]))
     subscriber.on('message', (channel: string, message: string) => {
-      for (const listener of this.#channels.get(channel) ?? []) listener(message)
+      for (const listener of this.#channels.get(channel) ?? []) this.#tell(listener, channel, message)
     })
     return subscriber
+  }
+
+  /** Anybody may publish, so what a listener cannot read must not end the process. */
+  #tell(listener: (message: string) => void, channel: string, message: string): void {
+    try {
+      listener(message)
+    } catch (error) {
+      this.#options.logger.error({ err: error, channel }, 'a message over Redis could not be understood')
+    }
   }
 
   #listen(channels: readonly string[]): void {

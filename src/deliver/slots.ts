@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../platform/clock.ts'
+import type { RedisLink } from '../platform/redis.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { isLaneOnly, type Loan, SlotsAccount, shareOf } from './slots-account.ts'
+
+/** How many processes deliver, and which of them this one is, counted from 0 in an order that is the same for all. */
+export interface Seat {
+  readonly count: number
+  readonly rank: number
+}
+
+export interface SlotsDeps {
+  readonly clock: Clock
+  readonly seat: () => Seat
+  readonly subscription: (id: number) => Subscription | undefined
+  /** Attempts to a subscription that are in flight here. */
+  readonly inFlight: (subscriptionId: number) => number
+  /** There may be more slots for a subscription than a moment ago. */
+  readonly nudge: (subscriptionId: number) => void
+  /** Without it each process keeps to its share. */
+  readonly link?: Pick<RedisLink, 'isUsable' | 'publish' | 'subscribe'> | undefined
+  /** So long may attempts be started on a loan. */
+  readonly loanMs?: number
+  /** How far the clocks of two processes may be apart, and an attempt may go beyond its timeout. */
+  readonly marginMs?: number
+}
+
+type Message = { readonly sub: number; readonly from: string } & (
+  | { readonly kind: 'want' }
+  | {
+      readonly kind: 'lend'
+      readonly to: string
+      readonly id: string
+      readonly slots: number
+      readonly until: number
+    }
+  | { readonly kind: 'renew' | 'back'; readonly to: string; readonly id: string }
+)
+
+const channel = 'slots'
+const tickMs = 100
+const askEveryMs = 250
+
+/** Who has waited for a slot within this lends none, and gives none back. */
+const wantedMs = 1000
+
+/**
+ * How much of a subscription's `max_in_flight` this process may use, such that all together never use more than that.
+ * Each process has its share, which is its own without asking anybody. Over Redis one that is short asks the others,
+ * and those that do not need theirs lend it for some seconds, all but one slot.
+ *
+ * Redis only carries the words: who has lent knows it, and keeps to it until the agreed time, whatever gets lost. So a
+ * lost message, an emptied or a dead Redis or a dead process makes slots idle for a while, and never makes more of
+ * them. Nothing is started on a loan that could outlast it (`startUntil`).
+ */
+export class Slots {
+  readonly #deps: SlotsDeps
+  readonly #me = randomUUID()
+  readonly #accounts = new Map<number, SlotsAccount>()
+  readonly #loanMs: number
+  readonly #marginMs: number
+  readonly #unsubscribe: () => void
+  #timer: NodeJS.Timeout | undefined
+  #loans = 0
+
+  constructor(deps: SlotsDeps) {
+    this.#deps = deps
+    this.#loanMs = deps.loanMs ?? 5000
+    this.#marginMs = deps.marginMs ?? 1000
+    this.#unsubscribe = deps.link?.subscribe(channel, text => this.#hear(text)) ?? (() => {})
+  }
+
+  /** How many attempts may be in flight here now. */
+  cap(subscription: Subscription): number {
+    const { count, rank } = this.#deps.seat()
+    const { maxInFlight } = subscription
+    if (count <= 1 || isLaneOnly(subscription, count)) return maxInFlight
+    const share = shareOf(maxInFlight, count, rank)
+    const account = this.#accounts.get(subscription.id)
+    return account ? account.allowed(share, count, this.#deps.clock.now()) : share
+  }
+
+  /** A delivery waits because `cap` is reached. */
+  want(subscription: Subscription): void {
+    const { link, seat, clock } = this.#deps
+    const { count } = seat()
+    if (!link || count <= 1 || isLaneOnly(subscription, count)) return
+    const now = clock.now()
+    const account = this.#account(subscription.id)
+    account.wantedAt = now
+    if (now - account.askedAt < askEveryMs || !link.isUsable) return
+    account.askedAt = now
+    this.#say({ kind: 'want', sub: subscription.id, from: this.#me })
+  }
+
+  /** Lends and borrows no more. What was lent is kept to by the others until its time. */
+  close(): void {
+    this.#unsubscribe()
+    clearInterval(this.#timer)
+  }
+
+  #account(subscriptionId: number): SlotsAccount {
+    const known = this.#accounts.get(subscriptionId)
+    if (known) return known
+    const account = new SlotsAccount()
+    this.#accounts.set(subscriptionId, account)
+    this.#timer ??= setInterval(() => this.#tick(), tickMs).unref()
+    return account
+  }
+
+  #hear(text: string): void {
+    const message = JSON.parse(text) as Message // of our own kind: the channel carries the installation's prefix
+    if (message.from === this.#me || (message.kind !== 'want' && message.to !== this.#me)) return
+    const subscription = this.#deps.subscription(message.sub)
+    if (!subscription) return
+    if (message.kind === 'want') this.#wanted(subscription, message.from)
+    else if (message.kind === 'lend') this.#borrow(subscription, message)
+    else if (message.kind === 'renew') this.#renew(subscription, message.id)
+    else if (this.#accounts.get(message.sub)?.lent.delete(message.id)) this.#deps.nudge(message.sub)
+  }
+
+  /** Another one is short: it gets back what it has lent to us, or half of what we can spare. */
+  #wanted(subscription: Subscription, peer: string): void {
+    const { clock, seat, inFlight } = this.#deps
+    const { count, rank } = seat()
+    if (count <= 1 || isLaneOnly(subscription, count)) return
+    const known = this.#accounts.get(subscription.id)
+    if (known && known.borrowed.size > 0) {
+      for (const loan of known.borrowed.values()) if (loan.peer === peer) loan.recalled = true
+      this.#settle(subscription, known)
+      return
+    }
+    const now = clock.now()
+    if (known && now - known.wantedAt < wantedMs) return
+    const share = shareOf(subscription.maxInFlight, count, rank)
+    const spare = share - (known?.lentOut(now) ?? 0) - Math.max(1, inFlight(subscription.id))
+    if (spare <= 0) return
+    const id = `${this.#me}.${++this.#loans}`
+    const until = this.#endOfLoan(subscription, now)
+    const slots = Math.ceil(spare / 2) // more at the next asking: so several who ask get some each
+    // First for ourselves, then for the other: never is it both ours and theirs.
+    this.#account(subscription.id).lent.set(id, this.#loan({ id, peer, slots, until, count }, subscription))
+    this.#say({ kind: 'lend', sub: subscription.id, from: this.#me, to: peer, id, slots, until })
+  }
+
+  #borrow(subscription: Subscription, message: Message & { readonly kind: 'lend' }): void {
+    const { id, slots, until, from: peer } = message
+    const account = this.#account(subscription.id)
+    const loan = this.#loan({ id, peer, slots, until, count: this.#deps.seat().count }, subscription)
+    const known = account.borrowed.get(id)
+    if (known) Object.assign(known, { until, startUntil: loan.startUntil })
+    else account.borrowed.set(id, loan)
+    this.#deps.nudge(subscription.id)
+  }
+
+  #renew(subscription: Subscription, id: string): void {
+    const now = this.#deps.clock.now()
+    const account = this.#accounts.get(subscription.id)
+    const loan = account?.lent.get(id)
+    if (!account || !loan || loan.until <= now || now - account.wantedAt < wantedMs) return
+    loan.until = this.#endOfLoan(subscription, now)
+    const { peer, slots, until } = loan
+    this.#say({ kind: 'lend', sub: subscription.id, from: this.#me, to: peer, id, slots, until })
+  }
+
+  #endOfLoan({ timeoutMs }: Subscription, now: number): number {
+    return now + this.#loanMs + timeoutMs + 2 * this.#marginMs
+  }
+
+  #loan(what: Pick<Loan, 'id' | 'peer' | 'slots' | 'until' | 'count'>, { timeoutMs }: Subscription): Loan {
+    const startUntil = what.until - timeoutMs - this.#marginMs
+    return { ...what, startUntil, recalled: false, renewAskedAt: Number.NEGATIVE_INFINITY }
+  }
+
+  /** Looks after all loans while there are any. */
+  #tick(): void {
+    const now = this.#deps.clock.now()
+    for (const [id, account] of this.#accounts) {
+      if (account.expire(now)) this.#deps.nudge(id)
+      const subscription = this.#deps.subscription(id)
+      if (subscription) this.#settle(subscription, account)
+      const isIdle = now - account.wantedAt > wantedMs
+      if (isIdle && account.lent.size === 0 && account.borrowed.size === 0) this.#accounts.delete(id)
+    }
+    if (this.#accounts.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** Asks for more time for what is needed, and gives back what is not, or is wanted back and free. */
+  #settle(subscription: Subscription, account: SlotsAccount): void {
+    const { clock, seat, inFlight } = this.#deps
+    const { count, rank } = seat()
+    const now = clock.now()
+    const share = shareOf(subscription.maxInFlight, count, rank)
+    const about = { sub: subscription.id, from: this.#me }
+    for (const loan of account.borrowed.values()) {
+      const isFree = inFlight(subscription.id) <= account.allowed(share, count, now, loan)
+      if (isFree && (loan.recalled || now - account.wantedAt > wantedMs)) {
+        account.borrowed.delete(loan.id)
+        this.#say({ kind: 'back', ...about, to: loan.peer, id: loan.id })
+      } else if (
+        !loan.recalled &&
+        loan.startUntil - now < this.#loanMs / 2 &&
+        now - loan.renewAskedAt > askEveryMs
+      ) {
+        loan.renewAskedAt = now
+        this.#say({ kind: 'renew', ...about, to: loan.peer, id: loan.id })
+      }
+    }
+  }
+
+  #say(message: Message): void {
+    this.#deps.link?.publish(channel, JSON.stringify(message))
+  }
+}
