@@ -1,8 +1,9 @@
-import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
+import { CommitRate } from './commit-rate.ts'
+import { overloaded } from './overload.ts'
 import { type EventRow, insertEvents, type OwedRow } from './store.ts'
 import type { UnsureRows } from './unsure-rows.ts'
 
@@ -23,6 +24,8 @@ export interface EventWriterDeps {
   readonly unsure: UnsureRows
   /** An event that is not committed so long after it came in is refused with 503. */
   readonly timeoutMs: number
+  /** An event that would have to wait so long for its transaction is refused at once; a second unless given. */
+  readonly waitMsMax?: number
   readonly ensurePartitions: () => Promise<void>
 }
 
@@ -30,7 +33,11 @@ export interface EventWriterDeps {
 const batchEventsMax = 256
 const batchBytesMax = 1024 * 1024
 
-/** What may wait to be written. Beyond it callers hear 503 at once instead of waiting for what cannot come in time. */
+/**
+ * What may wait to be written. Beyond it callers hear 503 at once instead of waiting for what cannot come in time.
+ * The wait is the bound that is met first; the others hold memory when nothing is known of how fast it goes.
+ */
+const waitMsMax = 1000
 const waitingEventsMax = 20_000
 const waitingBytesMax = 64 * 1024 * 1024
 
@@ -50,11 +57,14 @@ export class EventWriter {
   readonly #waiting = new Fifo<Waiting>()
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
+  readonly #waitMsMax: number
+  readonly #rate = new CommitRate()
   #waitingBytes = 0
   #wakeUp = false
 
   constructor(deps: EventWriterDeps) {
     this.#deps = deps
+    this.#waitMsMax = deps.waitMsMax ?? waitMsMax
     this.#idle = [...deps.connections]
     this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
@@ -67,16 +77,26 @@ export class EventWriter {
 
   /** Resolves when the event is committed; rejects with an `AppError` (503) when it is not known to be. */
   write(write: Write): Promise<void> {
-    if (this.#waiting.length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) {
+    const now = performance.now()
+    if (this.#isOverloaded(now)) {
       return Promise.reject(
-        new AppError('overloaded', 'More events come in than can be written; send this one again shortly.'),
+        overloaded('More events come in than can be written; send this one again shortly.'),
       )
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...write, since: performance.now(), resolve, reject })
+      this.#waiting.push({ ...write, since: now, resolve, reject })
       this.#waitingBytes += write.event.payload.length
       this.#wake()
     })
+  }
+
+  /** By what is known of the rate; and when nothing is committed at all, by how long the first one has waited. */
+  #isOverloaded(now: number): boolean {
+    const first = this.#waiting.peek()
+    if (first === undefined) return false
+    const { length } = this.#waiting
+    if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
+    return now - first.since > this.#waitMsMax || this.#rate.waitMs(length) > this.#waitMsMax
   }
 
   async close(): Promise<void> {
@@ -108,6 +128,8 @@ export class EventWriter {
     try {
       await this.#insert(connection, batch)
       for (const write of batch) write.resolve()
+      if (this.#waiting.length > 0) this.#rate.committed(batch.length, performance.now())
+      else this.#rate.forget()
     } catch (error) {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
@@ -166,11 +188,7 @@ export class EventWriter {
     for (let write = this.#waiting.peek(); write && write.since < oldest; write = this.#waiting.peek()) {
       this.#waiting.shift()
       this.#waitingBytes -= write.event.payload.length
-      write.reject(
-        new AppError('overloaded', 'The event could not be made durable in time; send it again shortly.', {
-          retryAfterSeconds: 2,
-        }),
-      )
+      write.reject(overloaded('The event could not be made durable in time; send it again shortly.'))
     }
   }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError } from '../../src/errors.ts'
 import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
 import { EventWriter, type EventWriterDeps, type Write } from '../../src/ingest/writer.ts'
@@ -146,6 +147,50 @@ test('more events than can be written are refused at once, and later ones are ta
   await Promise.all(taken)
   await writer.write(aWrite())
   assert.equal(await countEvents(world.database), 67)
+})
+
+test('while nothing is committed at all, events are refused once the first has waited for a moment', async t => {
+  const { writer, gates } = aWriter(t, { waitMsMax: 50 })
+  const open = gates.map(hold)
+  const taken: Promise<void>[] = []
+  for (let n = 0; n < 4; n++) {
+    taken.push(writer.write(aWrite()))
+    await turn()
+  }
+  await sleep(60)
+  const askedAt = performance.now()
+  await assert.rejects(writer.write(aWrite()), overloaded)
+  assert.ok(performance.now() - askedAt < 20, 'without waiting')
+  for (const one of open) one()
+  await Promise.all(taken)
+  await writer.write(aWrite())
+  assert.equal(await countEvents(world.database), 5)
+})
+
+test('at twice what can be written, as much as can be is accepted soon, and the rest is refused at once', async t => {
+  const { writer, gates } = aWriter(t, { waitMsMax: 300 })
+  // About 500 events in 100 ms.
+  for (const gate of gates) Object.defineProperty(gate, 'before', { get: () => sleep(100) })
+  const waits: number[] = []
+  const refusals: number[] = []
+  const send = async () => {
+    const sentAt = performance.now()
+    const into = await writer.write(aWrite()).then(
+      () => waits,
+      () => refusals,
+    )
+    into.push(performance.now() - sentAt)
+  }
+  const sent: Promise<void>[] = []
+  for (const startedAt = performance.now(); performance.now() - startedAt < 2500; await sleep(20)) {
+    for (let n = 0; n < 200; n++) sent.push(send())
+  }
+  await Promise.all(sent)
+  assert.equal(await countEvents(world.database), waits.length)
+  assert.ok(waits.length > 3000, `${waits.length} were accepted`)
+  assert.ok(refusals.length > 1000, `${refusals.length} were refused`)
+  assert.ok(Math.max(...waits) < 1200, `the longest wait was ${Math.max(...waits)} ms`)
+  assert.ok(Math.max(...refusals) < 100, `the longest refusal took ${Math.max(...refusals)} ms`)
 })
 
 test('an event that waited too long is refused, and never written', async t => {
