@@ -16,7 +16,7 @@ import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
 import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
-import { product, version } from './version.ts'
+import { userAgent } from './version.ts'
 
 export interface OutboundDeps {
   readonly config: Config
@@ -148,7 +148,7 @@ export class Outbound {
       log: this.log,
       logger: deps.logger,
       retentionMs: deps.config.logRetentionHours * 3_600_000,
-      userAgent: `${product}/${version}`,
+      userAgent: userAgent(deps.config.contactUrl),
       isCuttingOff: () => this.#cuttingOff,
     })
   }

@@ -131,6 +131,14 @@ export const settings = {
     description:
       'How long an attempt may take to look up the name, connect, and end the TLS handshake, in milliseconds, within `DELIVERY_TIMEOUT_MS`. A subscription can set its own.',
   }),
+  contactUrl: text('CONTACT_URL', {
+    pattern: "^((https?://|mailto:)[!#-'*-\\[\\]-~]{1,200})?$",
+    allowed: 'an http, https or mailto address of at most 200 characters, without brackets ( )',
+    defaultText: 'none',
+    default: () => '',
+    description:
+      'Where owners of receivers find who sends to them. It stands in the `User-Agent` of deliveries.',
+  }),
   allowPrivateTargets: flag('ALLOW_PRIVATE_TARGETS', {
     defaultText: '`true` in local mode, `false` in server mode',
     default: ({ mode }) => mode === 'local',

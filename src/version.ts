@@ -6,6 +6,12 @@ export const version: string = readVersion()
 /** What this program calls itself where machines read it. */
 export const product = 'webhook-delivery-service'
 
+/** How deliveries name themselves. @param contactUrl where whoever receives them finds out more; '' for nowhere */
+export function userAgent(contactUrl: string): string {
+  const name = `${product}/${version}`
+  return contactUrl === '' ? name : `${name} (+${contactUrl})`
+}
+
 function readVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   const parsed: unknown = JSON.parse(text)
