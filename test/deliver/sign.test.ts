@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createPublicKey, createSecretKey, verify } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
@@ -170,6 +171,35 @@ test('where there is room for one signature, the oldest live key signs', () => {
   const shopify = (key: typeof vectorKey) => shopifySignature([{ key, expiresAt: null }], body, noon)
   assert.equal(shopifySignature(keys, body, noon - 1), shopify(oldKey))
   assert.equal(shopifySignature(keys, body, noon), shopify(vectorKey))
+})
+
+test('the receivers of the guide take what is signed here, for five minutes before and after, and nothing else', async () => {
+  const guide = await readFile(new URL('../../docs/guides/signatures.md', import.meta.url), 'utf8')
+  const blocks = guide.split('```js\n').map(part => part.split('\n```')[0] ?? '')
+  const receivers = blocks.filter(code => code.includes('export function verifies'))
+  assert.equal(receivers.length, 2, 'one for v1, one for v1a')
+  const pair = makeKeyPair()
+  const keys: SigningKey[] = [v1(vectorKey), { scheme: 'v1a', key: privateKey(pair.secret), expiresAt: null }]
+  for (const [index, code] of receivers.entries()) {
+    const { verifies } = await import(`data:text/javascript,${encodeURIComponent(code)}`)
+    const key = index === 0 ? vector.secret : pair.public
+    const takes = (ageSeconds: number, bytes = body, changes: object = {}) => {
+      const seconds = Math.floor(Date.now() / 1000) - ageSeconds
+      const signature = signatureHeader(keys, id, seconds, body, noon)
+      const headers = {
+        'webhook-id': id,
+        'webhook-timestamp': String(seconds),
+        'webhook-signature': signature,
+      }
+      return verifies(key, { ...headers, ...changes }, bytes)
+    }
+    for (const age of [0, 290, -290]) assert.ok(takes(age), `${age} s old`)
+    for (const age of [310, -310]) assert.ok(!takes(age), `${age} s old`)
+    assert.ok(!takes(0, Buffer.from('{}')))
+    assert.ok(!takes(0, body, { 'webhook-id': 'another' }))
+    assert.ok(!takes(0, body, { 'webhook-timestamp': 'soon' }))
+    assert.ok(!takes(0, body, { 'webhook-signature': 'v1, v1a,' }))
+  }
 })
 
 test('any bytes are signed as they are, also those that are no text', () => {

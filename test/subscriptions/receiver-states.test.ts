@@ -3,6 +3,7 @@ import { after, before, beforeEach, test } from 'node:test'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { testSubscriptions } from '../support/server.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -67,6 +68,16 @@ test('its owner is warned at 50, 70 and 90 percent of the time, once each', asyn
   assert.deepEqual(await warned(), [0, 50, 70, 90])
   await states.review()
   assert.deepEqual(await warned(), [0, 50, 70, 90])
+})
+
+test('a change that resumes nothing does not forget since when a receiver fails', async () => {
+  const id = await aFailing(75)
+  await aReview().states.review()
+  const subscriptions = testSubscriptions(world)
+  await subscriptions.load()
+  await subscriptions.patch(id, { paused: false, description: 'x' })
+  const { state, failing, failing_warned } = Object(await stateOf(id))
+  assert.deepEqual([state, failing, failing_warned], ['circuit_open', true, 70])
 })
 
 test('a success makes it active and forgets since when it failed', async () => {
