@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
+import { overloaded } from '../ingest/overload.ts'
 import type { ApiKeys } from '../keys/keys.ts'
 import { type Readiness, registerHealth, registerMonitor } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
@@ -15,6 +16,7 @@ import { systemSchemas } from '../system/schema.ts'
 import { requireKey } from './auth.ts'
 import { registerDocs } from './docs.ts'
 import { ignoreBodies, readJsonBodies } from './json-body.ts'
+import { LongTurn } from './long-turn.ts'
 import { registerOpenapi } from './openapi.ts'
 import { registerPages } from './pages.ts'
 import { Problem, rawProblem, sendProblem, writeRawProblem } from './problem.ts'
@@ -50,8 +52,17 @@ const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, ch
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
   let closing = false
+  const turn = new LongTurn()
+  const refusal = ({ url }: IncomingMessage) => {
+    if (closing)
+      return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
+    // Operators get through: there are few of them, and this is when they come.
+    if (url?.startsWith('/ingest/') && turn.isTooLong())
+      return overloaded('More requests come in than can be read; send this one again shortly.')
+    return undefined
+  }
   const app = Fastify({
-    serverFactory: handler => slowClientsCutOff(handler, () => closing),
+    serverFactory: handler => slowClientsCutOff(handler, refusal),
     bodyLimit: deps.bodyLimitBytes,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // said by the server factory, as a problem
@@ -110,8 +121,11 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   })
 }
 
-/** The server under Fastify, made here to answer with a problem while it closes, and for its timeouts. */
-function slowClientsCutOff(handler: RequestListener, closing: () => boolean): Server {
+/** The server under Fastify, made here for its timeouts, and to refuse before anything else is done. */
+function slowClientsCutOff(
+  handler: RequestListener,
+  refusal: (request: IncomingMessage) => AppError | undefined,
+): Server {
   return createServer(
     {
       headersTimeout: timeouts.headersMs,
@@ -120,15 +134,13 @@ function slowClientsCutOff(handler: RequestListener, closing: () => boolean): Se
       connectionsCheckingInterval: timeouts.checkMs,
     },
     (request, response) => {
-      if (!closing()) return handler(request, response)
-      const { status, headers, body } = rawProblem(
-        new AppError('shutting_down', 'This process is shutting down. Send the request again.'),
-        randomUUID(),
-      )
+      const error = refusal(request)
+      if (error === undefined) return handler(request, response)
+      const { status, headers, body } = rawProblem(error, randomUUID())
       response.writeHead(status, {
         ...headers,
         'content-length': Buffer.byteLength(body),
-        connection: 'close',
+        ...(error.code === 'shutting_down' ? { connection: 'close' } : {}),
       })
       response.end(body)
     },
