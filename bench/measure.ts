@@ -10,7 +10,7 @@ export interface Cpu {
   readonly postgresUs: number | undefined
 }
 
-/** Peak memory in bytes; undefined where there is no /proc. */
+/** Memory in bytes; undefined where there is no /proc. */
 export interface Memory {
   readonly ownBytes: number | undefined
   readonly postgresBytes: number | undefined
@@ -52,6 +52,16 @@ export class Meter {
   memory(): Memory {
     this.#sampleMemory()
     return { ownBytes: this.#ownPeak, postgresBytes: this.#postgresPeak }
+  }
+
+  /** Resident memory now, not at its peak. */
+  resident(): Memory {
+    const { own, postgres } = this.#processes()
+    const ownBytes = own.map(one => readStatusBytes(one.pid).get('VmRSS') ?? 0).reduce((a, b) => a + b, 0)
+    return {
+      ownBytes: own.length > 0 ? ownBytes : undefined,
+      postgresBytes: postgres.length > 0 ? postgresBytes(postgres.map(one => one.pid)) : undefined,
+    }
   }
 
   close(): void {
