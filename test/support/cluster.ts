@@ -19,18 +19,21 @@ export async function testCluster(settings: Environment = {}): Promise<TestClust
   const world = await testDatabase({ partitions: false })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
-  const services: Service[] = []
+  const services = new Set<Service>()
   return {
     world,
     environment,
     async start(role) {
       const config = readConfig({ ...environment, ROLE: role })
       const service = await startService({ config, logger: silentLogger() })
-      services.push(service)
-      return service
+      const close = async () => {
+        if (services.delete(service)) await service.close()
+      }
+      services.add(service)
+      return { ...service, close }
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(services.map(service => service.close()))
+      await Promise.all([...services].map(service => service.close()))
       await world.close()
       await rm(dataDir, { recursive: true, force: true })
     },
