@@ -69,6 +69,7 @@ export class RedisConnection extends Redis {
   readonly #url: string
   readonly #options: ConnectionOptions
   readonly #failed: (error: unknown) => void
+  #dropping = false
 
   /** @param failed hears of every failure, of commands and of the connection itself */
   constructor(url: string, options: ConnectionOptions, failed: (error: unknown) => void) {
@@ -78,6 +79,9 @@ export class RedisConnection extends Redis {
     this.#failed = failed
     // An 'error' that nobody listens to would be printed, or end the process.
     this.on('error', failed)
+    this.on('close', () => {
+      this.#dropping = false
+    })
   }
 
   override sendCommand(...args: Parameters<Redis['sendCommand']>): unknown {
@@ -99,7 +103,9 @@ export class RedisConnection extends Redis {
     hideArguments(error)
     this.#failed(error)
     const lost = isTimeout(error) || reasonOf(error) === 'READONLY' // a replica now: the name may lead elsewhere
-    if (lost && this.status === 'ready') this.disconnect(true)
+    if (!lost || this.#dropping || this.status !== 'ready') return
+    this.#dropping = true
+    this.disconnect(true)
   }
 }
 
