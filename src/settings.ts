@@ -23,7 +23,7 @@ export const settings = {
     example: 'redis://redis:6379/0',
     defaultText: 'none',
     description:
-      'Redis 7. Accepted and checked, but not used: in this version PostgreSQL alone carries the queue, for one process or many.',
+      'Redis 6.2 or newer, or Valkey; of use where several processes run. It carries messages between them, so that workers hear of events within milliseconds, and shares `max_in_flight`. PostgreSQL holds everything: losing Redis costs latency only.',
   }),
   role: choice('ROLE', ['all', 'api', 'worker'], {
     defaultText: '`all`',
