@@ -1,11 +1,11 @@
 import type { Queryable } from '../platform/postgres.ts'
 
-/** One row of `processes`, and how long ago it last said that it lives. */
+/** One row of `processes`, and the mark of its last sign of life: any other value is a newer sign. */
 export interface ProcessRow {
   readonly id: number
   readonly host: string
   readonly pid: number
-  readonly silentMs: number
+  readonly sign: string
 }
 
 /** Enters this process. @returns its id, which nobody had before */
@@ -42,12 +42,12 @@ export async function databaseTime(db: Queryable): Promise<number> {
 }
 
 export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[]> {
-  const { rows } = await db.query<{ id: number; host: string; pid: number; silent_ms: number }>({
+  const { rows } = await db.query<ProcessRow>({
     name: 'read_processes',
-    text: `select id, host, pid, (extract(epoch from clock_timestamp() - heartbeat_at) * 1000)::float8 as silent_ms
-           from processes`,
+    // xmin: a new version of the row for each heartbeat, whatever the clock says.
+    text: 'select id, host, pid, xmin::text as sign from processes',
   })
-  return rows.map(row => ({ id: row.id, host: row.host, pid: row.pid, silentMs: row.silent_ms }))
+  return rows
 }
 
 /** Declares a process dead. @returns false when another process was faster */

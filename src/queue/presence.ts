@@ -40,8 +40,16 @@ const steerWithinMs = 500
 const deadAfterMs = 10_000
 
 /**
+ * So long after the burial of a process a statement of its own may still be committed: it was under way when it died,
+ * and PostgreSQL ends what it has begun. No statement of the path may take longer, unless INGEST_TIMEOUT_MS is set high;
+ * then the repair of each minute finds what comes later.
+ */
+const lateCommitMs = 12_000
+
+/**
  * Makes this process known to the others and buries those that died: what they held goes to the lanes. A process of
- * the same host whose pid is gone is dead at once; any other after 10 s of silence. A process that was declared dead
+ * the same host whose pid is gone is dead at once; any other after 10 s of silence. Silence is measured by hearing it:
+ * the clock of the database may jump, and then nobody is dead. A process that was declared dead
  * though it lives (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced.
  */
 export class Presence {
@@ -52,6 +60,10 @@ export class Presence {
   #lastBeatAt = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
   #beating: Promise<void> | undefined
+  /** The last sign of life of each other process, and when it was first seen here. */
+  readonly #signs = new Map<number, { readonly sign: string; readonly since: number }>()
+  /** Those buried here of late, and when (`performance.now()`). */
+  readonly #buried = new Map<number, number>()
 
   constructor(deps: PresenceDeps) {
     this.#deps = deps
@@ -115,10 +127,14 @@ export class Presence {
   }
 
   async #bury(): Promise<void> {
-    for (const other of await readProcesses(this.#deps.connection)) {
+    const all = await readProcesses(this.#deps.connection)
+    const there = new Set(all.map(({ id }) => id))
+    for (const id of this.#signs.keys()) if (!there.has(id)) this.#signs.delete(id)
+    for (const other of all) {
       if (other.id === this.#owner || !this.#isDead(other)) continue
       await this.#buryOne(other)
     }
+    await this.#freeLateRows()
   }
 
   async #buryOne(dead: ProcessRow): Promise<void> {
@@ -127,6 +143,7 @@ export class Presence {
       return (await deleteProcess(tx, dead.id)) ? freeHoldings(tx, dead.id) : undefined
     })
     if (rows === undefined) return
+    this.#buried.set(dead.id, performance.now())
     lanesDue(clock.now())
     logger.warn(
       { process: dead.id, pid: dead.pid, recovered: rows },
@@ -134,11 +151,28 @@ export class Presence {
     )
   }
 
+  /** Looks again at those buried of late: a row that was committed after the burial would wait for the repair. */
+  async #freeLateRows(): Promise<void> {
+    const { database, logger, lanesDue, clock } = this.#deps
+    for (const [id, at] of this.#buried) {
+      const rows = await database.transaction(tx => freeHoldings(tx, id))
+      if (performance.now() - at > lateCommitMs) this.#buried.delete(id)
+      if (rows === 0) continue
+      lanesDue(clock.now())
+      logger.warn({ process: id, recovered: rows }, 'recovered what a dead process had under way')
+    }
+  }
+
   #isDead(other: ProcessRow): boolean {
     if (other.host === this.#host && !isAlive(other)) return true
+    const now = performance.now()
+    const seen = this.#signs.get(other.id)
+    if (seen?.sign !== other.sign) {
+      this.#signs.set(other.id, { sign: other.sign, since: now })
+      return false
+    }
     // When the database was away, everybody was silent: only who has heard it without a break may judge.
-    const observedMs = performance.now() - this.#unbrokenSince
-    return other.silentMs > deadAfterMs && observedMs > deadAfterMs
+    return now - Math.max(seen.since, this.#unbrokenSince) > deadAfterMs
   }
 }
 

@@ -141,26 +141,61 @@ test('a silent process of another host is not judged by one that has only just c
   assert.ok((await processes()).includes(far))
 })
 
-test('a silent process of another host is dead to one that has heard the database all the time', async t => {
+/** Lets heartbeats happen, two seconds apart, and more before each. */
+async function beats(t: TestContext, count: number, before: () => Promise<unknown> = async () => {}) {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const far = await enter('another-host', 1, 11)
-  const near = await enter('another-host', 2, 5)
-  await owe(world.database, { owner: far })
   let shift = 0
   const real = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => real() + shift)
   const { events } = await aPresence(t)
-  for (let beats = 1; beats <= 6; beats++) {
+  for (let done = 1; done <= count; done++) {
     shift += 2000
+    await before()
     t.mock.timers.tick(2000)
     const end = real() + 3000
-    while (events.length < beats && real() < end) await new Promise(resolve => setImmediate(resolve))
+    while (events.length < done && real() < end) await new Promise(resolve => setImmediate(resolve))
     await new Promise(resolve => setTimeout(resolve, 20)) // the burial comes after the beat
   }
+}
+
+test('a silent process of another host is dead to one that has heard nothing of it for ten seconds', async t => {
+  const far = await enter('another-host', 1)
+  const near = await enter('another-host', 2)
+  await owe(world.database, { owner: far })
+  await beats(t, 7, () =>
+    world.database.query({ text: 'update processes set heartbeat_at = now() where id = $1', values: [near] }),
+  )
   const left = await processes()
   assert.equal(left.includes(far), false)
   assert.equal(left.includes(near), true)
   assert.equal((await allOwed(world.database))[0]?.owner, null)
+})
+
+test('nobody is dead because the clock of the database has jumped', async t => {
+  const other = await enter('another-host', 1)
+  let hours = 0
+  await beats(t, 7, () => {
+    hours += hours > 3 ? -7 : 1
+    return world.database.query({
+      text: "update processes set heartbeat_at = now() - $2 * interval '1 hour' where id = $1",
+      values: [other, hours],
+    })
+  })
+  assert.ok((await processes()).includes(other))
+})
+
+test('what a dead process committed after its burial goes to its lane at the next heartbeat', async t => {
+  const { database } = world
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  await aPresence(t)
+  const { pid } = spawnSync(process.execPath, ['--version'])
+  const dead = await enter(undefined, pid)
+  const { rung } = await aPresence(t)
+  assert.equal((await processes()).includes(dead), false)
+  await aLane(database, 1)
+  await owe(database, { owner: dead })
+  await beat(t, async () => (await allOwed(database))[0]?.owner === null)
+  assert.ok(rung.length >= 2, 'and the lanes hear of it')
 })
 
 test('a process that was declared dead though it lives goes on under a new id', async t => {
