@@ -80,7 +80,7 @@ function watched(client: pg.Client, plans: Plan[]): Queryable {
       client.on('notice', hear)
       const prepared = { text, ...(name && { name }), ...(values && { values: values as unknown[] }) }
       const result = await client.query(prepared)
-      await client.query('') // a plan is told of when the next statement begins
+      await client.query('set local jit = off') // a plan is told of only when the next statement begins
       client.off('notice', hear)
       plans.push({ name: name ?? firstWords(text), text: notices.map(withoutQuery).join('\n') })
       return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
