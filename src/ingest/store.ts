@@ -102,9 +102,12 @@ export async function releaseUnsure(
       with freed as (
         update owed set owner = null, due_at = ($3::timestamptz[])[1]
         where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id),
+      locked as (
+        select subscription_id from lanes where subscription_id in (select subscription_id from freed)
+        order by subscription_id for no key update),
       woken as (
-        update lanes set due_at = ($3::timestamptz[])[1]
-        where subscription_id in (select subscription_id from freed))
+        update lanes l set due_at = ($3::timestamptz[])[1] from locked k
+        where l.subscription_id = k.subscription_id)
       select count(*)::int as rows from freed`,
     values: [uuidArray(webhookIds), owner, timestamptzArray([now])],
   })

@@ -230,12 +230,17 @@ export async function freeHoldings(db: Queryable, owner: number): Promise<number
     text: `
       with freed as (
         update owed set owner = null, due_at = least(due_at, now()) where owner = $1 returning subscription_id),
-      due as (select distinct subscription_id from freed),
-      woken as (update lanes set due_at = now() where subscription_id in (select subscription_id from due))
+      locked as (
+        -- All at once and in order of id, so that two processes never wait for each other in a circle.
+        select subscription_id from lanes
+        where owner = $1 or subscription_id in (select subscription_id from freed)
+        order by subscription_id for no key update),
+      woken as (
+        update lanes l set due_at = now(), owner = nullif(l.owner, $1) from locked k
+        where l.subscription_id = k.subscription_id)
       select count(*)::int as rows from freed`,
     values: [owner],
   })
-  await db.query({ text: 'update lanes set owner = null, due_at = now() where owner = $1', values: [owner] })
   return rows[0]?.rows ?? 0
 }
 

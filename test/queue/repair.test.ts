@@ -5,6 +5,7 @@ import { tryRepairLock } from '../../src/queue/store.ts'
 import { noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { aLane, allOwed, laneOf, owe } from '../support/rows.ts'
+import { eventually } from '../support/service.ts'
 
 test('what nobody holds and nobody knows of is found, and a second round finds nothing', async t => {
   const { database, close } = await testDatabase()
@@ -31,4 +32,31 @@ test('while another process repairs, nothing is done', async t => {
     assert.equal(await repair(database), undefined)
   })
   assert.equal((await allOwed(database))[0]?.owner, 404)
+})
+
+test('lanes are locked in order of id, so that who frees rows and who adds some never wait for each other', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  for (const id of [3, 2, 1]) {
+    await aLane(database, id, id === 2 ? 404 : null)
+    await owe(database, { subscriptionIds: [id], owner: 404 })
+  }
+  let freeing: Promise<unknown> = Promise.resolve()
+  await database.transaction(async tx => {
+    const lock = (id: number) =>
+      tx.query({
+        text: 'select from lanes where subscription_id = $1 for no key update nowait',
+        values: [id],
+      })
+    await lock(1)
+    freeing = repair(database)
+    await eventually(
+      () => database.query({ text: "select from pg_stat_activity where wait_event_type = 'Lock'" }),
+      ({ rowCount }) => rowCount > 0,
+    )
+    await lock(2)
+    await lock(3)
+  })
+  await freeing
+  for (const id of [1, 2, 3]) assert.equal((await laneOf(database, id))?.owner, null)
 })
