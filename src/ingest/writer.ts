@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -43,6 +44,8 @@ const waitingBytesMax = 64 * 1024 * 1024
 
 interface Waiting extends Write {
   readonly since: number
+  /** Its caller has heard 503, whatever becomes of it. */
+  isLate: boolean
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -55,6 +58,8 @@ interface Waiting extends Write {
 export class EventWriter {
   readonly #deps: EventWriterDeps
   readonly #waiting = new Fifo<Waiting>()
+  /** Taken by a connection, and not known to be committed. */
+  readonly #writing = new Set<Waiting>()
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
@@ -84,7 +89,7 @@ export class EventWriter {
       )
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...write, since: now, resolve, reject })
+      this.#waiting.push({ ...write, since: now, isLate: false, resolve, reject })
       this.#waitingBytes += write.event.payload.length
       this.#wake()
     })
@@ -133,6 +138,8 @@ export class EventWriter {
     } catch (error) {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
+    } finally {
+      for (const write of batch) this.#writing.delete(write)
     }
   }
 
@@ -153,6 +160,7 @@ export class EventWriter {
       if (!write) break
       bytes += write.event.payload.length
       batch.push(write)
+      this.#writing.add(write)
     }
     this.#waitingBytes -= bytes
     return batch
@@ -167,12 +175,13 @@ export class EventWriter {
     // 23514: no partition for this moment, as after a jump of the clock.
     if (sqlState(first) === '23514') await this.#deps.ensurePartitions().catch(() => {})
     for (const write of batch) {
+      if (write.isLate) continue
       try {
         await this.#insert(connection, [write])
         write.resolve()
       } catch (error) {
         if (isDatabaseUnavailable(error)) this.#fail([write], error)
-        else write.reject(error)
+        else write.reject(sqlState(error) === '23514' ? noPartition(error) : error)
       }
     }
   }
@@ -188,7 +197,30 @@ export class EventWriter {
     for (let write = this.#waiting.peek(); write && write.since < oldest; write = this.#waiting.peek()) {
       this.#waiting.shift()
       this.#waitingBytes -= write.event.payload.length
-      write.reject(overloaded('The event could not be made durable in time; send it again shortly.'))
+      write.reject(tooLate())
+    }
+    for (const write of this.#writing) {
+      if (write.isLate || write.since >= oldest) continue
+      // It may be committed yet, and then nobody here has it in memory.
+      write.isLate = true
+      this.#deps.unsure.add(write.owed)
+      write.reject(tooLate())
     }
   }
+}
+
+function tooLate(): AppError {
+  return overloaded('The event could not be made durable in time; send it again shortly.')
+}
+
+/** Nothing is wrong with the event: the housekeeping could not make its partition, and tries again. */
+function noPartition(cause: unknown): AppError {
+  return new AppError(
+    'database_unavailable',
+    'There is no place for events of this hour yet; try again shortly.',
+    {
+      cause,
+      retryAfterSeconds: 2,
+    },
+  )
 }

@@ -193,20 +193,20 @@ test('at twice what can be written, as much as can be is accepted soon, and the 
   assert.ok(Math.max(...refusals) < 100, `the longest refusal took ${Math.max(...refusals)} ms`)
 })
 
-test('an event that waited too long is refused, and never written', async t => {
-  const { writer, gates } = aWriter(t, { timeoutMs: 60 })
+test('an event that is not committed in time is refused: never written if it still waits, else freed once it is', async t => {
+  const { writer, gates, unsure } = aWriter(t, { timeoutMs: 60 })
   const open = gates.map(hold)
   const sent: Promise<void>[] = []
-  for (let n = 0; n < 2; n++) {
-    sent.push(writer.write(aWrite()))
+  for (let n = 0; n < 3; n++) {
+    sent.push(assert.rejects(writer.write(aWrite()), overloaded))
     await turn()
   }
-  const late = writer.write(aWrite())
-  await assert.rejects(late, overloaded)
+  await Promise.all(sent)
   assert.equal(writer.depth, 0)
   for (const one of open) one()
-  await Promise.all(sent)
-  assert.equal(await countEvents(world.database), 2)
+  await writer.close()
+  assert.equal(await countEvents(world.database), 2, 'those that had begun')
+  assert.equal(await unsure.release(world.database), 2, 'nobody holds them in memory')
 })
 
 test('while the database is away callers hear so, and afterwards all is well', async t => {
@@ -268,6 +268,13 @@ test('a partition that is missing is made, and no event is refused for it', asyn
   await Promise.all([writer.write(aWrite()), writer.write(aWrite())])
   assert.equal(made, 1)
   assert.equal(await countEvents(database), 2)
+})
+
+test('without a partition, and with none to be made, callers are told to try again', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  const { writer } = aWriter(t, { connections: [database] })
+  await assert.rejects(writer.write(aWrite()), isDatabaseUnavailable)
 })
 
 test('closing waits for what was taken', async t => {
