@@ -100,6 +100,7 @@ export class Outbound {
       sink: this.dispatcher,
       statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
+      rates: deps.gates,
     })
     subscriptions.onChange((id, now) => {
       if (!now || now.paused) this.lanes.interrupt(id)

@@ -93,6 +93,24 @@ export class Gate {
     this.#tokens -= 1
   }
 
+  /** When the rate limit will have everything again, in Unix milliseconds. */
+  fullAt(subscription: Subscription, now: number): number {
+    const { rateLimit } = subscription
+    if (!rateLimit) return now
+    this.#nextTokenAt(subscription, now)
+    return now + ((rateLimit.requests - this.#tokens) * rateLimit.perSeconds * 1000) / rateLimit.requests
+  }
+
+  /** Another process has used the rate limit, and it has everything again then; Infinity: nothing is left. */
+  goOn(subscription: Subscription, fullAt: number, now: number): void {
+    const { rateLimit } = subscription
+    if (!rateLimit) return
+    this.#nextTokenAt(subscription, now)
+    const perMs = rateLimit.requests / (rateLimit.perSeconds * 1000)
+    const left = rateLimit.requests - Math.max(0, fullAt - now) * perMs
+    this.#tokens = Math.max(0, Math.min(this.#tokens, left))
+  }
+
   /** Keeps everything back until then, as another process has found out. */
   pause(until: number, reason: LanePause['reason']): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)

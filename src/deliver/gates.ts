@@ -62,6 +62,17 @@ export class Gates {
     gate?.begin(subscription, this.#clock.now())
   }
 
+  /** When the rate limit will have everything again, in Unix milliseconds. */
+  fullAt(subscription: Subscription): number {
+    const now = this.#clock.now()
+    return this.#gates.get(subscription.id)?.fullAt(subscription, now) ?? now
+  }
+
+  /** Another process has used the rate limit until now, and it has everything again then; Infinity: nothing is left. */
+  goOn(subscription: Subscription, fullAt: number): void {
+    this.#gateOf(subscription.id).goOn(subscription, fullAt, this.#clock.now())
+  }
+
   record(subscription: Subscription, outcome: Outcome): GateChange {
     const known = this.#gates.get(subscription.id)
     if (outcome.kind === 'success' && !known) return { kind: 'none' }

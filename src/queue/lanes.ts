@@ -4,6 +4,7 @@ import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Delivery } from './delivery.ts'
 import { asDelivery, type Lane, newLane, start } from './lane.ts'
+import { LanePace, type Rates } from './lane-pace.ts'
 import type { LanePause } from './lane-pause.ts'
 import { LanePlaces } from './lane-places.ts'
 import { pauseLanes } from './pause-store.ts'
@@ -35,6 +36,8 @@ export interface LanesDeps {
   readonly statementMsMax: number
   /** Gives a born-leased delivery back to its lane. */
   readonly handBack: (delivery: Delivery) => void
+  /** Without it a rate limit begins anew with each lease. */
+  readonly rates?: Rates
 }
 
 /** How often free lanes are looked for when nothing rings. Sets how late a retry can be. */
@@ -63,6 +66,7 @@ export class Lanes {
   readonly #lanes = new Map<number, Lane>()
   readonly #places: LanePlaces
   readonly #secondLook: SecondLook
+  readonly #pace: LanePace | undefined
   #reads = 0
   #isFull = false
   #timer: NodeJS.Timeout | undefined
@@ -75,6 +79,7 @@ export class Lanes {
     this.#deps = deps
     this.#places = new LanePlaces(deps)
     this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax)
+    this.#pace = deps.rates && new LanePace({ ...deps, rates: deps.rates })
   }
 
   get held(): number {
@@ -150,6 +155,7 @@ export class Lanes {
   async #work(): Promise<void> {
     await this.#secondLook.look()
     await this.#lease()
+    await this.#pace?.read()
     await this.#read()
     await this.#release()
   }
@@ -157,6 +163,7 @@ export class Lanes {
   async #lease(): Promise<void> {
     const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)
     const moreWait = await this.#places.lease(taken, ids => {
+      this.#pace?.leased(ids)
       for (const id of ids)
         if (!this.#lanes.has(id))
           this.#lanes.set(
@@ -262,6 +269,7 @@ export class Lanes {
   async #giveBack(lanes: readonly Lane[], notBefore?: number): Promise<void> {
     if (lanes.length === 0) return
     const ids = lanes.map(lane => lane.subscriptionId)
+    await this.#pace?.keep(ids)
     await releaseLanes(this.#deps.connection, this.#deps.owner(), ids, notBefore)
     for (const id of ids) this.#lanes.delete(id)
     this.#secondLook.add(ids)

@@ -1,0 +1,69 @@
+import type { Queryable } from '../platform/postgres.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { keepPaces, type Pace, takePaces } from './pace-store.ts'
+
+/** What is known here of how much of a rate limit is used up. */
+export interface Rates {
+  /** When the rate limit will have everything again, in Unix milliseconds. */
+  fullAt(subscription: Subscription): number
+  /** Another process has used it until now. @param fullAt as it left it; Infinity: take it that nothing is left */
+  goOn(subscription: Subscription, fullAt: number): void
+}
+
+export interface LanePaceDeps {
+  readonly connection: Queryable
+  readonly owner: () => number
+  readonly subscription: (id: number) => Subscription | undefined
+  readonly rates: Rates
+}
+
+/**
+ * A rate limit moves with the lane: whoever leases it goes on with what the last holder has left. Else each new holder
+ * would begin with a full bucket, and the receiver get twice as much as it may. One who died has left nothing, and the
+ * next one begins with an empty bucket. Lanes without a rate limit cost nothing here.
+ */
+export class LanePace {
+  readonly #deps: LanePaceDeps
+  readonly #taken = new Set<number>()
+
+  constructor(deps: LanePaceDeps) {
+    this.#deps = deps
+  }
+
+  /** Lanes were leased. Nothing may be sent from them before `read`. */
+  leased(subscriptionIds: readonly number[]): void {
+    for (const id of subscriptionIds) this.#taken.add(id)
+  }
+
+  /** Reads what was left of the rates of lanes leased since. When it fails it has to be called again. */
+  async read(): Promise<void> {
+    const { connection, owner, rates } = this.#deps
+    const limited = new Map(
+      [...this.#limited(this.#taken)].map(subscription => [subscription.id, subscription]),
+    )
+    if (limited.size > 0) {
+      for (const { subscriptionId, fullAt } of await takePaces(connection, owner(), [...limited.keys()])) {
+        const subscription = limited.get(subscriptionId)
+        if (subscription && fullAt !== null) rates.goOn(subscription, fullAt)
+      }
+    }
+    this.#taken.clear()
+  }
+
+  /** Lanes are about to be given back, and nothing of them is in flight. */
+  async keep(subscriptionIds: readonly number[]): Promise<void> {
+    const { connection, owner, rates } = this.#deps
+    const paces: Pace[] = []
+    for (const subscription of this.#limited(subscriptionIds)) {
+      paces.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
+    }
+    if (paces.length > 0) await keepPaces(connection, owner(), paces)
+  }
+
+  *#limited(subscriptionIds: Iterable<number>): Generator<Subscription> {
+    for (const id of subscriptionIds) {
+      const subscription = this.#deps.subscription(id)
+      if (subscription?.rateLimit) yield subscription
+    }
+  }
+}
