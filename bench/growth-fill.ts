@@ -7,8 +7,8 @@ const hourMs = 3_600_000
 /** Hours of the log that are filled. Less than its retention, which would drop the oldest in the middle of a run. */
 const logHours = 66
 
-/** How long the service must not have read subscriptions for it to count as done. */
-const quietMs = 2000
+/** How long the service may take to read all subscriptions anew. */
+const readMsMax = 120_000
 
 /**
  * Makes subscriptions that no event goes to, as rows: by the API it would take minutes. They have no signing secret of
@@ -25,15 +25,17 @@ export async function fillSubscriptions({ database }: World, count: number): Pro
     values: [count],
   })
   await settle(database, ['subscriptions', 'lanes'])
+  const readBefore = await readsOf(database)
   // A connection that was lost may have missed changes: when it is back the service reads all subscriptions.
   await database.query({
     text: `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'webhooks % control'`,
   })
-  await pause(5000)
-  for (let before = -1, now = await readsOf(database); now !== before; now = await readsOf(database)) {
-    before = now
-    await pause(quietMs)
+  const deadline = performance.now() + readMsMax
+  while ((await readsOf(database)) < readBefore + count) {
+    if (performance.now() > deadline) throw new Error(`The service has not read ${count} subscriptions.`)
+    await pause(500)
   }
+  await pause(2000) // what was read last is opened, and the garbage of it collected
 }
 
 async function readsOf(database: Database): Promise<number> {
@@ -90,7 +92,9 @@ export async function fillLog(world: World, count: number): Promise<void> {
 async function fillHour(database: Database, from: number, count: number): Promise<void> {
   const name = `delivery_logs_${new Date(from).toISOString().slice(0, 13).replaceAll(/[-T]/g, '')}`
   // Made of digits only; unlogged, because nobody needs these rows after a crash.
-  await database.query({ text: `create unlogged table ${name} (like delivery_logs including defaults including constraints)` })
+  await database.query({
+    text: `create unlogged table ${name} (like delivery_logs including defaults including constraints)`,
+  })
   await database.query({
     text: `
       insert into ${name} (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms)
