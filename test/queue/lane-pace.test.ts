@@ -103,17 +103,19 @@ test('a holder that was declared dead leaves nothing to the one after it', async
   await dueLane(clock)
   const [zombie, next] = [aProcess(clock, 7), aProcess(clock, 8)]
   await zombie.lease()
+  assert.equal(zombie.sendAll(), 10)
   await freeHoldings(world.database, 7)
   await makeDue(clock)
   await next.lease()
   assert.equal(next.sendAll(), 0)
   clock.advance(5000)
   assert.equal(next.sendAll(), 5)
-  await zombie.release() // with all of its tokens
   await next.release()
+  clock.advance(1000)
+  await zombie.release() // it believes that it has six tokens
   const third = aProcess(clock, 9)
   await third.lease()
-  assert.equal(third.sendAll(), 0)
+  assert.equal(third.sendAll(), 1)
 })
 
 test('lanes ask for the rate before they hand out anything, and leave it behind', async t => {
