@@ -1,4 +1,3 @@
-import type { FastifyInstance } from 'fastify'
 import type { Config } from './config.ts'
 import { Egress } from './deliver/egress.ts'
 import { StartupError } from './errors.ts'
@@ -122,7 +121,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
 }
 
 function registerIngest(
-  app: FastifyInstance,
+  app: Parameters<typeof ingestRoutes>[0],
   { logger }: Ground,
   { ingest }: Inbound,
   subscriptions: Subscriptions,

@@ -1,5 +1,6 @@
 import type { Config } from './config.ts'
 import type { Gates } from './deliver/gates.ts'
+import type { Seat } from './deliver/slots.ts'
 import type { Holder } from './ingest/holder.ts'
 import { Ingest } from './ingest/ingest.ts'
 import type { UnsureRows } from './ingest/unsure-rows.ts'
@@ -20,6 +21,7 @@ export interface InboundDeps {
   readonly unsure: UnsureRows
   /** Who keeps in memory what is accepted here. */
   readonly holder: Holder
+  readonly seat: () => Seat
   /** Called when deliveries went straight to their lanes. */
   readonly lanesDue: (dueAt: number) => void
   readonly ensurePartitions: () => Promise<void>
@@ -49,6 +51,7 @@ export class Inbound {
       writer: this.writer,
       holder,
       opensAt: to => gates.opensAt(to),
+      deliverers: () => deps.seat().count,
       lanesDue: deps.lanesDue,
     })
   }

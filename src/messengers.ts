@@ -1,17 +1,17 @@
-import { randomUUID } from 'node:crypto'
 import type { Role } from './control.ts'
 import type { Gates } from './deliver/gates.ts'
+import { type Seat, Slots } from './deliver/slots.ts'
 import type { Holder } from './ingest/holder.ts'
 import type { UnsureRows } from './ingest/unsure-rows.ts'
 import type { Outbound } from './outbound.ts'
 import type { Clock } from './platform/clock.ts'
-import { lockFact } from './platform/installation-store.ts'
+import { installationId } from './platform/installation.ts'
 import type { Logger } from './platform/logger.ts'
 import type { Connection, Database } from './platform/postgres.ts'
 import { openRedis, type RedisLink } from './platform/redis.ts'
 import type { Engine } from './queue/engine.ts'
 import { HandOff } from './queue/hand-off.ts'
-import type { OwedKey } from './queue/handed-store.ts'
+import type { OwedKey } from './queue/handed.ts'
 import { Inbox } from './queue/inbox.ts'
 import { PostgresEngine } from './queue/postgres-engine.ts'
 import { RedisEngine } from './queue/redis-engine.ts'
@@ -28,6 +28,7 @@ export interface MessengerDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly owner: () => number
+  readonly seat: () => Seat
 }
 
 /** How this process reaches the others: over PostgreSQL, and over Redis where there is one. */
@@ -39,6 +40,7 @@ export class Messengers {
   readonly #deps: MessengerDeps
   readonly #redis: RedisEngine | undefined
   readonly #handOff: HandOff | undefined
+  #slots: Slots | undefined
   #inbox: Inbox | undefined
   #freeing: NodeJS.Timeout | undefined
 
@@ -46,8 +48,8 @@ export class Messengers {
     const { redisUrl, database, logger } = deps
     if (redisUrl === undefined) return new Messengers(deps, undefined)
     // Each installation has keys of its own, so that several can share one Redis.
-    const id = await database.transaction(tx => lockFact(tx, 'id', randomUUID()))
-    return new Messengers(deps, openRedis({ url: redisUrl, prefix: `webhooks:${String(id)}`, logger }))
+    const id = await installationId(database)
+    return new Messengers(deps, openRedis({ url: redisUrl, prefix: `webhooks:${id}`, logger }))
   }
 
   private constructor(deps: MessengerDeps, link: RedisLink | undefined) {
@@ -64,7 +66,18 @@ export class Messengers {
   /** Joins what delivers here to the others. */
   attach(outbound: Outbound): void {
     const { role, database, clock, logger, owner, subscriptions, gates } = this.#deps
-    this.#redis?.onRing(() => outbound.lanes.ring(clock.now()))
+    const subscription = (id: number) => subscriptions.get(id)
+    const { dispatcher, lanes } = outbound
+    this.#redis?.onRing(() => lanes.ring(clock.now()))
+    this.#slots = new Slots({
+      clock,
+      seat: this.#deps.seat,
+      subscription,
+      inFlight: id => dispatcher.inFlightTo(id),
+      nudge: id => dispatcher.nudge(id),
+      link: this.link,
+    })
+    gates.shareSlots(this.#slots)
     // A process that accepts events itself has enough to do with those.
     if (!this.link || role !== 'worker') return
     const inbox = new Inbox({
@@ -73,11 +86,11 @@ export class Messengers {
       clock,
       logger,
       owner,
-      subscription: id => subscriptions.get(id),
+      subscription,
       opensAt: to => gates.opensAt(to),
       room: () => outbound.roomForFresh,
-      reserve: ({ id, tenant }, sizeBytes) => outbound.dispatcher.reserve(id, tenant, sizeBytes, true),
-      push: delivery => outbound.dispatcher.push(delivery),
+      reserve: ({ id, tenant }, sizeBytes) => dispatcher.reserve(id, tenant, sizeBytes, true),
+      push: delivery => dispatcher.push(delivery),
     })
     outbound.onLeft(delivery => inbox.left(delivery))
     this.#inbox = inbox
@@ -100,6 +113,7 @@ export class Messengers {
   async close(): Promise<void> {
     clearTimeout(this.#freeing)
     this.#handOff?.close()
+    this.#slots?.close()
     await this.link?.close()
   }
 

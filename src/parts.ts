@@ -73,6 +73,7 @@ export async function makeParts(ground: Ground): Promise<Parts> {
     gates,
     unsure: new UnsureRows(clock),
     owner: () => presence.owner,
+    seat: () => presence.seat,
     ensurePartitions: () => makePartitions(ground),
   }
   const messengers = await Messengers.open({ ...shared, redisUrl: config.redisUrl, role, control })

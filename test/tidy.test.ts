@@ -109,6 +109,11 @@ test('packages with a place of their own stay there', () => {
     },
     { name: /^pg$/, where: /^src\/platform\/|store\.ts$/, words: 'src/platform/ and stores' },
     { name: /^undici$/, where: /^src\/deliver\//, words: 'src/deliver/' },
+    {
+      name: /^ioredis$/,
+      where: /^src\/platform\/redis-connection\.ts$/,
+      words: 'src/platform/redis-connection.ts',
+    },
     { name: /^pino$/, where: /^src\/platform\/logger\.ts$/, words: 'src/platform/logger.ts' },
   ]
   const wrong = sources.flatMap(importsOf).flatMap(({ from, to }) => {

@@ -1,3 +1,4 @@
+import { isLaneOnly } from '../deliver/slots-account.ts'
 import { AppError } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -21,6 +22,8 @@ export interface IngestDeps {
   readonly holder: Holder
   /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
   readonly opensAt: (subscription: Subscription) => number
+  /** How many processes deliver. */
+  readonly deliverers: () => number
   /** Called when deliveries went straight to their lanes. */
   readonly lanesDue: (dueAt: number) => void
 }
@@ -78,11 +81,11 @@ export class Ingest {
   }
 
   /**
-   * Order and exact rates are kept by whoever has leased the lane, so such deliveries all go through it; and what may
-   * not be sent now waits there.
+   * Order, exact rates, and fewer attempts at a time than there are processes are kept by whoever has leased the lane,
+   * so such deliveries all go through it; and what may not be sent now waits there.
    */
   #mayBeHot(subscription: Subscription): boolean {
-    if (subscription.paused || subscription.ordered || subscription.rateLimit) return false
+    if (subscription.paused || isLaneOnly(subscription, this.#deps.deliverers())) return false
     return this.#deps.opensAt(subscription) === 0
   }
 

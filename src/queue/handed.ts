@@ -3,6 +3,8 @@ import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { freeLeased, type OwedKey, readLeased } from './handed-store.ts'
 
+export type { OwedKey } from './handed-store.ts'
+
 /** Ages at which rows are looked at: soon, for Redis has lost a message; late, for their commit may have taken long. */
 const looks = [3000, 20_000]
 

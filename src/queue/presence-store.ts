@@ -5,6 +5,7 @@ export interface ProcessRow {
   readonly id: number
   readonly host: string
   readonly pid: number
+  readonly role: string
   readonly sign: string
 }
 
@@ -45,7 +46,7 @@ export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[
   const { rows } = await db.query<ProcessRow>({
     name: 'read_processes',
     // xmin: a new version of the row for each heartbeat, whatever the clock says.
-    text: 'select id, host, pid, xmin::text as sign from processes',
+    text: 'select id, host, pid, role, xmin::text as sign from processes',
   })
   return rows
 }

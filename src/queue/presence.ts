@@ -56,6 +56,7 @@ export class Presence {
   readonly #deps: PresenceDeps
   readonly #host = hostIdentity()
   #owner = 0
+  #seat = { count: 1, rank: 0 }
   #timer: NodeJS.Timeout | undefined
   #lastBeatAt = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
@@ -72,6 +73,11 @@ export class Presence {
   /** The id under which this process leases rows and lanes. Changes when it had been declared dead. */
   get owner(): number {
     return this.#owner
+  }
+
+  /** How many processes deliver, and which of them this one is, in the order of their ids; as of the last beat. */
+  get seat(): { readonly count: number; readonly rank: number } {
+    return this.#seat
   }
 
   async start(): Promise<void> {
@@ -130,10 +136,11 @@ export class Presence {
     const all = await readProcesses(this.#deps.connection)
     const there = new Set(all.map(({ id }) => id))
     for (const id of this.#signs.keys()) if (!there.has(id)) this.#signs.delete(id)
-    for (const other of all) {
-      if (other.id === this.#owner || !this.#isDead(other)) continue
-      await this.#buryOne(other)
-    }
+    const dead = all.filter(other => other.id !== this.#owner && this.#isDead(other))
+    const delivering = all.filter(other => other.role !== 'api' && !dead.includes(other)).map(({ id }) => id)
+    delivering.sort((a, b) => a - b)
+    this.#seat = { count: delivering.length, rank: Math.max(0, delivering.indexOf(this.#owner)) }
+    for (const other of dead) await this.#buryOne(other)
     await this.#freeLateRows()
   }
 

@@ -77,11 +77,34 @@ for (const engine of engines) {
     await api.ingest(id)
     await second.waitFor(1)
     assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
+    await new Promise(resolve => setTimeout(resolve, 250)) // the news is on its way to the worker
     await api.ingest(id)
     await new Promise(resolve => setTimeout(resolve, 600))
     assert.equal(second.received.length, 1)
     assert.equal((await api.post(`/subscriptions/${id}/resume`, '')).status, 200)
     await second.waitFor(2)
+  })
+
+  test(`${engine}: processes that deliver never have more in flight together than a subscription allows`, async t => {
+    const settings = await settingsOf(engine, t)
+    if (!settings) return
+    await using receiver = await startReceiver({ delayMs: 30 })
+    await using cluster = await testCluster(settings)
+    const { url } = await cluster.start('all')
+    await cluster.start('all')
+    const both = [url, (await cluster.start('all')).url]
+    // From the next heartbeat on each of the three knows of the others.
+    await eventually(
+      () => systemOf(url),
+      ({ processes }) => processes.length === 3,
+    )
+    await new Promise(resolve => setTimeout(resolve, 2500))
+    const { id } = await client(url).subscribe({ target_url: receiver.origin, max_in_flight: 5 })
+    await Promise.all(both.flatMap(one => Array.from({ length: 40 }, () => client(one).ingest(id))))
+    await receiver.waitFor(80)
+    assert.equal((await settledAudit(cluster.world)).missing, 0)
+    assert.ok(receiver.mostAtOnce <= 5, `${receiver.mostAtOnce} at once`)
+    assert.ok(receiver.mostAtOnce >= 3, `only ${receiver.mostAtOnce} at once`)
   })
 }
 

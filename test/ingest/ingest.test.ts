@@ -55,6 +55,7 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
     writer,
     holder: ownMemory(dispatcher, () => me),
     opensAt: () => 0,
+    deliverers: () => 1,
     lanesDue: dueAt => rung.push(dueAt),
   })
   return { ingest, dispatcher, started, rung }
