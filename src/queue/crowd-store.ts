@@ -27,3 +27,13 @@ export async function leaseNewLanes(
   })
   return rows.map(row => row.subscription_id)
 }
+
+/** All lanes that are leased to a process, as they are stored. */
+export async function readLeased(db: Queryable, owner: number): Promise<readonly number[]> {
+  const { rows } = await db.query<{ subscription_id: number }>({
+    name: 'read_leased',
+    text: 'select subscription_id from lanes where owner = $1',
+    values: [owner],
+  })
+  return rows.map(row => row.subscription_id)
+}

@@ -1,6 +1,6 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { leaseNewLanes } from './crowd-store.ts'
+import { leaseNewLanes, readLeased } from './crowd-store.ts'
 import { leaseLanes } from './store.ts'
 
 /** Lanes held at a time. */
@@ -40,18 +40,30 @@ export interface Tenure {
  */
 export class LanePlaces {
   readonly #deps: LanePlacesDeps
+  /** A lease was asked for, and its answer not heard. */
+  #isUnsure = false
 
   constructor(deps: LanePlacesDeps) {
     this.#deps = deps
   }
 
   /**
-   * Leases lanes as long as there are places, and hands their ids over.
+   * Leases lanes as long as there are places, and hands their ids over. After a lease whose answer was lost, all that
+   * are leased to this process are handed over: those it had not heard of would be worked on by nobody while it lives.
    *
    * @param taken how many places are taken; asked anew before each statement
+   * @param take may be given ids that it has
    * @returns whether lanes are due that found no place
    */
   async lease(taken: () => number, take: (ids: readonly number[]) => void): Promise<boolean> {
+    if (this.#isUnsure) take(await readLeased(this.#deps.connection, this.#deps.owner()))
+    this.#isUnsure = true
+    const moreWait = await this.#leaseDue(taken, take)
+    this.#isUnsure = false
+    return moreWait
+  }
+
+  async #leaseDue(taken: () => number, take: (ids: readonly number[]) => void): Promise<boolean> {
     const { connection, clock, owner } = this.#deps
     const leaseUpTo = async (
       places: number,

@@ -163,13 +163,14 @@ export class Lanes {
   async #lease(): Promise<void> {
     const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)
     const moreWait = await this.#places.lease(taken, ids => {
-      this.#pace?.leased(ids)
-      for (const id of ids)
-        if (!this.#lanes.has(id))
-          this.#lanes.set(
-            id,
-            newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery)),
-          )
+      const others = ids.filter(id => !this.#lanes.has(id))
+      this.#pace?.leased(others)
+      for (const id of others) {
+        this.#lanes.set(
+          id,
+          newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery)),
+        )
+      }
     })
     if (!moreWait || this.#stopped) return
     for (const lane of this.#places.givingWay(this.#lanes.values())) {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { AppError } from '../../src/errors.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
 import { LanePlaces, placesMax } from '../../src/queue/lane-places.ts'
 import { Lanes } from '../../src/queue/lanes.ts'
@@ -130,4 +132,30 @@ test('those held longest give way, an eighth of the places at a time, and none t
   )
   const young = held.slice(1400)
   assert.equal(places.givingWay(young).length, 101)
+})
+
+test('a lane whose lease was not heard of is found at the next look', async () => {
+  await dueLanes(1, 3, noon - 1000)
+  let losesAnswers = true
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Statement) {
+      const result = await world.database.query<Row>(statement)
+      if (losesAnswers) throw new AppError('database_unavailable', 'the answer is lost')
+      return result
+    },
+  }
+  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => me })
+  const held = new Set<number>()
+  const look = () =>
+    places.lease(
+      () => held.size,
+      ids => {
+        for (const id of ids) held.add(id)
+      },
+    )
+  await assert.rejects(look(), /the answer is lost/)
+  assert.equal((await laneOf(world.database, 2))?.owner, me, 'it was leased all the same')
+  losesAnswers = false
+  await look()
+  assert.deepEqual([...held].toSorted(), [1, 2, 3])
 })
