@@ -63,7 +63,7 @@ export class Presence {
   #beating: Promise<void> | undefined
   /** The last sign of life of each other process, and when it was first seen here. */
   readonly #signs = new Map<number, { readonly sign: string; readonly since: number }>()
-  /** Those buried here of late, and when (`performance.now()`). */
+  /** Those of this host that were buried here of late, and when (`performance.now()`). */
   readonly #buried = new Map<number, number>()
 
   constructor(deps: PresenceDeps) {
@@ -150,7 +150,8 @@ export class Presence {
       return (await deleteProcess(tx, dead.id)) ? freeHoldings(tx, dead.id) : undefined
     })
     if (rows === undefined) return
-    this.#buried.set(dead.id, performance.now())
+    // One that is only silent may go on one day, and then holds what it writes until it hears of its burial.
+    if (this.#isGone(dead)) this.#buried.set(dead.id, performance.now())
     lanesDue(clock.now())
     logger.warn(
       { process: dead.id, pid: dead.pid, recovered: rows },
@@ -170,8 +171,12 @@ export class Presence {
     }
   }
 
+  #isGone(other: ProcessRow): boolean {
+    return other.host === this.#host && !isAlive(other)
+  }
+
   #isDead(other: ProcessRow): boolean {
-    if (other.host === this.#host && !isAlive(other)) return true
+    if (this.#isGone(other)) return true
     const now = performance.now()
     const seen = this.#signs.get(other.id)
     if (seen?.sign !== other.sign) {
