@@ -30,7 +30,7 @@ export const databaseScenarios: readonly Scenario[] = [
     run: ground =>
       broken(ground, 'freeze', async ({ postgres }) => {
         await postgres.freeze()
-        await sleep(ground.short ? 7000 : 15_000)
+        await sleep(ground.short ? 6000 : 15_000)
         await postgres.thaw()
       }),
   },
@@ -44,11 +44,11 @@ export const databaseScenarios: readonly Scenario[] = [
 
 async function broken(ground: Ground, what: string, fault: (world: World) => Promise<void>): Promise<Ran> {
   await using world = await World.open(ground, { processes: 2, perSecond: 200 })
-  for (let round = 0; round < (ground.short ? 1 : what === 'freeze' ? 3 : 8); round++) {
+  for (let round = 0; round < (ground.short ? 1 : what === 'freeze' ? 3 : 6); round++) {
     await sleep(between(1500, 2500))
     await world.fault(what, () => fault(world))
     // Until it delivers again, and a while.
-    await sleep(4000)
+    await sleep(ground.short ? 2000 : 4000)
     ground.say(`${what} ${round + 1}, ${world.load.accepted.length} accepted`)
   }
   return await world.finish(30_000, () => ({
@@ -73,7 +73,7 @@ async function cut(ground: Ground): Promise<Ran> {
     await sleep(1000)
     await world.fault('connections cut', async () => {
       proxy?.begin()
-      await sleep(ground.short ? 6000 : 90_000)
+      await sleep(ground.short ? 5000 : 60_000)
       proxy?.end()
     })
     await sleep(2000)

@@ -24,7 +24,7 @@ async function receiver(ground: Ground): Promise<Ran> {
       if (Math.random() > resetShare) return well()
       return { kind: 'reset', after: Math.random() < 0.5 ? 'status line' : 'half a body' }
     }
-    await sleep(ground.short ? 5000 : 60_000)
+    await sleep(ground.short ? 3000 : 30_000)
     world.receiver.treat = well
   })
   await sleep(1000)
