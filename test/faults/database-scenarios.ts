@@ -64,7 +64,7 @@ async function cut(ground: Ground): Promise<Ran> {
     perSecond: 200,
     async portFor({ port }) {
       // From within the first statement of a connection to some hundreds of them.
-      proxy = new CuttingProxy(port, () => Math.floor(2000 * 200 ** Math.random()))
+      proxy = new CuttingProxy(port, () => Math.floor(500 * 200 ** Math.random()))
       return proxy.listen()
     },
   })
