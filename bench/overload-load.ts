@@ -13,6 +13,8 @@ export interface Order {
   readonly size: number
   readonly connections: number
   readonly eventsMax: number
+  /** Stamped on every event, so that the receiver does not count what is left of an earlier order. */
+  readonly phase: number
   readonly stretches: readonly Stretch[]
 }
 
@@ -103,7 +105,7 @@ class Caller {
     this.#pending = pending
     pending.tally.sent++
     const { sequence, dueUs } = pending
-    writeStamp(this.#request, this.#payloadAt, { phase: 1, sequence, sentUs: dueUs })
+    writeStamp(this.#request, this.#payloadAt, { phase: this.#load.order.phase, sequence, sentUs: dueUs })
     this.#socket ??= this.#open()
     this.#socket.write(this.#request)
   }

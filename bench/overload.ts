@@ -11,7 +11,9 @@ import { readMachine } from './report.ts'
 
 const size = 1024
 const eventsMax = 4_000_000
-const settleTimeoutMs = 120_000
+const settleTimeoutMs = 240_000
+const capacityPhase = 1
+const loadPhase = 2
 /** The share of the capacity that is sent before and after. */
 const normalShare = 0.3
 
@@ -34,7 +36,7 @@ async function run(children: Children, options: Options): Promise<number> {
   const capacity = await measureCapacity(contender, load)
   console.error(`capacity: ${capacity} accepted/s on 1,000 connections`)
   const normal = Math.round(capacity * normalShare)
-  await ask(receiver, { kind: 'begin', phase: 1, size, eventsMax }, 'begun', 10_000)
+  await ask(receiver, { kind: 'begin', phase: loadPhase, size, eventsMax }, 'begun', 10_000)
   const loaded = await order(contender, load, options.connections, [
     { name: 'before', seconds: 5, rate: normal },
     { name: 'over', seconds: options.seconds, rate: Math.round(capacity * options.factor) },
@@ -74,7 +76,8 @@ async function order(
   connections: number,
   stretches: readonly Stretch[],
 ): Promise<Loaded> {
-  const message: Order = { port, path, size, connections, eventsMax, stretches }
+  const phase = stretches.length === 1 ? capacityPhase : loadPhase
+  const message: Order = { port, path, size, connections, eventsMax, phase, stretches }
   load.process.send(message)
   const [answer] = await once(load.process, 'message')
   return answer as Loaded // the only thing that child says after `ready`
