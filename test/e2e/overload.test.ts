@@ -80,9 +80,9 @@ test('while the database cannot keep up, events are accepted for good or refused
   const late = answers.filter(({ sentAt }) => sentAt > 1.3 && sentAt < 2.3)
   assert.ok(late.length > 200 && late.every(({ status }) => status === 503))
   const slowestMs = late.map(({ tookMs }) => tookMs).sort((a, b) => b - a)[Math.floor(late.length / 20)] ?? 0
-  assert.ok(slowestMs < 200, `one in twenty refusals took longer than ${slowestMs} ms`)
+  assert.ok(slowestMs < 400, `one in twenty refusals took longer than ${slowestMs} ms`)
   const after = answers.filter(({ sentAt }) => sentAt > 3.5)
-  assert.ok(after.length > 200 && after.every(({ status, tookMs }) => status === 202 && tookMs < 1000))
+  assert.ok(after.length > 200 && after.every(({ status, tookMs }) => status === 202 && tookMs < 2000))
 
   const report = await settledAudit(world.world)
   assert.equal(report.missing, 0)
