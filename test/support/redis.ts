@@ -36,7 +36,8 @@ export async function testRedis(
   return await startRedis(options)
 }
 
-async function startRedis(options: readonly string[]): Promise<TestRedis> {
+/** For what is no test: without redis-server it fails. */
+export async function startRedis(options: readonly string[] = []): Promise<TestRedis> {
   const dir = await mkdtemp(join(tmpdir(), 'webhooks-redis-'))
   const port = await freePort()
   const password = options[options.indexOf('--requirepass') + 1]
