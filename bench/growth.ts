@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
+import { subscribe } from './contenders.ts'
 import { explainAll } from './growth-explain.ts'
 import { watchMemory } from './growth-memory.ts'
 import { grow, type Part, parts, sizesOf } from './growth-parts.ts'
@@ -15,6 +16,7 @@ const USAGE = `npm run bench:growth -- [options]
   --seconds N      at the steady rate, per round (8)    --rate N         events/s of it (300)
   --full N         seconds at full load, per round (5); 0 leaves it out
   --rows N         rows of the larger log (20,000,000)  --minutes N      of the part memory (30)
+  --lane           the events go through their lane, as those with a rate limit do, not straight from ingest
   --explain        plans of the statements of the path beside the largest of everything, as Markdown
   --out FILE       write the JSON line to it as well`
 
@@ -26,6 +28,7 @@ interface Options {
   readonly rows: number
   readonly minutes: number
   readonly sizes: readonly number[] | undefined
+  readonly lane: boolean
 }
 
 /** One round of one size. */
@@ -55,7 +58,8 @@ async function comparePart(
   try {
     for (const one of sizes) {
       const beganAt = performance.now()
-      worlds.push(await grow(children, ends.receiverPort, part, one))
+      const world = await grow(children, ends.receiverPort, part, one)
+      worlds.push(options.lane ? await throughLane(world, ends.receiverPort) : world)
       console.error(`${part} ${one}: ready after ${Math.round((performance.now() - beganAt) / 1000)} s`)
     }
     for (const world of worlds)
@@ -74,6 +78,14 @@ async function comparePart(
   } finally {
     for (const world of worlds) await world.close()
   }
+}
+
+/** The same, with events to a subscription whose rate limit it never reaches: whatever has one goes through its lane. */
+async function throughLane(world: World, receiverPort: number): Promise<World> {
+  const rate_limit = { requests: 10_000, per_seconds: 1 }
+  const target_url = `http://127.0.0.1:${receiverPort}/`
+  const path = await subscribe(world.contender.port, { target_url, max_in_flight: 64, rate_limit })
+  return { ...world, contender: { ...world.contender, path } }
 }
 
 type Read = (sample: Sample) => number
@@ -147,6 +159,7 @@ function readOptions() {
       rows: { ...text, default: '20000000' },
       minutes: { ...text, default: '30' },
       sizes: text,
+      lane: { type: 'boolean', default: false },
       explain: { type: 'boolean', default: false },
       out: text,
       help: { type: 'boolean', short: 'h', default: false },
@@ -163,8 +176,40 @@ function readOptions() {
     rows: Number(values.rows),
     minutes: Number(values.minutes),
     sizes: values.sizes?.split(',').map(Number),
+    lane: values.lane,
   }
   return { options, only: new Set(values.only), explain: values.explain, outFile: values.out }
+}
+
+/** All parts that are asked for, and what is known so far after each: a run takes long. */
+async function runParts(
+  children: Children,
+  ends: Ends & { receiverPort: number },
+  only: ReadonlySet<string>,
+  options: Options,
+  outFile: string | undefined,
+): Promise<number> {
+  const compared: Compared[] = []
+  const failed: string[] = []
+  let memory: Awaited<ReturnType<typeof watchMemory>> | undefined
+  const lineOf = () => JSON.stringify({ machine: readMachine(), ...options, compared, memory, failed })
+  for (const part of [...parts, 'memory' as const].filter(name => only.has(name))) {
+    try {
+      if (part === 'memory') memory = await watchMemory(children, ends, options)
+      else {
+        const one = await comparePart(children, ends, part, options)
+        print(one)
+        compared.push(one)
+      }
+    } catch (error) {
+      console.error(`${part} failed: ${error instanceof Error ? error.message : error}`)
+      failed.push(part)
+    }
+    if (outFile !== undefined) writeFileSync(outFile, `${lineOf()}\n`)
+  }
+  console.log(`\n${lineOf()}`)
+  const missing = compared.some(({ figures }) => figures.some(one => one.missing > 0))
+  return failed.length > 0 ? 2 : missing ? 1 : 0
 }
 
 async function main(): Promise<number> {
@@ -184,18 +229,7 @@ async function main(): Promise<number> {
       console.log(await explainAll(children, ends.receiverPort, options.sizes, options.rows))
       return 0
     }
-    const compared: Compared[] = []
-    for (const part of parts) {
-      if (!only.has(part)) continue
-      const one = await comparePart(children, ends, part, options)
-      print(one)
-      compared.push(one)
-    }
-    const memory = only.has('memory') ? await watchMemory(children, ends, options) : undefined
-    const line = JSON.stringify({ machine: readMachine(), ...options, compared, memory })
-    console.log(`\n${line}`)
-    if (outFile !== undefined) writeFileSync(outFile, `${line}\n`)
-    return compared.some(({ figures }) => figures.some(one => one.missing > 0)) ? 1 : 0
+    return await runParts(children, ends, only, options, outFile)
   } finally {
     children.killAll()
   }
