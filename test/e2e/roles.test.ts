@@ -11,6 +11,9 @@ async function systemOf(url: string): Promise<SystemReport> {
   return (await (await fetch(`${url}/system`)).json()) as SystemReport // as its schema has it
 }
 
+/** A change is heard of by the other processes a moment after its answer. */
+const news = () => new Promise(resolve => setTimeout(resolve, 250))
+
 /** What both engines promise, word for word. */
 const engines = ['postgres', 'redis'] as const
 
@@ -74,10 +77,11 @@ for (const engine of engines) {
     await api.ingest(id)
     await first.waitFor(1)
     assert.equal((await api.patch(id, { target_url: second.origin })).status, 200)
+    await news()
     await api.ingest(id)
     await second.waitFor(1)
     assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
-    await new Promise(resolve => setTimeout(resolve, 250)) // the news is on its way to the worker
+    await news()
     await api.ingest(id)
     await new Promise(resolve => setTimeout(resolve, 600))
     assert.equal(second.received.length, 1)
