@@ -12,6 +12,8 @@ export interface Start {
 /** One process of the service. */
 export interface Member {
   readonly child: ChildProcess
+  /** How it was started, so that another can take its place. */
+  readonly start: Start
   /** Where it listens; undefined until it is ready. */
   url: string | undefined
   /** What it wrote last. */
@@ -33,13 +35,14 @@ export class Crew {
   }
 
   /** Starts one, and does not wait for it. */
-  launch({ args = [], env = {} }: Start = {}): Member {
+  launch(start: Start = {}): Member {
+    const { args = [], env = {} } = start
     const child = spawn(process.execPath, [launcher, 'serve', ...args], {
       env: { ...this.#environment, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const { promise: settled, resolve } = Promise.withResolvers<void>()
-    const member: Member = { child, url: undefined, output: '', settled }
+    const member: Member = { child, start, url: undefined, output: '', settled }
     const hear = (chunk: Buffer) => {
       member.output = (member.output + chunk.toString()).slice(-20_000)
       if (member.url !== undefined) return
@@ -64,9 +67,9 @@ export class Crew {
     return member
   }
 
-  /** Those that were ready when they were last heard of. */
+  /** Those that take events, and were ready when they were last heard of. */
   urls(): readonly string[] {
-    return this.members.flatMap(({ url }) => url ?? [])
+    return this.members.flatMap(({ url, start }) => (start.args?.includes('worker') ? [] : (url ?? [])))
   }
 
   /** Sends a signal that ends it, and waits for the end. @returns exit code or signal */

@@ -7,7 +7,6 @@ export interface LoadOptions {
   readonly subscriptionIds: readonly number[]
   /** Over all senders; fewer while the service does not keep up. */
   readonly perSecond: number
-  readonly senders?: number
 }
 
 /** An event that was answered with 202. */
@@ -28,6 +27,11 @@ type Answer =
     }
   /** Nobody knows whether it was taken. */
   | { readonly kind: 'lost' }
+  /** No connection was to be had, so it was not. */
+  | { readonly kind: 'unreached' }
+
+/** They send side by side, each one event at a time. */
+export const senders = 16
 
 /** An event is sent again, to one process after the other, for so long. */
 const patienceMs = 60_000
@@ -56,7 +60,7 @@ export class Load {
 
   constructor(options: LoadOptions) {
     this.#options = options
-    this.#senders = Array.from({ length: options.senders ?? 16 }, (_, index) => this.#send(index))
+    this.#senders = Array.from({ length: senders }, (_, index) => this.#send(index))
   }
 
   /** Sends nothing new, and waits for what is under way. */
@@ -67,7 +71,7 @@ export class Load {
   }
 
   async #send(index: number): Promise<void> {
-    const { perSecond, senders = 16, subscriptionIds } = this.#options
+    const { perSecond, subscriptionIds } = this.#options
     const periodMs = (1000 * senders) / perSecond
     await sleep((periodMs * index) / senders)
     const lastIds = new Map<string, string>()
@@ -122,7 +126,9 @@ export class Load {
         timeout: 30_000,
         headers: { 'content-type': 'application/json', 'content-length': body.length },
       })
-      sent.on('error', () => resolve({ kind: 'lost' }))
+      sent.on('error', error =>
+        resolve({ kind: 'code' in error && error.code === 'ECONNREFUSED' ? 'unreached' : 'lost' }),
+      )
       sent.on('timeout', () => sent.destroy())
       sent.on('response', async response => {
         try {

@@ -2,8 +2,7 @@
 //   npm run test:faults                  all of it, about a quarter of an hour
 //   npm run test:faults -- --short       about a minute
 //   npm run test:faults -- --only kill --only zombie
-//   npm run test:faults -- --report FILE the figures as markdown
-import { writeFileSync } from 'node:fs'
+//   npm run test:faults -- --report FILE the figures as markdown: between the marks of a page that has them
 import { parseArgs } from 'node:util'
 import { clockScenarios } from './clock-scenarios.ts'
 import { databaseScenarios } from './database-scenarios.ts'
@@ -11,7 +10,8 @@ import { diskScenarios } from './disk-scenarios.ts'
 import { makeTemplate, type Template } from './postgres-server.ts'
 import { processScenarios } from './process-scenarios.ts'
 import { receiverScenarios } from './receiver-scenarios.ts'
-import { block, isOk, type Line, markdown } from './report.ts'
+import { block, isOk, type Line, writeReport } from './report.ts'
+import { roleScenarios } from './role-scenarios.ts'
 import type { Result, Scenario } from './scenario.ts'
 
 const scenarios: readonly Scenario[] = [
@@ -20,6 +20,7 @@ const scenarios: readonly Scenario[] = [
   ...receiverScenarios,
   ...clockScenarios,
   ...diskScenarios,
+  ...roleScenarios,
 ]
 
 const { values } = parseArgs({
@@ -39,7 +40,7 @@ if (unknown.length > 0) {
 }
 
 /** At a time in the short form; most of them wait most of the time. */
-const together = 3
+const together = 4
 
 const waiting = [...chosen]
 const template = await makeTemplate()
@@ -55,7 +56,7 @@ const counts = `${lines.length} scenarios, ${failed.length} failed, ${skipped.le
 console.log(
   failed.length === 0 ? counts : `${counts}: ${failed.map(({ scenario }) => scenario.name).join(', ')}`,
 )
-if (values.report !== undefined) writeFileSync(values.report, markdown(lines))
+if (values.report !== undefined) writeReport(values.report, lines)
 process.exitCode = failed.length === 0 ? 0 : 1
 
 /** One after the other, until none is left. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member } from './crew.ts'
 import type { Figures } from './figures.ts'
 import type { Ground, Ran, Scenario } from './scenario.ts'
-import { between, seconds, World } from './world.ts'
+import { between, seconds, World, type WorldOptions } from './world.ts'
 
 /** What happens to processes of the service. */
 export const processScenarios: readonly Scenario[] = [
@@ -32,24 +32,32 @@ export function unloggedOnly({ repeats }: Figures): Ran['allowed'] {
   return { repeats: repeats.longestBeforeFaultMs <= logWithinMs ? repeats.unlogged : 0, why }
 }
 
-async function kill(ground: Ground): Promise<Ran> {
-  await using world = await World.open(ground, { processes: 3, perSecond: 250 })
+function kill(ground: Ground): Promise<Ran> {
+  return killAtRandom(ground, { processes: 3, perSecond: 250 }, ground.short ? 6 : 200)
+}
+
+/** Kills processes at random, one in twenty times all of them; each is replaced at once. */
+export async function killAtRandom(
+  ground: Ground,
+  options: WorldOptions,
+  kills: number,
+  allowed = unloggedOnly,
+): Promise<Ran> {
+  await using world = await World.open(ground, options)
   const { crew } = world
-  const kills = ground.short ? 8 : 200
-  for (let done = 0; done < kills; ) {
+  for (let turn = 1, done = 0; done < kills; turn++) {
     await sleep(between(300, 1300))
     // Sometimes one that is only starting: dead before it was ready.
-    const all = (done + 1) % 20 === 0
-    const victims = all ? [...crew.members] : pick(crew.members)
+    const victims = turn % 20 === 0 ? [...crew.members] : pick(crew.members)
     await world.fault('kill -9', () => Promise.all(victims.map(victim => crew.end(victim, 'SIGKILL'))))
-    for (const _ of victims) crew.launch()
+    for (const { start } of victims) crew.launch(start)
     done += victims.length
     while (crew.urls().length === 0) await sleep(50)
-    if (done % 20 === 0) ground.say(`${done} kills, ${world.load.accepted.length} accepted`)
+    if (turn % 20 === 0) ground.say(`${done} kills, ${world.load.accepted.length} accepted`)
   }
   await Promise.all(crew.members.map(({ settled }) => settled))
-  await sleep(2000)
-  return await world.finish(30_000, unloggedOnly)
+  await sleep(1000)
+  return await world.finish(30_000, allowed)
 }
 
 function pick(members: readonly Member[]): readonly Member[] {

@@ -1,3 +1,4 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import type { Result, Scenario } from './scenario.ts'
 import { seconds } from './world.ts'
 
@@ -32,8 +33,18 @@ function recovery({ median, most }: { readonly median: number; readonly most: nu
   return `${seconds(median)} (at most ${seconds(most)})`
 }
 
-/** The table for docs/reliability.md, and what was noted below it. */
-export function markdown(lines: readonly Line[]): string {
+const marks = ['<!-- figures -->', '<!-- end of figures -->'] as const
+
+/** Writes the figures to a file; into a page with marks for them, between these. */
+export function writeReport(path: string, lines: readonly Line[]): void {
+  const page = existsSync(path) ? readFileSync(path, 'utf8') : marks.join('')
+  const [from, to] = [page.indexOf(marks[0]), page.indexOf(marks[1])]
+  if (from === -1 || to === -1) throw new Error(`${path} has no place for figures: ${marks.join(' ')}`)
+  writeFileSync(path, `${page.slice(0, from)}${marks[0]}\n\n${markdown(lines)}\n${page.slice(to)}`)
+}
+
+/** A table, and what was noted below it. */
+function markdown(lines: readonly Line[]): string {
   const rows = lines.map(({ scenario, result }) => {
     if (result.kind === 'skipped') return `| ${scenario.name} | not run: ${result.why} | | | | | | | |`
     const { figures: f, allowed, problems } = result

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { client } from '../support/service.ts'
-import { Crew } from './crew.ts'
+import { Crew, type Start } from './crew.ts'
 import { type Fault, type Figures, figuresOf, repeated } from './figures.ts'
 import { Load } from './load.ts'
 import { PostgresServer } from './postgres-server.ts'
@@ -12,8 +12,9 @@ import { mostlyWell, Receiver, type Treatment } from './receiver.ts'
 import type { Ground, Ran } from './scenario.ts'
 
 export interface WorldOptions {
-  /** Processes of the service that run at the beginning. */
-  readonly processes: number
+  /** Processes of the service that run at the beginning: so many, or each its own way. The first takes events. */
+  readonly processes: number | readonly Start[]
+  /** Half as many in the short form, where scenarios run side by side. */
   readonly perSecond: number
   /** Settings of all processes. */
   readonly env?: NodeJS.ProcessEnv
@@ -51,7 +52,7 @@ export class World implements AsyncDisposable {
     this.#dataDir = dataDir
   }
 
-  static async open({ template }: Ground, options: WorldOptions): Promise<World> {
+  static async open({ template, short }: Ground, options: WorldOptions): Promise<World> {
     const { processes, perSecond, env, treat = mostlyWell(0.05), prepare, portFor, embeddedIn } = options
     const dataDir = embeddedIn ?? (await mkdtemp(join(tmpdir(), 'webhooks-faults-')))
     const postgres = embeddedIn === undefined ? await PostgresServer.create(template) : undefined
@@ -62,9 +63,11 @@ export class World implements AsyncDisposable {
     const server = postgres && { DATABASE_URL: postgres.url(port) }
     const crew = new Crew({ ...settings, ...server, DATA_DIR: dataDir, ...env })
     try {
-      const first = await crew.start() // alone, as it makes the tables and the key
-      await Promise.all(Array.from({ length: processes - 1 }, () => crew.start()))
-      const load = await startLoad(crew, first.url ?? '', receiver.origin, perSecond)
+      const [one, ...others] =
+        typeof processes === 'number' ? Array.from({ length: processes }, () => ({})) : processes
+      const first = await crew.start(one) // alone, as it makes the tables and the key
+      await Promise.all(others.map(start => crew.start(start)))
+      const load = await startLoad(crew, first.url ?? '', receiver.origin, short ? perSecond / 2 : perSecond)
       return new World({ receiver, crew, load }, dataDir, postgres)
     } catch (error) {
       await crew.close(postgres ? 'SIGKILL' : 'SIGTERM')
