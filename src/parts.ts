@@ -79,7 +79,9 @@ export async function makeParts(ground: Ground): Promise<Parts> {
   const messengers = await Messengers.open({ ...shared, redisUrl: config.redisUrl, role, control })
   const outbound = role === 'api' ? undefined : new Outbound(shared)
   if (outbound) messengers.attach(outbound)
-  const holder = outbound ? ownMemory(outbound.dispatcher, shared.owner) : (messengers.handOff ?? lanesOnly)
+  const holder = outbound
+    ? ownMemory(outbound.dispatcher, () => (presence.isSure ? presence.owner : null))
+    : (messengers.handOff ?? lanesOnly)
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, holder, lanesDue })
   const presence = makePresence({ ...shared, role, control, messengers, inbound, outbound })
   return { ...shared, control, messengers, presence, inbound, outbound }

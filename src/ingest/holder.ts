@@ -16,10 +16,17 @@ export interface Holder {
   release(owner: number, subscriptionId: number, sizeBytes: number): void
 }
 
-/** This process itself, which delivers what it accepts. */
-export function ownMemory(dispatcher: Dispatcher, owner: () => number): Holder {
+/**
+ * This process itself, which delivers what it accepts.
+ *
+ * @param owner its id; null: it may have been declared dead, and what it held would be given to others
+ */
+export function ownMemory(dispatcher: Dispatcher, owner: () => number | null): Holder {
   return {
-    take: ({ id, tenant }, sizeBytes) => (dispatcher.reserve(id, tenant, sizeBytes, true) ? owner() : null),
+    take({ id, tenant }, sizeBytes) {
+      const me = owner()
+      return me !== null && dispatcher.reserve(id, tenant, sizeBytes, true) ? me : null
+    },
     push: (_owner, delivery) => dispatcher.push(delivery),
     release: (_owner, subscriptionId, sizeBytes) => dispatcher.release(subscriptionId, sizeBytes),
   }

@@ -75,6 +75,11 @@ export class Presence {
     return this.#owner
   }
 
+  /** False when the others may have declared this process dead, and it has not heard of it yet. */
+  get isSure(): boolean {
+    return performance.now() - this.#lastBeatAt < deadAfterMs - beatEveryMs
+  }
+
   /** How many processes deliver, and which of them this one is, in the order of their ids; as of the last beat. */
   get seat(): { readonly count: number; readonly rank: number } {
     return this.#seat
@@ -84,6 +89,8 @@ export class Presence {
     const { clock, connection } = this.#deps
     clock.steer(await databaseTime(connection))
     await this.#register()
+    this.#lastBeatAt = performance.now()
+    this.#unbrokenSince = this.#lastBeatAt
     await this.#deps.onBeat()
     await this.#bury()
     this.#timer = setInterval(() => this.#tick(), beatEveryMs)

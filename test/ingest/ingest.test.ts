@@ -25,7 +25,12 @@ after(() => world.close())
 
 const me = 7
 
-function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable = world.database) {
+function aWorld(
+  t: TestContext,
+  heldPerSubscription = 100,
+  connection: Queryable = world.database,
+  owner: () => number | null = () => me,
+) {
   const clock = fakeClock(noon)
   const started: Delivery[] = []
   const rung: number[] = []
@@ -53,7 +58,7 @@ function aWorld(t: TestContext, heldPerSubscription = 100, connection: Queryable
     clock,
     newId,
     writer,
-    holder: ownMemory(dispatcher, () => me),
+    holder: ownMemory(dispatcher, owner),
     opensAt: () => 0,
     deliverers: () => 1,
     lanesDue: dueAt => rung.push(dueAt),
@@ -128,4 +133,12 @@ test('nothing is accepted after closing', async t => {
     error => error instanceof AppError && error.code === 'shutting_down',
   )
   assert.equal(await countEvents(world.database), 0)
+})
+
+test('a process that may have been declared dead keeps nothing in memory: its events go to their lanes', async t => {
+  const { ingest, started, rung } = aWorld(t, 100, world.database, () => null)
+  await ingest.accept(anIncoming(aSubscription({ id: 1 })))
+  assert.equal((await allOwed(world.database))[0]?.owner, null)
+  assert.deepEqual(started, [])
+  assert.equal(rung.length, 1)
 })

@@ -209,6 +209,19 @@ test('a process that was declared dead though it lives goes on under a new id', 
   assert.deepEqual(await processes(), [presence.owner])
 })
 
+test('a process that has slept for long is not sure to be known until its next heartbeat', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let shift = 0
+  const real = performance.now.bind(performance)
+  t.mock.method(performance, 'now', () => real() + shift)
+  const { presence, events } = await aPresence(t)
+  assert.equal(presence.isSure, true)
+  shift = 9000
+  assert.equal(presence.isSure, false)
+  await beat(t, () => events.length > 0)
+  assert.equal(presence.isSure, true)
+})
+
 test('a heartbeat that fails is followed by another', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let away = false
