@@ -68,7 +68,7 @@ function pick(members: readonly Member[]): readonly Member[] {
 async function zombie(ground: Ground): Promise<Ran> {
   // A slow receiver, so that there is something in the hands of whoever is stopped.
   const treat = () => ({ kind: 'ok', delayMs: between(200, 600) }) as const
-  await using world = await World.open(ground, { processes: 3, perSecond: 250, treat })
+  await using world = await World.open(ground, { processes: 3, perSecond: 120, treat })
   const { crew } = world
   const notes: string[] = []
   let held = 0
