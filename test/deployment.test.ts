@@ -19,15 +19,16 @@ interface ComposeService {
   readonly image?: string
   readonly env_file?: string
   readonly environment?: Readonly<Record<string, string>>
-  readonly ports: readonly string[]
+  readonly ports?: readonly string[]
   readonly volumes: readonly string[]
   readonly command?: readonly string[]
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>
   readonly stop_grace_period?: string
+  readonly profiles?: readonly string[]
 }
 
 interface Compose {
-  readonly services: Readonly<Record<'app' | 'db' | 'redis', ComposeService>>
+  readonly services: Readonly<Record<'app' | 'worker' | 'db' | 'redis', ComposeService>>
   readonly volumes: Readonly<Record<string, null>>
 }
 
@@ -98,13 +99,21 @@ test('.env.example tells every setting there is', () => {
 })
 
 test('Compose has the services app, db and redis, published on the loopback only', () => {
-  const { app, db, redis } = compose.services
-  assert.deepEqual(Object.keys(compose.services), ['app', 'db', 'redis'])
+  const { app, db, redis, ...others } = compose.services
+  assert.ok(Object.values(others).every(({ profiles }) => profiles !== undefined))
   assert.deepEqual(app.ports, ['127.0.0.1:8000:8000'])
   assert.deepEqual(db.ports, ['127.0.0.1:5432:5432'])
   assert.deepEqual(redis.ports, ['127.0.0.1:6379:6379'])
   assert.match(db.image ?? '', /^postgres:(1[5-9]|[2-9]\d)$/)
   assert.match(redis.image ?? '', /^redis:7/)
+})
+
+test('a worker of Compose delivers only, with the key of app, and starts only when asked for', () => {
+  const { app, worker } = compose.services
+  assert.deepEqual(worker.profiles, ['workers'])
+  const config = readConfig({ ...environmentFile('.env.example'), ...worker.environment })
+  assert.equal(config.role, 'worker')
+  assert.deepEqual([worker.volumes, worker.env_file], [app.volumes, app.env_file])
 })
 
 test('Compose keeps the data of all three in named volumes', () => {
