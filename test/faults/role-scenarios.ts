@@ -25,7 +25,7 @@ export const roleScenarios: readonly Scenario[] = [
           ground.short ? 4 : 40,
           figures => ({
             repeats: figures.repeats.unlogged + lateMessages(figures),
-            why: `attempts that a killed process had made and not logged, and ${lateText}`,
+            why: `attempts that a killed process had made and not logged (${figures.repeats.unlogged}), and ${lateText}`,
           }),
         ),
       ),
