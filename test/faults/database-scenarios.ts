@@ -8,6 +8,7 @@ export const databaseScenarios: readonly Scenario[] = [
   {
     name: 'database-restart',
     title: 'PostgreSQL is restarted (fast shutdown)',
+    isLong: true,
     run: ground =>
       broken(ground, 'restart', async ({ postgres }) => {
         await postgres.stop()
@@ -26,7 +27,7 @@ export const databaseScenarios: readonly Scenario[] = [
   },
   {
     name: 'database-freeze',
-    title: 'PostgreSQL is frozen (`SIGSTOP` of all its processes) for 15 s, and goes on',
+    title: 'PostgreSQL is frozen (`SIGSTOP` of all its processes) for a while, and goes on',
     run: ground =>
       broken(ground, 'freeze', async ({ postgres }) => {
         await postgres.freeze()

@@ -30,7 +30,9 @@ const { values } = parseArgs({
     report: { type: 'string' },
   },
 })
-const chosen = scenarios.filter(({ name }) => values.only.length === 0 || values.only.includes(name))
+const chosen = scenarios.filter(({ name, isLong }) =>
+  values.only.length === 0 ? !(values.short && isLong) : values.only.includes(name),
+)
 const unknown = values.only.filter(name => !scenarios.some(scenario => scenario.name === name))
 if (unknown.length > 0) {
   console.error(

@@ -28,11 +28,11 @@ async function receiver(ground: Ground): Promise<Ran> {
     world.receiver.treat = well
   })
   await sleep(1000)
+  const arrivals = () => [...world.receiver.records.values()].flatMap(record => record.arrivals)
   const ran = await world.finish(60_000, () => ({
-    repeats: 0,
-    why: 'none: a cut answer counts as none before its headers are whole, and as what its status says after that',
+    repeats: arrivals().filter(({ treatment, isAccepted }) => treatment === 'reset' && isAccepted).length,
+    why: 'answers cut in their body whose status was not read before the reset came and took it away',
   }))
-  const arrivals = [...world.receiver.records.values()].flatMap(record => record.arrivals)
-  const resets = arrivals.filter(({ treatment }) => treatment === 'reset').length
+  const resets = arrivals().filter(({ treatment }) => treatment === 'reset').length
   return { ...ran, notes: [...ran.notes, `${resets} answers were cut short`] }
 }

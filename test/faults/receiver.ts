@@ -85,7 +85,7 @@ async function answer(response: ServerResponse, treatment: Treatment): Promise<v
     const length = 'content-length: 2000\r\n'
     if (treatment.after === 'status line') socket?.write('HTTP/1.1 200 OK\r\n')
     else socket?.write(`HTTP/1.1 200 OK\r\n${length}\r\n${'x'.repeat(1000)}`)
-    await sleep(2)
+    await sleep(20) // a reset throws away what the other side has not read yet
     socket?.resetAndDestroy()
     return
   }

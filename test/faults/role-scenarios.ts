@@ -11,6 +11,7 @@ export const roleScenarios: readonly Scenario[] = [
   {
     name: 'roles',
     title: 'processes that accept and processes that deliver are killed at random',
+    isLong: true,
     run: ground => killAtRandom(ground, { processes: roles, perSecond: 200 }, ground.short ? 4 : 40),
   },
   {

@@ -30,5 +30,7 @@ export interface Scenario {
   readonly name: string
   /** What happens, for the report. */
   readonly title: string
+  /** Left out of the short form, unless it is asked for by name. */
+  readonly isLong?: true
   readonly run: (ground: Ground) => Promise<Result>
 }
