@@ -33,6 +33,8 @@ export interface Start {
   readonly nodeFlags: readonly string[]
   /** Members for the subscription beside its `target_url`. */
   readonly subscription: Readonly<Record<string, unknown>>
+  /** Of the service, by the names of the environment. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** Starts one contender, fresh: with an empty database, in a process of its own. */
@@ -74,7 +76,13 @@ async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise
   return { name: 'naive', child, port, path: '/', meter, stop }
 }
 
-async function startService({ children, receiverPort, nodeFlags, subscription }: Start): Promise<Contender> {
+async function startService({
+  children,
+  receiverPort,
+  nodeFlags,
+  subscription,
+  settings,
+}: Start): Promise<Contender> {
   const dataDir = await children.path(`service-${Date.now()}`)
   const port = await freePort()
   const env = {
@@ -84,6 +92,7 @@ async function startService({ children, receiverPort, nodeFlags, subscription }:
     // Local mode with its embedded PostgreSQL, whatever the shell has set.
     DATABASE_URL: undefined,
     REDIS_URL: undefined,
+    ...settings,
   }
   const file = fileURLToPath(new URL('../bin/webhooks.js', import.meta.url))
   const child = children.launch({ name: 'service', file, args: ['serve'], env, nodeFlags, ipc: false })

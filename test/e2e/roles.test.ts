@@ -144,7 +144,7 @@ test('any process tells of all', async () => {
 
 test('the oldest of what is due is told, also while a worker is at it', async () => {
   await using receiver = await startReceiver({ fault: 'hang' })
-  await using cluster = await testCluster()
+  await using cluster = await testCluster({ SHUTDOWN_TIMEOUT_MS: '2000' })
   const { url } = await cluster.start('api')
   const api = client(url)
   const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 1 })
