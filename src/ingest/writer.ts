@@ -101,7 +101,17 @@ export class EventWriter {
     if (first === undefined) return false
     const { length } = this.#waiting
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
-    return now - first.since > this.#waitMsMax || this.#rate.waitMs(length) > this.#waitMsMax
+    if (now - first.since > this.#waitMsMax) return true
+    return !this.#fitsNextBatches(length) && this.#rate.waitMs(length) > this.#waitMsMax
+  }
+
+  /**
+   * What the connections take next is never refused by the rate. So transactions are full whenever more comes in than
+   * can be written, and the rate that is measured is how fast it can go, not how little was let in.
+   */
+  #fitsNextBatches(events: number): boolean {
+    const batches = this.#deps.connections.length
+    return events < batches * batchEventsMax && this.#waitingBytes < batches * batchBytesMax
   }
 
   async close(): Promise<void> {
@@ -111,21 +121,34 @@ export class EventWriter {
     clearInterval(this.#watch)
   }
 
-  /** Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. */
+  /**
+   * Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. But with
+   * thousands of busy connections a turn lasts for seconds (libuv reads up to 48 times 1,024 sockets before it ends),
+   * so nothing waits for its end that fills a transaction, or that has gathered while a connection was busy.
+   */
   #wake(): void {
-    if (this.#wakeUp || this.#idle.length === 0) return
+    if (this.#idle.length === 0) return
+    if (this.#waiting.length >= batchEventsMax) {
+      this.#flushAll()
+      return
+    }
+    if (this.#wakeUp) return
     this.#wakeUp = true
     setImmediate(() => {
       this.#wakeUp = false
-      while (this.#waiting.length > 0) {
-        const connection = this.#idle.pop()
-        if (!connection) return
-        void this.#flush(connection).finally(() => {
-          this.#idle.push(connection)
-          if (this.#waiting.length > 0) this.#wake()
-        })
-      }
+      this.#flushAll()
     })
+  }
+
+  #flushAll(): void {
+    while (this.#waiting.length > 0) {
+      const connection = this.#idle.pop()
+      if (!connection) return
+      void this.#flush(connection).finally(() => {
+        this.#idle.push(connection)
+        this.#flushAll()
+      })
+    }
   }
 
   async #flush(connection: Queryable): Promise<void> {

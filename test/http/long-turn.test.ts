@@ -21,6 +21,17 @@ test('a turn is too long once its first request is so long ago, and the next one
   assert.equal(turn.isTooLong(), false)
 })
 
+test('refusals that keep a turn going do not keep everything out: it accepts again after as long', () => {
+  const turn = new LongTurn(50)
+  const verdicts: boolean[] = []
+  // One turn: nothing here lets the event loop go on.
+  for (const until = performance.now() + 500; performance.now() < until; ) verdicts.push(turn.isTooLong())
+  const changes = verdicts.filter((verdict, index) => index > 0 && verdict !== verdicts[index - 1]).length
+  assert.ok(changes >= 6 && changes <= 10, `${changes} changes`)
+  const refused = verdicts.filter(verdict => verdict).length / verdicts.length
+  assert.ok(refused > 0.2 && refused < 0.8, `${refused} of all were refused`)
+})
+
 test('a process that was busy with something else does not refuse for it', async () => {
   const turn = new LongTurn(20)
   work(40)

@@ -193,6 +193,36 @@ test('at twice what can be written, as much as can be is accepted soon, and the 
   assert.ok(Math.max(...refusals) < 400, `the longest refusal took ${Math.max(...refusals)} ms`)
 })
 
+test('a rate that was measured in a stall keeps nothing out that the next transactions carry', async t => {
+  const { writer, gates } = aWriter(t)
+  let stallMs = 300
+  for (const gate of gates) Object.defineProperty(gate, 'before', { get: () => sleep(stallMs) })
+  // Two a time, and others wait: a rate by which two events would have to wait for a second.
+  const taken: Promise<void>[] = []
+  for (let n = 0; n < 7; n++) {
+    taken.push(writer.write(aWrite(Buffer.alloc(1024 * 1024))))
+    await turn()
+  }
+  while (writer.depth > 1) await sleep(5)
+  stallMs = 20
+  const results = await Promise.allSettled(Array.from({ length: 400 }, () => writer.write(aWrite())))
+  assert.equal(results.filter(({ status }) => status === 'rejected').length, 0)
+  await Promise.all(taken)
+})
+
+test('what gathers while a connection is busy is written in the same turn of the event loop in which it is free', async t => {
+  const { writer, gates, statements } = aWriter(t)
+  for (const gate of gates)
+    Object.defineProperty(gate, 'query', { value: async () => void gate.statements++ })
+  // As when thousands of connections are read: promises settle, but the turn does not end.
+  const written: Promise<void>[] = []
+  const turnEnded = turn().then(() => 'ended')
+  for (let n = 0; n < 3000; n++) written.push(writer.write(aWrite()))
+  const first = await Promise.race([Promise.all(written).then(() => 'written'), turnEnded])
+  assert.equal(first, 'written')
+  assert.ok(statements() >= 12)
+})
+
 test('an event that is not committed in time is refused: never written if it still waits, else freed once it is', async t => {
   const { writer, gates, unsure } = aWriter(t, { timeoutMs: 60 })
   const open = gates.map(hold)
