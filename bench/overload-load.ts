@@ -28,6 +28,8 @@ export interface Stretch {
 /** What became of what was due in one second. Latencies count from when it was due. */
 export interface Second {
   readonly stretch: string
+  /** Unix seconds, with a fraction. */
+  readonly startedAt: number
   readonly sent: number
   /** Due, but every connection was still waiting for an answer. */
   readonly noConnection: number
@@ -51,6 +53,7 @@ const tickMs = 2
 
 class Tally {
   readonly stretch: string
+  readonly startedAt = Date.now() / 1000
   readonly acceptedLatency = new Histogram()
   readonly refusedLatency = new Histogram()
   sent = 0
@@ -64,10 +67,10 @@ class Tally {
   }
 
   result(): Second {
-    const { stretch, sent, noConnection, accepted, refused, odd } = this
+    const { stretch, startedAt, sent, noConnection, accepted, refused, odd } = this
     const acceptedLatency = this.acceptedLatency.percentiles()
     return {
-      ...{ stretch, sent, noConnection, accepted, refused, odd, acceptedLatency },
+      ...{ stretch, startedAt, sent, noConnection, accepted, refused, odd, acceptedLatency },
       refusedLatency: this.refusedLatency.percentiles(),
     }
   }

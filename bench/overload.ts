@@ -2,10 +2,9 @@
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
-import { Database } from '../src/platform/postgres.ts'
 import { ask, type Child, Children, expect } from './children.ts'
 import { type Contender, startContender } from './contenders.ts'
+import { readTruth, slowCommits, type Truth } from './overload-database.ts'
 import type { Loaded, Order, Second, Stretch } from './overload-load.ts'
 import { readMachine } from './report.ts'
 
@@ -32,7 +31,8 @@ async function run(children: Children, options: Options): Promise<number> {
   await expect(load, 'ready')
   const subscription = { max_in_flight: 64 }
   const contender = await startContender('service', { children, receiverPort, nodeFlags: [], subscription })
-  if (options.commitMs > 0) await slowCommits(contender, options.commitMs)
+  const { dataDir = '' } = contender
+  if (options.commitMs > 0) await slowCommits(dataDir, options.commitMs)
   const capacity = await measureCapacity(contender, load)
   console.error(`capacity: ${capacity} accepted/s on 1,000 connections`)
   const normal = Math.round(capacity * normalShare)
@@ -46,21 +46,16 @@ async function run(children: Children, options: Options): Promise<number> {
   const settle = { kind: 'settle', acceptedBits, timeoutMs: settleTimeoutMs } as const
   const { missing, duplicates } = await ask(receiver, settle, 'settled', settleTimeoutMs + 10_000)
   const rssMb = Math.round((contender.meter.memory().ownBytes ?? 0) / 2 ** 20)
+  const truth = await readTruth(
+    dataDir,
+    loaded.seconds.map(({ startedAt }) => startedAt),
+  )
   await contender.stop()
-  print(loaded.seconds, { capacity, ...options, rss_mb: rssMb, missing, duplicates })
-  return missing === 0 && loaded.seconds.every(({ odd }) => odd === 0) ? 0 : 1
-}
-
-/** PostgreSQL's own `commit_delay` does it: then the database is the bottleneck, and not the cores. */
-async function slowCommits({ dataDir = '' }: Contender, commitMs: number): Promise<void> {
-  const postgres = await startEmbeddedPostgres({ dataDir, log: () => {} })
-  const { connection } = postgres
-  const database = new Database({ connection, poolSize: 1, queryTimeoutMs: 5000, connectTimeoutMs: 5000 })
-  await database.query({ text: `alter system set commit_delay = ${Math.round(commitMs * 1000)}` })
-  await database.query({ text: 'alter system set commit_siblings = 0' })
-  await database.query({ text: 'select pg_reload_conf()' })
-  await database.close()
-  await postgres.stop() // the service still uses it, so it runs on
+  const facts = { capacity, ...options, rss_mb: rssMb, missing, duplicates }
+  const { auditMissing, owed, repeats } = truth
+  print(loaded.seconds, truth, { ...facts, audit_missing: auditMissing, audit_owed: owed, repeats })
+  const isWell = missing === 0 && auditMissing === 0 && duplicates <= repeats
+  return isWell && loaded.seconds.every(({ odd }) => odd === 0) ? 0 : 1
 }
 
 /** The first seconds warm up; the median of the others is the capacity. */
@@ -83,7 +78,11 @@ async function order(
   return answer as Loaded // the only thing that child says after `ready`
 }
 
-function print(seconds: readonly Second[], facts: Readonly<Record<string, number>>): void {
+function print(
+  seconds: readonly Second[],
+  { deliveries }: Truth,
+  facts: Readonly<Record<string, number>>,
+): void {
   const of = (name: string) => seconds.filter(({ stretch }) => stretch === name)
   const rate = (name: string, key: 'sent' | 'accepted' | 'refused' | 'noConnection') =>
     Math.round(of(name).reduce((sum, second) => sum + second[key], 0) / of(name).length)
@@ -122,10 +121,12 @@ function print(seconds: readonly Second[], facts: Readonly<Record<string, number
   const machine = readMachine()
   console.log(`${machine.cpu}, ${machine.cores} cores, Node ${machine.node}, commit ${machine.commit}\n`)
   for (const [name, value] of Object.entries(figures)) console.log(`${name.padEnd(22)} ${value}`)
-  console.log('\nsecond    sent  none accepted  p99 ms  refused  p99 ms')
-  for (const { stretch, sent, noConnection, accepted, refused, ...second } of seconds) {
+  console.log('\nsecond    sent  none accepted  p99 ms  refused  p99 ms delivered p50, p99 ms')
+  for (const [index, { stretch, sent, noConnection, accepted, refused, ...second }] of seconds.entries()) {
+    const delivered = deliveries.find(delivery => delivery.index === index)
     const columns = [sent, noConnection, accepted, ms(second.acceptedLatency.p99Us), refused]
-    const cells = [...columns, ms(second.refusedLatency.p99Us)].map(cell => String(cell).padStart(7))
+    const latencies = [ms(second.refusedLatency.p99Us), delivered?.p50Ms ?? '-', delivered?.p99Ms ?? '-']
+    const cells = [...columns, ...latencies].map(cell => String(cell).padStart(7))
     console.log(`${stretch.padEnd(7)}${cells.join(' ')}`)
   }
   console.log(`\n${JSON.stringify({ machine, ...figures })}`)
