@@ -13,6 +13,7 @@ export const clockScenarios: readonly Scenario[] = [
   {
     name: 'clock',
     title: 'the wall clocks of the processes jump by an hour and by a day, each its own way',
+    isLong: true,
     run: wallClocks,
   },
   {

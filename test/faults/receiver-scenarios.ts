@@ -8,6 +8,7 @@ export const receiverScenarios: readonly Scenario[] = [
     name: 'receiver',
     title:
       'the receiver resets connections in the middle of its answers: after the status line, after half a body',
+    isLong: true,
     run: receiver,
   },
 ]
