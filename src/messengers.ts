@@ -59,7 +59,7 @@ export class Messengers {
     this.#redis = link && new RedisEngine(link, postgres)
     this.engine = this.#redis ?? postgres
     if (!link || deps.role !== 'api') return
-    this.#handOff = new HandOff({ link, lost: (owner, rows) => this.#free(owner, rows) })
+    this.#handOff = new HandOff({ link, clock: deps.clock, lost: (owner, rows) => this.#free(owner, rows) })
     this.handOff = this.#handOff
   }
 

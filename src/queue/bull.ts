@@ -4,6 +4,12 @@ import type { RedisClient, RedisLink } from '../platform/redis.ts'
 /** What one message says of a delivery: id of the event, id of the subscription, bytes of the payload. */
 export type HandedRow = readonly [webhookId: string, subscriptionId: number, sizeBytes: number]
 
+/** A message: what was committed for its reader, and when it was sent (Unix milliseconds). */
+export interface Letter {
+  readonly at: number
+  readonly rows: readonly HandedRow[]
+}
+
 // The one file that knows BullMQ. One queue per process that delivers: who accepts an event chooses who delivers it
 // before it is written, so its row is leased to the right process without a claim. A job is a batch, not a delivery:
 // BullMQ spends some 30 commands on each.
@@ -18,13 +24,13 @@ const nameOf = (owner: number) => `inbox-${owner}`
 /** The way to one process. */
 export interface Outbox {
   /** Rejects when Redis did not take it, or did not say so in time. */
-  send(rows: readonly HandedRow[]): Promise<void>
+  send(letter: Letter): Promise<void>
   close(): void
 }
 
 /** @param connection a producer's, shared by all outboxes */
 export function openOutbox(link: RedisLink, connection: RedisClient, owner: number): Outbox {
-  const queue = new Queue<readonly HandedRow[]>(nameOf(owner), {
+  const queue = new Queue<Letter>(nameOf(owner), {
     connection,
     prefix: link.prefix,
     skipVersionCheck: true,
@@ -34,8 +40,8 @@ export function openOutbox(link: RedisLink, connection: RedisClient, owner: numb
   })
   queue.on('error', error => link.report(error))
   return {
-    async send(rows) {
-      await queue.add(jobName, rows)
+    async send(letter) {
+      await queue.add(jobName, letter)
     },
     close: () => void queue.close().catch(() => {}),
   }
@@ -51,9 +57,9 @@ export function openLetters(
   link: RedisLink,
   connection: RedisClient,
   owner: number,
-  receive: (rows: readonly HandedRow[]) => void,
+  receive: (letter: Letter) => void,
 ): Letters {
-  const worker = new Worker<readonly HandedRow[]>(
+  const worker = new Worker<Letter>(
     nameOf(owner),
     async job => {
       receive(job.data)

@@ -1,3 +1,4 @@
+import type { Clock } from '../platform/clock.ts'
 import type { RedisClient, RedisLink } from '../platform/redis.ts'
 import { type HandedRow, type Outbox, openOutbox } from './bull.ts'
 import type { Delivery } from './delivery.ts'
@@ -9,6 +10,7 @@ const batchMax = 500
 
 export interface HandOffDeps {
   readonly link: RedisLink
+  readonly clock: Clock
   /**
    * Rows that are committed as leased to `owner`, who will not hear of them: they must go to their lanes.
    */
@@ -73,10 +75,10 @@ export class HandOff {
     while (line.waiting.length > 0) {
       const batch = line.waiting.splice(0, batchMax)
       try {
-        await line.outbox.send(batch.map(asRow))
+        await line.outbox.send({ at: this.#deps.clock.now(), rows: batch.map(asRow) })
       } catch (error) {
         this.#deps.link.report(error)
-        // Redis may have it all the same: then its holder drops it, or sends what another one sends too.
+        // Redis may have it all the same: then its holder finds it too old to be followed.
         this.#deps.lost(owner, [...batch, ...line.waiting.splice(0)])
       }
     }

@@ -5,7 +5,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RedisClient, RedisLink } from '../platform/redis.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { type HandedRow, type Letters, openLetters } from './bull.ts'
+import { type Letter, type Letters, openLetters } from './bull.ts'
 import type { Delivery } from './delivery.ts'
 import { HandedRows } from './handed.ts'
 import { forgetInbox, rememberInbox } from './inboxes.ts'
@@ -28,6 +28,12 @@ export interface InboxDeps {
 
 /** How often this process looks for rows it should have heard of. */
 const lookEveryMs = 2500
+
+/**
+ * A message that is older is not followed: its sender may have given it up after the link's command timeout (1 s), and
+ * put its rows into their lanes. Redis brings such when it was frozen.
+ */
+const followMs = 700
 
 /** Long enough that nobody chooses a process that has said that it leaves. */
 const leaveMs = 300
@@ -87,13 +93,19 @@ export class Inbox {
   #listen(): void {
     this.#owner = this.#deps.owner()
     rememberInbox(this.#deps.link, this.#owner)
-    this.#letters = openLetters(this.#deps.link, this.#connection, this.#owner, rows => this.#receive(rows))
+    this.#letters = openLetters(this.#deps.link, this.#connection, this.#owner, letter =>
+      this.#receive(letter),
+    )
   }
 
-  #receive(rows: readonly HandedRow[]): void {
+  #receive({ at, rows }: Letter): void {
+    const isLate = this.#deps.clock.now() - at > followMs
     for (const [id, subscriptionId, sizeBytes] of rows) {
       const webhookId = id as Uuid // our own processes write here only
-      if (this.rows.accept({ webhookId, subscriptionId })) this.#take(webhookId, subscriptionId, sizeBytes)
+      const key = { webhookId, subscriptionId }
+      if (!this.rows.accept(key)) continue
+      if (isLate) this.rows.giveUp(key)
+      else this.#take(webhookId, subscriptionId, sizeBytes)
     }
   }
 
