@@ -150,7 +150,7 @@ export class DeliveryLog {
         const exchange = exchangeOf(settlement)
         if (exchange && withDetails) details.push({ id: row.id, exchange })
       }
-      const next = owedAgain(settlement)
+      const next = owedAgain(settlement, this.#deps.clock.now())
       if (next) again.push(next)
     }
     const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
@@ -224,22 +224,29 @@ function withoutDetails(settlement: Settlement): Settlement {
 }
 
 /** The next attempt of what stays owed; undefined for what is over. */
-function owedAgain(settlement: Settlement): OwedAgain | undefined {
+function owedAgain(settlement: Settlement, now: number): OwedAgain | undefined {
   const { delivery } = settlement
   const { webhookId, subscriptionId, attempt } = delivery
   switch (settlement.kind) {
     case 'ended':
       return undefined
-    case 'handed_back':
-      return { webhookId, subscriptionId, attempt, nextAttempt: attempt, dueAt: settlement.at }
-    case 'attempted':
+    case 'handed_back': {
+      const dueAt = dueAgain(delivery, settlement.at, now)
+      return { webhookId, subscriptionId, attempt, nextAttempt: attempt, dueAt }
+    }
+    case 'attempted': {
       if (settlement.verdict.kind !== 'retry') return undefined
-      return {
-        webhookId,
-        subscriptionId,
-        attempt,
-        nextAttempt: attempt + 1,
-        dueAt: settlement.keepsPlace ? delivery.dueAt : settlement.verdict.dueAt,
-      }
+      const dueAt = dueAgain(delivery, settlement.keepsPlace ? delivery.dueAt : settlement.verdict.dueAt, now)
+      return { webhookId, subscriptionId, attempt, nextAttempt: attempt + 1, dueAt }
+    }
   }
+}
+
+/**
+ * A row that waits in its lane may keep its place there. All others are due now at the soonest, also when the database
+ * was away for longer than they were to wait: where a lane was found empty nobody looks for older ones (`LaneMarks`).
+ */
+function dueAgain(delivery: Delivery, dueAt: number, now: number): number {
+  const keepsPlace = delivery.lane !== null && dueAt === delivery.dueAt
+  return keepsPlace ? dueAt : Math.max(dueAt, now)
 }

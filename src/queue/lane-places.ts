@@ -1,7 +1,7 @@
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { leaseNewLanes, readLeased } from './crowd-store.ts'
-import { leaseLanes } from './store.ts'
+import { type LeasedLane, leaseLanes } from './store.ts'
 
 /** Lanes held at a time. */
 export const placesMax = 4096
@@ -23,6 +23,13 @@ export interface LanePlacesDeps {
   readonly connection: Queryable
   readonly clock: Clock
   readonly owner: () => number
+}
+
+/** A lane that has got a place. */
+export interface Placed {
+  readonly subscriptionId: number
+  /** Since when it was due (Unix milliseconds); undefined when that was not heard. */
+  readonly dueAt?: number
 }
 
 /** What has a place, for as long as it works off what is due. */
@@ -48,32 +55,35 @@ export class LanePlaces {
   }
 
   /**
-   * Leases lanes as long as there are places, and hands their ids over. After a lease whose answer was lost, all that
+   * Leases lanes as long as there are places, and hands them over. After a lease whose answer was lost, all that
    * are leased to this process are handed over: those it had not heard of would be worked on by nobody while it lives.
    *
    * @param taken how many places are taken; asked anew before each statement
-   * @param take may be given ids that it has
+   * @param take may be given lanes that it has
    * @returns whether lanes are due that found no place
    */
-  async lease(taken: () => number, take: (ids: readonly number[]) => void): Promise<boolean> {
-    if (this.#isUnsure) take(await readLeased(this.#deps.connection, this.#deps.owner()))
+  async lease(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
+    if (this.#isUnsure) {
+      const ids = await readLeased(this.#deps.connection, this.#deps.owner())
+      take(ids.map(subscriptionId => ({ subscriptionId })))
+    }
     this.#isUnsure = true
     const moreWait = await this.#leaseDue(taken, take)
     this.#isUnsure = false
     return moreWait
   }
 
-  async #leaseDue(taken: () => number, take: (ids: readonly number[]) => void): Promise<boolean> {
+  async #leaseDue(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
     const { connection, clock, owner } = this.#deps
     const leaseUpTo = async (
       places: number,
-      some: (now: number, limit: number) => Promise<readonly number[]>,
+      some: (now: number, limit: number) => Promise<readonly LeasedLane[]>,
     ) => {
       while (taken() < places) {
         const limit = Math.min(leaseMax, places - taken())
-        const ids = await some(clock.now(), limit)
-        take(ids)
-        if (ids.length < limit) return true
+        const lanes = await some(clock.now(), limit)
+        take(lanes)
+        if (lanes.length < limit) return true
       }
       return false
     }

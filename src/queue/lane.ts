@@ -1,16 +1,13 @@
 import type { Uuid } from '../platform/id.ts'
-import { uuidLowerBound, uuidTime } from '../platform/id.ts'
+import { uuidTime } from '../platform/id.ts'
 import type { Delivery, LaneRun } from './delivery.ts'
 import type { DueRow, LanePosition } from './store.ts'
-
-/** Before all rows of a lane. */
-export const start: LanePosition = { dueAt: 0, webhookId: uuidLowerBound(0) }
 
 /** A lane that this process has leased. */
 export interface Lane extends LaneRun {
   readonly subscriptionId: number
-  /** Rows up to here are read in this pass. */
-  after: LanePosition
+  /** Rows up to here are read in this pass; undefined: none yet, and the next read begins where `LaneMarks` says. */
+  after: LanePosition | undefined
   /** Rows pushed and not settled yet. */
   inMemory: number
   /** The last read of this pass found fewer rows than it could take. */
@@ -29,7 +26,7 @@ export interface Lane extends LaneRun {
 export function newLane(subscriptionId: number, heldSince: number, left: LaneRun['left']): Lane {
   return {
     subscriptionId,
-    after: start,
+    after: undefined,
     inMemory: 0,
     exhausted: false,
     found: 0,

@@ -2,14 +2,16 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { drainDeleted } from './deleted-lane.ts'
 import type { Delivery } from './delivery.ts'
-import { asDelivery, type Lane, newLane, start } from './lane.ts'
+import { asDelivery, type Lane, newLane } from './lane.ts'
+import { LaneMarks } from './lane-marks.ts'
 import { LanePace, type Rates } from './lane-pace.ts'
 import type { LanePause } from './lane-pause.ts'
 import { LanePlaces } from './lane-places.ts'
 import { pauseLanes } from './pause-store.ts'
 import { SecondLook } from './second-look.ts'
-import { cancelOwed, type DueRow, deleteLane, readDue, releaseLanes } from './store.ts'
+import { type DueRow, readDue, releaseLanes } from './store.ts'
 
 /** What the lanes need of the dispatcher. */
 export interface LaneSink {
@@ -38,6 +40,8 @@ export interface LanesDeps {
   readonly handBack: (delivery: Delivery) => void
   /** Without it a rate limit begins anew with each lease. */
   readonly rates?: Rates
+  /** For `LaneMarks`; replaced in tests. */
+  readonly monotonicNow?: () => number
 }
 
 /** How often free lanes are looked for when nothing rings. Sets how late a retry can be. */
@@ -64,6 +68,7 @@ const fullMs = 50
 export class Lanes {
   readonly #deps: LanesDeps
   readonly #lanes = new Map<number, Lane>()
+  readonly #marks: LaneMarks
   readonly #places: LanePlaces
   readonly #secondLook: SecondLook
   readonly #pace: LanePace | undefined
@@ -78,7 +83,8 @@ export class Lanes {
   constructor(deps: LanesDeps) {
     this.#deps = deps
     this.#places = new LanePlaces(deps)
-    this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax)
+    this.#marks = new LaneMarks(deps)
+    this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax, this.#marks.of)
     this.#pace = deps.rates && new LanePace({ ...deps, rates: deps.rates })
   }
 
@@ -162,14 +168,13 @@ export class Lanes {
 
   async #lease(): Promise<void> {
     const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)
-    const moreWait = await this.#places.lease(taken, ids => {
-      const others = ids.filter(id => !this.#lanes.has(id))
-      this.#pace?.leased(others)
-      for (const id of others) {
-        this.#lanes.set(
-          id,
-          newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery)),
-        )
+    const moreWait = await this.#places.lease(taken, lanes => {
+      const others = lanes.filter(({ subscriptionId }) => !this.#lanes.has(subscriptionId))
+      this.#pace?.leased(others.map(({ subscriptionId }) => subscriptionId))
+      for (const { subscriptionId: id, dueAt } of others) {
+        this.#marks.leased(id, dueAt)
+        const lane = newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery))
+        this.#lanes.set(id, lane)
       }
     })
     if (!moreWait || this.#stopped) return
@@ -202,14 +207,19 @@ export class Lanes {
 
   /** @returns false when rows were found and none was taken: there is no room for the others either */
   async #readSome(lanes: readonly Lane[], limit: number): Promise<boolean> {
-    const rows = await readDue(
-      this.#deps.connection,
-      lanes.map(({ subscriptionId, after }) => ({ subscriptionId, after, limit })),
-      this.#deps.clock.now(),
-    )
+    const now = this.#deps.clock.now()
+    const reads = lanes.map(lane => {
+      const { subscriptionId, after } = lane
+      return { lane, subscriptionId, after: after ?? this.#marks.startOf(subscriptionId), limit }
+    })
+    const rows = await readDue(this.#deps.connection, reads, now)
     this.#reads++
     const byLane = Map.groupBy(rows, row => row.subscriptionId)
-    for (const lane of lanes) this.#take(lane, byLane.get(lane.subscriptionId) ?? [], limit)
+    for (const { lane, subscriptionId, after } of reads) {
+      const ofLane = byLane.get(subscriptionId) ?? []
+      if (!lane.after) this.#marks.found(subscriptionId, after, ofLane[0]?.dueAt, now)
+      this.#take(lane, ofLane, limit)
+    }
     return rows.length === 0 || lanes.some(lane => lane.lastTaken === this.#reads)
   }
 
@@ -254,7 +264,7 @@ export class Lanes {
       if (lane.inMemory > 0 || !(lane.closing || lane.exhausted)) continue
       if (!lane.closing && lane.found > 0) {
         // One more pass from the start: rows may have become due behind the position meanwhile.
-        Object.assign(lane, { after: start, exhausted: false, found: 0 })
+        Object.assign(lane, { after: undefined, exhausted: false, found: 0 })
         this.#again = true
       } else over.push(lane)
     }
@@ -271,28 +281,16 @@ export class Lanes {
     if (lanes.length === 0) return
     const ids = lanes.map(lane => lane.subscriptionId)
     await this.#pace?.keep(ids)
-    await releaseLanes(this.#deps.connection, this.#deps.owner(), ids, notBefore)
+    await releaseLanes(this.#deps.connection, this.#deps.owner(), ids, notBefore, this.#marks.of)
     for (const id of ids) this.#lanes.delete(id)
     this.#secondLook.add(ids)
   }
 
-  /** The subscription is gone: what is owed to it ends in the log, and then its lane goes too. */
+  /** The subscription is gone, or not in memory: what is owed to it ends in the log, and then its lane goes too. */
   async #drainDeleted(lane: Lane): Promise<void> {
-    const { connection, logger } = this.#deps
-    if (await this.#deps.refreshSubscription(lane.subscriptionId)) {
-      if (!this.#deps.subscription(lane.subscriptionId)) lane.closing = true
-      return
-    }
-    const cancelled = await cancelOwed(connection, lane.subscriptionId, 'the subscription was deleted', 1000)
-    if (cancelled > 0) {
-      logger.info(
-        { subscription: lane.subscriptionId, cancelled },
-        'cancelled what was owed to a deleted subscription',
-      )
-      this.#again = true
-    } else if (lane.inMemory === 0) {
-      await deleteLane(connection, lane.subscriptionId)
-      this.#lanes.delete(lane.subscriptionId)
-    }
+    const state = await drainDeleted(this.#deps, lane)
+    if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.closing = true
+    if (state === 'draining') this.#again = true
+    if (state === 'drained') this.#lanes.delete(lane.subscriptionId)
   }
 }

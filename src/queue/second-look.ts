@@ -16,10 +16,16 @@ export class SecondLook {
   /** Oldest first. */
   readonly #lanes: { readonly id: number; readonly at: number }[] = []
 
-  /** @param statementMsMax no statement of an inserter takes longer */
-  constructor(connection: Queryable, statementMsMax: number) {
+  readonly #markOf: (subscriptionId: number) => number
+
+  /**
+   * @param statementMsMax no statement of an inserter takes longer
+   * @param markOf nothing in the lane is due before this, in flight or not: it is looked at from there
+   */
+  constructor(connection: Queryable, statementMsMax: number, markOf?: (subscriptionId: number) => number) {
     this.#connection = connection
     this.#statementMsMax = statementMsMax
+    this.#markOf = markOf ?? (() => 0)
   }
 
   add(subscriptionIds: readonly number[]): void {
@@ -33,7 +39,7 @@ export class SecondLook {
     const old = this.#lanes.slice(0, young === -1 ? undefined : young)
     if (old.length === 0) return
     const ids = [...new Set(old.map(({ id }) => id))].sort((a, b) => a - b)
-    await wakeOwing(this.#connection, ids)
+    await wakeOwing(this.#connection, ids, this.#markOf)
     this.#lanes.splice(0, old.length)
   }
 }

@@ -1,7 +1,6 @@
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 import type { DeliveryContent } from './delivery.ts'
 
 /** An owed row as a lane's reader sees it: what is needed to queue it, not its payload. */
@@ -22,6 +21,13 @@ export interface LanePosition {
   readonly webhookId: Uuid
 }
 
+/** A lane that was free, and is leased now. */
+export interface LeasedLane {
+  readonly subscriptionId: number
+  /** Since when it was due (Unix milliseconds). */
+  readonly dueAt: number
+}
+
 /**
  * Leases up to `limit` lanes that have something due. `due_at` becomes infinity, so that a time lowered by an
  * inserter from now on is told apart from the one that is being worked on.
@@ -33,21 +39,21 @@ export async function leaseLanes(
   owner: number,
   now: number,
   limit: number,
-): Promise<readonly number[]> {
-  const { rows } = await db.query<{ subscription_id: number }>({
+): Promise<readonly LeasedLane[]> {
+  const { rows } = await db.query<LeasedLane>({
     name: 'lease_lanes',
     text: `
       with free as (
-        select subscription_id from lanes
+        select subscription_id, due_at from lanes
         where owner is null and not held and due_at is not null and due_at <= ($2::timestamptz[])[1]
           and (open_until is null or open_until <= ($2::timestamptz[])[1])
         order by due_at limit $3 for no key update skip locked)
       update lanes l set owner = $1, due_at = 'infinity' from free
       where l.subscription_id = free.subscription_id
-      returning l.subscription_id`,
+      returning l.subscription_id as "subscriptionId", (extract(epoch from free.due_at) * 1000)::float8 as "dueAt"`,
     values: [owner, timestamptzArray([now]), limit],
   })
-  return rows.map(row => row.subscription_id)
+  return rows
 }
 
 /**
@@ -103,12 +109,14 @@ export async function readDue(
  * re-read under the row lock and kept; taking the time from the sub-select alone would lose that wake-up.
  *
  * @param notBefore the lanes queue up from this time on (Unix milliseconds), though they owe something older
+ * @param markOf nothing in the lane is due before this (`LaneMarks.of`): the next row is looked for from there
  */
 export async function releaseLanes(
   db: Queryable,
   owner: number,
   subscriptionIds: readonly number[],
   notBefore: number | null = null,
+  markOf: (subscriptionId: number) => number = () => 0,
 ): Promise<void> {
   await db.query({
     name: 'release_lanes',
@@ -116,25 +124,40 @@ export async function releaseLanes(
       update lanes l set owner = null,
         due_at = nullif(least(l.due_at, (
           select greatest(o.due_at, l.open_until, ($3::timestamptz[])[1]) from owed o
-          where o.subscription_id = l.subscription_id and o.owner is null
+          where o.subscription_id = k.id and o.owner is null and o.due_at >= k.mark
           order by o.due_at limit 1)), 'infinity')
-      where l.subscription_id = any($1::int[]) and l.owner = $2`,
-    values: [int4Array(subscriptionIds), owner, timestamptzArray([notBefore])],
+      from unnest($1::int[], $4::timestamptz[]) as k (id, mark)
+      where l.subscription_id = k.id and l.owner = $2`,
+    values: [
+      int4Array(subscriptionIds),
+      owner,
+      timestamptzArray([notBefore]),
+      timestamptzArray(subscriptionIds.map(markOf)),
+    ],
   })
 }
 
-/** Makes those of the lanes due that owe something and do not know of it. One that is due keeps its place in the queue. */
-export async function wakeOwing(db: Queryable, subscriptionIds: readonly number[]): Promise<void> {
+/**
+ * Makes those of the lanes due that owe something and do not know of it. One that is due keeps its place in the queue.
+ *
+ * @param markOf as for `releaseLanes`
+ */
+export async function wakeOwing(
+  db: Queryable,
+  subscriptionIds: readonly number[],
+  markOf: (subscriptionId: number) => number = () => 0,
+): Promise<void> {
   await db.query({
     name: 'wake_owing',
     text: `
       update lanes l set due_at = greatest(o.due_at, l.open_until)
-      from unnest($1::int[]) as k (id)
+      from unnest($1::int[], $2::timestamptz[]) as k (id, mark)
       cross join lateral (
-        select due_at from owed where subscription_id = k.id and owner is null order by due_at limit 1) o
+        select due_at from owed where subscription_id = k.id and owner is null and due_at >= k.mark
+        order by due_at limit 1) o
       where l.subscription_id = k.id and l.owner is null
         and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until, now()))`,
-    values: [int4Array(subscriptionIds)],
+    values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(markOf))],
   })
 }
 
@@ -184,37 +207,6 @@ export async function readContents(
 }
 
 /**
- * Settles as cancelled what is owed to a subscription that no longer exists: up to `limit` rows.
- *
- * @returns how many there were
- */
-export async function cancelOwed(
-  db: Queryable,
-  subscriptionId: number,
-  reason: string,
-  limit: number,
-): Promise<number> {
-  const { rowCount } = await db.query({
-    name: 'cancel_owed',
-    text: `
-      with gone as (
-        delete from owed where (webhook_id, subscription_id) in (
-          select webhook_id, subscription_id from owed
-          where subscription_id = $1 and owner is null order by due_at limit $3)
-        returning webhook_id, subscription_id, attempt)
-      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,
-    values: [subscriptionId, reason, limit],
-  })
-  return rowCount
-}
-
-/** Removes the lane of a deleted subscription once nothing is owed to it. */
-export async function deleteLane(db: Queryable, subscriptionId: number): Promise<void> {
-  await db.query({ text: 'delete from lanes where subscription_id = $1', values: [subscriptionId] })
-}
-
-/**
  * Frees the born-leased rows of deliveries that are handed back all at once at shutdown.
  * The rest of what `owner` holds goes the same way when its process row is removed.
  */
@@ -223,13 +215,16 @@ export async function retire(db: Queryable, owner: number): Promise<void> {
   await db.query({ text: 'delete from processes where id = $1', values: [owner] })
 }
 
-/** Puts everything a process held back into lanes, due now. @returns how many owed rows there were */
+/**
+ * Puts everything a process held back into lanes, due now, whenever it was due before: behind what other processes
+ * remember of these lanes (`LaneMarks`) nobody looks until a minute is over. @returns how many owed rows there were
+ */
 export async function freeHoldings(db: Queryable, owner: number): Promise<number> {
   // No index on owner: it would cost every happy delivery a write. This scan is paid once per dead process.
   const { rows } = await db.query<{ rows: number }>({
     text: `
       with freed as (
-        update owed set owner = null, due_at = least(due_at, now()) where owner = $1 returning subscription_id),
+        update owed set owner = null, due_at = now() where owner = $1 returning subscription_id),
       locked as (
         -- All at once and in order of id, so that two processes never wait for each other in a circle.
         select subscription_id from lanes

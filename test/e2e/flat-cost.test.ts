@@ -93,7 +93,7 @@ async function passOne(subscriptionId: number): Promise<readonly Seen[]> {
   const again = { webhookId, subscriptionId, attempt: 1, nextAttempt: 2, dueAt: now }
   await recordAttempts(db, 7, [{ ...row, id: newId() }], [again])
   const leased = await leaseLanes(db, 7, Date.now() + 1000, 10)
-  assert.ok(leased.includes(subscriptionId))
+  assert.ok(leased.some(lane => lane.subscriptionId === subscriptionId))
   const after = { dueAt: 0, webhookId: '00000000-0000-0000-0000-000000000000' as typeof webhookId }
   const due = await readDue(db, [{ subscriptionId, after, limit: 10 }], Date.now() + 1000)
   assert.equal(due.length, 1)

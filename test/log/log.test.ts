@@ -286,3 +286,12 @@ test('details that the database refuses do not stop the log', async () => {
     [0, 1, 1],
   )
 })
+
+test('what enters its lane late enters it due at that moment; what is in its lane may keep its place', async () => {
+  const { log, rung } = aLog({ clock: fakeClock(noon + 60_000) })
+  log.settle(attempted(await aDelivery(), refused, noon + 10_000))
+  await log.drained()
+  log.settle({ kind: 'handed_back', delivery: { ...(await aDelivery()), lane: { left() {} } }, at: noon })
+  await log.drained()
+  assert.deepEqual(rung, [noon + 60_000, noon])
+})

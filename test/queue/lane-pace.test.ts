@@ -33,7 +33,8 @@ function aProcess(clock: FakeClock, owner: number) {
   return {
     gates,
     async lease() {
-      const ids = await leaseLanes(world.database, owner, clock.now(), 10)
+      const lanes = await leaseLanes(world.database, owner, clock.now(), 10)
+      const ids = lanes.map(lane => lane.subscriptionId)
       pace.leased(ids)
       await pace.read()
       return ids

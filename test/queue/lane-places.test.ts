@@ -100,7 +100,7 @@ test('a lane that gives way is due behind those that have waited, and not among 
   assert.equal(
     await places.lease(
       () => ids.length,
-      some => ids.push(...some),
+      some => ids.push(...some.map(({ subscriptionId }) => subscriptionId)),
     ),
     false,
     'there were places for all',
@@ -112,7 +112,7 @@ test('a lane that gives way is due behind those that have waited, and not among 
   const late: number[] = []
   const moreWait = await places.lease(
     () => placesMax - 100 + late.length,
-    some => late.push(...some),
+    some => late.push(...some.map(({ subscriptionId }) => subscriptionId)),
   )
   assert.equal(moreWait, true)
   assert.deepEqual(late.toSorted(), [11, 12])
@@ -149,8 +149,8 @@ test('a lane whose lease was not heard of is found at the next look', async () =
   const look = () =>
     places.lease(
       () => held.size,
-      ids => {
-        for (const id of ids) held.add(id)
+      lanes => {
+        for (const { subscriptionId } of lanes) held.add(subscriptionId)
       },
     )
   await assert.rejects(look(), /the answer is lost/)
