@@ -260,7 +260,8 @@ test('two processes that work on one lane in turn lose nothing and send nothing 
 })
 
 test('a mark is never past what waits, nor past what may be on its way', () => {
-  const marks = new LaneMarks({ clock: fakeClock(), statementMsMax: 5000, monotonicNow: () => 0 })
+  const clock = fakeClock()
+  const marks = new LaneMarks({ clock, statementMsMax: 5000, monotonicNow: () => 0 })
   const begin = marks.startOf(1)
   assert.equal(begin.dueAt, 0)
   marks.found(1, begin, undefined, noon)
@@ -270,6 +271,8 @@ test('a mark is never past what waits, nor past what may be on its way', () => {
   marks.found(1, marks.startOf(1), noon - 12_345.678, noon)
   assert.equal(marks.of(1), noon - 12_346)
   assert.equal(marks.of(2), 0)
+  clock.set(noon - 1)
+  assert.equal(marks.of(1), 0, 'the clock has gone back')
 })
 
 test('a lane whose lease was not heard of is looked through from its beginning', () => {
