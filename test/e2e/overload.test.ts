@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { startReceiver } from '../support/receiver.ts'
-import { client, processWorld, settledAudit } from '../support/service.ts'
+import { client, processWorld, settledAudit, testService } from '../support/service.ts'
 
 interface Answer {
   readonly status: number
@@ -90,4 +93,24 @@ test('while the database cannot keep up, events are accepted for good or refused
   const lost = accepted.filter(({ body }) => !received.has(JSON.parse(body).webhook_id))
   assert.deepEqual(lost, [])
   await service.end('SIGTERM')
+})
+
+/** Connections to this port that were not let in at once; the kernel asks again a second later. Linux only. */
+async function notLetIn(port: number): Promise<number> {
+  const synSent = new RegExp(` 0100007F:${port.toString(16).toUpperCase().padStart(4, '0')} 02 `)
+  return (await readFile('/proc/net/tcp', 'utf8')).split('\n').filter(line => synSent.test(line)).length
+}
+
+test('thousands of connections that are opened at once are let in at once', async t => {
+  const kernelMax = Number(await readFile('/proc/sys/net/core/somaxconn', 'utf8').catch(() => 0))
+  if (kernelMax < 2000) return t.skip('the kernel lets fewer wait than are opened here')
+  await using service = await testService()
+  const port = Number(new URL(service.url).port)
+  const sockets = Array.from({ length: 1800 }, () => connect(port, '127.0.0.1'))
+  const connected = Promise.all(sockets.map(socket => once(socket, 'connect')))
+  await new Promise(resolve => process.nextTick(resolve))
+  const waiting = await notLetIn(port)
+  assert.ok(waiting < 100, `${waiting} of ${sockets.length} were not let in`)
+  await connected
+  for (const socket of sockets) socket.destroy()
 })
