@@ -155,6 +155,7 @@ const { values } = parseArgs({
     'commit-ms': { ...text, default: '0' },
   },
 })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 process.env.PROCESSES = values.processes
 const children = new Children()
 try {
