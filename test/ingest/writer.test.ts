@@ -5,9 +5,10 @@ import { AppError } from '../../src/errors.ts'
 import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
 import { EventWriter, type EventWriterDeps, type Write } from '../../src/ingest/writer.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable } from '../../src/platform/postgres.ts'
+import { isDatabaseUnavailable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { Gate, hold } from '../support/gate.ts'
 import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -19,35 +20,8 @@ after(() => world.close())
 
 const me = 7
 
-/** A database behind a gate: counts what passes, and may hold or lose it. */
-class Gate implements Queryable {
-  statements = 0
-  /** Statements wait here before they are sent. */
-  before: Promise<void> = Promise.resolve()
-  /** The answer is lost, though the statement took effect. */
-  losesAnswers = false
-  /** The statement does not get there. */
-  isAway = false
-
-  async query<Row extends object>(statement: Parameters<Queryable['query']>[0]) {
-    this.statements++
-    await this.before
-    if (this.isAway) throw new AppError('database_unavailable', 'away')
-    const result = await world.database.query<Row>(statement)
-    if (this.losesAnswers) throw new AppError('database_unavailable', 'the answer is lost')
-    return result
-  }
-}
-
-/** Holds what passes through a gate until it is opened. */
-function hold(gate: Gate): () => void {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  gate.before = promise
-  return resolve
-}
-
 function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
-  const gates = [new Gate(), new Gate()]
+  const gates = [new Gate(world.database), new Gate(world.database)]
   const clock = fakeClock()
   const unsure = new UnsureRows(clock)
   const writer = new EventWriter({
