@@ -18,7 +18,7 @@ export async function cancelOwed(
       with gone as (
         delete from owed where (webhook_id, subscription_id) in (
           select webhook_id, subscription_id from owed
-          where subscription_id = $1 and owner is null order by due_at limit $3)
+          where subscription_id + 0 = $1 and owner is null order by due_at limit $3)
         returning webhook_id, subscription_id, attempt)
       insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
       select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,

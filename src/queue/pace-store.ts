@@ -37,6 +37,7 @@ export async function keepPaces(db: Queryable, owner: number, paces: readonly Pa
         select l.subscription_id, p.full_at
         from unnest($1::int[], $2::timestamptz[]) as p (id, full_at)
         join lanes l on l.subscription_id = p.id and l.owner = $3
+        where l.subscription_id = any($1::int[])
         order by l.subscription_id for no key update of l)
       update lanes l set full_at = kept.full_at from kept where l.subscription_id = kept.subscription_id`,
     values: [

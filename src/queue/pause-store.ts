@@ -14,6 +14,7 @@ export async function pauseLanes(db: Queryable, pauses: readonly LanePause[]): P
       latest as (select id, max(until) as until from p group by id),
       locked as (
         select l.subscription_id, p.until from lanes l join latest p on p.id = l.subscription_id
+        where l.subscription_id = any($1::int[])
         order by l.subscription_id for no key update of l),
       closed as (
         update lanes l set open_until = greatest(l.open_until, k.until),

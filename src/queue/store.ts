@@ -82,7 +82,7 @@ export async function readDue(
       from unnest($1::int[], $2::timestamptz[], $3::uuid[], $4::int[]) as l (id, after_at, after_id, n)
       cross join lateral (
         select * from owed
-        where subscription_id = l.id and owner is null and due_at <= ($5::timestamptz[])[1]
+        where subscription_id + 0 = l.id and owner is null and due_at <= ($5::timestamptz[])[1]
           and (due_at, webhook_id) > (l.after_at, l.after_id)
         order by due_at, webhook_id limit l.n) o`,
     values: [
@@ -124,10 +124,10 @@ export async function releaseLanes(
       update lanes l set owner = null,
         due_at = nullif(least(l.due_at, (
           select greatest(o.due_at, l.open_until, ($3::timestamptz[])[1]) from owed o
-          where o.subscription_id = k.id and o.owner is null and o.due_at >= k.mark
+          where o.subscription_id + 0 = k.id and o.owner is null and o.due_at >= k.mark
           order by o.due_at limit 1)), 'infinity')
       from unnest($1::int[], $4::timestamptz[]) as k (id, mark)
-      where l.subscription_id = k.id and l.owner = $2`,
+      where l.subscription_id = any($1::int[]) and l.subscription_id = k.id and l.owner = $2`,
     values: [
       int4Array(subscriptionIds),
       owner,
@@ -153,9 +153,9 @@ export async function wakeOwing(
       update lanes l set due_at = greatest(o.due_at, l.open_until)
       from unnest($1::int[], $2::timestamptz[]) as k (id, mark)
       cross join lateral (
-        select due_at from owed where subscription_id = k.id and owner is null and due_at >= k.mark
+        select due_at from owed where subscription_id + 0 = k.id and owner is null and due_at >= k.mark
         order by due_at limit 1) o
-      where l.subscription_id = k.id and l.owner is null
+      where l.subscription_id = any($1::int[]) and l.subscription_id = k.id and l.owner is null
         and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until, now()))`,
     values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(markOf))],
   })
@@ -261,13 +261,13 @@ export async function repairLanes(db: Queryable): Promise<number> {
   const { rowCount } = await db.query({
     text: `
       with recursive owing as (
-        (select subscription_id, due_at from owed where owner is null order by subscription_id, due_at limit 1)
+        (select subscription_id, due_at from owed where owner is null order by subscription_id + 0, due_at limit 1)
         union all
         select n.subscription_id, n.due_at from owing o
         cross join lateral (
           select subscription_id, due_at from owed
-          where owner is null and subscription_id > o.subscription_id
-          order by subscription_id, due_at limit 1) n)
+          where owner is null and subscription_id + 0 > o.subscription_id
+          order by subscription_id + 0, due_at limit 1) n)
       insert into lanes as l (subscription_id, due_at)
       select subscription_id, due_at from owing
       where not exists (

@@ -54,7 +54,7 @@ export async function readBacklog(db: Queryable, limit: number): Promise<Backlog
           union all
           (select first.due_at from (select subscription_id from lanes where owner is not null limit $1) l
             cross join lateral (
-              select due_at from owed o where o.subscription_id = l.subscription_id and o.owner is null
+              select due_at from owed o where o.subscription_id + 0 = l.subscription_id and o.owner is null
               order by due_at limit 1) first)
         ) due where due_at <= now()) as oldest_due_ms,
         (extract(epoch from now()) * 1000)::float8 as now_ms`,

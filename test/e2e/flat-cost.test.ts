@@ -4,10 +4,10 @@ import pg from 'pg'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
 import { systemClock } from '../../src/platform/clock.ts'
-import { uuidV7Source } from '../../src/platform/id.ts'
+import { uuidLowerBound, uuidV7Source } from '../../src/platform/id.ts'
 import type { Queryable, QueryResult, Statement } from '../../src/platform/postgres.ts'
 import { fixedPlans } from '../../src/platform/sql.ts'
-import { leaseLanes, readContents, readDue, releaseLanes } from '../../src/queue/store.ts'
+import { leaseLanes, readContents, readDue, releaseLanes, wakeOwing } from '../../src/queue/store.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
 // What an event costs does not depend on what else is stored: no statement of the path reads a table through, and
@@ -34,6 +34,14 @@ interface Seen {
   readonly pages: number
 }
 
+interface PlanNode {
+  readonly 'Node Type': string
+  readonly 'Relation Name'?: string
+  readonly 'Shared Hit Blocks': number
+  readonly 'Shared Read Blocks': number
+  readonly Plans?: readonly PlanNode[]
+}
+
 /** Runs statements as the path's connections do, and sees how PostgreSQL went about each. */
 function watched(seen: Seen[]): Queryable {
   return {
@@ -47,16 +55,14 @@ function watched(seen: Seen[]): Queryable {
       await client.query('rollback')
       const [{ Plan: plan }] = explained.rows[0]['QUERY PLAN']
       const nodes: string[] = []
-      const walk = (node: { 'Node Type': string; 'Relation Name'?: string; Plans?: [] }) => {
+      const own = (node: PlanNode) => node['Shared Hit Blocks'] + node['Shared Read Blocks']
+      // A node counts what is below it, but for statements in a WITH that end after it.
+      const walk = (node: PlanNode): number => {
         nodes.push(`${node['Node Type']} ${node['Relation Name'] ?? ''}`.trim())
-        for (const child of node.Plans ?? []) walk(child)
+        const below = (node.Plans ?? []).map(child => walk(child)).reduce((sum, pages) => sum + pages, 0)
+        return Math.max(own(node), below)
       }
-      walk(plan)
-      seen.push({
-        name: statement.name ?? '',
-        nodes,
-        pages: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'],
-      })
+      seen.push({ name: statement.name ?? '', nodes, pages: walk(plan) })
       const result = await client.query({ text: statement.text, values })
       return { rows: result.rows, rowCount: result.rowCount ?? 0 }
     },
@@ -142,3 +148,52 @@ test('no statement of the path reads a table through, and none touches more page
     assert.ok(more <= pages + 25, `${name}: ${pages} pages alone, ${more} beside 60,000 rows`)
   }
 })
+
+test('no statement reads a table through that the planner takes for empty, while a held transaction keeps dead rows in it', async t => {
+  const { database, connection } = world
+  const holder = new pg.Client(connection)
+  await holder.connect()
+  t.after(() => holder.end())
+  await database.query({ text: 'truncate owed, lanes' })
+  await holder.query('begin isolation level repeatable read')
+  await holder.query('select count(*) from owed')
+  await database.query({
+    text: `insert into owed (webhook_id, subscription_id, size_bytes, due_at)
+           select gen_random_uuid(), 1, 2, now() from generate_series(1, 40000)`,
+  })
+  await database.query({ text: 'delete from owed' })
+  await database.query({ text: 'vacuum analyze owed' })
+  const seen: Seen[] = []
+  // So many that it would be tempting to read the table once and look for its rows in the batch.
+  const rows = Array.from({ length: 20 }, () => settledRow())
+  await recordFinalAttempts(watched(seen), rows)
+  const again = rows.map(({ webhookId }) => ({ ...anAttempt, webhookId, nextAttempt: 2, dueAt: Date.now() }))
+  await recordAttempts(
+    watched(seen),
+    7,
+    rows.map(row => ({ ...row, id: newId(), verdict: 'retry' as const })),
+    again,
+  )
+  const after = { dueAt: Date.now(), webhookId: uuidLowerBound(0) }
+  await readDue(watched(seen), [{ subscriptionId: 1, after, limit: 10 }], Date.now())
+  await releaseLanes(watched(seen), 7, [1], null, () => Date.now())
+  await wakeOwing(watched(seen), [1], () => Date.now())
+  for (const { name, pages } of seen) assert.ok(pages < 2000, `${name}: ${pages} pages for 20 rows`)
+})
+
+const anAttempt = { subscriptionId: 1, attempt: 1 } as const
+
+function settledRow() {
+  return {
+    ...anAttempt,
+    id: newId(),
+    webhookId: newId(),
+    timestamp: Date.now(),
+    status: 'success',
+    verdict: 'delivered',
+    httpStatus: 200,
+    durationMs: 1,
+    nextAt: null,
+    error: null,
+  } as const
+}
