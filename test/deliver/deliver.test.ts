@@ -199,7 +199,7 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
   const paused: LanePause[] = []
   const world = await aWorld(t, {}, { send: request => sender.send(request), onPause: p => paused.push(p) })
   const { clock, gates, lanePauses, subscription } = world
-  const delivery = await world.aDelivery({ dueAt: clock.now() - 1000 })
+  const delivery = await world.aDelivery({ dueAt: clock.now() - 1000, lane: { left: () => {} } })
   const until = clock.now() + 5000
   const { logged, owed } = await world.attempt(delivery, subscription())
   assert.deepEqual(logged, [])
