@@ -144,8 +144,9 @@ test('no statement of the path reads a table through, and none touches more page
   }
   for (const [index, { name, pages }] of alone.entries()) {
     const more = beside[index]?.pages ?? 0
-    // An index of a deeper tree costs a page or two per probe, nothing more.
-    assert.ok(more <= pages + 25, `${name}: ${pages} pages alone, ${more} beside 60,000 rows`)
+    // An index of a deeper tree costs a page or two per probe, and dead rows of the moment before some; reading the table
+    // through, or an index of it, would be hundreds.
+    assert.ok(more <= pages + 75, `${name}: ${pages} pages alone, ${more} beside 60,000 rows`)
   }
 })
 
