@@ -30,8 +30,9 @@ interface Mark {
 /**
  * Before which time nothing waits in a lane, as its last pass has seen it: passes start there. What was settled before
  * it needs not be walked over again; and while a transaction is open somewhere that PostgreSQL must keep dead rows for,
- * that is all that went through the lane since. With 110,000 dead rows a read of the empty lane touched 1,811 pages (19
- * to 39 ms) from its beginning and 33 (0.16 ms) from a mark ten seconds back; its release 1,818 and 42.
+ * that is all that went through the lane since. With 110,000 dead rows a read of the empty lane touched 1,811 pages
+ * from its beginning and 33 from a mark ten seconds back (by EXPLAIN, once by hand); `bench:growth --only
+ * held-transaction --lane` shows what that comes to.
  *
  * A mark stays true whoever works on the lane after this process, for a row only ever enters a lane due at that moment
  * or later. Its commit may come a while after that moment, so a mark is older than the read that showed it by the
