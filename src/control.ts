@@ -90,10 +90,11 @@ export function makePresence(setting: PresenceSetting): Presence {
     }),
     lanesDue: dueAt => outbound?.lanes.ring(dueAt),
     onNewOwner() {
-      outbound?.lanes.forget()
+      outbound?.disown()
       messengers.renew()
     },
     async onBeat() {
+      outbound?.dispatcher.wake()
       if (control.opened === listeningOn) return
       // A new connection listens to nothing, and what changed while there was none went unheard.
       await control.listen('subscriptions')

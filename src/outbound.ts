@@ -30,6 +30,8 @@ export interface OutboundDeps {
   readonly logger: Logger
   /** The id under which this process leases rows and lanes. */
   readonly owner: () => number
+  /** Whether what this process holds can only be its own; false when others may have taken it over. */
+  readonly isSure: () => boolean
   readonly ensurePartitions: () => Promise<void>
 }
 
@@ -89,6 +91,7 @@ export class Outbound {
       gates: deps.gates,
       defer: (id, deliveries) => this.lanes.interrupt(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
+      isOurs: deps.isSure,
     })
     this.lanes = new Lanes({
       connection: database.connection('lanes', { session: fixedPlans }),
@@ -116,6 +119,12 @@ export class Outbound {
   get roomForFresh(): number {
     const { held, heldBytes } = this.dispatcher.load
     return heldBytes > this.#heldBytesMax / 2 ? 0 : Math.max(0, heldInAll / 2 - held)
+  }
+
+  /** What this process held is others' now: what it has not begun it forgets. */
+  disown(): void {
+    this.lanes.forget()
+    for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
   }
 
   /** The listener hears of each born-leased delivery that has left memory. */

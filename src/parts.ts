@@ -74,6 +74,7 @@ export async function makeParts(ground: Ground): Promise<Parts> {
     unsure: new UnsureRows(clock),
     owner: () => presence.owner,
     seat: () => presence.seat,
+    isSure: () => presence.isSure,
     ensurePartitions: () => makePartitions(ground),
   }
   const messengers = await Messengers.open({ ...shared, redisUrl: config.redisUrl, role, control })

@@ -28,6 +28,8 @@ export interface DispatcherDeps {
    * answered; the delivery itself stays held until `release` is called for it.
    */
   readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<boolean>
+  /** False: what is held may be others' by now, so none of it is begun until `wake` is called. Always true if left out. */
+  readonly isOurs?: () => boolean
 }
 
 /** Those whose turn it will be, and those that wait until it is less crowded. */
@@ -125,6 +127,16 @@ export class Dispatcher {
     this.#pump()
   }
 
+  /** What is held is known to be ours again. */
+  wake(): void {
+    this.#pump()
+  }
+
+  /** Takes out all that wait and have not begun. */
+  takeAll(): readonly Delivery[] {
+    return [...this.#lines.keys()].flatMap(id => this.takeWaiting(id))
+  }
+
   /** Takes out all that wait for a subscription and have not begun; or only those that came from its lane. */
   takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[] {
     const line = this.#lines.get(subscriptionId)
@@ -136,7 +148,7 @@ export class Dispatcher {
   /** Starts nothing from now on, and takes out all that wait. */
   stop(): readonly Delivery[] {
     this.#stopped = true
-    return [...this.#lines.keys()].flatMap(id => this.takeWaiting(id))
+    return this.takeAll()
   }
 
   #newLine(subscriptionId: number, tenant: string): Line {
@@ -169,6 +181,7 @@ export class Dispatcher {
 
   #pump(): void {
     while (!this.#stopped && this.#inFlight < this.#deps.limits.maxInFlight) {
+      if (this.#deps.isOurs?.() === false) return
       const turn = this.#next()
       if (!turn) return
       turn.queued = false

@@ -27,7 +27,12 @@ export function ownMemory(dispatcher: Dispatcher, owner: () => number | null): H
       const me = owner()
       return me !== null && dispatcher.reserve(id, tenant, sizeBytes, true) ? me : null
     },
-    push: (_owner, delivery) => dispatcher.push(delivery),
+    push(held, delivery) {
+      const me = owner()
+      if (me === null || me === held) dispatcher.push(delivery)
+      // Declared dead while the row was being written: it is found, and goes to its lane.
+      else dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    },
     release: (_owner, subscriptionId, sizeBytes) => dispatcher.release(subscriptionId, sizeBytes),
   }
 }

@@ -27,7 +27,7 @@ export interface PresenceDeps {
   readonly lanesDue: (dueAt: number) => void
   /** Called at the start and after each heartbeat that got through. */
   readonly onBeat: () => Promise<void>
-  /** Called when this process goes on under a new id: what it leased before is not its own any more. */
+  /** Called when this process goes on under a new id: what it held before is others' now. */
   readonly onNewOwner: () => void
 }
 
@@ -38,6 +38,9 @@ const steerWithinMs = 500
 
 /** Without a sign of life for so long a process is dead to the others, and loses what it holds. */
 const deadAfterMs = 10_000
+
+/** So long after it sent its last heartbeat a process can still be sure that nobody has declared it dead. */
+const sureMs = deadAfterMs - beatEveryMs
 
 /**
  * So long after the burial of a process a statement of its own may still be committed: it was under way when it died,
@@ -50,7 +53,8 @@ const lateCommitMs = 12_000
  * Makes this process known to the others and buries those that died: what they held goes to the lanes. A process of
  * the same host whose pid is gone is dead at once; any other after 10 s of silence. Silence is measured by hearing it:
  * the clock of the database may jump, and then nobody is dead. A process that was declared dead
- * though it lives (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced.
+ * though it lives (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced. It begins
+nothing while that may have happened (`isSure`), so what others have taken over is not sent by two.
  */
 export class Presence {
   readonly #deps: PresenceDeps
@@ -59,11 +63,12 @@ export class Presence {
   #seat = { count: 1, rank: 0 }
   #timer: NodeJS.Timeout | undefined
   #lastBeatAt = Number.NEGATIVE_INFINITY
+  #sureUntil = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
   #beating: Promise<void> | undefined
   /** The last sign of life of each other process, and when it was first seen here. */
   readonly #signs = new Map<number, { readonly sign: string; readonly since: number }>()
-  /** Those of this host that were buried here of late, and when (`performance.now()`). */
+  /** Those of this host that were buried of late, this one's earlier ids among them, and when (`performance.now()`). */
   readonly #buried = new Map<number, number>()
 
   constructor(deps: PresenceDeps) {
@@ -77,7 +82,7 @@ export class Presence {
 
   /** False when the others may have declared this process dead, and it has not heard of it yet. */
   get isSure(): boolean {
-    return performance.now() - this.#lastBeatAt < deadAfterMs - beatEveryMs
+    return performance.now() < this.#sureUntil
   }
 
   /** How many processes deliver, and which of them this one is, in the order of their ids; as of the last beat. */
@@ -88,6 +93,7 @@ export class Presence {
   async start(): Promise<void> {
     const { clock, connection } = this.#deps
     clock.steer(await databaseTime(connection))
+    this.#sureUntil = performance.now() + sureMs
     await this.#register()
     this.#lastBeatAt = performance.now()
     this.#unbrokenSince = this.#lastBeatAt
@@ -124,6 +130,7 @@ export class Presence {
     else if (receivedAt - sentAt < steerWithinMs) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
     if (receivedAt - this.#lastBeatAt > 2 * beatEveryMs) this.#unbrokenSince = receivedAt
     this.#lastBeatAt = receivedAt
+    this.#sureUntil = sentAt + sureMs // others count from when they saw it, which was not before it was sent
     await this.#deps.onBeat()
     await this.#bury()
   }
@@ -136,6 +143,7 @@ export class Presence {
     ownIds.add(this.#owner)
     if (before === 0) return
     logger.warn({ before, now: this.#owner }, 'was declared dead while cut off; goes on under a new id')
+    this.#buried.set(before, performance.now()) // what it had under way then may be committed only now
     this.#deps.onNewOwner()
   }
 

@@ -66,51 +66,79 @@ function pick(members: readonly Member[]): readonly Member[] {
 }
 
 async function zombie(ground: Ground): Promise<Ran> {
-  // A slow receiver, so that there is something in the hands of whoever is stopped.
-  const treat = () => ({ kind: 'ok', delayMs: between(200, 600) }) as const
-  await using world = await World.open(ground, { processes: 3, perSecond: 120, treat })
-  const { crew } = world
+  const quick = () => ({ kind: 'ok', delayMs: between(0, 20) }) as const
+  await using world = await World.open(ground, { processes: 3, perSecond: 200, treat: quick })
+  const { crew, receiver } = world
   const notes: string[] = []
   let held = 0
+  let begun = 0
+  const wakings: number[] = []
   for (let round = 0; round < (ground.short ? 1 : 4); round++) {
     await sleep(2000)
     const victim = crew.members[0]
     if (victim === undefined) throw new Error('there is no process')
+    // A slow receiver for a moment: whoever is stopped has attempts under way, and more in its hands than it could begin.
+    receiver.treat = () => ({ kind: 'ok', delayMs: between(1500, 2500) })
+    await sleep(1500)
     await world.fault('SIGSTOP', async () => {
       victim.child.kill('SIGSTOP')
+      receiver.treat = quick
       await sleep(200) // what it had sent to PostgreSQL is done by now
       const holdings = await heldBy(world, victim)
-      held += holdings
+      const underWay = holdings.filter(id => receiver.records.has(id))
+      held += holdings.length
+      begun += underWay.length
       const { url } = victim
       victim.url = undefined // the senders would wait for it
       const buried = await untilBuried(world, victim)
-      notes.push(`stopped with ${holdings} deliveries in its hands, buried after ${seconds(buried)}`)
+      notes.push(
+        `stopped with ${holdings.length} deliveries in its hands, ${underWay.length} of them begun; buried after ${seconds(buried)}`,
+      )
       ground.say(notes.at(-1) ?? '')
-      await sleep(1000)
+      await untilSettled(world, holdings)
       victim.child.kill('SIGCONT')
+      wakings.push(performance.now())
       victim.url = url
     })
     await sleep(3000)
   }
   const ran = await world.finish(30_000, () => ({
-    repeats: held,
-    why: `what stopped processes had in their hands (${held}): others delivered it, and they did so again when they woke`,
+    repeats: begun,
+    why: `attempts that stopped processes had under way (${begun}): the others made them again. What else they had in their hands (${held - begun}) was delivered by the others alone`,
   }))
+  const problems = [...ran.problems]
   const woken = crew.members.filter(({ output }) => output.includes('declared dead')).length
-  const problems =
-    woken > 0 ? ran.problems : [...ran.problems, 'no process noticed that it had been declared dead']
+  if (woken === 0) problems.push('no process noticed that it had been declared dead')
+  if (held === begun) problems.push('no process was stopped with anything in its hands that it had not begun')
+  const late = sentAfterWaking(world, wakings)
+  if (late > 0) problems.push(`${late} deliveries were sent by processes that had lost them while they slept`)
   return { ...ran, notes: [...ran.notes, ...notes], problems }
 }
 
-/** How many owed rows a process holds: born leased, or of lanes that it has leased. */
-async function heldBy(world: World, { child }: Member): Promise<number> {
-  const [row] = await world.query<{ held: number }>(
-    `select count(*)::int as held from owed o join processes p on p.pid = $1
+/** What a process is to deliver: rows born leased to it, or of lanes that it has leased. */
+async function heldBy(world: World, { child }: Member): Promise<readonly string[]> {
+  const rows = await world.query<{ id: string }>(
+    `select o.webhook_id as id from owed o join processes p on p.pid = $1
      left join lanes l on l.subscription_id = o.subscription_id
      where o.owner = p.id or (o.owner is null and l.owner = p.id)`,
     [child.pid],
   )
-  return row?.held ?? 0
+  return rows.map(({ id }) => id)
+}
+
+/** The others have delivered all of these. */
+async function untilSettled(world: World, ids: readonly string[]): Promise<void> {
+  for (const end = performance.now() + 20_000; performance.now() < end; await sleep(100)) {
+    const rows = await world.query('select from owed where webhook_id = any($1) limit 1', [ids])
+    if (rows.length === 0) return
+  }
+  throw new Error('what a stopped process held was not delivered by the others within 20 s of its burial')
+}
+
+/** Deliveries that came again within three seconds after a process was woken. */
+function sentAfterWaking({ receiver }: World, wakings: readonly number[]): number {
+  const arrivals = [...receiver.records.values()].flatMap(record => record.arrivals.slice(1))
+  return arrivals.filter(({ at }) => wakings.some(woken => at > woken && at < woken + 3000)).length
 }
 
 /** @returns how long it took the others, in milliseconds */

@@ -89,6 +89,25 @@ test('a fresh delivery is born leased, and starts once the event is committed', 
   assert.equal(dispatcher.load.held, 1)
 })
 
+test('a delivery whose process was declared dead while its row was written is not sent by it', async t => {
+  let owner = me
+  const slow: Queryable = {
+    async query(statement) {
+      const result = await world.database.query(statement)
+      owner = me + 1 // it goes on under another id
+      return result
+    },
+  }
+  const { ingest, started, dispatcher } = aWorld(t, 100, slow, () => owner)
+  await ingest.accept(anIncoming(aSubscription()))
+  assert.deepEqual(
+    (await allOwed(world.database)).map(row => row.owner),
+    [me],
+  )
+  assert.deepEqual(started, [])
+  assert.equal(dispatcher.load.held, 0)
+})
+
 test('what finds no room goes to its lane, and a bell rings', async t => {
   await aLane(world.database, 1)
   const { ingest, started, rung } = aWorld(t, 1)

@@ -209,6 +209,17 @@ test('a process that was declared dead though it lives goes on under a new id', 
   assert.deepEqual(await processes(), [presence.owner])
 })
 
+test('what a process committed under an earlier id, after its burial, goes to its lane when it gets another', async t => {
+  const { database } = world
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { presence, rung } = await aPresence(t)
+  await database.query({ text: 'delete from processes' }) // another one has buried it
+  await aLane(database, 1)
+  await owe(database, { owner: presence.owner })
+  await beat(t, () => rung.length > 0)
+  assert.equal((await allOwed(database))[0]?.owner, null)
+})
+
 test('a process that has slept for long is not sure to be known until its next heartbeat', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let shift = 0

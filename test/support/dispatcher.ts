@@ -20,6 +20,7 @@ export const ungated = { clock, gates: new Gates(clock, { failures: 0, cooldownM
 export function aDispatcherWorld(
   limits: Partial<DispatcherLimits> = {},
   subscriptions: readonly Subscription[] = [],
+  isOurs: () => boolean = () => true,
 ) {
   const byId = new Map(subscriptions.map(subscription => [subscription.id, subscription]))
   const running: Running[] = []
@@ -29,6 +30,7 @@ export function aDispatcherWorld(
     limits: { ...roomy, ...limits },
     subscription: id => byId.get(id),
     ...ungated,
+    isOurs,
     attempt: delivery => {
       started.push(delivery.subscriptionId)
       return new Promise<boolean>(resolve => {
