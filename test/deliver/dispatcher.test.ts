@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { Dispatcher } from '../../src/deliver/dispatcher.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
-import { aDispatcherWorld, roomy, ungated } from '../support/dispatcher.ts'
+import { aDispatcherWorld } from '../support/dispatcher.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const subscription = (id: number, changes: Partial<Subscription> = {}) => aSubscription({ id, ...changes })
@@ -207,24 +206,25 @@ test('after stopping nothing starts, nothing is let in, and what waited is given
 })
 
 test('an attempt that throws frees its slot like any other', async () => {
-  let attempts = 0
-  const dispatcher = new Dispatcher({
-    limits: { ...roomy, maxInFlight: 1 },
-    subscription: () => undefined,
-    ...ungated,
-    attempt: async () => {
-      attempts++
-      throw new Error('it failed')
-    },
-  })
-  const { push } = aDispatcherWorld()
-  for (let n = 0; n < 3; n++) {
-    dispatcher.reserve(1, 'default', 10, true)
-    dispatcher.push(push(1))
-  }
-  await new Promise(resolve => setImmediate(resolve))
-  assert.equal(attempts, 3)
+  const { dispatcher, running, started, push } = aDispatcherWorld({ maxInFlight: 1 })
+  for (let n = 0; n < 3; n++) push(1)
+  while (running[0]) await running[0].fail()
+  assert.equal(started.length, 3)
   assert.equal(dispatcher.load.inFlight, 0)
+})
+
+test('nothing begins while what is held may be others’, and all goes on when it is known to be ours', async () => {
+  let isOurs = true
+  const one = subscription(1, { maxInFlight: 1 })
+  const { dispatcher, running, started, push } = aDispatcherWorld({}, [one], () => isOurs)
+  for (let n = 0; n < 2; n++) push(1)
+  isOurs = false
+  await running[0]?.end()
+  push(2)
+  assert.deepEqual(started, [1], 'only what had begun before')
+  isOurs = true
+  dispatcher.wake()
+  assert.deepEqual(started, [1, 1, 2])
 })
 
 test('a delivery for which no room was reserved is a fault', () => {

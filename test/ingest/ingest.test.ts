@@ -8,7 +8,7 @@ import { Ingest } from '../../src/ingest/ingest.ts'
 import { UnsureRows } from '../../src/ingest/unsure-rows.ts'
 import { EventWriter } from '../../src/ingest/writer.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import type { Queryable } from '../../src/platform/postgres.ts'
+import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Delivery } from '../../src/queue/delivery.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from '../support/clock.ts'
@@ -92,8 +92,8 @@ test('a fresh delivery is born leased, and starts once the event is committed', 
 test('a delivery whose process was declared dead while its row was written is not sent by it', async t => {
   let owner = me
   const slow: Queryable = {
-    async query(statement) {
-      const result = await world.database.query(statement)
+    async query<Row extends object>(statement: Statement) {
+      const result = await world.database.query<Row>(statement)
       owner = me + 1 // it goes on under another id
       return result
     },

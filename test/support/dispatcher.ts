@@ -6,15 +6,16 @@ import type { Delivery } from '../../src/queue/delivery.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from './clock.ts'
 
-export const roomy = { maxInFlight: 1000, heldPerSubscription: 1000, heldInAll: 10_000, heldBytes: 1_000_000 }
+const roomy = { maxInFlight: 1000, heldPerSubscription: 1000, heldInAll: 10_000, heldBytes: 1_000_000 }
 
 export interface Running {
   readonly delivery: Delivery
   end(): Promise<void>
+  fail(): Promise<void>
 }
 
 const clock = fakeClock()
-export const ungated = { clock, gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }), defer: () => {} }
+const ungated = { clock, gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }), defer: () => {} }
 
 /** A dispatcher whose attempts end when the test says so. */
 export function aDispatcherWorld(
@@ -33,16 +34,23 @@ export function aDispatcherWorld(
     isOurs,
     attempt: delivery => {
       started.push(delivery.subscriptionId)
-      return new Promise<boolean>(resolve => {
-        running.push({
-          delivery,
-          async end() {
-            running.splice(running.indexOf(this), 1)
-            resolve(true)
-            await new Promise(next => setImmediate(next))
-          },
-        })
+      const { promise, resolve, reject } = Promise.withResolvers<boolean>()
+      const over = async (one: Running) => {
+        running.splice(running.indexOf(one), 1)
+        await new Promise(next => setImmediate(next))
+      }
+      running.push({
+        delivery,
+        end() {
+          resolve(true)
+          return over(this)
+        },
+        fail() {
+          reject(new Error('it failed'))
+          return over(this)
+        },
       })
+      return promise
     },
   })
   const aDelivery = (subscriptionId: number, sizeBytes: number, fresh: boolean): Delivery => ({
