@@ -1,39 +1,44 @@
-/** Long enough for some transactions, short enough to notice at once that a disk became slow. */
-const windowMs = 200
+/** What each transaction counts less than the one after it: some dozens of them are remembered. */
+const fading = 0.9
 
 /**
- * How fast events are being committed, measured while more of them wait than can be taken: only then it says how fast
- * they can be. Times are milliseconds of any steady clock.
+ * How fast events can be committed, learnt from transactions that were full: those that began while more events waited
+ * than they could take. Each connection runs one after the other, so together they are as many times as fast. One that
+ * is slow weighs as much as it lasted, so a disk that becomes slow is noticed at once.
  */
 export class CommitRate {
-  #windowStart: number | undefined
-  #inWindow = 0
-  #perMs: number | undefined
+  readonly #connections: number
+  readonly #eventsMax: number
+  #events = 0
+  #ms = 0
 
-  /** So many were committed now, and others wait. */
-  committed(events: number, now: number): void {
-    if (this.#windowStart === undefined) {
-      this.#windowStart = now // what was done before the queue began does not count
-      return
-    }
-    this.#inWindow += events
-    const tookMs = now - this.#windowStart
-    if (tookMs < windowMs) return
-    const measured = this.#inWindow / tookMs
-    this.#perMs = this.#perMs === undefined ? measured : (this.#perMs + measured) / 2
-    this.#windowStart = now
-    this.#inWindow = 0
+  /**
+   * @param connections how many transactions run side by side
+   * @param eventsMax what one of them can take
+   */
+  constructor(connections: number, eventsMax: number) {
+    this.#connections = connections
+    this.#eventsMax = eventsMax
+  }
+
+  /**
+   * A transaction has ended that took so long. One that was not full counts only while nothing else is known, as if it
+   * had been: on a slow disk a full one takes hardly longer, and on a fast one it keeps nothing out.
+   */
+  committed(events: number, tookMs: number, isFull: boolean): void {
+    if (!isFull && this.#events > 0) return
+    this.#events = this.#events * fading + (isFull ? events : this.#eventsMax)
+    this.#ms = this.#ms * fading + tookMs
   }
 
   /** Nothing waits: the next queue is another story. */
   forget(): void {
-    this.#windowStart = undefined
-    this.#perMs = undefined
-    this.#inWindow = 0
+    this.#events = 0
+    this.#ms = 0
   }
 
   /** How long it takes to commit so many, as far as is known; 0 when nothing is. */
   waitMs(events: number): number {
-    return this.#perMs === undefined ? 0 : events / this.#perMs
+    return this.#events === 0 ? 0 : (events * this.#ms) / (this.#events * this.#connections)
   }
 }

@@ -63,14 +63,17 @@ export class EventWriter {
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
-  readonly #rate = new CommitRate()
+  readonly #rate: CommitRate
   #waitingBytes = 0
+  /** When a transaction last ended, or one began while none was under way. */
+  #progressAt = 0
   #wakeUp = false
 
   constructor(deps: EventWriterDeps) {
     this.#deps = deps
     this.#waitMsMax = deps.waitMsMax ?? waitMsMax
     this.#idle = [...deps.connections]
+    this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
@@ -95,13 +98,16 @@ export class EventWriter {
     })
   }
 
-  /** By what is known of the rate; and when nothing is committed at all, by how long the first one has waited. */
+  /**
+   * By what is known of the rate; and when nothing is committed at all, by how long that has been so. How long the first
+   * one has waited would be a bad measure: once all that wait have waited for too long, everything would be refused until
+   * the last of them was written, then everything accepted until they wait for too long again.
+   */
   #isOverloaded(now: number): boolean {
-    const first = this.#waiting.peek()
-    if (first === undefined) return false
     const { length } = this.#waiting
+    if (length === 0) return false
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
-    if (now - first.since > this.#waitMsMax) return true
+    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax) return true
     return !this.#fitsNextBatches(length) && this.#rate.waitMs(length) > this.#waitMsMax
   }
 
@@ -114,8 +120,12 @@ export class EventWriter {
     return events < batches * batchEventsMax && this.#waitingBytes < batches * batchBytesMax
   }
 
+  get #isBusy(): boolean {
+    return this.#idle.length < this.#deps.connections.length
+  }
+
   async close(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#idle.length < this.#deps.connections.length) {
+    while (this.#waiting.length > 0 || this.#isBusy) {
       await new Promise(resolve => setTimeout(resolve, 5))
     }
     clearInterval(this.#watch)
@@ -142,9 +152,11 @@ export class EventWriter {
 
   #flushAll(): void {
     while (this.#waiting.length > 0) {
+      if (!this.#isBusy) this.#progressAt = performance.now()
       const connection = this.#idle.pop()
       if (!connection) return
       void this.#flush(connection).finally(() => {
+        this.#progressAt = performance.now()
         this.#idle.push(connection)
         this.#flushAll()
       })
@@ -153,10 +165,12 @@ export class EventWriter {
 
   async #flush(connection: Queryable): Promise<void> {
     const batch = this.#take()
+    const isFull = this.#waiting.length > 0
+    const beganAt = performance.now()
     try {
       await this.#insert(connection, batch)
       for (const write of batch) write.resolve()
-      if (this.#waiting.length > 0) this.#rate.committed(batch.length, performance.now())
+      if (this.#waiting.length > 0) this.#rate.committed(batch.length, performance.now() - beganAt, isFull)
       else this.#rate.forget()
     } catch (error) {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
