@@ -3,6 +3,17 @@ import { uuidTime } from '../platform/id.ts'
 import type { Delivery, LaneRun } from './delivery.ts'
 import type { DueRow, LanePosition } from './store.ts'
 
+/**
+ * Rows of one lane held at a time: few, as most receivers are no quicker than that; up to more of one that comes back for
+ * the next within a quarter of a second. A lane is worked off by one process, and each read waits for the settlement of
+ * what was read before: with 100 for all `npm run bench -- --in-flight 10` delivers 7,400/s, with 500 11,400/s, at 107
+ * instead of 120 µs of CPU each, with 1,000 no more.
+ */
+const chunkLeast = 100
+const chunkMost = 400
+const quickMs = 250
+const slowMs = 1000
+
 /** A lane that this process has leased. */
 export interface Lane extends LaneRun {
   readonly subscriptionId: number
@@ -10,6 +21,10 @@ export interface Lane extends LaneRun {
   after: LanePosition | undefined
   /** Rows pushed and not settled yet. */
   inMemory: number
+  /** So many of its rows are held at a time. */
+  chunk: number
+  /** When more than it could take was last found (Unix milliseconds). */
+  readAt: number
   /** The last read of this pass found fewer rows than it could take. */
   exhausted: boolean
   /** Rows found in this pass; a whole pass without any ends the lease. */
@@ -28,6 +43,8 @@ export function newLane(subscriptionId: number, heldSince: number, left: LaneRun
     subscriptionId,
     after: undefined,
     inMemory: 0,
+    chunk: chunkLeast,
+    readAt: Number.NEGATIVE_INFINITY,
     exhausted: false,
     found: 0,
     lastTaken: 0,
@@ -36,6 +53,19 @@ export function newLane(subscriptionId: number, heldSince: number, left: LaneRun
     givesWay: false,
     left,
   }
+}
+
+/** A read of the lane has found more than it could take: how many it may hold from now on. */
+export function setChunk(lane: Lane, now: number): void {
+  const sinceMs = now - lane.readAt
+  lane.readAt = now
+  if (sinceMs < quickMs) lane.chunk = Math.min(chunkMost, lane.chunk * 2)
+  else if (sinceMs > slowMs) lane.chunk = Math.max(chunkLeast, lane.chunk / 2)
+}
+
+/** Half of what it may hold has left memory: the next rows are read. */
+export function isLow({ inMemory, chunk }: Lane): boolean {
+  return inMemory <= chunk / 2
 }
 
 /** A row of a lane as the dispatcher takes it. */

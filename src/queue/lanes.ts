@@ -4,7 +4,7 @@ import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { drainDeleted } from './deleted-lane.ts'
 import type { Delivery } from './delivery.ts'
-import { asDelivery, type Lane, newLane } from './lane.ts'
+import { asDelivery, isLow, type Lane, newLane, setChunk } from './lane.ts'
 import { LaneMarks } from './lane-marks.ts'
 import { LanePace, type Rates } from './lane-pace.ts'
 import type { LanePause } from './lane-pause.ts'
@@ -46,10 +46,6 @@ export interface LanesDeps {
 
 /** How often free lanes are looked for when nothing rings. Sets how late a retry can be. */
 const pollMs = 250
-
-/** Rows of one lane held at a time; the next are read when so few are left. */
-const chunk = 100
-const lowWater = 40
 
 /** Rows and lanes read with one statement: thousands of lanes are read some hundreds at a time, a few rows of each. */
 const rowsMax = 5000
@@ -192,30 +188,31 @@ export class Lanes {
       const subscription = this.#deps.subscription(lane.subscriptionId)
       if (!subscription) await this.#drainDeleted(lane)
       else if (subscription.paused) lane.closing = true
-      else if (!lane.exhausted && lane.inMemory <= lowWater) wanting.push(lane)
+      else if (!lane.exhausted && isLow(lane)) wanting.push(lane)
     }
     this.#isFull = false
     // Those with the least in memory first, and of these who has waited longest: where there is not room for all, each
     // gets some in turn.
     wanting.sort((one, other) => one.inMemory - other.inMemory || one.lastTaken - other.lastTaken)
-    const limit = Math.max(rowsLeast, Math.min(chunk - lowWater, Math.floor(rowsMax / wanting.length)))
+    const share = Math.max(rowsLeast, Math.floor(rowsMax / wanting.length))
     for (let from = 0; from < wanting.length; from += lanesMax) {
-      this.#isFull = !(await this.#readSome(wanting.slice(from, from + lanesMax), limit))
+      this.#isFull = !(await this.#readSome(wanting.slice(from, from + lanesMax), share))
       if (this.#isFull) return
     }
   }
 
   /** @returns false when rows were found and none was taken: there is no room for the others either */
-  async #readSome(lanes: readonly Lane[], limit: number): Promise<boolean> {
+  async #readSome(lanes: readonly Lane[], share: number): Promise<boolean> {
     const now = this.#deps.clock.now()
     const reads = lanes.map(lane => {
-      const { subscriptionId, after } = lane
+      const { subscriptionId, after, chunk } = lane
+      const limit = Math.min(chunk / 2, share)
       return { lane, subscriptionId, after: after ?? this.#marks.startOf(subscriptionId), limit }
     })
     const rows = await readDue(this.#deps.connection, reads, now)
     this.#reads++
     const byLane = Map.groupBy(rows, row => row.subscriptionId)
-    for (const { lane, subscriptionId, after } of reads) {
+    for (const { lane, subscriptionId, after, limit } of reads) {
       const ofLane = byLane.get(subscriptionId) ?? []
       if (!lane.after) this.#marks.found(subscriptionId, after, ofLane[0]?.dueAt, now)
       this.#take(lane, ofLane, limit)
@@ -226,6 +223,7 @@ export class Lanes {
   #take(lane: Lane, rows: readonly DueRow[], limit: number): void {
     if (lane.closing) return // while it was read
     lane.exhausted = rows.length < limit
+    if (!lane.exhausted) setChunk(lane, this.#deps.clock.now())
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
       if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes, false)) {
@@ -246,7 +244,7 @@ export class Lanes {
     const lane = this.#lanes.get(delivery.subscriptionId)
     if (!lane || lane !== delivery.lane) return
     lane.inMemory--
-    if (lane.inMemory === 0 || (lane.inMemory <= lowWater && !lane.exhausted)) this.#soon()
+    if (lane.inMemory === 0 || (isLow(lane) && !lane.exhausted)) this.#soon()
   }
 
   /** Where there was no room for what is due, each delivery that leaves makes some: not every one is worth a look. */
