@@ -81,7 +81,7 @@ export interface Line {
 export class TracedClient extends Client {
   readonly #line: Line
 
-  /** @param options what a Pool hands to its factory */
+  /** @param options as undici's; its connector may be one that takes `TracedConnectOptions` */
   constructor(origin: URL, options: Client.Options) {
     const line: Line = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
     const { connect } = options

@@ -58,6 +58,11 @@ export class Exchange implements Undici.DispatchHandler {
     return this.#request.connectTimeoutMs
   }
 
+  /** Its outcome is known. */
+  get isOver(): boolean {
+    return this.#done
+  }
+
   #late(): void {
     const { timeoutMs } = this.#request
     if (this.#controller) this.expire(`no complete answer within ${timeoutMs} ms`)

@@ -1,8 +1,8 @@
-import { type Client, Pool } from 'undici'
-import { TracedClient } from './connection.ts'
+import type { Client } from 'undici'
 import type { Connector } from './connector.ts'
 import { Exchange, type ExchangeOptions } from './exchange.ts'
 import type { Capture } from './exchange-details.ts'
+import { OriginPool } from './origin-pool.ts'
 import type { Outcome } from './outcome.ts'
 
 /** One HTTP request to a receiver. */
@@ -33,19 +33,19 @@ export interface SenderOptions {
 const poolsMax = 1024
 
 /**
- * Sends requests over pools of our own, one per origin. Settings differ from undici's defaults where those are
+ * Sends requests over connections that are used again, pooled per origin. Settings differ from undici's defaults where those are
  * made for clients of few, known servers: no HTTP/2, no unlimited answers, and one total deadline instead of
  * timeouts between chunks, which a dripping receiver never trips. Redirects are not followed (`dispatch` never does).
  */
 export class Sender {
-  readonly #options: SenderOptions
+  readonly #clientOptions: Client.Options
   readonly #exchangeOptions: ExchangeOptions
   /** In order of last use: a Map remembers insertion, and each use inserts anew. */
-  readonly #pools = new Map<string, Pool>()
+  readonly #pools = new Map<string, OriginPool>()
   readonly #running = new Set<Exchange>()
 
   constructor(options: SenderOptions) {
-    this.#options = options
+    this.#clientOptions = clientOptions(options.connector)
     const { responseBytesMax, capture = { of: 'none', bodyBytesMax: 0 } } = options
     this.#exchangeOptions = { responseBytesMax, capture }
   }
@@ -75,7 +75,7 @@ export class Sender {
     this.#pools.clear()
   }
 
-  #poolOf(origin: string): Pool {
+  #poolOf(origin: string): OriginPool {
     const known = this.#pools.get(origin)
     if (known) {
       // Moving to the end on every use costs a hash insert; only worth it when eviction is near.
@@ -85,20 +85,7 @@ export class Sender {
       }
       return known
     }
-    const pool = new Pool(origin, {
-      factory: (to, options) => new TracedClient(to, options as Client.Options), // they are a pool's, made for it
-      // The dispatcher caps requests in flight per subscription and in all, so the pool needs no cap of its own.
-      connections: null,
-      pipelining: 1,
-      allowH2: false,
-      connect: this.#options.connector,
-      clientTtl: 300_000, // a connection in use all the time still moves when its name does
-      headersTimeout: 0, // the total deadline covers both
-      bodyTimeout: 0,
-      keepAliveTimeout: 10_000,
-      keepAliveMaxTimeout: 60_000,
-      maxHeaderSize: 16_384,
-    })
+    const pool = new OriginPool(origin, this.#clientOptions)
     this.#pools.set(origin, pool)
     this.#evict()
     return pool
@@ -109,6 +96,19 @@ export class Sender {
     const [oldest] = this.#pools
     if (!oldest) return
     this.#pools.delete(oldest[0])
-    oldest[1].close().catch(() => {}) // what runs on it ends first; a failure to close idle sockets changes nothing
+    oldest[1].close() // what runs on it ends first
+  }
+}
+
+function clientOptions(connect: Connector): Client.Options {
+  return {
+    connect,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: 0, // the total deadline covers both
+    bodyTimeout: 0,
+    keepAliveTimeout: 10_000,
+    keepAliveMaxTimeout: 60_000,
+    maxHeaderSize: 16_384,
   }
 }
