@@ -51,8 +51,11 @@ export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[
   return rows
 }
 
-/** Declares a process dead. @returns false when another process was faster */
+/** Declares a process dead. @returns false when another process was faster, or is at it */
 export async function deleteProcess(db: Queryable, id: number): Promise<boolean> {
-  const { rowCount } = await db.query({ text: 'delete from processes where id = $1', values: [id] })
+  const { rowCount } = await db.query({
+    text: 'delete from processes where id = (select id from processes where id = $1 for update skip locked)',
+    values: [id],
+  })
   return rowCount > 0
 }

@@ -14,7 +14,7 @@ import {
 import { freeHoldings, retire } from './store.ts'
 
 export interface PresenceDeps {
-  readonly database: Database
+  readonly database: Pick<Database, 'transaction'>
   /** A connection of its own, so that a heartbeat never waits behind work. */
   readonly connection: Queryable
   readonly clock: SteerableClock
@@ -29,6 +29,8 @@ export interface PresenceDeps {
   readonly onBeat: () => Promise<void>
   /** Called when this process goes on under a new id: what it held before is others' now. */
   readonly onNewOwner: () => void
+  /** Called when there are more processes that deliver than before. */
+  readonly onJoined?: () => void
 }
 
 const beatEveryMs = 2000
@@ -66,6 +68,7 @@ export class Presence {
   #sureUntil = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
   #beating: Promise<void> | undefined
+  #burying: Promise<void> | undefined
   /** The last sign of life of each other process, and when it was first seen here. */
   readonly #signs = new Map<number, { readonly sign: string; readonly since: number }>()
   /** Those of this host that were buried of late, this one's earlier ids among them, and when (`performance.now()`). */
@@ -106,6 +109,7 @@ export class Presence {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     await this.#beating
+    await this.#burying
     ownIds.delete(this.#owner)
     await retire(this.#deps.connection, this.#owner)
   }
@@ -113,26 +117,36 @@ export class Presence {
   #tick(): void {
     // A slow database makes beats overlap; one at a time is enough.
     this.#beating ??= this.#beatOnce()
-      .catch(error => {
-        this.#unbrokenSince = Number.POSITIVE_INFINITY
-        this.#deps.logger.debug({ err: error }, 'no heartbeat')
-      })
+      .catch(error => this.#deps.logger.debug({ err: error }, 'no heartbeat'))
       .finally(() => {
         this.#beating = undefined
       })
   }
 
   async #beatOnce(): Promise<void> {
+    await this.#sayAlive().catch(error => {
+      this.#unbrokenSince = Number.POSITIVE_INFINITY
+      throw error
+    })
+    await this.#deps.onBeat()
+    // Not waited for: what a dead process held may be much, and the next heartbeat must not be late for it.
+    this.#burying ??= this.#bury()
+      .catch(error => this.#deps.logger.debug({ err: error }, 'the dead are buried after the next heartbeat'))
+      .finally(() => {
+        this.#burying = undefined
+      })
+  }
+
+  async #sayAlive(): Promise<void> {
     const sentAt = performance.now()
     const trueNow = await beat(this.#deps.connection, this.#owner, this.#deps.stats())
     const receivedAt = performance.now()
     if (trueNow === undefined) await this.#register()
     else if (receivedAt - sentAt < steerWithinMs) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
-    if (receivedAt - this.#lastBeatAt > 2 * beatEveryMs) this.#unbrokenSince = receivedAt
+    const wasBroken = receivedAt - this.#lastBeatAt > 2 * beatEveryMs
+    if (wasBroken || this.#unbrokenSince === Number.POSITIVE_INFINITY) this.#unbrokenSince = receivedAt
     this.#lastBeatAt = receivedAt
     this.#sureUntil = sentAt + sureMs // others count from when they saw it, which was not before it was sent
-    await this.#deps.onBeat()
-    await this.#bury()
   }
 
   async #register(): Promise<void> {
@@ -154,7 +168,9 @@ export class Presence {
     const dead = all.filter(other => other.id !== this.#owner && this.#isDead(other))
     const delivering = all.filter(other => other.role !== 'api' && !dead.includes(other)).map(({ id }) => id)
     delivering.sort((a, b) => a - b)
+    const { count } = this.#seat
     this.#seat = { count: delivering.length, rank: Math.max(0, delivering.indexOf(this.#owner)) }
+    if (delivering.length > count) this.#deps.onJoined?.()
     for (const other of dead) await this.#buryOne(other)
     await this.#freeLateRows()
   }

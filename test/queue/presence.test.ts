@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { setTimeout } from 'node:timers/promises'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { Presence, type PresenceDeps } from '../../src/queue/presence.ts'
 import { fakeClock, noon } from '../support/clock.ts'
@@ -33,7 +34,8 @@ async function aPresence(t: TestContext, changes: Partial<PresenceDeps> = {}) {
   })
   t.after(() => presence.stop())
   await presence.start()
-  assert.deepEqual(events.splice(0), ['beat'], 'its connection is made ready before anything else')
+  if (!changes.onBeat)
+    assert.deepEqual(events.splice(0), ['beat'], 'its connection is made ready before all else')
   return { presence, clock, rung, events }
 }
 
@@ -142,19 +144,31 @@ test('a silent process of another host is not judged by one that has only just c
 })
 
 /** Lets heartbeats happen, two seconds apart, and more before each. */
-async function beats(t: TestContext, count: number, before: () => Promise<unknown> = async () => {}) {
+async function beats(
+  t: TestContext,
+  count: number,
+  before: () => Promise<unknown> = async () => {},
+  changes: Partial<PresenceDeps> = {},
+) {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let shift = 0
   const real = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => real() + shift)
-  const { events } = await aPresence(t)
+  let heard = 0
+  await aPresence(t, {
+    ...changes,
+    async onBeat() {
+      heard++
+      await changes.onBeat?.()
+    },
+  })
   for (let done = 1; done <= count; done++) {
     shift += 2000
     await before()
     t.mock.timers.tick(2000)
     const end = real() + 3000
-    while (events.length < done && real() < end) await new Promise(resolve => setImmediate(resolve))
-    await new Promise(resolve => setTimeout(resolve, 20)) // the burial comes after the beat
+    while (heard <= done && real() < end) await new Promise(resolve => setImmediate(resolve))
+    await setTimeout(20) // the burial comes after the beat
   }
 }
 
@@ -233,6 +247,40 @@ test('a process that has slept for long is not sure to be known until its next h
   assert.equal(presence.isSure, true)
 })
 
+test('what goes wrong beside the heartbeats does not keep a process from judging who is silent', async t => {
+  const far = await enter('another-host', 1)
+  let heard = 0
+  await beats(t, 8, async () => {}, {
+    onBeat: async () => {
+      if (++heard === 3) throw new Error('it could not listen')
+    },
+  })
+  assert.equal((await processes()).includes(far), false)
+})
+
+test('heartbeats go on while the dead are being buried', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { pid } = spawnSync(process.execPath, ['--version'])
+  const long = Promise.withResolvers<never>()
+  const { events } = await aPresence(t, { database: { transaction: () => long.promise } })
+  await enter(undefined, pid)
+  await beat(t, () => events.length === 1)
+  await beat(t, () => events.length === 2)
+  long.reject(new Error('over'))
+})
+
+test('a process that another one is burying is not waited for', async t => {
+  await aPresence(t)
+  const { pid } = spawnSync(process.execPath, ['--version'])
+  const dead = await enter(undefined, pid)
+  await world.database.transaction(async tx => {
+    await tx.query({ text: 'select from processes where id = $1 for update', values: [dead] })
+    const begun = aPresence(t).then(() => 'begun') // it buries at once
+    assert.equal(await Promise.race([begun, setTimeout(2000, 'still waiting')]), 'begun')
+  })
+  assert.ok((await processes()).includes(dead))
+})
+
 test('a heartbeat that fails is followed by another', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let away = false
@@ -243,7 +291,7 @@ test('a heartbeat that fails is followed by another', async t => {
   })
   away = true
   t.mock.timers.tick(2000)
-  await new Promise(resolve => setTimeout(resolve, 20))
+  await setTimeout(20)
   assert.deepEqual(events, [])
   away = false
   await beat(t, () => events.length > 0)
