@@ -63,18 +63,24 @@ export class LanePlaces {
    * @returns whether lanes are due that found no place
    */
   async lease(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
+    const owner = this.#deps.owner()
     if (this.#isUnsure) {
-      const ids = await readLeased(this.#deps.connection, this.#deps.owner())
+      const ids = await readLeased(this.#deps.connection, owner)
+      if (this.#deps.owner() !== owner) return false
       take(ids.map(subscriptionId => ({ subscriptionId })))
     }
     this.#isUnsure = true
-    const moreWait = await this.#leaseDue(taken, take)
+    const moreWait = await this.#leaseDue(owner, taken, take)
     this.#isUnsure = false
     return moreWait
   }
 
-  async #leaseDue(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
-    const { connection, clock, owner } = this.#deps
+  async #leaseDue(
+    owner: number,
+    taken: () => number,
+    take: (lanes: readonly Placed[]) => void,
+  ): Promise<boolean> {
+    const { connection, clock } = this.#deps
     const leaseUpTo = async (
       places: number,
       some: (now: number, limit: number) => Promise<readonly LeasedLane[]>,
@@ -82,16 +88,18 @@ export class LanePlaces {
       while (taken() < places) {
         const limit = Math.min(leaseMax, places - taken())
         const lanes = await some(clock.now(), limit)
+        // This process goes on under another id: what was leased under the one before is given to others.
+        if (this.#deps.owner() !== owner) return true
         take(lanes)
         if (lanes.length < limit) return true
       }
       return false
     }
     const all = await leaseUpTo(placesMax - placesForNew, (now, limit) =>
-      leaseLanes(connection, owner(), now, limit),
+      leaseLanes(connection, owner, now, limit),
     )
     if (all) return false
-    await leaseUpTo(placesMax, (now, limit) => leaseNewLanes(connection, owner(), now - newMs, now, limit))
+    await leaseUpTo(placesMax, (now, limit) => leaseNewLanes(connection, owner, now - newMs, now, limit))
     return true
   }
 

@@ -134,6 +134,25 @@ test('those held longest give way, an eighth of the places at a time, and none t
   assert.equal(places.givingWay(young).length, 101)
 })
 
+test('what was leased under an earlier id of this process is left to others', async () => {
+  await dueLanes(1, 3, noon - 1000)
+  let owner = me
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Statement) {
+      const result = await world.database.query<Row>(statement)
+      owner = me + 1 // declared dead in this moment
+      return result
+    },
+  }
+  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => owner })
+  const taken: number[] = []
+  await places.lease(
+    () => taken.length,
+    some => taken.push(...some.map(({ subscriptionId }) => subscriptionId)),
+  )
+  assert.deepEqual(taken, [])
+})
+
 test('a lane whose lease was not heard of is found at the next look', async () => {
   await dueLanes(1, 3, noon - 1000)
   let losesAnswers = true
