@@ -51,7 +51,8 @@ export class Exchange implements Undici.DispatchHandler {
     this.#options = options
     this.#resolve = resolve
     const { timeoutMs } = request
-    this.#deadline = setTimeout(() => this.#late(), timeoutMs)
+    // After a moment in which nothing ran, timers come before what has arrived meanwhile: that is read first.
+    this.#deadline = setTimeout(() => setImmediate(() => this.#late()), timeoutMs)
   }
 
   get connectTimeoutMs(): number | undefined {

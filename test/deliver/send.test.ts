@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
@@ -115,6 +116,22 @@ test('a receiver that is slow but in time is a success', async t => {
   const outcome = await sendTo(t, { delayMs: 100 }, { timeoutMs: 1000 })
   assert.equal(outcome.kind, 'success')
   assert.ok(outcome.durationMs >= 95)
+})
+
+test('an answer that came in time counts, though nothing ran here until its time was over', async t => {
+  const script = `require('node:http').createServer((request, response) => {
+    request.resume().on('end', () => setTimeout(() => response.end(), 150))
+  }).listen(0, '127.0.0.1', function () { console.log(this.address().port) })`
+  const receiver = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] })
+  t.after(() => receiver.kill())
+  const [port] = await once(receiver.stdout, 'data')
+  const sender = aSender(t)
+  const sending = sender.send(aRequest(`http://127.0.0.1:${Number(port)}`, { timeoutMs: 300 }))
+  await new Promise(resolve => setTimeout(resolve, 100)) // it is on its way
+  await new Promise(resolve => setImmediate(resolve)) // what comes next is timers, before sockets
+  const until = performance.now() + 500
+  while (performance.now() < until);
+  assert.equal((await sending).kind, 'success')
 })
 
 test('a connection that is reset unanswered fails', async t => {
