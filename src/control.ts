@@ -89,6 +89,7 @@ export function makePresence(setting: PresenceSetting): Presence {
       ...(inbound && { waiting: inbound.writer.depth }),
     }),
     lanesDue: dueAt => outbound?.lanes.ring(dueAt),
+    onJoined: () => outbound?.joined(),
     onNewOwner() {
       outbound?.disown()
       messengers.renew()

@@ -4,6 +4,8 @@ import { Dispatcher } from './deliver/dispatcher.ts'
 import type { Egress } from './deliver/egress.ts'
 import type { Gates } from './deliver/gates.ts'
 import { Sender } from './deliver/send.ts'
+import type { Seat } from './deliver/slots.ts'
+import { isLaneOnly } from './deliver/slots-account.ts'
 import { DeliveryLog } from './log/log.ts'
 import type { SteerableClock } from './platform/clock.ts'
 import { Deadline } from './platform/deadline.ts'
@@ -15,6 +17,7 @@ import { ContentLoader } from './queue/content-loader.ts'
 import type { Delivery } from './queue/delivery.ts'
 import { Lanes } from './queue/lanes.ts'
 import type { ReceiverStates } from './subscriptions/receiver-states.ts'
+import type { Subscription } from './subscriptions/subscription.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
 import { userAgent } from './version.ts'
 
@@ -32,6 +35,7 @@ export interface OutboundDeps {
   readonly owner: () => number
   /** Whether what this process holds can only be its own; false when others may have taken it over. */
   readonly isSure: () => boolean
+  readonly seat: () => Seat
   readonly ensurePartitions: () => Promise<void>
 }
 
@@ -52,6 +56,8 @@ export class Outbound {
   readonly log: DeliveryLog
   readonly #sender: Sender
   readonly #heldBytesMax: number
+  readonly #isLaneOnly: (to: Subscription) => boolean
+  readonly #subscription: (id: number) => Subscription | undefined
   #cuttingOff = false
   #onLeft: (delivery: Delivery) => void = () => {}
 
@@ -89,7 +95,7 @@ export class Outbound {
       subscription,
       clock,
       gates: deps.gates,
-      defer: (id, deliveries) => this.lanes.interrupt(id, deliveries),
+      defer: (id, deliveries) => this.lanes.defer(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
       isOurs: deps.isSure,
     })
@@ -105,8 +111,10 @@ export class Outbound {
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
       rates: deps.gates,
     })
+    this.#isLaneOnly = to => isLaneOnly(to, deps.seat().count)
+    this.#subscription = subscription
     subscriptions.onChange((id, now) => {
-      if (!now || now.paused) this.lanes.interrupt(id)
+      if (!now || now.paused || this.#isLaneOnly(now)) this.lanes.interrupt(id)
       else lanesDue(clock.now())
     })
   }
@@ -127,6 +135,14 @@ export class Outbound {
     for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
   }
 
+  /** Others deliver here from now on, so that there may be fewer attempts at a time than processes: see `isLaneOnly`. */
+  joined(): void {
+    for (const id of this.dispatcher.withFresh()) {
+      const to = this.#subscription(id)
+      if (to && this.#isLaneOnly(to)) this.lanes.interrupt(id)
+    }
+  }
+
   /** The listener hears of each born-leased delivery that has left memory. */
   onLeft(listener: (delivery: Delivery) => void): void {
     this.#onLeft = listener
@@ -137,7 +153,7 @@ export class Outbound {
    * writes down what came of them. What still waits is left for its holder's row to be removed.
    */
   async stop(deadline: Deadline): Promise<void> {
-    await this.lanes.stop()
+    await deadline.limit(this.lanes.stop())
     this.dispatcher.stop()
     await deadline.waitFor(() => this.dispatcher.load.inFlight === 0)
     this.#cuttingOff = true
@@ -154,12 +170,13 @@ export class Outbound {
       contents: new ContentLoader(connection),
       gates: deps.gates,
       receivers: deps.receivers,
-      onPause: pause => this.lanes.interrupt(pause.subscriptionId),
+      interrupt: id => this.lanes.interrupt(id),
       log: this.log,
       logger: deps.logger,
       retentionMs: deps.config.logRetentionHours * 3_600_000,
       userAgent: userAgent(deps.config.contactUrl),
       isCuttingOff: () => this.#cuttingOff,
+      isOurs: deps.isSure,
     })
   }
 

@@ -22,13 +22,15 @@ export interface DeliverDeps {
   readonly gates: Gates
   readonly receivers: ReceiverStates
   /** Takes what waits for the subscription back to its lane. */
-  readonly onPause: (pause: LanePause) => void
+  readonly interrupt: (subscriptionId: number) => void
   readonly log: DeliveryLog
   readonly retentionMs: number
   readonly userAgent: string
   readonly logger: Logger
   /** True once the service cuts off what is in flight to stop: such an attempt does not count. */
   readonly isCuttingOff: () => boolean
+  /** False: what this process holds may be others' by now. */
+  readonly isOurs: () => boolean
 }
 
 /** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
@@ -57,7 +59,11 @@ export class Deliver {
     if (clock.now() > expiresAt) return this.#expire(delivery, 'too old: its time limit has passed')
 
     const content = delivery.content ?? (await this.#load(delivery))
-    if (content === 'unavailable') return this.#handBack(delivery)
+    const mayGo = this.#deps.isOurs() && !this.#deps.isCuttingOff() // no longer, perhaps, after the content was read
+    if (content === 'unavailable' || !mayGo) {
+      if (subscription.ordered) this.#deps.interrupt(subscription.id) // or the next one would overtake it
+      return this.#handBack(delivery)
+    }
     if (content === undefined) return this.#expire(delivery, 'its payload is no longer stored')
 
     const outcome = await this.#send(delivery, subscription, content)
@@ -112,7 +118,7 @@ export class Deliver {
         reason: pause?.reason ?? 'order',
       }
     }
-    if (pause) this.#deps.onPause(pause)
+    if (pause) this.#deps.interrupt(subscriptionId)
     return pause
   }
 
@@ -154,18 +160,20 @@ export class Deliver {
    * This goes on until the proxy is back, or the delivery too old.
    */
   #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): boolean {
-    const { clock, gates, log, logger, onPause } = this.#deps
+    const { clock, gates, log, logger, interrupt } = this.#deps
     const until = clock.now() + proxyPauseMs
     const pause: LanePause = { subscriptionId, until, reason: 'proxy' }
     gates.pause(subscriptionId, until, pause.reason)
-    onPause(pause)
+    interrupt(subscriptionId)
     log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
     logger.warn({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
     return false
   }
 
+  /** One that came from its lane keeps its place there. */
   #handBack(delivery: Delivery): boolean {
-    this.#deps.log.settle({ kind: 'handed_back', delivery, at: this.#deps.clock.now() })
+    const at = delivery.lane ? delivery.dueAt : this.#deps.clock.now()
+    this.#deps.log.settle({ kind: 'handed_back', delivery, at })
     return false
   }
 }

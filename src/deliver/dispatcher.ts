@@ -132,6 +132,12 @@ export class Dispatcher {
     this.#pump()
   }
 
+  /** Subscriptions for which something straight from ingest waits. */
+  withFresh(): readonly number[] {
+    const lines = [...this.#lines.values()].filter(({ fresh }) => fresh.waiting.length > 0)
+    return lines.map(({ subscriptionId }) => subscriptionId)
+  }
+
   /** Takes out all that wait and have not begun. */
   takeAll(): readonly Delivery[] {
     return [...this.#lines.keys()].flatMap(id => this.takeWaiting(id))

@@ -55,7 +55,7 @@ export function newLane(subscriptionId: number, heldSince: number, left: LaneRun
   }
 }
 
-/** A read of the lane has found more than it could take: how many it may hold from now on. */
+/** A read found more than the lane may hold, and all that it may was taken: how many it may hold from now on. */
 export function setChunk(lane: Lane, now: number): void {
   const sinceMs = now - lane.readAt
   lane.readAt = now

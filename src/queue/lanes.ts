@@ -9,18 +9,10 @@ import { LaneMarks } from './lane-marks.ts'
 import { LanePace, type Rates } from './lane-pace.ts'
 import type { LanePause } from './lane-pause.ts'
 import { LanePlaces } from './lane-places.ts'
+import type { LaneSink } from './lane-sink.ts'
 import { pauseLanes } from './pause-store.ts'
 import { SecondLook } from './second-look.ts'
 import { type DueRow, readDue, releaseLanes } from './store.ts'
-
-/** What the lanes need of the dispatcher. */
-export interface LaneSink {
-  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh: boolean): boolean
-  release(subscriptionId: number, sizeBytes: number, fresh: boolean): void
-  push(delivery: Delivery): void
-  /** Takes out what waits for a subscription and has not begun; or only what came from its lane. */
-  takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[]
-}
 
 export interface LanesDeps {
   readonly connection: Queryable
@@ -107,11 +99,16 @@ export class Lanes {
   ): void {
     const lane = this.#lanes.get(subscriptionId)
     if (lane) lane.closing = true
-    for (const delivery of waiting) {
-      if (delivery.lane === null) this.#deps.handBack(delivery)
-      else this.#left(delivery)
-    }
+    this.#takeBack(waiting)
     this.#sleep(0)
+  }
+
+  /** Takes back what may not be sent for a while. A lane whose rate is used up is kept, and read when there is more. */
+  defer(subscriptionId: number, waiting: readonly Delivery[]): void {
+    const lane = this.#lanes.get(subscriptionId)
+    if (!lane || !this.#pace?.isUsedUp(subscriptionId)) return this.interrupt(subscriptionId, waiting)
+    lane.exhausted = true
+    this.#takeBack(waiting)
   }
 
   /** Closes lanes for a while, for all processes. */
@@ -223,7 +220,6 @@ export class Lanes {
   #take(lane: Lane, rows: readonly DueRow[], limit: number): void {
     if (lane.closing) return // while it was read
     lane.exhausted = rows.length < limit
-    if (!lane.exhausted) setChunk(lane, this.#deps.clock.now())
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
       if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes, false)) {
@@ -235,6 +231,14 @@ export class Lanes {
       lane.found++
       lane.lastTaken = this.#reads
       this.#deps.sink.push(asDelivery(row, lane))
+    }
+    if (!lane.exhausted) setChunk(lane, this.#deps.clock.now())
+  }
+
+  #takeBack(waiting: readonly Delivery[]): void {
+    for (const delivery of waiting) {
+      if (delivery.lane === null) this.#deps.handBack(delivery)
+      else this.#left(delivery)
     }
   }
 
@@ -261,6 +265,7 @@ export class Lanes {
     for (const lane of this.#lanes.values()) {
       if (lane.inMemory > 0 || !(lane.closing || lane.exhausted)) continue
       if (!lane.closing && lane.found > 0) {
+        if (this.#pace?.isUsedUp(lane.subscriptionId)) continue
         // One more pass from the start: rows may have become due behind the position meanwhile.
         Object.assign(lane, { after: undefined, exhausted: false, found: 0 })
         this.#again = true

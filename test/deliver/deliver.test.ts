@@ -65,7 +65,8 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
       refresh: async () => {},
       disableAfterHours: 0,
     }),
-    onPause: () => {},
+    interrupt: () => {},
+    isOurs: () => true,
     log,
     retentionMs: 72 * hourMs,
     userAgent: 'test/1',
@@ -178,13 +179,44 @@ test('while the payload cannot be read the delivery goes back, not counted', asy
 })
 
 test('an attempt that the service cuts off to stop does not count; one that was answered does', async t => {
-  const cutOff = await aWorld(t, { fault: 'hang' }, { isCuttingOff: () => true })
+  const content = { payload, contentType: 'application/json', eventType: null }
+  const cutOff = await aWorld(t, { fault: 'hang' }, { isCuttingOff: isLater() })
   const cut = await cutOff.attempt(await cutOff.aDelivery(), cutOff.subscription({ timeoutMs: 50 }))
+  assert.equal(cutOff.receiver.received.length, 1)
   assert.deepEqual([cut.logged, cut.owed[0]?.attempt, cut.owed[0]?.owner], [[], 1, null])
   await emptyAll(world.database)
-  const answered = await aWorld(t, { status: 200 }, { isCuttingOff: () => true })
-  const { logged } = await answered.attempt(await answered.aDelivery(), answered.subscription())
+  const answered = await aWorld(t, { status: 200 }, { isCuttingOff: isLater() })
+  const { logged } = await answered.attempt(await answered.aDelivery({ content }), answered.subscription())
   assert.equal(logged[0]?.verdict, 'delivered')
+})
+
+/** False when it is asked first, true from then on. */
+function isLater(): () => boolean {
+  let asked = 0
+  return () => asked++ > 0
+}
+
+test('what may be others’ by now, or would be cut off at once, is not sent when its payload has been read', async t => {
+  for (const changes of [{ isOurs: () => false }, { isCuttingOff: () => true }]) {
+    await emptyAll(world.database)
+    const { attempt, aDelivery, subscription, receiver } = await aWorld(t, {}, changes)
+    const { logged, owed } = await attempt(await aDelivery(), subscription())
+    assert.deepEqual([logged, owed.length, receiver.received.length], [[], 1, 0])
+  }
+})
+
+test('what goes back untried keeps its place in its lane, and in order nothing overtakes it', async t => {
+  const interrupted: number[] = []
+  const contents = new ContentLoader({ query: () => Promise.reject(new Error('away')) })
+  const interrupt = (id: number) => interrupted.push(id)
+  const { attempt, aDelivery, subscription, clock } = await aWorld(t, {}, { contents, interrupt })
+  const dueAt = clock.now() - 5000
+  const { owed } = await attempt(
+    await aDelivery({ dueAt, lane: { left: () => {} } }),
+    subscription({ ordered: true }),
+  )
+  assert.equal(owed[0]?.dueAt, dueAt)
+  assert.deepEqual(interrupted, [1])
 })
 
 test('while our own proxy is away nothing is spent: the delivery keeps its place, and its lane waits', async t => {
@@ -196,8 +228,9 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
     await sender.close()
     await egress.close()
   })
-  const paused: LanePause[] = []
-  const world = await aWorld(t, {}, { send: request => sender.send(request), onPause: p => paused.push(p) })
+  const interrupted: number[] = []
+  const interrupt = (id: number) => interrupted.push(id)
+  const world = await aWorld(t, {}, { send: request => sender.send(request), interrupt })
   const { clock, gates, lanePauses, subscription } = world
   const delivery = await world.aDelivery({ dueAt: clock.now() - 1000, lane: { left: () => {} } })
   const until = clock.now() + 5000
@@ -208,7 +241,7 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
     [[1, null, delivery.dueAt]],
   )
   const pause = { subscriptionId: 1, until, reason: 'proxy' }
-  assert.deepEqual([paused, lanePauses], [[pause], [pause]], 'here and in all processes')
+  assert.deepEqual([interrupted, lanePauses], [[1], [pause]], 'here and in all processes')
   assert.equal(gates.opensAt(subscription()), until)
   assert.equal(gates.failuresInARow(1), 0)
   assert.equal(gates.cap(subscription()), 10, 'no single probe: it is not the receiver who is tried')
