@@ -102,9 +102,10 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
       stopping = true
       inbound?.ingest.close()
       await deadline.earlier(5000).limit(server.close())
-      await Promise.all(housekeeping.map(repeated => repeated.stop()))
+      // What is done from time to time may take long; it can be cut short anywhere.
+      await deadline.earlier(5000).limit(Promise.all(housekeeping.map(repeated => repeated.stop())))
       await inbound?.stop()
-      await messengers.leave()
+      await deadline.earlier(4000).limit(messengers.leave())
       await outbound?.stop(deadline.earlier(4000))
       await ground.egress.close()
       // Whatever is left in memory goes back to its lane with everything else this process holds.
