@@ -1,9 +1,12 @@
+import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { keepPaces, type Pace, takePaces } from './pace-store.ts'
 
 /** What is known here of how much of a rate limit is used up. */
 export interface Rates {
+  /** Unix milliseconds from which something may be sent to it; 0: at once. */
+  opensAt(subscription: Subscription): number
   /** When the rate limit will have everything again, in Unix milliseconds. */
   fullAt(subscription: Subscription): number
   /** Another process has used it until now. @param fullAt as it left it; Infinity: take it that nothing is left */
@@ -12,10 +15,17 @@ export interface Rates {
 
 export interface LanePaceDeps {
   readonly connection: Queryable
+  readonly clock: Clock
   readonly owner: () => number
   readonly subscription: (id: number) => Subscription | undefined
   readonly rates: Rates
 }
+
+/**
+ * So long before something may be sent again its lane is read: later than the dispatcher would give it back again
+ * (`parkMs`), and sooner by more than lanes are looked at every so often. So a rate loses nothing by the reading.
+ */
+const leadMs = 1000
 
 /**
  * A rate limit moves with the lane: whoever leases it goes on with what the last holder has left. Else each new holder
@@ -58,6 +68,22 @@ export class LanePace {
       paces.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
     }
     if (paces.length > 0) await keepPaces(connection, owner(), paces)
+  }
+
+  /** This process ends, and all it holds is given back. What is in use until then is not known to the next holder. */
+  async leave(subscriptionIds: Iterable<number>): Promise<void> {
+    await this.keep([...subscriptionIds].filter(id => this.isUsedUp(id))).catch(() => {})
+  }
+
+  /**
+   * Nothing of the lane may be sent for a while yet, for its rate is used up. Whoever leased the lane keeps it meanwhile,
+   * which costs nothing: given back it would be due, leased, read and given back again, as fast as the database can.
+   * What changes the rate changes the answer.
+   */
+  isUsedUp(subscriptionId: number): boolean {
+    const subscription = this.#deps.subscription(subscriptionId)
+    if (!subscription?.rateLimit) return false
+    return this.#deps.rates.opensAt(subscription) > this.#deps.clock.now() + leadMs
   }
 
   *#limited(subscriptionIds: Iterable<number>): Generator<Subscription> {

@@ -106,8 +106,8 @@ export class Lanes {
   /** Takes back what may not be sent for a while. A lane whose rate is used up is kept, and read when there is more. */
   defer(subscriptionId: number, waiting: readonly Delivery[]): void {
     const lane = this.#lanes.get(subscriptionId)
-    if (!lane || !this.#pace?.isUsedUp(subscriptionId)) return this.interrupt(subscriptionId, waiting)
-    lane.exhausted = true
+    if (!lane || !this.#pace?.isUsedUp(subscriptionId)) this.interrupt(subscriptionId, [])
+    else lane.exhausted = true
     this.#takeBack(waiting)
   }
 
@@ -121,6 +121,7 @@ export class Lanes {
     this.#stopped = true
     clearTimeout(this.#timer)
     await this.#round
+    await this.#pace?.leave(this.#lanes.keys())
   }
 
   /** The owner id has changed: what was leased under the old one is someone else's now. */

@@ -6,6 +6,7 @@ import type { Delivery } from '../../src/queue/delivery.ts'
 import { LanePace } from '../../src/queue/lane-pace.ts'
 import { Lanes } from '../../src/queue/lanes.ts'
 import { freeHoldings, leaseLanes, releaseLanes } from '../../src/queue/store.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { type FakeClock, fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aLane, emptyAll, owe } from '../support/rows.ts'
@@ -22,16 +23,17 @@ after(() => world.close())
 const limited = aSubscription({ id: 1, rateLimit: { requests: 10, perSeconds: 10 } })
 
 /** A process that leases lanes, and sends as much as the rate limit lets it. */
-function aProcess(clock: FakeClock, owner: number) {
+function aProcess(clock: FakeClock, owner: number, to: { current: Subscription } = { current: limited }) {
   const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
   const pace = new LanePace({
     connection: world.database,
+    clock,
     owner: () => owner,
-    subscription: () => limited,
+    subscription: () => to.current,
     rates: gates,
   })
   return {
-    gates,
+    pace,
     async lease() {
       const lanes = await leaseLanes(world.database, owner, clock.now(), 10)
       const ids = lanes.map(lane => lane.subscriptionId)
@@ -41,7 +43,7 @@ function aProcess(clock: FakeClock, owner: number) {
     },
     sendAll() {
       let sent = 0
-      for (; gates.opensAt(limited) === 0; sent++) gates.begin(limited)
+      for (; gates.opensAt(to.current) === 0; sent++) gates.begin(to.current)
       return sent
     },
     async release() {
@@ -117,6 +119,44 @@ test('a holder that was declared dead leaves nothing to the one after it', async
   const third = aProcess(clock, 9)
   await third.lease()
   assert.equal(third.sendAll(), 1)
+})
+
+const slow = aSubscription({ id: 1, rateLimit: { requests: 10, perSeconds: 60 } })
+
+test('a rate is used up until a second before something may be sent, or until it is changed', async () => {
+  const clock = fakeClock(noon)
+  await dueLane(clock)
+  const to = { current: slow }
+  const { pace, ...holder } = aProcess(clock, 7, to)
+  await holder.lease()
+  assert.equal(pace.isUsedUp(1), false)
+  assert.equal(holder.sendAll(), 10)
+  assert.equal(pace.isUsedUp(1), true)
+  to.current = { ...slow, rateLimit: null }
+  assert.equal(pace.isUsedUp(1), false, 'it was lifted')
+  to.current = { ...slow, rateLimit: { requests: 100, perSeconds: 60 } }
+  assert.equal(pace.isUsedUp(1), false, 'it was raised')
+  to.current = slow
+  clock.advance(4990)
+  assert.equal(pace.isUsedUp(1), true)
+  clock.advance(10)
+  assert.equal(pace.isUsedUp(1), false)
+})
+
+test('a process that ends leaves behind how much of a used up rate there is', async () => {
+  const clock = fakeClock(noon)
+  await dueLane(clock)
+  const [ending, next] = [7, 8].map(owner => aProcess(clock, owner, { current: slow }))
+  assert.ok(ending && next)
+  await ending.lease()
+  assert.equal(ending.sendAll(), 10)
+  clock.advance(4000)
+  await ending.pace.leave([1])
+  await freeHoldings(world.database, 7)
+  await makeDue(clock)
+  await next.lease()
+  clock.advance(2000)
+  assert.equal(next.sendAll(), 1, 'six seconds after the last ones, not after its own beginning')
 })
 
 test('lanes ask for the rate before they hand out anything, and leave it behind', async t => {
