@@ -1,3 +1,4 @@
+import type { Config } from './config.ts'
 import type { Role } from './control.ts'
 import type { Gates } from './deliver/gates.ts'
 import { type Seat, Slots } from './deliver/slots.ts'
@@ -20,6 +21,7 @@ import type { Subscriptions } from './subscriptions/subscriptions.ts'
 export interface MessengerDeps {
   readonly redisUrl: string | undefined
   readonly role: Role
+  readonly config: Pick<Config, 'ingestTimeoutMs'>
   readonly database: Database
   readonly control: Connection
   readonly subscriptions: Subscriptions
@@ -28,6 +30,8 @@ export interface MessengerDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly owner: () => number
+  /** False while others may have declared this process dead, and taken over what it holds. */
+  readonly isSure: () => boolean
   readonly seat: () => Seat
 }
 
@@ -65,7 +69,7 @@ export class Messengers {
 
   /** Joins what delivers here to the others. */
   attach(outbound: Outbound): void {
-    const { role, database, clock, logger, owner, subscriptions, gates } = this.#deps
+    const { role, config, database, clock, logger, owner, isSure, subscriptions, gates } = this.#deps
     const subscription = (id: number) => subscriptions.get(id)
     const { dispatcher, lanes } = outbound
     this.#redis?.onRing(() => lanes.ring(clock.now()))
@@ -86,6 +90,9 @@ export class Messengers {
       clock,
       logger,
       owner,
+      isSure,
+      // An event waits for its statement so long at most, and the statement may then take as long.
+      commitMsMax: 2 * config.ingestTimeoutMs,
       subscription,
       opensAt: to => gates.opensAt(to),
       room: () => outbound.roomForFresh,

@@ -17,6 +17,10 @@ export interface InboxDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly owner: () => number
+  /** False while others may have declared this process dead, and taken over what it holds. */
+  readonly isSure: () => boolean
+  /** How long after the time in its id a row may be committed. */
+  readonly commitMsMax: number
   readonly subscription: (id: number) => Subscription | undefined
   /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
   readonly opensAt: (subscription: Subscription) => number
@@ -50,15 +54,15 @@ export class Inbox {
 
   constructor(deps: InboxDeps) {
     this.#deps = deps
-    this.rows = new HandedRows(deps.connection, deps.clock, deps.owner)
+    this.rows = new HandedRows(deps.connection, deps.clock, deps.owner, deps.commitMsMax)
     this.#connection = deps.link.bullConnection('worker')
   }
 
   start(): void {
-    const { logger, link, room } = this.#deps
+    const { logger } = this.#deps
     this.#listen()
-    this.#announcing = setInterval(() => announce(link, this.#owner, Math.max(0, room())), announceEveryMs)
-    announce(link, this.#owner, Math.max(0, room()))
+    this.#announcing = setInterval(() => this.#announce(), announceEveryMs)
+    this.#announce()
     this.#looking = every(lookEveryMs, 'looking for deliveries that were handed over', logger, async () => {
       const freed = await this.rows.look()
       if (freed > 0) logger.warn({ freed }, 'found deliveries that no message has told of')
@@ -98,14 +102,20 @@ export class Inbox {
     )
   }
 
+  #announce(): void {
+    const { link, isSure, room } = this.#deps
+    announce(link, this.#owner, isSure() ? Math.max(0, room()) : 0)
+  }
+
   #receive({ at, rows }: Letter): void {
     const isLate = this.#deps.clock.now() - at > followMs
+    const isFollowed = !isLate && this.#deps.isSure()
     for (const [id, subscriptionId, sizeBytes] of rows) {
       const webhookId = id as Uuid // our own processes write here only
       const key = { webhookId, subscriptionId }
       if (!this.rows.accept(key)) continue
-      if (isLate) this.rows.giveUp(key)
-      else this.#take(webhookId, subscriptionId, sizeBytes)
+      if (isFollowed) this.#take(webhookId, subscriptionId, sizeBytes)
+      else this.rows.giveUp(key)
     }
   }
 

@@ -3,21 +3,23 @@ import { after, test } from 'node:test'
 import type { Uuid } from '../../src/platform/id.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { HandedRows } from '../../src/queue/handed.ts'
-import { fakeClock, noon } from '../support/clock.ts'
+import { databaseTime } from '../../src/queue/presence-store.ts'
+import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
-import { aLane, allOwed, laneOf, owe } from '../support/rows.ts'
+import { aLane, allOwed, idAt, laneOf, owe } from '../support/rows.ts'
 
 const world = await testDatabase()
 after(() => world.close())
 const { database } = world
 const me = 7
+const commitMsMax = 10_000
 
-async function aWorld() {
+async function aWorld({ start = noon, commitMs = commitMsMax } = {}) {
   await database.query({ text: 'truncate owed, lanes' })
   await aLane(database, 1)
-  const clock = fakeClock(noon)
+  const clock = fakeClock(start)
   const newId = uuidV7Source(clock)
-  const rows = new HandedRows(database, clock, () => me)
+  const rows = new HandedRows(database, clock, () => me, commitMs)
   const handOver = async (owner = me): Promise<Uuid> => owe(database, { webhookId: newId(), owner })
   return { clock, rows, handOver }
 }
@@ -45,6 +47,51 @@ test('a row whose commit took long is found by the late look', async () => {
   assert.deepEqual(await owners(), [me])
   clock.advance(10_001)
   assert.equal(await rows.look(), 1)
+})
+
+test('where commits may take longer, the late look comes later', async () => {
+  const { clock, rows, handOver } = await aWorld({ commitMs: 120_000 })
+  const id = await handOver()
+  await database.query({ text: 'truncate owed, events' })
+  clock.advance(119_000)
+  await rows.look()
+  await owe(database, { webhookId: id, owner: me })
+  clock.advance(10_000)
+  assert.equal(await rows.look(), 0)
+  clock.advance(1001)
+  assert.equal(await rows.look(), 1)
+})
+
+test('a clock that was ahead until the database said the time makes no row be skipped', async () => {
+  const { clock, rows, handOver } = await aWorld({ start: noon + hourMs })
+  clock.steer(noon)
+  await rows.look()
+  await handOver()
+  clock.advance(3001)
+  assert.equal(await rows.look(), 1)
+})
+
+test('when time has gone back, looking begins again from there, and to look twice does no harm', async () => {
+  const { clock, rows, handOver } = await aWorld()
+  const held = await handOver()
+  assert.ok(rows.accept({ webhookId: held, subscriptionId: 1 }))
+  await handOver()
+  clock.advance(30_000)
+  assert.equal(await rows.look(), 1)
+  await owe(database, { webhookId: idAt(noon - hourMs), owner: me })
+  clock.set(noon - hourMs + 10_000)
+  assert.equal(await rows.look(), 1)
+  clock.set(noon + 3001)
+  assert.equal(await rows.look(), 0)
+  assert.deepEqual(await owners(), [null, me, null])
+})
+
+test("a row of a process that started after the database's clock was put back is found", async () => {
+  const trueNow = await databaseTime(database)
+  const { rows } = await aWorld({ start: trueNow + hourMs })
+  await owe(database, { webhookId: idAt(trueNow - 4000), owner: me })
+  assert.equal(await rows.look(), 1)
+  assert.deepEqual(await owners(), [null])
 })
 
 test('what is here stays here, however long it takes', async () => {
@@ -101,7 +148,7 @@ test('what could not be freed is freed by the next look', async () => {
         ? Promise.reject(new Error('away'))
         : database.query(statement),
   } as typeof database
-  const rows = new HandedRows(connection, clock, () => me)
+  const rows = new HandedRows(connection, clock, () => me, commitMsMax)
   await handOver()
   clock.advance(3001)
   away = true
