@@ -41,6 +41,11 @@ export class HandOff {
     this.#directory = new WorkerDirectory(deps.link)
   }
 
+  /** Processes that there is a way to: each holds listeners on the connection. */
+  get lines(): number {
+    return this.#lines.size
+  }
+
   /** @returns who will deliver it; null: nobody can now, so it goes to its lane */
   take(subscription: { readonly id: number }): number | null {
     if (!this.#deps.link.isUsable) return null
@@ -89,6 +94,7 @@ export class HandOff {
   #lineTo(owner: number): Line {
     const known = this.#lines.get(owner)
     if (known) return known
+    this.#sweep()
     const line = {
       outbox: openOutbox(this.#deps.link, this.#connection, owner),
       waiting: [],
@@ -96,6 +102,16 @@ export class HandOff {
     }
     this.#lines.set(owner, line)
     return line
+  }
+
+  /**
+   * Closes the lines to processes that went while nothing was on its way to them. Called for each line that is opened,
+   * so there are never more than processes there were at one time, however many come and go.
+   */
+  #sweep(): void {
+    for (const [owner, line] of this.#lines) {
+      if (!line.sending && this.#directory.isGone(owner)) this.#forget(owner, line)
+    }
   }
 
   #forget(owner: number, line: Line): void {

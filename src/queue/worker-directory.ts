@@ -7,6 +7,9 @@ const crowdedChannel = 'crowded'
 export const announceEveryMs = 250
 const silentAfterMs = 1000
 
+/** After such a silence it is taken for gone. */
+const goneAfterMs = 60_000
+
 /** So long what comes for a subscription that found no room goes to its lane, and how many are remembered. */
 const crowdedMs = 500
 const crowdedMax = 10_000
@@ -32,25 +35,30 @@ export function announceCrowded(link: RedisLink, subscriptionId: number): void {
   link.publish(crowdedChannel, String(subscriptionId))
 }
 
-/** Which processes deliver, as they say themselves. All of it is forgotten within a second of silence. */
+/** Which processes deliver, as they say themselves. Nobody who was silent for a second is chosen. */
 export class WorkerDirectory {
   readonly #workers = new Map<number, { room: number; heardAt: number }>()
   readonly #crowded = new Map<number, number>()
 
-  constructor(link: RedisLink) {
+  readonly #monotonicNow: () => number
+
+  /** @param monotonicNow milliseconds that never jump; replaced in tests */
+  constructor(link: RedisLink, monotonicNow = () => performance.now()) {
+    this.#monotonicNow = monotonicNow
     link.subscribe(workersChannel, message => this.#hear(message))
     link.subscribe(crowdedChannel, message => this.#hearCrowded(Number(message)))
   }
 
   /** Takes room at the process that has the most of it; undefined: nobody has any. */
   choose(subscriptionId: number): number | undefined {
-    const now = performance.now()
+    const now = this.#monotonicNow()
     if ((this.#crowded.get(subscriptionId) ?? 0) > now) return undefined
     let best: number | undefined
     let most = 0
     for (const [owner, { room, heardAt }] of this.#workers) {
-      if (now - heardAt > silentAfterMs) this.#workers.delete(owner)
-      else if (room > most) [best, most] = [owner, room]
+      const silentMs = now - heardAt
+      if (silentMs > goneAfterMs) this.#workers.delete(owner)
+      else if (silentMs <= silentAfterMs && room > most) [best, most] = [owner, room]
     }
     const chosen = best === undefined ? undefined : this.#workers.get(best)
     if (chosen) chosen.room--
@@ -59,8 +67,12 @@ export class WorkerDirectory {
 
   /** Whether it has said lately that it is there. */
   has(owner: number): boolean {
-    const known = this.#workers.get(owner)
-    return known !== undefined && performance.now() - known.heardAt <= silentAfterMs
+    return this.#silentMs(owner) <= silentAfterMs
+  }
+
+  /** Whether it has left, or has said nothing for so long (a minute) that it will hardly come back. */
+  isGone(owner: number): boolean {
+    return this.#silentMs(owner) > goneAfterMs
   }
 
   /** Gives room back that was not used. */
@@ -72,11 +84,15 @@ export class WorkerDirectory {
   #hear(message: string): void {
     const { owner, room } = JSON.parse(message) as Announcement // our own processes write here only
     if (room < 0) this.#workers.delete(owner)
-    else this.#workers.set(owner, { room, heardAt: performance.now() })
+    else this.#workers.set(owner, { room, heardAt: this.#monotonicNow() })
+  }
+
+  #silentMs(owner: number): number {
+    return this.#monotonicNow() - (this.#workers.get(owner)?.heardAt ?? Number.NEGATIVE_INFINITY)
   }
 
   #hearCrowded(subscriptionId: number): void {
     if (this.#crowded.size >= crowdedMax) this.#crowded.clear()
-    this.#crowded.set(subscriptionId, performance.now() + crowdedMs)
+    this.#crowded.set(subscriptionId, this.#monotonicNow() + crowdedMs)
   }
 }
