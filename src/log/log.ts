@@ -6,6 +6,7 @@ import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
 import type { Delivery } from '../queue/delivery.ts'
 import type { LanePause } from '../queue/lane-pause.ts'
+import { pauseOf } from './lane-pauses.ts'
 import type { Settlement } from './settlement.ts'
 import {
   type AttemptRow,
@@ -156,7 +157,7 @@ export class DeliveryLog {
     const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
     if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
     // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
-    const pauses = batch.flatMap(settlement => (settlement.kind !== 'ended' && settlement.pause) || [])
+    const pauses = batch.flatMap(settlement => pauseOf(settlement) ?? [])
     if (pauses.length > 0) await this.#deps.pauseLanes(pauses)
     await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))

@@ -1,3 +1,5 @@
+import type { Uuid } from '../platform/id.ts'
+
 /** A lane that is closed for a while, and why. */
 export interface LanePause {
   readonly subscriptionId: number
@@ -9,6 +11,8 @@ export interface LanePause {
    * head, the other may be so in one place only.
    */
   readonly reason: 'retry_after' | 'circuit_open' | 'order' | 'proxy'
+  /** It waits for the retry of this; so it is not closed when that is no longer owed as this attempt. */
+  readonly head?: { readonly webhookId: Uuid; readonly attempt: number }
 }
 
 /** The channel on which processes hear of pauses: `<subscription id> <until, Unix ms> <reason>`. */
