@@ -5,6 +5,9 @@ import { type CircuitRules, Gate, type GateChange } from './gate.ts'
 import type { Outcome } from './outcome.ts'
 import type { Slots } from './slots.ts'
 
+const none: GateChange = { kind: 'none' }
+const recovered: GateChange = { kind: 'recovered' }
+
 /** So many gates are remembered; beyond it those of healthy receivers are forgotten first. */
 const gatesMax = 50_000
 
@@ -75,11 +78,12 @@ export class Gates {
 
   record(subscription: Subscription, outcome: Outcome): GateChange {
     const known = this.#gates.get(subscription.id)
-    if (outcome.kind === 'success' && !known) return { kind: 'none' }
+    if (outcome.kind === 'success' && !known) return subscription.isFailing ? recovered : none
     const gate = known ?? this.#gateOf(subscription.id)
     const change = gate.record(outcome, this.#clock.now())
     if (gate.isIdle && !subscription.rateLimit) this.#gates.delete(subscription.id)
-    return change
+    // The failures of before a restart, or of another process, are in the state only.
+    return outcome.kind === 'success' && subscription.isFailing ? recovered : change
   }
 
   pause(subscriptionId: number, until: number, reason: LanePause['reason']): void {

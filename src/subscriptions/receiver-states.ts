@@ -12,16 +12,25 @@ export interface ReceiverStatesDeps {
   readonly disableAfterHours: number
 }
 
+/** The states of a subscription whose receiver fails, until its next success. */
+export const failingStates: readonly SubscriptionState[] = ['degraded', 'circuit_open']
+
+/** A recovery that is told again and again is written so often at most: those in flight go by the state before. */
+const recoveryEveryMs = 1000
+
 /** Owners are warned when so much of the time has gone by, in percent. */
 const warnAtPercent = [50, 70, 90] as const
 
 /**
  * Shows how receivers are doing as the state of their subscriptions: failing, circuit open, disabled, active again.
  * What is written here is for people and for disabling; what may be sent is decided by gates and lanes. So a write
- * that fails is only logged: the next change writes it.
+ * that fails is only logged: the next change writes it, and a recovery is told again with each success until its state
+ * is active.
  */
 export class ReceiverStates {
   readonly #deps: ReceiverStatesDeps
+  /** Recoveries being written, and whether they were told again since. */
+  readonly #recoveries = new Map<number, { again: boolean }>()
 
   constructor(deps: ReceiverStatesDeps) {
     this.#deps = deps
@@ -42,13 +51,27 @@ export class ReceiverStates {
     )
   }
 
+  /** A success. May be told of each one of a burst: it is written once, and once more for what was told meanwhile. */
   recovered(id: number): void {
-    void this.#move(id, ['degraded', 'circuit_open'], 'active', null)
+    const underWay = this.#recoveries.get(id)
+    if (underWay) underWay.again = true
+    else void this.#recover(id)
+  }
+
+  async #recover(id: number): Promise<void> {
+    const recovery = { again: true }
+    this.#recoveries.set(id, recovery)
+    while (recovery.again) {
+      recovery.again = false
+      await this.#move(id, failingStates, 'active', null)
+      await new Promise(resolve => setTimeout(resolve, recoveryEveryMs).unref())
+    }
+    this.#recoveries.delete(id)
   }
 
   /** 410 Gone: no further attempts until an operator resumes it. */
   gone(id: number): void {
-    void this.#move(id, ['active', 'degraded', 'circuit_open'], 'disabled', 'the receiver answered 410 Gone')
+    void this.#move(id, ['active', ...failingStates], 'disabled', 'the receiver answered 410 Gone')
   }
 
   /** Warns of receivers that have failed for long, and disables those that have for too long. */
@@ -58,7 +81,7 @@ export class ReceiverStates {
     for (const { id, percent, warned } of await readFailing(database, disableAfterHours)) {
       if (percent >= 100) {
         const reason = `no success for ${disableAfterHours} hours`
-        await this.#move(id, ['degraded', 'circuit_open'], 'disabled', reason)
+        await this.#move(id, failingStates, 'disabled', reason)
         continue
       }
       const due = warnAtPercent.findLast(threshold => percent >= threshold)

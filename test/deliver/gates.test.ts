@@ -6,6 +6,7 @@ import { Gates } from '../../src/deliver/gates.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
+import { fakeClock } from '../support/clock.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const failed: Outcome = {
@@ -72,4 +73,16 @@ test('a receiver that refuses at once is tried at a bounded rate with the breake
   while (dispatcher.load.held > 0) await sleep(5)
   assert.ok(performance.now() - recoveredAt < 1000, 'at once after the first success, not at 50 a second')
   assert.equal(receiver.attempts, 2000)
+})
+
+const circuit = { failures: 5, cooldownMs: 30_000 }
+
+test('a success to one whose state says that it fails is a recovery, whoever has seen the failures', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const failing = aSubscription({ isFailing: true })
+  assert.equal(gates.record(failing, success).kind, 'recovered', 'without a gate, as after a restart')
+  gates.record(failing, failed)
+  assert.equal(gates.record(failing, success).kind, 'recovered', 'after a few failures of its own')
+  assert.equal(gates.record(failing, failed).kind, 'none')
+  assert.equal(gates.record(aSubscription(), success).kind, 'none')
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, test } from 'node:test'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -94,3 +94,55 @@ test('a success makes it active and forgets since when it failed', async () => {
     held: false,
   })
 })
+
+test('a burst of successes is written once, and once more for what was told meanwhile', async t => {
+  const { id, writes, states, refreshed } = await aRecovery(t)
+  for (let n = 0; n < 1000; n++) states.recovered(id)
+  await until(() => refreshed.length === 1)
+  assert.equal(writes(), 1)
+  t.mock.timers.tick(1000)
+  await until(() => writes() === 2)
+  assert.deepEqual(refreshed, [id], 'the second finds it active')
+})
+
+test('a receiver that recovers again within a second is active in the end', async t => {
+  const { id, states, refreshed } = await aRecovery(t)
+  states.recovered(id)
+  await until(() => refreshed.length === 1)
+  states.failing(id)
+  await until(() => refreshed.length === 2)
+  states.recovered(id)
+  t.mock.timers.tick(1000)
+  await until(() => refreshed.length === 3)
+  assert.equal(Object(await stateOf(id)).state, 'active')
+})
+
+test('a recovery that could not be written is written with a later success', async t => {
+  const { id, states, refreshed } = await aRecovery(t)
+  t.mock.method(world.database, 'transaction', () => Promise.reject(new Error('away')), { times: 1 })
+  states.recovered(id)
+  states.recovered(id)
+  await settled()
+  t.mock.timers.tick(1000)
+  await until(() => refreshed.length === 1)
+  assert.equal(Object(await stateOf(id)).failing, false)
+})
+
+/** A receiver that is well again; the second between two writes of that is the test's. */
+async function aRecovery(t: TestContext) {
+  const id = await aFailing(60)
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const { mock } = t.mock.method(world.database, 'transaction')
+  return { id, ...aReview(), writes: () => mock.callCount() }
+}
+
+const settled = () => new Promise(resolve => setImmediate(resolve))
+
+async function until(passes: () => boolean): Promise<void> {
+  const end = performance.now() + 3000
+  while (!passes()) {
+    if (performance.now() > end) assert.fail('it did not come to that')
+    await settled()
+  }
+  await settled()
+}
