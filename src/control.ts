@@ -8,6 +8,7 @@ import type { Connection, Database } from './platform/postgres.ts'
 import { parsePause, pauseChannel } from './queue/lane-pause.ts'
 import { lanesChannel } from './queue/postgres-engine.ts'
 import { Presence } from './queue/presence.ts'
+import type { ReceiverStates } from './subscriptions/receiver-states.ts'
 import type { Subscriptions } from './subscriptions/subscriptions.ts'
 import { version } from './version.ts'
 
@@ -46,6 +47,12 @@ export function connectControl(database: Database, listeners: Listeners): Connec
   })
 }
 
+/** What was paused here may have been resumed, or closed for longer, while nothing was heard. */
+async function readPauses(gates: Gates, receivers: ReceiverStates): Promise<void> {
+  const paused = gates.paused()
+  if (paused.size > 0) gates.follow(await receivers.openUntil([...paused.keys()]), paused)
+}
+
 /** Another process (or this one) has found out how a receiver is doing. */
 function hearOfPause(gates: Gates, payload: string): void {
   const message = parsePause(payload)
@@ -60,6 +67,8 @@ export interface PresenceSetting {
   readonly database: Database
   readonly control: Connection
   readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
+  readonly gates: Gates
   readonly inbound: Inbound | undefined
   readonly outbound: Outbound | undefined
   readonly messengers: Messengers
@@ -69,7 +78,8 @@ export interface PresenceSetting {
 
 /** Makes this process known, and keeps it listening. */
 export function makePresence(setting: PresenceSetting): Presence {
-  const { role, database, control, subscriptions, inbound, outbound, messengers, clock, logger } = setting
+  const { role, database, control, subscriptions, gates, receivers } = setting
+  const { inbound, outbound, messengers, clock, logger } = setting
   let listeningOn = -1
   return new Presence({
     database,
@@ -102,6 +112,7 @@ export function makePresence(setting: PresenceSetting): Presence {
       await control.listen(pauseChannel)
       if (outbound) await control.listen(lanesChannel)
       await subscriptions.load()
+      await readPauses(gates, receivers)
       listeningOn = control.opened
     },
   })

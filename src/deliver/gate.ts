@@ -21,7 +21,7 @@ export type GateChange =
   | { readonly kind: 'paused'; readonly until: number; readonly reason: PauseReason }
   /** The receiver has failed so often in a row that it is told. */
   | { readonly kind: 'failing' }
-  /** The first success after the circuit was open, or the receiver was failing. */
+  /** A success after the circuit was open or the receiver was failing, be it by what its state says only. */
   | { readonly kind: 'recovered' }
 
 const none: GateChange = { kind: 'none' }
@@ -67,6 +67,11 @@ export class Gate {
   /** True when there is nothing to remember, and the gate may be forgotten. */
   get isIdle(): boolean {
     return this.#failures === 0 && this.#share === 1 && !this.#probing
+  }
+
+  /** The end of the last pause, in Unix milliseconds; it may be over. */
+  get pausedUntil(): number {
+    return this.#pausedUntil
   }
 
   get failuresInARow(): number {

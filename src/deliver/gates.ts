@@ -94,6 +94,28 @@ export class Gates {
     this.#gates.get(subscriptionId)?.resume()
   }
 
+  /** The subscriptions that are paused now, and until when (Unix milliseconds). */
+  paused(): ReadonlyMap<number, number> {
+    const now = this.#clock.now()
+    const paused = [...this.#gates].filter(([, gate]) => gate.pausedUntil > now)
+    return new Map(paused.map(([id, gate]) => [id, gate.pausedUntil]))
+  }
+
+  /**
+   * Takes over until when lanes are closed, for what has gone unheard. A lane that is open sooner than its gate was
+   * resumed; or the pause is only on its way there, and is heard of once it is written.
+   *
+   * @param before what was `paused` when the lanes were read: what has changed since stays as it is
+   */
+  follow(lanesOpenAt: ReadonlyMap<number, number>, before: ReadonlyMap<number, number>): void {
+    for (const [id, until] of lanesOpenAt) {
+      const gate = this.#gates.get(id)
+      if (!gate || gate.pausedUntil !== before.get(id)) continue
+      if (until < gate.pausedUntil) gate.resume()
+      gate.pause(until, 'retry_after') // of the two reasons the one that leaves a probe as it is
+    }
+  }
+
   failuresInARow(subscriptionId: number): number {
     return this.#gates.get(subscriptionId)?.failuresInARow ?? 0
   }

@@ -1,7 +1,7 @@
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
-import { markWarned, moveState, readFailing } from './state-store.ts'
+import { markWarned, moveState, readFailing, readOpenUntil } from './state-store.ts'
 
 export interface ReceiverStatesDeps {
   readonly database: Database
@@ -72,6 +72,11 @@ export class ReceiverStates {
   /** 410 Gone: no further attempts until an operator resumes it. */
   gone(id: number): void {
     void this.#move(id, ['active', ...failingStates], 'disabled', 'the receiver answered 410 Gone')
+  }
+
+  /** Until when their lanes are closed, for all processes, in Unix milliseconds; 0: not closed. Without those that are gone. */
+  openUntil(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    return readOpenUntil(this.#deps.database, ids)
   }
 
   /** Warns of receivers that have failed for long, and disables those that have for too long. */

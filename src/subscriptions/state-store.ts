@@ -76,3 +76,17 @@ export async function resumeSubscription(tx: Queryable, id: number): Promise<boo
   })
   return rowCount > 0
 }
+
+/** Until when lanes are closed, in Unix milliseconds; 0: nobody has closed them since they were resumed. */
+export async function readOpenUntil(
+  db: Queryable,
+  ids: readonly number[],
+): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await db.query<{ id: number; ms: number }>({
+    text: `
+      select subscription_id as id, coalesce(extract(epoch from open_until) * 1000, 0)::float8 as ms
+      from lanes where subscription_id = any($1)`,
+    values: [[...ids]],
+  })
+  return new Map(rows.map(({ id, ms }) => [id, ms]))
+}

@@ -6,7 +6,7 @@ import { Gates } from '../../src/deliver/gates.ts'
 import type { Outcome } from '../../src/deliver/outcome.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
-import { fakeClock } from '../support/clock.ts'
+import { fakeClock, noon } from '../support/clock.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const failed: Outcome = {
@@ -85,4 +85,38 @@ test('a success to one whose state says that it fails is a recovery, whoever has
   assert.equal(gates.record(failing, success).kind, 'recovered', 'after a few failures of its own')
   assert.equal(gates.record(failing, failed).kind, 'none')
   assert.equal(gates.record(aSubscription(), success).kind, 'none')
+})
+
+test('a gate whose lane was opened meanwhile opens, and one whose lane was closed for longer waits for longer', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const [resumed, again, longer, gone] = [1, 2, 3, 4].map(id => aSubscription({ id }))
+  assert.ok(resumed && again && longer && gone)
+  for (const { id } of [resumed, again, longer, gone]) gates.pause(id, noon + 3_600_000, 'circuit_open')
+  gates.pause(5, noon - 1, 'retry_after')
+  const before = gates.paused()
+  assert.deepEqual([...before.keys()], [1, 2, 3, 4], 'a pause that is over is none')
+  const lanes = new Map([
+    [1, 0],
+    [2, noon + 5000],
+    [3, noon + 7_200_000],
+  ])
+  gates.follow(lanes, before)
+  assert.deepEqual(
+    [resumed, again, longer, gone].map(subscription => gates.opensAt(subscription)),
+    [0, noon + 5000, noon + 7_200_000, noon + 3_600_000],
+  )
+  assert.deepEqual([gates.cap(resumed), gates.cap(longer)], [10, 1], 'the probe is still to come')
+})
+
+test('what a gate has heard after the lanes were read stays', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const subscription = aSubscription()
+  gates.pause(1, noon + 60_000, 'retry_after')
+  const before = gates.paused()
+  gates.pause(1, noon + 90_000, 'retry_after')
+  gates.follow(new Map([[1, 0]]), before)
+  assert.equal(gates.opensAt(subscription), noon + 90_000)
+  gates.resume(1)
+  gates.follow(new Map([[1, noon + 60_000]]), before)
+  assert.equal(gates.opensAt(subscription), 0)
 })
