@@ -37,11 +37,13 @@ export class ReceiverStates {
   }
 
   failing(id: number): void {
+    this.#failsAgain(id)
     void this.#move(id, ['active'], 'degraded', 'the last attempts have all failed')
   }
 
   paused(id: number, until: number, reason: 'retry_after' | 'circuit_open'): void {
     if (reason === 'retry_after') return // its own wish, and soon over: not a state of it
+    this.#failsAgain(id)
     const at = new Date(until).toISOString()
     void this.#move(
       id,
@@ -56,6 +58,12 @@ export class ReceiverStates {
     const underWay = this.#recoveries.get(id)
     if (underWay) underWay.again = true
     else void this.#recover(id)
+  }
+
+  /** A success of before is not to be written after this. */
+  #failsAgain(id: number): void {
+    const underWay = this.#recoveries.get(id)
+    if (underWay) underWay.again = false
   }
 
   async #recover(id: number): Promise<void> {

@@ -117,6 +117,19 @@ test('a receiver that recovers again within a second is active in the end', asyn
   assert.equal(Object(await stateOf(id)).state, 'active')
 })
 
+test('a receiver that fails again within a second of its recovery counts as failing', async t => {
+  const { id, states, refreshed, writes } = await aRecovery(t)
+  states.recovered(id)
+  states.recovered(id)
+  await until(() => refreshed.length === 1)
+  states.failing(id)
+  await until(() => refreshed.length === 2)
+  t.mock.timers.tick(1000)
+  await settled()
+  assert.equal(writes(), 2)
+  assert.equal(Object(await stateOf(id)).state, 'degraded')
+})
+
 test('a recovery that could not be written is written with a later success', async t => {
   const { id, states, refreshed } = await aRecovery(t)
   t.mock.method(world.database, 'transaction', () => Promise.reject(new Error('away')), { times: 1 })
