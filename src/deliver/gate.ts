@@ -65,8 +65,8 @@ export class Gate {
   }
 
   /** True when there is nothing to remember, and the gate may be forgotten. */
-  get isIdle(): boolean {
-    return this.#failures === 0 && this.#share === 1 && !this.#probing
+  isIdle(now: number): boolean {
+    return this.#failures === 0 && this.#share === 1 && !this.#probing && this.#pausedUntil <= now
   }
 
   /** The end of the last pause, in Unix milliseconds; it may be over. */

@@ -80,8 +80,9 @@ export class Gates {
     const known = this.#gates.get(subscription.id)
     if (outcome.kind === 'success' && !known) return subscription.isFailing ? recovered : none
     const gate = known ?? this.#gateOf(subscription.id)
-    const change = gate.record(outcome, this.#clock.now())
-    if (gate.isIdle && !subscription.rateLimit) this.#gates.delete(subscription.id)
+    const now = this.#clock.now()
+    const change = gate.record(outcome, now)
+    if (gate.isIdle(now) && !subscription.rateLimit) this.#gates.delete(subscription.id)
     // The failures of before a restart, or of another process, are in the state only.
     return outcome.kind === 'success' && subscription.isFailing ? recovered : change
   }

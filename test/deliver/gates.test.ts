@@ -87,6 +87,18 @@ test('a success to one whose state says that it fails is a recovery, whoever has
   assert.equal(gates.record(aSubscription(), success).kind, 'none')
 })
 
+test('a success that was on its way does not end a pause that others have told of', () => {
+  const clock = fakeClock(noon)
+  const gates = new Gates(clock, circuit)
+  const subscription = aSubscription()
+  gates.pause(subscription.id, noon + 60_000, 'retry_after')
+  gates.record(subscription, success)
+  assert.equal(gates.opensAt(subscription), noon + 60_000)
+  clock.advance(60_000)
+  gates.record(subscription, success)
+  assert.equal(gates.opensAt(subscription), 0)
+})
+
 test('a gate whose lane was opened meanwhile opens, and one whose lane was closed for longer waits for longer', () => {
   const gates = new Gates(fakeClock(), circuit)
   const [resumed, again, longer, gone] = [1, 2, 3, 4].map(id => aSubscription({ id }))
