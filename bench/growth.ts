@@ -15,6 +15,7 @@ const USAGE = `npm run bench:growth -- [options]
   --rounds N       rounds, the sizes in turn (6)        --sizes A,B,…    instead of the part's own
   --seconds N      at the steady rate, per round (8)    --rate N         events/s of it (300)
   --full N         seconds at full load, per round (5); 0 leaves it out
+  --connections N  of the sender, and attempts that the receiver may have in flight (64)
   --rows N         rows of the larger log (20,000,000)  --minutes N      of the part memory (30)
   --lane           the events go through their lane, as those with a rate limit do, not straight from ingest
   --explain        plans of the statements of the path beside the largest of everything, as Markdown
@@ -25,6 +26,7 @@ interface Options {
   readonly seconds: number
   readonly full: number
   readonly rate: number
+  readonly connections: number
   readonly rows: number
   readonly minutes: number
   readonly sizes: readonly number[] | undefined
@@ -38,10 +40,12 @@ interface Sample {
 }
 
 const size = 500
-const connections = 64
+/** What the subscription of a world that has just been made is for. */
+const usualConnections = 64
 
-async function measure(ends: Ends, world: World, { seconds, full, rate }: Options): Promise<Sample> {
+async function measure(ends: Ends, world: World, options: Options): Promise<Sample> {
   const { contender } = world
+  const { seconds, full, rate, connections } = options
   const steady = await runPhase(ends, contender, { seconds, rate, size, connections })
   if (full === 0) return { steady, full: undefined }
   return { steady, full: await runPhase(ends, contender, { seconds: full, rate: 0, size, connections }) }
@@ -59,7 +63,7 @@ async function comparePart(
     for (const one of sizes) {
       const beganAt = performance.now()
       const world = await grow(children, ends.receiverPort, part, one)
-      worlds.push(options.lane ? await throughLane(world, ends.receiverPort) : world)
+      worlds.push(await withOptions(world, ends.receiverPort, options))
       console.error(`${part} ${one}: ready after ${Math.round((performance.now() - beganAt) / 1000)} s`)
     }
     for (const world of worlds)
@@ -80,11 +84,21 @@ async function comparePart(
   }
 }
 
-/** The same, with events to a subscription whose rate limit it never reaches: whatever has one goes through its lane. */
-async function throughLane(world: World, receiverPort: number): Promise<World> {
-  const rate_limit = { requests: 10_000, per_seconds: 1 }
-  const target_url = `http://127.0.0.1:${receiverPort}/`
-  const path = await subscribe(world.contender.port, { target_url, max_in_flight: 64, rate_limit })
+/**
+ * The same, with events to a subscription that suits the options. For `lane` one with a rate limit that it never reaches:
+ * whatever has one goes through its lane.
+ */
+async function withOptions(
+  world: World,
+  receiverPort: number,
+  { lane, connections }: Options,
+): Promise<World> {
+  if (!lane && connections === usualConnections) return world
+  const path = await subscribe(world.contender.port, {
+    target_url: `http://127.0.0.1:${receiverPort}/`,
+    max_in_flight: connections,
+    ...(lane && { rate_limit: { requests: 10_000, per_seconds: 1 } }),
+  })
   return { ...world, contender: { ...world.contender, path } }
 }
 
@@ -156,6 +170,7 @@ function readOptions() {
       seconds: { ...text, default: '8' },
       full: { ...text, default: '5' },
       rate: { ...text, default: '300' },
+      connections: { ...text, default: String(usualConnections) },
       rows: { ...text, default: '20000000' },
       minutes: { ...text, default: '30' },
       sizes: text,
@@ -173,6 +188,7 @@ function readOptions() {
     seconds: Number(values.seconds),
     full: Number(values.full),
     rate: Number(values.rate),
+    connections: Number(values.connections),
     rows: Number(values.rows),
     minutes: Number(values.minutes),
     sizes: values.sizes?.split(',').map(Number),
