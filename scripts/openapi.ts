@@ -33,6 +33,7 @@ export async function openapiDocument(): Promise<string> {
     log: logger,
     bodyLimitBytes: 1,
     version,
+    drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
     registerIngest: scope =>
       ingestRoutes(scope, {

@@ -78,6 +78,7 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
     log: logger,
     bodyLimitBytes: config.bodyLimitBytes,
     version,
+    drainMs: config.shutdownDrainMs,
     readiness: () => readiness(database, messengers.engine.state, stopping),
     registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
   })
@@ -98,10 +99,10 @@ async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
     databaseDescription: opened.description,
     firstKey,
     async close() {
-      const deadline = new Deadline(config.shutdownTimeoutMs)
+      const deadline = new Deadline(config.shutdownDrainMs + config.shutdownTimeoutMs)
       stopping = true
-      inbound?.ingest.close()
       await deadline.earlier(5000).limit(server.close())
+      inbound?.ingest.close()
       // What is done from time to time may take long; it can be cut short anywhere.
       await deadline.earlier(5000).limit(Promise.all(housekeeping.map(repeated => repeated.stop())))
       await inbound?.stop()

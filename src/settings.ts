@@ -253,12 +253,19 @@ export const settings = {
     description:
       'How long PostgreSQL may take to answer a statement, in milliseconds, before it counts as away.',
   }),
+  shutdownDrainMs: integer('SHUTDOWN_DRAIN_MS', {
+    minimum: 0,
+    maximum: 600_000,
+    default: 500,
+    description:
+      'How long requests are still taken after SIGTERM, in milliseconds, while each answer asks its client to leave (`Connection: close`) and `/readyz` says no; shorter when no connection is open. Behind a load balancer as long as it takes to notice.',
+  }),
   shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', {
     minimum: 0,
     maximum: 600_000,
     default: 10_000,
     description:
-      'How long running attempts may go on after SIGTERM, in milliseconds. What is cut off is tried again.',
+      'How long running attempts may go on after SIGTERM and `SHUTDOWN_DRAIN_MS`, in milliseconds. What is cut off is tried again.',
   }),
   logLevel: choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
     defaultText: '`info`',

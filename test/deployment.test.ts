@@ -134,8 +134,8 @@ test('Compose starts the service when the database is ready, and lets it stop in
   assert.deepEqual(app.depends_on, { db: { condition: 'service_healthy' } })
   const graceMs = Number.parseInt(app.stop_grace_period ?? '', 10) * 1000
   assert.ok(
-    graceMs > readConfig({}).shutdownTimeoutMs,
-    'stop_grace_period must be longer than SHUTDOWN_TIMEOUT_MS',
+    graceMs > readConfig({}).shutdownDrainMs + readConfig({}).shutdownTimeoutMs,
+    'stop_grace_period must be longer than SHUTDOWN_DRAIN_MS and SHUTDOWN_TIMEOUT_MS',
   )
   assert.match(redis.command?.join(' ') ?? '', /--appendonly yes --maxmemory-policy noeviction/)
 })

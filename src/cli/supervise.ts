@@ -18,7 +18,7 @@ export interface SuperviseDeps {
   readonly io: CommandIo
 }
 
-/** Beyond SHUTDOWN_TIMEOUT_MS, for a child that was only starting, or whose machine is slow. */
+/** Beyond SHUTDOWN_DRAIN_MS and SHUTDOWN_TIMEOUT_MS, for a child that was only starting, or whose machine is slow. */
 const stopGraceMs = 3000
 
 /**
@@ -45,7 +45,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   })
   const starting = startAll(seats, onKey)
   const first = await Promise.race([starting, signal]).catch(async error => {
-    await stopAll(seats, config.shutdownTimeoutMs)
+    await stopAll(seats, config)
     throw error
   })
   if (typeof first !== 'string') {
@@ -56,7 +56,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   }
   const name = await signal
   logger.info({ signal: name }, 'stopping; a second signal leaves at once')
-  const clean = await stopAll(seats, config.shutdownTimeoutMs)
+  const clean = await stopAll(seats, config)
   logger.info({ clean }, 'stopped')
   return clean ? exitCode.ok : exitCode.failure
 }
@@ -76,8 +76,9 @@ async function startAll(seats: readonly Seat[], onKey: (key: string) => void): P
 }
 
 /** @returns whether all ended by themselves in time */
-async function stopAll(seats: readonly Seat[], timeoutMs: number): Promise<boolean> {
-  const ended = await Promise.all(seats.map(seat => seat.stop(timeoutMs + stopGraceMs)))
+async function stopAll(seats: readonly Seat[], config: Config): Promise<boolean> {
+  const timeoutMs = config.shutdownDrainMs + config.shutdownTimeoutMs + stopGraceMs
+  const ended = await Promise.all(seats.map(seat => seat.stop(timeoutMs)))
   return ended.every(clean => clean)
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
 import { overloaded } from '../ingest/overload.ts'
@@ -33,6 +34,8 @@ export interface ServerDeps {
   readonly bodyLimitBytes: number
   readonly version: string
   readonly readiness: () => Promise<Readiness>
+  /** So long requests are still answered after `close` was called, and their clients asked to leave. */
+  readonly drainMs: number
   /**
    * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
    * delivers, and answers no more than what is asked of itself.
@@ -76,6 +79,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     },
   })
   app.addHook('preClose', async () => {
+    // Fastify says `Connection: close` with each answer from now on.
+    await left(app.server, deps.drainMs)
     closing = true
     closeAsTheyFallIdle(app.server)
   })
@@ -145,6 +150,16 @@ function slowClientsCutOff(
       response.end(body)
     },
   )
+}
+
+/**
+ * Waits until no client is connected any more, or for so long. A request that is sent the moment its idle connection is
+ * closed goes unanswered, and its sender cannot know whether it was taken; who was asked to leave sends none.
+ */
+async function left(server: Server, withinMs: number): Promise<void> {
+  const count = () => new Promise<number>(resolve => server.getConnections((_, open) => resolve(open ?? 0)))
+  const until = performance.now() + withinMs
+  while (performance.now() < until && (await count()) > 0) await setTimeout(20)
 }
 
 /** A connection that is busy when the server closes would else stay open until its client or its timeout ends it. */

@@ -1,4 +1,4 @@
-import { Agent, request } from 'node:http'
+import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface LoadOptions {
@@ -18,7 +18,7 @@ export interface Accepted {
 }
 
 type Answer =
-  | { readonly kind: 'accepted'; readonly webhookId: string }
+  | { readonly kind: 'accepted'; readonly webhookId: string; readonly asksToLeave: boolean }
   | {
       readonly kind: 'refused'
       readonly status: number
@@ -53,6 +53,8 @@ export class Load {
   /** Ids that were not greater than the one before, from the same process to the same sender. */
   disorders = 0
   readonly #options: LoadOptions
+  /** Those that have asked to leave them: a load balancer, too, sends nothing to a process that stops. */
+  readonly #left = new Set<string>()
   readonly #agent = new Agent({ keepAlive: true })
   readonly #senders: Promise<void>[]
   #running = true
@@ -92,7 +94,7 @@ export class Load {
   async #deliver(n: number, id: number, first: number, lastIds: Map<string, string>): Promise<number> {
     const end = performance.now() + patienceMs
     for (let turn = first; ; turn++) {
-      const urls = this.#options.urls()
+      const urls = this.#options.urls().filter(url => !this.#left.has(url))
       const url = urls[turn % urls.length]
       const answer = url === undefined ? undefined : await this.#post(`${url}/ingest/${id}`, n)
       if (url !== undefined && answer?.kind === 'accepted') {
@@ -100,6 +102,7 @@ export class Load {
         if (webhookId <= (lastIds.get(url) ?? '')) this.disorders++
         lastIds.set(url, webhookId)
         this.accepted.push({ webhookId, n, at: performance.now() })
+        if (answer.asksToLeave) this.#left.add(url)
         return turn + 1
       }
       if (answer?.kind === 'lost') this.lost++
@@ -134,7 +137,7 @@ export class Load {
         try {
           let text = ''
           for await (const chunk of response.setEncoding('utf8')) text += chunk
-          resolve(answerOf(response.statusCode ?? 0, 'retry-after' in response.headers, text))
+          resolve(answerOf(response.statusCode ?? 0, response.headers, text))
         } catch {
           resolve({ kind: 'lost' })
         }
@@ -144,8 +147,9 @@ export class Load {
   }
 }
 
-function answerOf(status: number, retryAfter: boolean, text: string): Answer {
+function answerOf(status: number, headers: IncomingHttpHeaders, text: string): Answer {
+  const retryAfter = 'retry-after' in headers
   if (status !== 202) return { kind: 'refused', status, retryAfter, detail: text.slice(0, 200) }
   const { webhook_id } = JSON.parse(text) as { webhook_id: string } // as api.md has it
-  return { kind: 'accepted', webhookId: webhook_id }
+  return { kind: 'accepted', webhookId: webhook_id, asksToLeave: headers.connection === 'close' }
 }

@@ -175,5 +175,7 @@ async function deploy(ground: Ground): Promise<Ran> {
   }))
   const bad = ends.filter(code => code !== 0)
   const problems = bad.length > 0 ? [`processes ended with ${bad.join(', ')}`] : []
+  const { lost, refused } = ran.figures
+  if (lost + refused > 0) problems.push(`${lost} requests were not answered, and ${refused} were refused`)
   return { ...ran, problems: [...ran.problems, ...problems] }
 }

@@ -63,6 +63,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     bodyLimitBytes: 65_536,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
+    drainMs: 0,
     registerIngest: scope => {
       readRawBodies(scope)
       scope.post('/ingest/:id', (request, reply) => reply.code(202).send(request.body ?? ''))

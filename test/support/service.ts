@@ -66,6 +66,7 @@ export function serviceEnvironment(world: TestDatabase, dataDir: string): Enviro
     PORT: '0',
     LOG_LEVEL: 'warn',
     LOG_FORMAT: 'json',
+    SHUTDOWN_DRAIN_MS: '0', // fetch keeps its connections open
   }
 }
 

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { Agent, request } from 'node:http'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { startReceiver } from '../support/receiver.ts'
+import { client, processWorld, type ServiceProcess, settledAudit } from '../support/service.ts'
+
+type Answer = { readonly status: number; readonly asksToLeave: boolean } | { readonly error: string }
+
+function sendOne(url: string, agent: Agent): Promise<Answer> {
+  return new Promise(resolve => {
+    const headers = { 'content-type': 'application/json' }
+    const sending = request(url, { method: 'POST', agent, headers }, response => {
+      const asksToLeave = response.headers.connection === 'close'
+      response.resume().on('end', () => resolve({ status: response.statusCode ?? 0, asksToLeave }))
+    })
+    sending.on('error', error => resolve({ error: 'code' in error ? String(error.code) : error.message }))
+    sending.end('{"a":1}')
+  })
+}
+
+/** Sends over connections that are kept, each one event every few milliseconds, until it is asked to leave. */
+async function sendUntilAsked(url: string): Promise<readonly Answer[]> {
+  const agent = new Agent({ keepAlive: true })
+  const answers: Answer[] = []
+  const sender = async () => {
+    for (let stays = true; stays; ) {
+      const answer = await sendOne(url, agent)
+      answers.push(answer)
+      stays = 'status' in answer && !answer.asksToLeave
+      await sleep(3 + Math.random() * 10)
+    }
+  }
+  await Promise.all(Array.from({ length: 16 }, sender))
+  agent.destroy()
+  return answers
+}
+
+async function stopUnderLoad(service: ServiceProcess, id: number): Promise<readonly Answer[]> {
+  const sending = sendUntilAsked(`${service.url}/ingest/${id}`)
+  await sleep(500)
+  assert.equal(await service.end('SIGTERM'), 0)
+  return sending
+}
+
+test('a process that stops leaves no request unanswered: clients are asked to leave before it does', async () => {
+  await using receiver = await startReceiver()
+  await using world = await processWorld({ SHUTDOWN_DRAIN_MS: '300' })
+  const first = await world.start()
+  const { id } = await client(first.url).subscribe({ target_url: receiver.origin })
+  const answers = [...(await stopUnderLoad(first, id))]
+  for (let round = 0; round < 4; round++) answers.push(...(await stopUnderLoad(await world.start(), id)))
+  const others = answers.filter(answer => !('status' in answer && answer.status === 202))
+  assert.deepEqual(others, [])
+  assert.ok(answers.length > 500)
+  assert.equal((await settledAudit(world.world)).missing, 0)
+})
