@@ -3,6 +3,7 @@ import { validationFailed } from '../field-errors.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
+import { failingStates } from './receiver-states.ts'
 import { live } from './rotation.ts'
 import {
   connectTimeoutMs,
@@ -165,6 +166,7 @@ export function openSubscription(
     eventTypes: row.event_types === null ? null : new Set(row.event_types),
     // Disabled is paused by the service: for the path it is the same.
     paused: row.paused || row.state === 'disabled',
+    isFailing: failingStates.includes(row.state),
     retry: retryPolicy(row.retry, defaults.retry),
     timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
     connectTimeoutMs: connectTimeoutMs(row, defaults),

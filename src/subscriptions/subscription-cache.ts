@@ -1,4 +1,3 @@
-import { failingStates } from './receiver-states.ts'
 import type { SubscriptionRow } from './store.ts'
 import type { Subscription } from './subscription.ts'
 
@@ -58,9 +57,8 @@ export class SubscriptionCache {
   take(row: SubscriptionRow): void {
     const before = this.#byId.get(row.id)
     if (this.#removedMeanwhile.has(row.id) || (before !== undefined && before.version >= row.version)) return
-    const opened = this.#open(row)
-    if (opened === undefined) return
-    const now = { ...opened, isFailing: failingStates.includes(row.state) }
+    const now = this.#open(row)
+    if (now === undefined) return
     this.#byId.set(row.id, now)
     for (const listener of this.#listeners) listener(row.id, now, before)
   }

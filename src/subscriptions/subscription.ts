@@ -45,8 +45,8 @@ export interface Subscription {
   readonly headers: readonly string[]
   readonly eventTypes: ReadonlySet<string> | null
   readonly paused: boolean
-  /** By its state its receiver fails, so the next success is news. Set by the cache; left out: it does not. */
-  readonly isFailing?: boolean
+  /** By its state its receiver fails, so the next success is news. */
+  readonly isFailing: boolean
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   /** Of that, for the connection; never more than it. */

@@ -20,6 +20,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     headers: ['accept', '*/*'],
     eventTypes: null,
     paused: false,
+    isFailing: false,
     retry: defaultRetryPolicy,
     timeoutMs: 1000,
     connectTimeoutMs: 500,
