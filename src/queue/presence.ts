@@ -56,7 +56,7 @@ const lateCommitMs = 12_000
  * the same host whose pid is gone is dead at once; any other after 10 s of silence. Silence is measured by hearing it:
  * the clock of the database may jump, and then nobody is dead. A process that was declared dead
  * though it lives (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced. It begins
-nothing while that may have happened (`isSure`), so what others have taken over is not sent by two.
+ * nothing while that may have happened (`isSure`), so what others have taken over is not sent by two.
  */
 export class Presence {
   readonly #deps: PresenceDeps
