@@ -1,13 +1,8 @@
 import pg from 'pg'
+import { beat, insertProcess, readProcesses } from '../src/cluster/store.ts'
 import { insertEvents } from '../src/ingest/store.ts'
-import { type AttemptRow, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
-import { systemClock } from '../src/platform/clock.ts'
-import { uuidV7Source } from '../src/platform/id.ts'
-import type { Queryable, QueryResult, Statement } from '../src/platform/postgres.ts'
-import { fixedPlans } from '../src/platform/sql.ts'
-import { leaseNewLanes } from '../src/queue/crowd-store.ts'
-import { pauseLanes } from '../src/queue/pause-store.ts'
-import { beat, insertProcess, readProcesses } from '../src/queue/presence-store.ts'
+import { leaseNewLanes } from '../src/lanes/crowd-store.ts'
+import { pauseLanes } from '../src/lanes/pause-store.ts'
 import {
   leaseLanes,
   readContents,
@@ -15,7 +10,12 @@ import {
   releaseLanes,
   repairLanes,
   wakeOwing,
-} from '../src/queue/store.ts'
+} from '../src/lanes/store.ts'
+import { type AttemptRow, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
+import { systemClock } from '../src/platform/clock.ts'
+import { uuidV7Source } from '../src/platform/id.ts'
+import type { Queryable, QueryResult, Statement } from '../src/platform/postgres.ts'
+import { fixedPlans } from '../src/platform/sql.ts'
 import type { Children } from './children.ts'
 import { fillLog, fillRetries, fillSubscriptions } from './growth-fill.ts'
 import { openWorld, subscriptionOf, type World } from './growth-world.ts'

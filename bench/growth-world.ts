@@ -1,4 +1,4 @@
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
+import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.ts'
 import { Database } from '../src/platform/postgres.ts'
 import type { Children } from './children.ts'
 import { type Contender, startContender } from './contenders.ts'

@@ -1,6 +1,6 @@
 // What overload.ts asks and tells the database of the service, beside the service.
 import { audit } from '../src/monitor/audit.ts'
-import { startEmbeddedPostgres } from '../src/platform/embedded-postgres.ts'
+import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.ts'
 import { Database } from '../src/platform/postgres.ts'
 
 const queryTimeoutMs = 120_000

@@ -1,4 +1,4 @@
-import { configurationPage, envExample } from '../src/config-reference.ts'
+import { configurationPage, envExample } from '../src/config/reference.ts'
 import { errorCodes } from '../src/errors.ts'
 import { openapiDocument } from './openapi.ts'
 

@@ -1,11 +1,11 @@
-import { buildServer } from '../src/http/server.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
+import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
-import { defaultRetryPolicy } from '../src/retry/schedule.ts'
+import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { parse } from 'yaml'
-import { readConfig } from '../src/config.ts'
-import { settings } from '../src/settings.ts'
+import { readConfig } from '../src/config/config.ts'
+import { settings } from '../src/config/settings.ts'
 
 // What can be said about the deployment files without the engines that run them.
 
@@ -220,5 +220,5 @@ test('every variable that a deployment file sets is a setting', () => {
     ...blueprint.services.flatMap(({ envVars }) => envVars?.map(({ key }) => key) ?? []),
   ]
   assert.ok(image.includes('DATA_DIR') && units.includes('DATABASE_URL'))
-  for (const variable of all) assert.ok(known.has(variable), `${variable} is not in src/settings.ts`)
+  for (const variable of all) assert.ok(known.has(variable), `${variable} is not in src/config/settings.ts`)
 })

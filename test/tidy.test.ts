@@ -60,7 +60,7 @@ const isStore = (path: string) => /(^|\/)([a-z-]+-)?store\.ts$/.test(path)
 function layerOf(path: string): number {
   // Commands start the whole service, so they stand above what wires it.
   if (path === 'src/main.ts' || path.startsWith('src/cli/')) return 6
-  if (path === 'src/compose.ts') return 5
+  if (path === 'src/service/compose.ts') return 5
   if (path.startsWith('src/http/') || path.endsWith('/routes.ts')) return 4
   // The settings are read at the edge; below it, what a part needs of them is handed in.
   if (/^src\/(config|config-reference|setting|settings)\.ts$/.test(path)) return 4
@@ -143,8 +143,8 @@ test('the service runs on its dependencies alone', () => {
 
 test('the environment is read in one file', () => {
   nobody(
-    'Only src/config.ts reads process.env. Add the setting to src/settings.ts:',
-    sources.filter(path => path !== 'src/config.ts' && /process\.env\b/.test(textOf(path))),
+    'Only src/config/config.ts reads process.env. Add the setting to src/config/settings.ts:',
+    sources.filter(path => path !== 'src/config/config.ts' && /process\.env\b/.test(textOf(path))),
   )
 })
 

@@ -1,8 +1,8 @@
 import cluster from 'node:cluster'
-import { startService } from '../compose.ts'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import { StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
+import { startService } from '../service/compose.ts'
 import type { StartFacts } from './banner.ts'
 import { exitCode } from './command.ts'
 

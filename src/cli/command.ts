@@ -1,4 +1,4 @@
-import type { Environment } from '../config.ts'
+import type { Environment } from '../config/config.ts'
 
 /** Where a command writes; given, so that a test can read it. Each text is a line or several, without the last newline. */
 export interface CommandIo {

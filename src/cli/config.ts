@@ -1,5 +1,5 @@
-import { describeConfig, readConfig } from '../config.ts'
-import { configurationPage } from '../config-reference.ts'
+import { describeConfig, readConfig } from '../config/config.ts'
+import { configurationPage } from '../config/reference.ts'
 import { type CommandIo, exitCode } from './command.ts'
 
 const usage = `Usage: webhooks config <what>

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import { type Config, readConfig } from '../config.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { type CommandIo, exitCode } from './command.ts'
 
 const usage = `Usage: webhooks healthcheck [url]

@@ -1,4 +1,4 @@
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Database } from '../platform/postgres.ts'
 import { agreeOnKey, createSealer, loadEncryptionKeys, type Sealer } from '../platform/seal.ts'
 

@@ -1,7 +1,7 @@
 import { runRetention } from '../log/retention.ts'
+import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
-import { defaultRetryPolicy } from '../retry/schedule.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { openSealer } from './open-sealer.ts'

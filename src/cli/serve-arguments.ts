@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Environment } from '../config.ts'
+import type { Environment } from '../config/config.ts'
 
 export const serveUsage = `Usage: webhooks serve [options]
   --role all|api|worker   what this process does: api accepts events and serves the API, worker

@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
-import type { Config, Environment } from '../config.ts'
+import type { Config, Environment } from '../config/config.ts'
 import { StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import { version } from '../version.ts'

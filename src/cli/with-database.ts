@@ -1,4 +1,4 @@
-import { type Config, readConfig } from '../config.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { openDatabase } from '../platform/open-database.ts'
 import type { Database } from '../platform/postgres.ts'

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../errors.ts'
-import type { DeliveryContent } from '../queue/delivery.ts'
+import type { DeliveryContent } from '../model/delivery.ts'
 import { readHops } from './hops.ts'
 
 /** What a body without a type is taken for (RFC 9110, 8.3). */

@@ -1,10 +1,10 @@
-import { isLaneOnly } from '../deliver/slots-account.ts'
+import { isLaneOnly } from '../dispatch/slots-account.ts'
 import { AppError } from '../errors.ts'
+import type { Holder } from '../handover/holder.ts'
+import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
-import type { Delivery, DeliveryContent } from '../queue/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import type { Holder } from './holder.ts'
 import type { OwedRow } from './store.ts'
 import type { EventWriter } from './writer.ts'
 

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import type { UnsureRows } from '../handover/unsure-rows.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -6,7 +7,6 @@ import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '.
 import { CommitRate } from './commit-rate.ts'
 import { overloaded } from './overload.ts'
 import { type EventRow, insertEvents, type OwedRow } from './store.ts'
-import type { UnsureRows } from './unsure-rows.ts'
 
 /** An event and all it owes; written whole or not at all. */
 export interface Write {

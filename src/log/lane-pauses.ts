@@ -1,5 +1,5 @@
-import type { LanePause } from '../queue/lane-pause.ts'
-import type { Settlement } from './settlement.ts'
+import type { LanePause } from '../model/pause.ts'
+import type { Settlement } from '../model/settlement.ts'
 
 /**
  * The lane that a settlement closes. Where it waits for its head, that has to be owed still as it was attempted here: this

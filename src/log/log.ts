@@ -1,13 +1,13 @@
-import { type ExchangeDetails, sizeOf } from '../deliver/exchange-details.ts'
-import type { ErrorClass, Outcome } from '../deliver/outcome.ts'
+import type { Delivery } from '../model/delivery.ts'
+import { type ExchangeDetails, sizeOf } from '../model/exchange-details.ts'
+import type { ErrorClass, Outcome } from '../model/outcome.ts'
+import type { LanePause } from '../model/pause.ts'
+import type { Settlement } from '../model/settlement.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
-import type { Delivery } from '../queue/delivery.ts'
-import type { LanePause } from '../queue/lane-pause.ts'
 import { pauseOf } from './lane-pauses.ts'
-import type { Settlement } from './settlement.ts'
 import {
   type AttemptRow,
   type DetailsRow,

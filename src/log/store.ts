@@ -1,4 +1,4 @@
-import type { ExchangeDetails } from '../deliver/exchange-details.ts'
+import type { ExchangeDetails } from '../model/exchange-details.ts'
 import {
   byteaArray,
   int2Array,

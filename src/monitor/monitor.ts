@@ -1,4 +1,4 @@
-import { hint } from '../deliver/hint.ts'
+import { hint } from '../destinations/http/hint.ts'
 import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Attempt, AttemptStatus, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'

@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
-import type { HeaderFields } from '../deliver/exchange-details.ts'
-import type { ErrorClass } from '../deliver/outcome.ts'
+import type { HeaderFields } from '../model/exchange-details.ts'
+import type { ErrorClass } from '../model/outcome.ts'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
 const nullableTime = (description: string) =>

@@ -1,5 +1,5 @@
-import type { ExchangeDetails } from '../deliver/exchange-details.ts'
-import type { ErrorClass } from '../deliver/outcome.ts'
+import type { ExchangeDetails } from '../model/exchange-details.ts'
+import type { ErrorClass } from '../model/outcome.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { AttemptStatus, AttemptVerdict } from './schema.ts'

@@ -40,7 +40,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
     return { database, description, close: () => database.close() }
   }
   // Loaded only here: in server mode its packages need not even be installed.
-  const { startEmbeddedPostgres } = await import('./embedded-postgres.ts')
+  const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts')
   const server = await startEmbeddedPostgres({
     dataDir,
     log: (message, fields) => logger.info(fields ?? {}, message),

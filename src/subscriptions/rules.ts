@@ -1,6 +1,6 @@
 import type { FieldError } from '../errors.ts'
 import { validationFailed } from '../field-errors.ts'
-import { type RetryPolicy, standardRetryPolicy } from '../retry/schedule.ts'
+import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
 import {

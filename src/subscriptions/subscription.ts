@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { RetryPolicy } from '../retry/schedule.ts'
+import type { RetryPolicy } from '../model/retry-policy.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
 
 /**

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runConfig } from '../../src/cli/config.ts'
+import { settings } from '../../src/config/settings.ts'
 import { StartupError } from '../../src/errors.ts'
-import { settings } from '../../src/settings.ts'
 
 /** Runs the command and gathers what it says. */
 async function run(args: readonly string[], environment: Record<string, string> = {}) {

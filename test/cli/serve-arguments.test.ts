@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { runServe } from '../../src/cli/serve.ts'
 import { readServeArguments } from '../../src/cli/serve-arguments.ts'
-import { readConfig } from '../../src/config.ts'
+import { readConfig } from '../../src/config/config.ts'
 import { StartupError } from '../../src/errors.ts'
 
 /** Runs the command and gathers what it says. Nothing here gets as far as starting. */

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { insertEvents } from '../../src/ingest/store.ts'
+import { leaseLanes, readContents, readDue, releaseLanes, wakeOwing } from '../../src/lanes/store.ts'
 import { recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidLowerBound, uuidV7Source } from '../../src/platform/id.ts'
 import type { Queryable, QueryResult, Statement } from '../../src/platform/postgres.ts'
 import { fixedPlans } from '../../src/platform/sql.ts'
-import { leaseLanes, readContents, readDue, releaseLanes, wakeOwing } from '../../src/queue/store.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
 // What an event costs does not depend on what else is stored: no statement of the path reads a table through, and

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 // Not a plain signal 0: where nobody collects orphans, a process that has ended stays listed as a zombie.
-import { isAlive } from '../../src/platform/embedded-postgres-process.ts'
+import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
 import { startReceiver } from '../support/receiver.ts'
 import {
   client,

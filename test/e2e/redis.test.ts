@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { SystemReport } from '../../src/system/schema.ts'
+import type { SystemReport } from '../../src/monitor/system-schema.ts'
 import { testCluster } from '../support/cluster.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'

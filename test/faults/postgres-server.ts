@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres.ts'
-import { type Binaries, prepareBinaries } from '../../src/platform/embedded-postgres-binaries.ts'
-import { choosePlace, type Place } from '../../src/platform/embedded-postgres-place.ts'
-import { isAlive, programEnvironment, run } from '../../src/platform/embedded-postgres-process.ts'
+import { type Binaries, prepareBinaries } from '../../src/platform/embedded-postgres/binaries.ts'
+import { startEmbeddedPostgres } from '../../src/platform/embedded-postgres/embedded-postgres.ts'
+import { choosePlace, type Place } from '../../src/platform/embedded-postgres/place.ts'
+import { isAlive, programEnvironment, run } from '../../src/platform/embedded-postgres/process.ts'
 
 /** A cluster on disk, with an empty database `webhooks`: made once, copied for each server. */
 export interface Template {

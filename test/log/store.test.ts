@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import type { ExchangeDetails } from '../../src/deliver/exchange-details.ts'
 import { type AttemptRow, type OwedAgain, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
+import type { ExchangeDetails } from '../../src/model/exchange-details.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'

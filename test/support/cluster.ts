@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Service, startService } from '../../src/compose.ts'
-import { type Environment, readConfig } from '../../src/config.ts'
-import type { Role } from '../../src/control.ts'
+import { type Environment, readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import { type Service, startService } from '../../src/service/compose.ts'
+import type { Role } from '../../src/service/control.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { serviceEnvironment } from './service.ts'
 

@@ -96,7 +96,7 @@ async function startServer(): Promise<TestConnection> {
 
 /** An embedded PostgreSQL in a folder that goes with it, without fsync: nothing in a test outlives a power cut. */
 export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
-  const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres.ts')
+  const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres/embedded-postgres.ts')
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-test-'))
   // Started as root it runs under another account, which must get in here; then all of it goes with the folder.
   await chmod(dataDir, 0o755)

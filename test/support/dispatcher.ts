@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { Dispatcher, type DispatcherLimits } from '../../src/deliver/dispatcher.ts'
-import { Gates } from '../../src/deliver/gates.ts'
+import { Dispatcher, type DispatcherLimits } from '../../src/dispatch/dispatcher.ts'
+import { Gates } from '../../src/dispatch/throttle.ts'
+import type { Delivery } from '../../src/model/delivery.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
-import type { Delivery } from '../../src/queue/delivery.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from './clock.ts'
 

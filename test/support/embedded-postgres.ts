@@ -13,12 +13,13 @@ import {
   type EmbeddedConnection,
   type EmbeddedPostgres,
   startEmbeddedPostgres,
-} from '../../src/platform/embedded-postgres.ts'
+} from '../../src/platform/embedded-postgres/embedded-postgres.ts'
 // Not a plain signal 0: where nobody collects orphans, a server that has ended stays listed as a zombie.
-import { isAlive } from '../../src/platform/embedded-postgres-process.ts'
+import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
 
 /** For other processes to import. */
-export const moduleUrl = new URL('../../src/platform/embedded-postgres.ts', import.meta.url).href
+export const moduleUrl = new URL('../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url)
+  .href
 
 /** A folder that other accounts may pass, with what was started in it ended before it goes. */
 export async function world(t: TestContext): Promise<World> {

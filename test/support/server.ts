@@ -1,11 +1,11 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { readRawBodies } from '../../src/http/json-body.ts'
-import { buildServer, type ServerDeps } from '../../src/http/server.ts'
+import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
-import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 

@@ -4,11 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Service, startService } from '../../src/compose.ts'
-import { type Environment, readConfig } from '../../src/config.ts'
+import { type Environment, readConfig } from '../../src/config/config.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import type { SteerableClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import { type Service, startService } from '../../src/service/compose.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 /** The real time plus what a test adds; nothing but the test moves it. */

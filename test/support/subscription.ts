@@ -1,5 +1,5 @@
 import { createSecretKey } from 'node:crypto'
-import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
+import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { headersOf } from '../../src/subscriptions/signing.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 

@@ -1,0 +1,39 @@
+import type { RedisLink, RedisState } from '../platform/redis.ts'
+import type { Engine } from './bell.ts'
+
+const lanesChannel = 'lanes'
+
+/** Redis as the messenger between processes, and PostgreSQL for as long as Redis is away. */
+export class RedisEngine implements Engine {
+  readonly name = 'redis'
+  readonly #link: RedisLink
+  readonly #fallback: Engine
+  #ringing = false
+
+  constructor(link: RedisLink, fallback: Engine) {
+    this.#link = link
+    this.#fallback = fallback
+  }
+
+  get state(): RedisState {
+    return this.#link.state
+  }
+
+  ring(): void {
+    if (!this.#link.isUsable) {
+      this.#fallback.ring()
+      return
+    }
+    if (this.#ringing) return
+    this.#ringing = true
+    setImmediate(() => {
+      this.#ringing = false
+      this.#link.publish(lanesChannel, '')
+    })
+  }
+
+  /** Calls the listener when another process rings. */
+  onRing(listener: () => void): void {
+    this.#link.subscribe(lanesChannel, listener)
+  }
+}

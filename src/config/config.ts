@@ -1,0 +1,192 @@
+import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
+import { StartupError } from '../errors.ts'
+import type { Setting, Surroundings } from './setting.ts'
+import { settings } from './settings.ts'
+
+type Settings = typeof settings
+type Values = { readonly [Name in keyof Settings]: ReturnType<Settings[Name]['defaultFor']> }
+
+/** All settings, checked. Frozen; the same for the life of the process. */
+export interface Config extends Values {
+  /** `server` when DATABASE_URL is set, else `local`: the embedded PostgreSQL. */
+  readonly mode: 'local' | 'server'
+  /** What is allowed but looks like a mistake, as sentences. */
+  readonly warnings: readonly string[]
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** For what lays something over it before the settings are read, and for processes that are started with the same. */
+export function environmentOfProcess(): Environment {
+  return { ...process.env }
+}
+
+/**
+ * Reads the settings. An empty variable counts as one that is not set.
+ *
+ * @throws StartupError that names every mistake at once, with what was given (never a secret) and what is allowed
+ */
+export function readConfig(environment: Environment = process.env, terminal: boolean = isTerminal()): Config {
+  const mistakes: string[] = []
+  const read = <Value>(setting: Setting<Value>) => readSetting(setting, environment, mistakes)
+
+  const databaseUrl = read(settings.databaseUrl)
+  const mode = databaseUrl === undefined ? 'local' : 'server'
+  const host = read(settings.host) ?? settings.host.defaultFor({ mode, loopback: true, terminal })
+  const surroundings: Surroundings = { mode, loopback: isLoopback(host), terminal }
+
+  const given = Object.entries(settings).map(([name, setting]) => {
+    if (setting === settings.databaseUrl) return [name, databaseUrl]
+    if (setting === settings.host) return [name, host]
+    return [name, read<unknown>(setting) ?? setting.defaultFor(surroundings)]
+  })
+  // One entry per setting, each parsed by its own entry of the table: what `Values` says.
+  const values = Object.fromEntries(given) as Values
+  checkTogether(values, mode, mistakes)
+  if (mistakes.length > 0) throw new StartupError(allMistakes(mistakes))
+  return Object.freeze({
+    ...values,
+    mode,
+    warnings: Object.freeze(warningsOf(values, environment, surroundings)),
+  })
+}
+
+/** A line `VARIABLE=value` for each setting that differs from its default, or for every one. Secrets are masked. */
+export function describeConfig(config: Config, which: 'changed' | 'all' = 'changed'): string[] {
+  const surroundings = { mode: config.mode, loopback: isLoopback(config.host), terminal: isTerminal() }
+  return Object.entries(settings).flatMap(([name, entry]) => {
+    const setting: Setting<unknown> = entry
+    const value = config[name as keyof Settings] // Object.entries forgets that its names are keys
+    if (which === 'changed' && value === setting.defaultFor(surroundings)) return []
+    return [`${setting.variable}=${setting.show(value)}`]
+  })
+}
+
+function readSetting<Value>(
+  setting: Setting<Value>,
+  environment: Environment,
+  mistakes: string[],
+): Value | undefined {
+  const text = setting.secret
+    ? readSecret(setting.variable, environment, mistakes)
+    : environment[setting.variable]
+  if (text === undefined || text === '') return undefined
+  const value = setting.parse(text)
+  if (value === undefined) {
+    const given = setting.secret ? 'what was given (not shown here) is not' : `"${text}" is not`
+    mistakes.push(`${setting.variable} must be ${setting.allowed}; ${given}.`)
+  }
+  return value
+}
+
+function readSecret(variable: string, environment: Environment, mistakes: string[]): string | undefined {
+  const direct = environment[variable]?.trim()
+  const path = environment[`${variable}_FILE`]
+  if (path === undefined || path === '') return direct
+  if (direct !== undefined && direct !== '') {
+    mistakes.push(`${variable} and ${variable}_FILE are both set; set one of them.`)
+    return undefined
+  }
+  try {
+    const text = readFileSync(path, 'utf8').trim()
+    if (text === '') mistakes.push(`${variable}_FILE names the file "${path}", which is empty.`)
+    return text
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    mistakes.push(`${variable}_FILE must be a file that can be read; ${reason}.`)
+    return undefined
+  }
+}
+
+function isTerminal(): boolean {
+  return process.stdout.isTTY === true
+}
+
+/** Besides its pool, a process has three connections for ingest, one each for five other things. */
+const ownConnections = 8
+/** Of the 200 it allows; the rest are for commands and for processes that are being replaced. */
+const embeddedConnections = 180
+
+/** Rules over more than one setting. */
+function checkTogether(values: Values, mode: Config['mode'], mistakes: string[]): void {
+  if (values.memoryLimitMb * 1_048_576 < values.bodyLimitBytes) {
+    mistakes.push(
+      `MEMORY_LIMIT_MB (${values.memoryLimitMb}) must hold at least one body of BODY_LIMIT_BYTES (${values.bodyLimitBytes}).`,
+    )
+  }
+  const connections = values.processes * (values.databasePoolSize + ownConnections)
+  if (mode === 'local' && connections > embeddedConnections) {
+    mistakes.push(
+      `PROCESSES (${values.processes}) with DATABASE_POOL_SIZE (${values.databasePoolSize}) would open ${connections} connections; the embedded PostgreSQL has ${embeddedConnections} for them. Give less, or set DATABASE_URL.`,
+    )
+  }
+  const { detailsRetentionHours: details, logRetentionHours: log } = values
+  if (details !== undefined && details > log) {
+    mistakes.push(`DETAILS_RETENTION_HOURS (${details}) must not be more than LOG_RETENTION_HOURS (${log}).`)
+  }
+}
+
+function allMistakes(mistakes: readonly string[]): string {
+  const count = mistakes.length === 1 ? 'One setting is' : `${mistakes.length} settings are`
+  return `${count} not right:\n${mistakes.map(mistake => `  ${mistake}`).join('\n')}\nAll settings: webhooks config docs`
+}
+
+function warningsOf(values: Values, environment: Environment, surroundings: Surroundings): string[] {
+  const warnings = misspelt(environment)
+  if (values.auth === 'none' && !surroundings.loopback) {
+    warnings.push(
+      `AUTH=none and HOST=${values.host}: everyone who can reach port ${values.port} is the operator.`,
+    )
+  }
+  if (values.allowPrivateTargets && surroundings.mode === 'server') {
+    warnings.push(
+      'ALLOW_PRIVATE_TARGETS=true in server mode: whoever makes subscriptions can reach the private network of this machine. ALLOWED_TARGET_CIDRS opens less.',
+    )
+  }
+  if (values.egressProxy !== undefined) {
+    warnings.push(
+      'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries from private addresses. The proxy has to.',
+    )
+  }
+  return warnings
+}
+
+function isLoopback(host: string): boolean {
+  if (isIP(host) === 4) return host.startsWith('127.')
+  return host === '::1' || host.toLowerCase() === 'localhost'
+}
+
+/** A setting that is nearly spelt right is silently without effect; so it is said. */
+function misspelt(environment: Environment): string[] {
+  const known = Object.values(settings).flatMap(({ variable, secret }) =>
+    secret ? [variable, `${variable}_FILE`] : [variable],
+  )
+  return Object.keys(environment).flatMap(variable => {
+    if (known.includes(variable)) return []
+    const meant = known.find(name => isNearly(variable.toUpperCase(), name))
+    return meant === undefined
+      ? []
+      : [`${variable} is not a setting and has no effect; did you mean ${meant}?`]
+  })
+}
+
+/** One slip in a short name, up to three in a long one: HOME is not HOST, LOG_RETENTION_HOUR is what it seems. */
+function isNearly(given: string, known: string): boolean {
+  const slips = known.length < 8 ? 1 : Math.min(3, Math.floor(known.length / 4))
+  return Math.abs(given.length - known.length) <= slips && distance(given, known) <= slips
+}
+
+/** Levenshtein's: how many letters must be put in, taken out or changed. */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (const [index, letter] of [...a].entries()) {
+    const next = [index + 1]
+    for (const [column, other] of [...b].entries()) {
+      const changed = (row[column] ?? 0) + (letter === other ? 0 : 1)
+      next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,54 @@
+import { readContents } from '../lanes/store.ts'
+import type { DeliveryContent } from '../model/delivery.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
+
+interface Waiting {
+  readonly resolve: (content: DeliveryContent | undefined) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** One read takes at most so many events. */
+const batchMax = 100
+
+/**
+ * Loads the contents of deliveries that come from lanes, just before their attempt: all that are asked for in one
+ * turn of the event loop, or while a read is under way, share the next read. How many can wait is bounded by the
+ * attempts in flight.
+ */
+export class ContentLoader {
+  readonly #connection: Queryable
+  #waiting = new Map<Uuid, Waiting[]>()
+  #reading = false
+
+  constructor(connection: Queryable) {
+    this.#connection = connection
+  }
+
+  /** Resolves with undefined when the event is no longer stored. */
+  load(webhookId: Uuid): Promise<DeliveryContent | undefined> {
+    return new Promise((resolve, reject) => {
+      const others = this.#waiting.get(webhookId)
+      if (others) others.push({ resolve, reject })
+      else this.#waiting.set(webhookId, [{ resolve, reject }])
+      if (!this.#reading) {
+        this.#reading = true
+        setImmediate(() => this.#readAll())
+      }
+    })
+  }
+
+  async #readAll(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const batch = new Map([...this.#waiting].slice(0, batchMax))
+      for (const id of batch.keys()) this.#waiting.delete(id)
+      try {
+        const contents = await readContents(this.#connection, [...batch.keys()])
+        for (const [id, waiting] of batch) for (const { resolve } of waiting) resolve(contents.get(id))
+      } catch (error) {
+        for (const waiting of batch.values()) for (const { reject } of waiting) reject(error)
+      }
+    }
+    this.#reading = false
+  }
+}

@@ -1,0 +1,113 @@
+import { Socket } from 'node:net'
+import { buildConnector, Client, type Dispatcher } from 'undici'
+import { roundedMs } from '../../model/exchange-details.ts'
+import { Exchange } from './exchange.ts'
+import { passOverContinue } from './unasked-continue.ts'
+
+/**
+ * What is known of one connection, from the moment it is asked for. Times are those of `performance.now()`.
+ * A connector that gives back its socket has it followed by itself; one that first does other work (names of its own
+ * to resolve, a proxy) finds this as `trace` in its options and calls `lookedUp` and `follow` when it gets there.
+ */
+export class ConnectionTrace {
+  readonly startedAt = performance.now()
+  lookedUpAt: number | undefined
+  connectedAt: number | undefined
+  securedAt: number | undefined
+  /** That of the last try, also when it failed. */
+  remoteAddress: string | undefined
+  /** How long it may take to come about, in milliseconds, if who wants it has said so. */
+  readonly timeoutMs: number | undefined
+
+  constructor(timeoutMs?: number) {
+    this.timeoutMs = timeoutMs
+  }
+
+  lookedUp(): void {
+    this.lookedUpAt ??= performance.now()
+  }
+
+  /** Notes what the socket goes through; to be called before it is connected. */
+  follow(socket: Socket): void {
+    socket.once('lookup', () => this.lookedUp())
+    socket.on('connectionAttempt', (address: string) => {
+      this.remoteAddress = address
+    })
+    socket.once('connect', () => {
+      this.connectedAt = performance.now()
+      this.remoteAddress = socket.remoteAddress ?? this.remoteAddress
+    })
+    socket.once('secureConnect', () => {
+      this.securedAt = performance.now()
+    })
+  }
+
+  /** How long each phase took; null: it did not end, or there was none. An address needs no look-up, so that is 0. */
+  timings(): { readonly dns: number | null; readonly connect: number | null; readonly tls: number | null } {
+    const { startedAt, lookedUpAt, connectedAt, securedAt } = this
+    const lookedUp = lookedUpAt ?? (connectedAt === undefined ? undefined : startedAt)
+    return {
+      dns: between(startedAt, lookedUp),
+      connect: between(lookedUp, connectedAt),
+      tls: between(connectedAt, securedAt),
+    }
+  }
+}
+
+function between(from: number | undefined, to: number | undefined): number | null {
+  return from === undefined || to === undefined ? null : roundedMs(to - from)
+}
+
+/** What a connector is given. */
+export interface TracedConnectOptions extends buildConnector.Options {
+  readonly trace?: ConnectionTrace
+}
+
+/** The connection of a client now, or the one it is making. */
+export interface Line {
+  trace: ConnectionTrace | undefined
+  /** Of the request dispatched last, which is the one that waits when there is no connection (pipelining is off). */
+  connectTimeoutMs: number | undefined
+  /** A request is on its way, and nothing final has been answered to it yet. */
+  awaitsStatus: boolean
+}
+
+/**
+ * undici's client for one connection, which tells an exchange on which connection it runs. undici itself says this
+ * only over a diagnostics channel, to all of the process and at a cost per request; here it is one assignment. In the
+ * other direction it tells the connector how long this very request waits for a connection: undici knows one time for
+ * all, but subscriptions that share an origin, and so a pool, may differ in it.
+ */
+export class TracedClient extends Client {
+  readonly #line: Line
+
+  /** @param options as undici's; its connector may be one that takes `TracedConnectOptions` */
+  constructor(origin: URL, options: Client.Options) {
+    const line: Line = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
+    const { connect } = options
+    const connector = typeof connect === 'function' ? connect : buildConnector(connect ?? {})
+    super(origin, {
+      ...options,
+      connect(to, callback) {
+        const trace = new ConnectionTrace(line.connectTimeoutMs)
+        line.trace = trace
+        const traced: TracedConnectOptions = { ...to, trace }
+        const socket: unknown = connector(traced, (...result) => {
+          if (result[1] instanceof Socket) passOverContinue(result[1], () => line.awaitsStatus)
+          callback(...result)
+        })
+        if (socket instanceof Socket) trace.follow(socket)
+      },
+    })
+    this.#line = line
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    if (handler instanceof Exchange) {
+      handler.line = this.#line
+      this.#line.connectTimeoutMs = handler.connectTimeoutMs
+      this.#line.awaitsStatus = true
+    }
+    return super.dispatch(options, handler)
+  }
+}

@@ -1,0 +1,66 @@
+import { errors } from 'undici'
+import { EgressError } from '../../egress/egress-error.ts'
+import { type ErrorClass, errorText } from '../../model/outcome.ts'
+
+/** Codes of Node and undici, by what they mean to someone who runs a receiver. */
+const classOfCode: Readonly<Record<string, ErrorClass>> = {
+  ENOTFOUND: 'dns',
+  EAI_AGAIN: 'dns',
+  EAI_FAIL: 'dns',
+  EAI_NODATA: 'dns',
+  UND_ERR_CONNECT_TIMEOUT: 'timeout',
+  ETIMEDOUT: 'timeout',
+  ECONNREFUSED: 'connect',
+  ECONNRESET: 'connect',
+  EPIPE: 'connect',
+  EHOSTUNREACH: 'connect',
+  ENETUNREACH: 'connect',
+  EADDRNOTAVAIL: 'connect',
+  UND_ERR_SOCKET: 'connect',
+  UND_ERR_HEADERS_OVERFLOW: 'invalid',
+  UND_ERR_INVALID_ARG: 'invalid',
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
+}
+
+/** Why a request got no answer. */
+export interface Failure {
+  readonly errorClass: ErrorClass
+  /** As Node or undici name it, when they do. */
+  readonly errorCode?: string
+  /** For the log: 200 characters at most. */
+  readonly error: string
+}
+
+/** Sorts the error of a request that got no answer into a class. */
+export function classify(error: unknown): Failure {
+  const { code, message } = describe(error)
+  const errorClass = error instanceof EgressError ? error.errorClass : classOf(code)
+  const failure = { errorClass, error: errorText(message) }
+  return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
+}
+
+function classOf(code: string): ErrorClass {
+  const known = classOfCode[code]
+  if (known) return known
+  if (code.startsWith('HPE_')) return 'invalid'
+  if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || /CERT|SIGNATURE|ISSUER/.test(code))
+    return 'tls'
+  return 'connect'
+}
+
+function describe(error: unknown): { readonly code: string; readonly message: string } {
+  // Happy eyeballs reports one error per address tried; the first tells enough.
+  const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+  if (!(one instanceof Error)) return { code: '', message: String(one) }
+  // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
+  if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
+  if (one instanceof errors.SocketError && /^bad (response|upgrade)$/.test(one.message)) {
+    // undici ends the connection at a 101 that it has not asked for; it has been answered, not cut off. At a 100, too,
+    // but hardly one gets there (unasked-continue.ts).
+    return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
+  }
+  const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
+  // The address a name has led to may be one of the operator's own network; its owner is told what happened there.
+  if ('address' in one && 'syscall' in one) return { code, message: `${one.syscall} ${code}` }
+  return { code, message: one.message === '' ? code : one.message }
+}

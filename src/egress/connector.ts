@@ -1,0 +1,115 @@
+import { isIP, type LookupFunction, Socket } from 'node:net'
+import { buildConnector, errors } from 'undici'
+import type { TracedConnectOptions } from '../destinations/http/connection.ts'
+import { addressNotAllowed, blocked, EgressError } from './egress-error.ts'
+import type { Guard } from './guard.ts'
+import type { Resolver } from './resolver.ts'
+
+/** What undici asks for a connection. It answers the socket at once, while that is being connected. */
+export type Connector = (options: buildConnector.Options, callback: buildConnector.Callback) => unknown
+
+export interface GuardedConnectorDeps {
+  readonly guard: Guard
+  readonly resolver: Resolver
+  /** Told of every address that was refused; the one who owns the subscription never is. */
+  readonly onRefused: (refused: { readonly host: string; readonly address: string }) => void
+  /** From the look-up of the name to the end of the TLS handshake, for requests that do not say it themselves. */
+  readonly connectTimeoutMs: number
+  /** Certificates to trust instead of the system's; for tests. */
+  readonly ca?: string
+}
+
+/** TLS as every receiver gets it. Said in full, so that no environment variable can switch verification off. */
+export const tlsOptions = { minVersion: 'TLSv1.2', rejectUnauthorized: true, maxCachedSessions: 100 } as const
+
+/**
+ * Makes the connector that all pools share (its cache of TLS sessions lives in it). It connects to addresses the guard
+ * allows and to no other: for a name, Node asks the look-up below, which answers nothing but judged addresses, so there
+ * is no second look-up to rebind; for an address Node asks nobody, so that is judged here.
+ */
+export function guardedConnector(deps: GuardedConnectorDeps): Connector {
+  const { guard, onRefused, connectTimeoutMs, ca } = deps
+  const connect: Connector = buildConnector({
+    ...tlsOptions,
+    ...(ca !== undefined && { ca }),
+    lookup: guardedLookup(deps),
+    allowH2: false,
+    timeout: 0, // undici knows one for all, see `limit`
+    // An address that takes longer than this to answer is passed over for the next one of the name.
+    autoSelectFamily: true,
+    autoSelectFamilyAttemptTimeout: 1000,
+  })
+  return (options: TracedConnectOptions, callback) => {
+    const { hostname, trace } = options
+    if (isIP(hostname) !== 0 && !guard(hostname)) {
+      onRefused({ host: hostname, address: hostname })
+      process.nextTick(callback, blocked(addressNotAllowed), null)
+      return undefined
+    }
+    const socket = connect(options, callback)
+    if (!(socket instanceof Socket)) throw new TypeError('undici no longer answers with the socket')
+    limit(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
+    socket.once('connect', () => {
+      // Nothing leads here; it would mean that Node went elsewhere than it was told.
+      const { remoteAddress = '' } = socket
+      if (guard(remoteAddress)) return
+      onRefused({ host: hostname, address: remoteAddress })
+      socket.destroy(blocked(addressNotAllowed))
+    })
+    return socket
+  }
+}
+
+function guardedLookup(deps: GuardedConnectorDeps): LookupFunction {
+  return (host, options, callback) => {
+    vet(host, deps).then(
+      vetted => {
+        const [first] = vetted
+        if (options.all) callback(null, vetted)
+        else callback(null, first?.address ?? '', first?.family)
+      },
+      error => callback(error, ''),
+    )
+  }
+}
+
+/**
+ * One forbidden address refuses the whole name: who mixes them is trying something.
+ *
+ * @throws EgressError of class dns or blocked
+ */
+async function vet(host: string, { guard, resolver, onRefused }: GuardedConnectorDeps) {
+  const resolution = await resolver.resolve(host)
+  if (resolution.kind === 'failed') throw resolution.error
+  const { addresses } = resolution
+  const refused = addresses.find(address => !guard(address))
+  if (refused !== undefined) {
+    onRefused({ host, address: refused })
+    throw blocked(addressNotAllowed)
+  }
+  return addresses.map(address => ({ address, family: isIP(address) }))
+}
+
+/** Ends a connection that does not come about in time, counted from when it is asked for. */
+function limit(socket: Socket, { protocol, hostname }: buildConnector.Options, timeoutMs: number): void {
+  let isKnown = isIP(hostname) !== 0
+  socket.once('lookup', () => {
+    isKnown = true
+  })
+  const timer = setTimeout(
+    () => socket.destroy(isKnown ? noConnection(timeoutMs) : noAddress(timeoutMs)),
+    timeoutMs,
+  )
+  socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(timer))
+  socket.once('close', () => clearTimeout(timer))
+}
+
+export function noConnection(timeoutMs: number): Error {
+  return new errors.ConnectTimeoutError(`no connection within ${timeoutMs} ms`)
+}
+
+/** The look-up goes on, and the next attempt may find what came of it. */
+function noAddress(timeoutMs: number): Error {
+  const message = `the name of this host could not be looked up within ${timeoutMs} ms`
+  return new EgressError('dns', 'ETIMEOUT', message)
+}

@@ -1,0 +1,35 @@
+import type { Delivery } from './delivery.ts'
+import type { Outcome } from './outcome.ts'
+import type { LanePause } from './pause.ts'
+import type { Verdict } from './verdict.ts'
+
+/** How a delivery leaves memory. All that one settlement says is written in one transaction, or not at all. */
+export type Settlement =
+  /** An attempt was made: it is logged, and the owed row goes (final) or gets its next time (retry). */
+  | {
+      readonly kind: 'attempted'
+      readonly delivery: Delivery
+      readonly outcome: Outcome
+      readonly verdict: Verdict
+      /** Unix milliseconds when the attempt ended. */
+      readonly at: number
+      /** What it says of the receiver: its lane is closed for a while. */
+      readonly pause?: LanePause
+      /** A retry keeps its place in the lane, and its lane waits instead (ordered delivery). */
+      readonly keepsPlace?: boolean
+    }
+  /** It ends without an attempt, and the log says why. */
+  | {
+      readonly kind: 'ended'
+      readonly delivery: Delivery
+      readonly verdict: 'expired'
+      readonly reason: string
+      readonly at: number
+    }
+  /** No attempt was made or its result is unknown: back to its lane, due at `at`, the attempt not counted. */
+  | {
+      readonly kind: 'handed_back'
+      readonly delivery: Delivery
+      readonly at: number
+      readonly pause?: LanePause
+    }

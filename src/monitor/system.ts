@@ -1,0 +1,65 @@
+import type { Queryable } from '../platform/postgres.ts'
+import type { ProcessReport, SystemReport } from './system-schema.ts'
+import { type ProcessRow, readBacklog, readProcesses, readServer } from './system-store.ts'
+
+/** What is counted is counted so far. */
+const countMax = 10_000
+
+/** All processes of this installation, and what they have to do. Reads a bounded part of each table. */
+export async function readSystem(db: Queryable): Promise<SystemReport> {
+  const processes = await readProcesses(db)
+  const backlog = await readBacklog(db, countMax + 1)
+  const server = await readServer(db)
+  const exact = backlog.owed <= countMax
+  const { oldest_due_ms: oldest, now_ms: now } = backlog
+  return {
+    time: new Date(now).toISOString(),
+    processes: processes.map(reportOf),
+    backlog: {
+      owed: exact ? backlog.owed : Math.max(backlog.owed, Math.round(backlog.owed_estimate)),
+      owed_exact: exact,
+      lanes_due: backlog.lanes_due,
+      lanes_leased: backlog.lanes_leased,
+      oldest_due_at: oldest === null ? null : new Date(oldest).toISOString(),
+      oldest_due_seconds: oldest === null ? 0 : seconds(now - oldest),
+    },
+    database: {
+      version: server.version,
+      oldest_transaction_seconds: server.oldest_transaction_s,
+    },
+  }
+}
+
+function reportOf(row: ProcessRow): ProcessReport {
+  const number = (name: string) => {
+    const value = row.stats[name]
+    return typeof value === 'number' ? value : 0
+  }
+  const text = (name: string) => {
+    const value = row.stats[name]
+    return typeof value === 'string' ? value : undefined
+  }
+  return {
+    id: row.id,
+    host: row.host,
+    pid: row.pid,
+    role: row.role,
+    version: row.version,
+    engine: text('engine') ?? 'unknown',
+    redis: text('redis') ?? null,
+    started_at: new Date(row.started_ms).toISOString(),
+    heartbeat_at: new Date(row.heartbeat_ms).toISOString(),
+    silent_seconds: seconds(row.silent_ms),
+    lanes: number('lanes'),
+    held: number('held'),
+    held_bytes: number('heldBytes'),
+    in_flight: number('inFlight'),
+    waiting: number('waiting'),
+    settling: number('settling'),
+  }
+}
+
+/** To a tenth of a second, and never below 0, as clocks of two readings can be a moment apart. */
+function seconds(ms: number): number {
+  return Math.max(0, Math.round(ms / 100) / 10)
+}

@@ -1,0 +1,88 @@
+import { readlinkSync } from 'node:fs'
+import { realpath, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { answers, connectionTo } from './connect.ts'
+import type { Place } from './place.ts'
+import { codeOf, EmbeddedPostgresError, isAlive, readIfThere, run } from './process.ts'
+
+/** What a running server writes into its data directory. */
+export interface PidFile {
+  readonly pid: number
+  /** Undefined while the server has only just begun. */
+  readonly port: number | undefined
+  /** The folder of its Unix socket. */
+  readonly socketDir: string | undefined
+}
+
+/** Reads postmaster.pid; undefined when there is none or it names no process. */
+export async function readPidFile(place: Place): Promise<PidFile | undefined> {
+  const lines = ((await readIfThere(pathIn(place))) ?? '').split('\n').map(line => line.trim())
+  const [pid, , , port, socketDir] = lines
+  // A negative id is that of a server run by hand for a single user; it holds the data all the same.
+  if (!Number.isInteger(Number(pid)) || Number(pid) === 0) return undefined
+  return {
+    pid: Math.abs(Number(pid)),
+    port: Number(port) > 0 ? Number(port) : undefined,
+    socketDir: socketDir === '' ? undefined : socketDir,
+  }
+}
+
+/**
+ * The server that runs on this data, if one does. Called under the lock, before a start.
+ * The file of a dead server is left to PostgreSQL, which takes it over after a look at the dead one's memory. Only
+ * what would keep PostgreSQL from ever starting again is removed: a file that a power cut left empty, and one whose
+ * id a wholly different program has by now, which in a container is nothing rare.
+ *
+ * @throws EmbeddedPostgresError when a server answers whose process cannot be seen from here
+ */
+export async function findServer(place: Place, password: string): Promise<PidFile | undefined> {
+  const file = await readPidFile(place)
+  if (file === undefined) {
+    await removeEmpty(pathIn(place))
+    return undefined
+  }
+  const alive = isAlive(file.pid)
+  if (alive && (await mayServe(file.pid, place.cluster))) return file
+  const { socketDir, port } = file
+  if (process.platform !== 'win32' && socketDir !== undefined && port !== undefined) {
+    if (await answers(connectionTo(socketDir, port, password))) {
+      throw new EmbeddedPostgresError(
+        `A PostgreSQL already runs on ${place.cluster}, and its process cannot be seen from here: another container ` +
+          'or machine uses the same data folder. Stop the service there, or set DATA_DIR to another folder.',
+      )
+    }
+  }
+  if (alive) await rm(pathIn(place), { force: true })
+  return undefined
+}
+
+function pathIn(place: Place): string {
+  return join(place.cluster, 'postmaster.pid')
+}
+
+async function removeEmpty(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined) return
+  // A server that is just starting fills its file within a moment.
+  if (found.size === 0 && Date.now() - found.mtimeMs > 10_000) await rm(path, { force: true })
+}
+
+/** False only when it is certain that this process is no server on this data. A server works in its data directory. */
+async function mayServe(pid: number, cluster: string): Promise<boolean> {
+  if (process.platform === 'win32') return true
+  if (process.platform === 'linux') {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === (await realpath(cluster))
+    } catch (error) {
+      // Someone else's process, of which only the name may be read.
+      if (codeOf(error) !== 'EACCES') return isAlive(pid)
+      const name = await readIfThere(`/proc/${pid}/comm`)
+      return name === undefined || name.includes('postgres')
+    }
+  }
+  const { code, output } = await run('ps', ['-o', 'comm=', '-p', String(pid)], {
+    account: undefined,
+    timeoutMs: 5000,
+  })
+  return code !== 0 || output.includes('postgres')
+}

@@ -1,0 +1,241 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type Stats, statSync } from 'node:fs'
+import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { makeFolder } from '../make-folder.ts'
+import { makeOpenFolder } from './binaries.ts'
+import { type Account, codeOf, EmbeddedPostgresError, readIfThere, reasonOf } from './process.ts'
+
+/** Where the embedded PostgreSQL keeps its things, and as whom it runs. */
+export interface Place {
+  /** DATA_DIR, or the folder that stands in for it when PostgreSQL's account cannot reach it. */
+  readonly home: string
+  /** The data directory of PostgreSQL. */
+  readonly cluster: string
+  readonly passwordFile: string
+  readonly logFile: string
+  readonly lockFile: string
+  /** Undefined: as whom we run. PostgreSQL refuses to run as root. */
+  readonly account: Account | undefined
+}
+
+const signpost = 'WHERE-IS-MY-DATA.txt'
+
+/** What the service itself may have put into DATA_DIR before the database, and what any folder may hold. */
+const ourNames = /^(postgres(\..+)?|binaries-.+|encryption\.key.*|\..+|lost\+found)$/
+
+/**
+ * Decides where the data is, or will be: in DATA_DIR, except that root may have a DATA_DIR which no other account can
+ * reach; then in a folder of its own below `stateDir`, and a text file in DATA_DIR says so. Where there are data they
+ * stay, whatever has become reachable since.
+ *
+ * @throws EmbeddedPostgresError when the folder is not ours, or its data are gone or belong to someone else
+ */
+export async function choosePlace(options: {
+  readonly dataDir: string
+  readonly stateDir: string
+}): Promise<Place> {
+  const isRoot = process.getuid?.() === 0
+  const dataDir = await makeDataDir(resolve(options.dataDir), isRoot)
+  const inPlace = await ownerOf(join(dataDir, 'postgres'))
+  if (inPlace !== undefined) return placeOfCluster(dataDir, inPlace, isRoot)
+
+  const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16)
+  const standIn = join(options.stateDir, name)
+  const elsewhere = isRoot ? await ownerOf(join(standIn, 'postgres')) : undefined
+  if (elsewhere !== undefined) return placeOfCluster(standIn, elsewhere, isRoot)
+  await refuseForeign(dataDir)
+  if (!isRoot) return placeIn(dataDir, undefined)
+  const account = await unprivilegedAccount()
+  if (canReach(dataDir, account)) return placeIn(dataDir, account)
+  await makeOpenFolder(options.stateDir)
+  await makeFolder(standIn, 0o700)
+  await chown(standIn, account.uid, account.gid)
+  if (canReach(await realpath(standIn), account)) return placeIn(standIn, account)
+  throw new EmbeddedPostgresError(
+    `PostgreSQL does not run as root, and the account "${account.name}" can enter neither ${dataDir} nor ${standIn}. ` +
+      'Set DATA_DIR to a folder below ones that every account may enter, or start the service as an ordinary user.',
+  )
+}
+
+/** Says in DATA_DIR where the data are, when they are not there. Called when they are, so that it never lies. */
+export async function putSignpost(dataDir: string, home: string): Promise<void> {
+  const path = join(await realpath(dataDir), signpost)
+  if (home === dirname(path) || (await readIfThere(path)) !== undefined) return
+  await writeFile(
+    path,
+    `The database of the webhook delivery service that belongs to this folder is in\n\n  ${home}\n\n` +
+      'PostgreSQL does not run as root, and the account it runs as cannot enter this folder. Back up both.\n',
+  )
+}
+
+function placeIn(home: string, account: Account | undefined): Place {
+  const file = (ending: string) => join(home, `postgres.${ending}`)
+  return {
+    home,
+    cluster: join(home, 'postgres'),
+    passwordFile: file('password'),
+    logFile: file('log'),
+    lockFile: file('lock'),
+    account,
+  }
+}
+
+/** A cluster that exists is run by the account that owns it. */
+async function placeOfCluster(home: string, owner: Stats, isRoot: boolean): Promise<Place> {
+  const cluster = join(home, 'postgres')
+  if (!isRoot) {
+    if (process.getuid !== undefined && owner.uid !== process.getuid()) {
+      throw new EmbeddedPostgresError(
+        `The data in ${cluster} belong to another user (uid ${owner.uid}). Start the service as that user, or set ` +
+          'DATA_DIR to a folder of your own.',
+      )
+    }
+    return placeIn(home, undefined)
+  }
+  if (owner.uid === 0) {
+    const { uid, gid } = await unprivilegedAccount()
+    throw new EmbeddedPostgresError(
+      `The data in ${cluster} belong to root, and PostgreSQL does not run as root. Give them to another account: ` +
+        `chown -R ${uid}:${gid} ${cluster}`,
+    )
+  }
+  const account = { name: `uid ${owner.uid}`, uid: owner.uid, gid: owner.gid }
+  if (!canReach(home, account)) {
+    throw new EmbeddedPostgresError(
+      `The account that owns the data in ${cluster} (uid ${owner.uid}) can no longer enter the folders above. ` +
+        'Let it (chmod o+x on each of them), or start the service as that account.',
+    )
+  }
+  return placeIn(home, account)
+}
+
+async function makeDataDir(path: string, isRoot: boolean): Promise<string> {
+  try {
+    // Root's folder can be passed through, not listed: the database in it belongs to another account.
+    const made = await makeFolder(path, 0o700)
+    if (made !== undefined && isRoot) await chmod(path, 0o711)
+    return await realpath(path)
+  } catch (cause) {
+    throw new EmbeddedPostgresError(
+      `The data folder ${path} cannot be made or entered: ${reasonOf(cause)}. Set DATA_DIR to a folder that this ` +
+        'user can write in.',
+      { cause },
+    )
+  }
+}
+
+/** Who owns a cluster; undefined when there is none. An empty folder of that name is none, a full one is foreign. */
+async function ownerOf(cluster: string): Promise<Stats | undefined> {
+  try {
+    const owner = await stat(cluster)
+    // Whether it is one cannot be seen when it is someone else's; then it is said whose it is.
+    if (process.getuid !== undefined && process.getuid() !== 0 && owner.uid !== process.getuid()) return owner
+    const names = await readdir(cluster)
+    if (names.includes('PG_VERSION')) return owner
+    if (names.length === 0) return undefined
+    throw new EmbeddedPostgresError(
+      `The folder ${cluster} is not empty and holds no PostgreSQL data. Nothing in it was touched. Set DATA_DIR to ` +
+        'another folder, or move what is in it elsewhere.',
+    )
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined
+    if (codeOf(error) === 'ENOTDIR') {
+      throw new EmbeddedPostgresError(
+        `${cluster} is a file; a folder of that name is needed. Move it elsewhere.`,
+      )
+    }
+    throw error
+  }
+}
+
+async function refuseForeign(dataDir: string): Promise<void> {
+  const names = await readdir(dataDir)
+  if (names.includes(signpost)) {
+    const path = join(dataDir, signpost)
+    throw new EmbeddedPostgresError(
+      `${path} says that the data of this folder are elsewhere, and this user does not find them there:\n` +
+        `${await readFile(path, 'utf8')}Start the service as root as before, or bring them back there. To begin ` +
+        'with an empty database, delete that text file.',
+    )
+  }
+  const foreign = names.filter(name => !ourNames.test(name))
+  if (foreign.length === 0) return
+  const clue = foreign.includes('PG_VERSION') ? 'It looks like the data of another PostgreSQL' : 'It holds'
+  throw new EmbeddedPostgresError(
+    `The data folder ${dataDir} is not empty and not ours. ${clue}: ${foreign.slice(0, 5).join(', ')}. Nothing in it ` +
+      'was touched. Set DATA_DIR to an empty folder or one that does not exist yet.',
+  )
+}
+
+/** PostgreSQL's usual account if this machine has it, else `nobody`. None is made. */
+async function unprivilegedAccount(): Promise<Account> {
+  const lines = ((await readIfThere('/etc/passwd')) ?? '').split('\n').map(line => line.split(':'))
+  for (const wanted of ['postgres', 'nobody']) {
+    const [name, , uid, gid] = lines.find(([found]) => found === wanted) ?? []
+    if (name !== undefined && Number(uid) > 0 && Number(gid) > 0)
+      return { name, uid: Number(uid), gid: Number(gid) }
+  }
+  return { name: 'nobody', uid: 65534, gid: 65534 }
+}
+
+/** True when the account may pass every folder down to this one and enter it, by their mode bits. */
+function canReach(path: string, account: Account): boolean {
+  const { mode, uid, gid } = statSync(path)
+  const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
+  if ((mode & bit) === 0) return false
+  return dirname(path) === path || canReach(dirname(path), account)
+}
+
+/** A socket's path has at most 107 bytes on Linux, 103 on macOS. */
+const socketPathBytesMax = 103
+
+/**
+ * The folder for the Unix socket: the cluster itself, which only its owner can enter, or a private one in the folder
+ * for temporary files when that path is too long, or its file system knows no sockets (some folders shared with a
+ * container).
+ *
+ * @throws EmbeddedPostgresError when someone else has made that folder
+ */
+export async function makeSocketDir(place: Place, port: number): Promise<string> {
+  const fits = (folder: string) => Buffer.byteLength(join(folder, `.s.PGSQL.${port}`)) <= socketPathBytesMax
+  if (fits(place.cluster) && (await takesSockets(place.cluster))) return place.cluster
+  const name = `webhooks-${createHash('sha256').update(place.cluster).digest('hex').slice(0, 16)}`
+  const folder = join(fits(join(tmpdir(), name)) ? tmpdir() : '/tmp', name)
+  const uid = place.account?.uid ?? process.getuid?.()
+  try {
+    await mkdir(folder, { mode: 0o700 })
+    if (place.account !== undefined) await chown(folder, place.account.uid, place.account.gid)
+  } catch (error) {
+    if (codeOf(error) !== 'EEXIST') throw error
+  }
+  const found = await lstat(folder)
+  if (!found.isDirectory() || (found.mode & 0o077) !== 0 || found.uid !== uid) {
+    throw new EmbeddedPostgresError(
+      `${folder} is meant for the socket of the embedded PostgreSQL, but it is not a private folder of uid ${uid}. ` +
+        'Remove it, or set DATA_DIR to a shorter path.',
+    )
+  }
+  return folder
+}
+
+async function takesSockets(folder: string): Promise<boolean> {
+  const server = createServer()
+  try {
+    server.listen(join(folder, '.s.try'))
+    await once(server, 'listening')
+    return true
+  } catch (error) {
+    return codeOf(error) === 'EADDRINUSE' // left by a killed start; it was made, so they can be
+  } finally {
+    server.close() // takes the file away
+  }
+}
+
+/** A name that nothing else has, for what will be renamed once it is whole. */
+export function draftOf(path: string): string {
+  return `${path}.new-${randomBytes(6).toString('hex')}`
+}

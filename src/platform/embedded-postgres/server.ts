@@ -1,0 +1,270 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { open, readFile, realpath, rename, stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Deadline } from '../deadline.ts'
+import type { Binaries } from './binaries.ts'
+import { giveTo } from './cluster.ts'
+import {
+  connectionTo,
+  connectWhenReady,
+  dataDirectoryOf,
+  type EmbeddedConnection,
+  type Keeper,
+} from './connect.ts'
+import { findServer, type PidFile, readPidFile } from './pid-file.ts'
+import type { Place } from './place.ts'
+import { codeOf, EmbeddedPostgresError, isAlive, programEnvironment, reasonOf, run } from './process.ts'
+
+/** What it takes to start a server. */
+export interface ServerSetup {
+  readonly place: Place
+  readonly binaries: Binaries
+  /** Where a server that we start listens. */
+  readonly connection: EmbeddedConnection
+  /** True when nobody waits for it any more. */
+  readonly isCancelled: () => boolean
+  readonly log: (message: string, fields?: object) => void
+}
+
+/** A server that takes connections. */
+export interface RunningServer {
+  readonly pid: number
+  readonly connection: EmbeddedConnection
+  /** A connection that is kept open for as long as the server is used: it marks us as its user. */
+  readonly keeper: Keeper
+  /** It ran before. */
+  readonly adopted: boolean
+}
+
+/** Enough for 15 processes with the default pools; PostgreSQL takes 7 MB more of shared memory for it than for 50. */
+const embeddedConnectionsMax = 200
+const logBytesMax = 10 * 1024 * 1024
+/** A dead server's children hold its memory until they notice, and no other may start meanwhile. */
+const orphansMs = 60_000
+
+/**
+ * Uses the server that runs on the data, else starts one. Called under the lock, so that there are never two.
+ *
+ * @throws EmbeddedPostgresError with the end of the server's log when it does not start
+ */
+export async function ensureServer(setup: ServerSetup): Promise<RunningServer> {
+  const { place, connection, log } = setup
+  const deadline = new Deadline(orphansMs)
+  let memoryMb = sharedMemoryMb()
+  for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
+    const found = await findServer(place, connection.password)
+    const outcome = found === undefined ? await launch(setup, memoryMb) : await adopt(setup, found)
+    if (outcome.kind === 'running') return outcome.server
+    if (outcome.kind === 'gone') continue // it was shutting down; now there is room for one
+    const { complaint } = outcome
+    if (isMemoryShort(complaint) && memoryMb > 16) {
+      memoryMb /= 2
+      log('too little memory for the embedded PostgreSQL; trying with less', { shared_buffers_mb: memoryMb })
+    } else if (isStillHeld(complaint) && deadline.leftMs > 0 && !setup.isCancelled()) {
+      log('what is left of the previous PostgreSQL still holds the data; trying again')
+      await sleep(waitMs)
+    } else {
+      throw new EmbeddedPostgresError(
+        `The embedded PostgreSQL does not start. The end of its log, ${place.logFile}:\n${complaint}`,
+      )
+    }
+  }
+}
+
+type Outcome =
+  | { readonly kind: 'running'; readonly server: RunningServer }
+  | { readonly kind: 'gone' }
+  | { readonly kind: 'failed'; readonly complaint: string }
+
+async function adopt(setup: ServerSetup, found: PidFile): Promise<Outcome> {
+  const { connection, place } = setup
+  const host = process.platform === 'win32' ? connection.host : (found.socketDir ?? connection.host)
+  const there = connectionTo(host, found.port ?? connection.port, connection.password)
+  const keeper = await connectWhenReady({ ...setup, connection: there, isGone: () => !isAlive(found.pid) })
+  if (keeper === undefined) return { kind: 'gone' }
+  await checkData(keeper, place)
+  return { kind: 'running', server: { pid: found.pid, connection: there, keeper, adopted: true } }
+}
+
+async function checkData({ client }: Keeper, place: Place): Promise<void> {
+  const itsData = await dataDirectoryOf(client)
+  if ((await realpath(itsData).catch(() => itsData)) === (await realpath(place.cluster))) return
+  await client.end()
+  throw new EmbeddedPostgresError(
+    `The PostgreSQL that answers for ${place.cluster} works on ${itsData}. Was the folder moved or copied while it ` +
+      'ran? Stop that server, then start again.',
+  )
+}
+
+async function launch(setup: ServerSetup, memoryMb: number): Promise<Outcome> {
+  const { place, connection } = setup
+  const logStart = await rotateLog(place)
+  const pid = await spawnServer(setup, memoryMb)
+  try {
+    const keeper = await connectWhenReady({ ...setup, connection, isGone: () => !isAlive(pid) })
+    if (keeper === undefined) return { kind: 'failed', complaint: await logTail(place, logStart) }
+    await checkData(keeper, place)
+    return { kind: 'running', server: { pid, connection, keeper, adopted: false } }
+  } catch (error) {
+    await stopServer(setup, pid)
+    throw error
+  }
+}
+
+/** In a session of its own, so that Ctrl-C in the terminal reaches the service and not its database. */
+async function spawnServer(setup: ServerSetup, memoryMb: number): Promise<number> {
+  const { place, binaries } = setup
+  const flags = await serverFlags(setup, memoryMb)
+  if (process.platform === 'win32') return startByPgCtl(setup, flags)
+  const logFile = await open(place.logFile, 'a', 0o600)
+  try {
+    await giveTo(place, place.logFile)
+    const child = spawn(binaries.postgres, ['-D', place.cluster, ...flags], {
+      ...(place.account === undefined ? {} : { uid: place.account.uid, gid: place.account.gid }),
+      cwd: '/',
+      env: programEnvironment,
+      detached: true,
+      stdio: ['ignore', logFile.fd, logFile.fd],
+    })
+    child.unref()
+    await once(child, 'spawn')
+    return child.pid ?? 0 // it has one after `spawn`
+  } catch (cause) {
+    throw new EmbeddedPostgresError(
+      `The embedded PostgreSQL cannot be started as ${place.account?.name ?? 'this user'}: ${reasonOf(cause)}.`,
+      { cause },
+    )
+  } finally {
+    await logFile.close()
+  }
+}
+
+/** PostgreSQL refuses to run as an administrator; on Windows its own tool starts it with fewer rights. */
+async function startByPgCtl(setup: ServerSetup, flags: readonly string[]): Promise<number> {
+  const { place, binaries } = setup
+  const { cluster, logFile } = place
+  const child = spawn(
+    binaries.pgCtl,
+    ['start', '-W', '-s', '-D', cluster, '-l', logFile, '-o', flags.join(' ')],
+    {
+      env: programEnvironment,
+      stdio: 'ignore',
+      windowsHide: true,
+    },
+  )
+  await once(child, 'spawn')
+  const deadline = new Deadline(30_000)
+  while (deadline.leftMs > 0) {
+    const pid = (await readPidFile(place))?.pid
+    if (pid !== undefined && isAlive(pid)) return pid
+    await sleep(50)
+  }
+  throw new EmbeddedPostgresError(`The embedded PostgreSQL did not begin to run; its log is ${logFile}.`)
+}
+
+/** On the command line, where they hold whatever a file in the data directory says. */
+async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readonly string[]> {
+  const { place, binaries, connection } = setup
+  const windows = process.platform === 'win32'
+  const lz4 = ['-c', 'wal_compression=lz4']
+  // Some builds lack it; asking for it would then keep the server from starting.
+  const { code } = await run(binaries.postgres, ['-D', place.cluster, ...lz4, '-C', 'wal_compression'], {
+    account: place.account,
+    timeoutMs: 30_000,
+  })
+  const settings = {
+    listen_addresses: windows ? connection.host : '',
+    port: connection.port,
+    // A list of quoted names, so that a comma or a space in the path does no harm.
+    unix_socket_directories: windows ? '' : `"${connection.host.replaceAll('"', '""')}"`,
+    unix_socket_permissions: '0700',
+    max_connections: embeddedConnectionsMax,
+    shared_buffers: `${memoryMb}MB`,
+    max_wal_size: '4GB',
+    checkpoint_timeout: '15min',
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    lc_messages: 'C', // the texts that are looked for below
+    logging_collector: 'off',
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  return code === 0 ? [...flags, ...lz4] : flags
+}
+
+/** 256 MB, or a quarter of the memory that this machine or container has, down to 16. */
+function sharedMemoryMb(): number {
+  const limit = process.constrainedMemory()
+  const memoryMb = Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY) / 2 ** 20
+  return [256, 128, 64, 32].find(size => size <= memoryMb / 4) ?? 16
+}
+
+function isMemoryShort(complaint: string): boolean {
+  return /could not (map anonymous|create) shared memory|Cannot allocate memory|out of memory/i.test(
+    complaint,
+  )
+}
+
+function isStillHeld(complaint: string): boolean {
+  return /pre-existing shared memory block|lock file ".*" (already exists|is empty)/.test(complaint)
+}
+
+/** Only before a start, when nobody writes to it. @returns how long it is now */
+async function rotateLog(place: Place): Promise<number> {
+  const { logFile } = place
+  const size = await stat(logFile).then(
+    found => found.size,
+    () => 0,
+  )
+  if (size <= logBytesMax) return size
+  await rename(logFile, `${logFile}.1`)
+  return 0
+}
+
+async function logTail(place: Place, start: number): Promise<string> {
+  const text = (await readFile(place.logFile)).subarray(start).toString('utf8').trim()
+  return text === '' ? 'it ended without a word' : text.split('\n').slice(-20).join('\n')
+}
+
+/**
+ * Shuts a server down: its clients are cut off and it writes everything down; if that takes longer than half a
+ * minute, at once, which costs a repair at the next start and loses nothing. Never by SIGKILL, which would leave its
+ * children behind.
+ *
+ * @throws EmbeddedPostgresError when it still runs after all that, or is not ours to stop
+ */
+export async function stopServer(
+  setup: Pick<ServerSetup, 'place' | 'binaries' | 'log'>,
+  pid: number,
+): Promise<void> {
+  const ways = [
+    { mode: 'fast', signal: 'SIGINT', waitMs: 30_000 },
+    { mode: 'immediate', signal: 'SIGQUIT', waitMs: 10_000 },
+  ] as const
+  for (const { mode, signal, waitMs } of ways) {
+    if (process.platform === 'win32') {
+      const stop = ['stop', '-W', '-s', '-D', setup.place.cluster, '-m', mode]
+      await run(setup.binaries.pgCtl, stop, { account: undefined, timeoutMs: waitMs })
+    } else {
+      sendSignal(pid, signal)
+    }
+    if (await new Deadline(waitMs).waitFor(() => !isAlive(pid))) return
+    setup.log(`the embedded PostgreSQL did not end within ${waitMs / 1000} s of a ${mode} shutdown`, {
+      postgres_pid: pid,
+    })
+  }
+  throw new EmbeddedPostgresError(`The embedded PostgreSQL (process ${pid}) does not end.`)
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    if (codeOf(error) === 'ESRCH') return
+    throw new EmbeddedPostgresError(
+      `The embedded PostgreSQL (process ${pid}) cannot be stopped by this user: ${reasonOf(error)}.`,
+      { cause: error },
+    )
+  }
+}

@@ -1,0 +1,120 @@
+import { createHmac } from 'node:crypto'
+import fastifySwagger from '@fastify/swagger'
+import type { FastifyInstance, FastifySchema } from 'fastify'
+import { sentenceKey } from '../http/validation.ts'
+
+const description = `Accepts events, makes them durable, delivers them signed, retries until they are accepted or given up,
+and shows every attempt.
+
+Every path works with and without a trailing slash. Errors are problem details (RFC 9457): \`code\` is for programs,
+\`detail\` says what to do. Lists answer an array, newest first; the next page is in \`Link\` and \`X-Next-Cursor\`.
+
+Where the service asks for API keys, send one as \`Authorization: Bearer whk_…\`.`
+
+const tags = [
+  { name: 'Subscriptions', description: 'Where events go, and under which rules' },
+  { name: 'Events', description: 'Accepting events' },
+  { name: 'Monitoring', description: 'What happened to them' },
+  { name: 'Health', description: 'For load balancers and orchestrators; no key needed' },
+]
+
+/** Gathers the routes registered from here on into an OpenAPI 3.1 document, which `app.swagger()` answers. */
+export async function registerOpenapi(
+  app: FastifyInstance,
+  about: { readonly version: string },
+): Promise<void> {
+  await app.register(fastifySwagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Webhook Delivery Service',
+        version: about.version,
+        description,
+        license: { name: 'MIT' },
+      },
+      servers: [{ url: '/', description: 'This service' }],
+      tags,
+      components: {
+        securitySchemes: {
+          key: {
+            type: 'http',
+            scheme: 'bearer',
+            description: 'An API key (whk_…), where the service asks for one',
+          },
+        },
+      },
+      // A key, or none: which of them is a setting of the service.
+      security: [{ key: [] }, {}],
+    },
+    hideUntagged: true,
+    refResolver: {
+      buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`),
+    },
+    // Plain JSON Schemas: the plugin knows nothing of TypeBox.
+    transform: ({ schema, url }) => ({ schema: withReferences(schema ?? {}) as FastifySchema, url }),
+    transformObject: document => {
+      if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
+      const { openapiObject } = document
+      // A copy in which only keys of ours are gone.
+      const described = withoutSentences(openapiObject) as typeof openapiObject
+      describeIngest(described.paths?.['/ingest/{id}']?.post)
+      return described
+    },
+  })
+}
+
+const exampleEvent = { data: { foo: 'bar' } }
+
+/** What Swagger UI sends for the example: it writes an example with two spaces, and sends the text as it stands. */
+const exampleBody = JSON.stringify(exampleEvent, null, 2)
+
+/**
+ * The body of an ingest is bytes, which no schema of its route reads; so it is described here. The example signature
+ * fits the example body and the secret of the example subscription: 'Try it out' works on a fresh service.
+ */
+function describeIngest(operation: IngestOperation | undefined): void {
+  if (operation === undefined) return
+  operation.requestBody ??= {
+    description: 'The event: any bytes of any content type. They are delivered as they are.',
+    content: {
+      'application/json': { schema: {}, example: exampleEvent },
+      '*/*': { schema: { type: 'string', format: 'binary' } },
+    },
+  }
+  const signature = createHmac('sha256', 'mysecret').update(exampleBody).digest('hex')
+  for (const parameter of operation.parameters ?? []) {
+    if ('name' in parameter && parameter.name.toLowerCase() === 'x-hub-signature-256') {
+      parameter.example = `sha256=${signature}`
+    }
+  }
+}
+
+/** The part of an operation that is filled in. */
+interface IngestOperation {
+  requestBody?: unknown
+  readonly parameters?: readonly ({ readonly name: string; example?: unknown } | object)[]
+}
+
+/** Named schemas are written where they are used, for their types; the document refers to them by name. */
+function withReferences(schema: object): unknown {
+  return mapObjects(schema, inner => {
+    const id = '$id' in inner ? inner.$id : undefined
+    return typeof id === 'string' ? { $ref: `${id}#` } : undefined
+  })
+}
+
+function withoutSentences(document: object): unknown {
+  return mapObjects(document, inner => {
+    const kept = Object.entries(inner).filter(([key]) => key !== sentenceKey)
+    return kept.length === Object.keys(inner).length ? undefined : withoutSentences(Object.fromEntries(kept))
+  })
+}
+
+/** Copies a tree of plain values, with another value wherever `replace` gives one. */
+function mapObjects(value: unknown, replace: (inner: object) => unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(entry => mapObjects(entry, replace))
+  const replaced = replace(value)
+  if (replaced !== undefined) return replaced
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, mapObjects(inner, replace)]))
+}

@@ -1,0 +1,53 @@
+import type { Config } from '../config/config.ts'
+import { removeDeadInboxes } from '../handover/inboxes.ts'
+import type { UnsureRows } from '../handover/unsure-rows.ts'
+import { repair } from '../lanes/repair.ts'
+import { runRetention } from '../log/retention.ts'
+import type { Clock } from '../platform/clock.ts'
+import { every, type Repeated } from '../platform/every.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import type { Messengers } from './messengers.ts'
+
+export interface House {
+  readonly config: Config
+  readonly database: Database
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
+  readonly unsure: UnsureRows
+  readonly control: Queryable
+  readonly messengers: Messengers
+}
+
+/**
+ * What is done from time to time. Every process tries, whatever its role; what one may do at a time is done by the one
+ * that gets its advisory lock.
+ */
+export function keepHouse(house: House): readonly Repeated[] {
+  const { config, database, clock, logger, subscriptions, receivers, unsure, control, messengers } = house
+  const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
+  const subscription = (id: number) => subscriptions.get(id)
+  return [
+    every(3_600_000, 'retention', logger, () =>
+      runRetention({ database, clock, logger, retentionHours, detailsHours, subscription }),
+    ),
+    every(60_000, 'repair', logger, async () => {
+      const report = await repair(database)
+      if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
+    }),
+    every(60_000, 'removal of dead inboxes', logger, async () => {
+      const { link } = messengers
+      const removed = link ? await removeDeadInboxes(link, database) : 0
+      if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
+    }),
+    every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    every(5000, 'looking for unsure rows', logger, async () => {
+      const freed = await unsure.release(control)
+      if (freed > 0) logger.warn({ freed }, 'found rows whose commit had not been heard of')
+    }),
+  ]
+}

@@ -1,0 +1,192 @@
+import type { Config } from '../config/config.ts'
+import { ContentLoader } from '../deliver/content-loader.ts'
+import { Deliver } from '../deliver/deliver.ts'
+import { Sender } from '../destinations/http/send.ts'
+import type { Seat } from '../dispatch/concurrency-share.ts'
+import { Dispatcher } from '../dispatch/dispatcher.ts'
+import { isLaneOnly } from '../dispatch/slots-account.ts'
+import type { Gates } from '../dispatch/throttle.ts'
+import type { Egress } from '../egress/egress.ts'
+import { Lanes } from '../lanes/lanes.ts'
+import { DeliveryLog } from '../log/log.ts'
+import type { Delivery } from '../model/delivery.ts'
+import type { SteerableClock } from '../platform/clock.ts'
+import { Deadline } from '../platform/deadline.ts'
+import { uuidV7Source } from '../platform/id.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Connection, Database } from '../platform/postgres.ts'
+import { fixedPlans } from '../platform/sql.ts'
+import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { userAgent } from '../version.ts'
+
+export interface OutboundDeps {
+  readonly config: Config
+  readonly database: Database
+  readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
+  readonly egress: Egress
+  readonly gates: Gates
+  readonly clock: SteerableClock
+  readonly random: () => number
+  readonly logger: Logger
+  /** The id under which this process leases rows and lanes. */
+  readonly owner: () => number
+  /** Whether what this process holds can only be its own; false when others may have taken it over. */
+  readonly isSure: () => boolean
+  readonly seat: () => Seat
+  readonly ensurePartitions: () => Promise<void>
+}
+
+/** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
+const heldPerSubscription = 1000
+const heldInAll = 40_000
+
+/** Attempts a receiver may have in flight before it has answered one. */
+const firstInFlight = 4
+
+/**
+ * The second half of an event's path, its parts joined: queue → deliver → log → retry. Each part knows only what it
+ * is given here.
+ */
+export class Outbound {
+  readonly dispatcher: Dispatcher
+  readonly lanes: Lanes
+  readonly log: DeliveryLog
+  readonly #sender: Sender
+  readonly #heldBytesMax: number
+  readonly #isLaneOnly: (to: Subscription) => boolean
+  readonly #subscription: (id: number) => Subscription | undefined
+  #cuttingOff = false
+  #onLeft: (delivery: Delivery) => void = () => {}
+
+  constructor(deps: OutboundDeps) {
+    const { config, database, subscriptions, clock, owner, logger } = deps
+    const newId = uuidV7Source(clock)
+    this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
+    const subscription = (id: number) => subscriptions.get(id)
+    const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
+    this.log = new DeliveryLog({
+      connection: database.connection('log', { session: fixedPlans }),
+      clock,
+      newId,
+      owner,
+      logger,
+      settled: delivery => this.#leaveMemory(delivery),
+      pauseLanes: pauses => this.lanes.close(pauses),
+      lanesDue,
+      ensurePartitions: deps.ensurePartitions,
+    })
+    this.#sender = new Sender({
+      responseBytesMax: config.responseLimitBytes,
+      connector: deps.egress.connector,
+      capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
+    })
+    const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
+    this.dispatcher = new Dispatcher({
+      limits: {
+        maxInFlight: config.maxInFlight,
+        heldPerSubscription,
+        heldInAll,
+        firstInFlight,
+        heldBytes: this.#heldBytesMax,
+      },
+      subscription,
+      clock,
+      gates: deps.gates,
+      defer: (id, deliveries) => this.lanes.defer(id, deliveries),
+      attempt: (delivery, to) => deliver.attempt(delivery, to),
+      isOurs: deps.isSure,
+    })
+    this.lanes = new Lanes({
+      connection: database.connection('lanes', { session: fixedPlans }),
+      clock,
+      logger,
+      owner,
+      subscription,
+      refreshSubscription: id => subscriptions.refresh(id),
+      sink: this.dispatcher,
+      statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
+      handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
+      rates: deps.gates,
+    })
+    this.#isLaneOnly = to => isLaneOnly(to, deps.seat().count)
+    this.#subscription = subscription
+    subscriptions.onChange((id, now) => {
+      if (!now || now.paused || this.#isLaneOnly(now)) this.lanes.interrupt(id)
+      else lanesDue(clock.now())
+    })
+  }
+
+  start(): void {
+    this.lanes.start()
+  }
+
+  /** So many fresh deliveries of others would find room: what is beyond half of it is left to the lanes. */
+  get roomForFresh(): number {
+    const { held, heldBytes } = this.dispatcher.load
+    return heldBytes > this.#heldBytesMax / 2 ? 0 : Math.max(0, heldInAll / 2 - held)
+  }
+
+  /** What this process held is others' now: what it has not begun it forgets. */
+  disown(): void {
+    this.lanes.forget()
+    for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
+  }
+
+  /** Others deliver here from now on, so that there may be fewer attempts at a time than processes: see `isLaneOnly`. */
+  joined(): void {
+    for (const id of this.dispatcher.withFresh()) {
+      const to = this.#subscription(id)
+      if (to && this.#isLaneOnly(to)) this.lanes.interrupt(id)
+    }
+  }
+
+  /** The listener hears of each born-leased delivery that has left memory. */
+  onLeft(listener: (delivery: Delivery) => void): void {
+    this.#onLeft = listener
+  }
+
+  /**
+   * Starts no more attempts, gives those in flight until `deadline`, then cuts them off (they do not count), and
+   * writes down what came of them. What still waits is left for its holder's row to be removed.
+   */
+  async stop(deadline: Deadline): Promise<void> {
+    await deadline.limit(this.lanes.stop())
+    this.dispatcher.stop()
+    await deadline.waitFor(() => this.dispatcher.load.inFlight === 0)
+    this.#cuttingOff = true
+    await this.#sender.close()
+    const grace = new Deadline(1500)
+    await grace.limit(this.log.drained())
+  }
+
+  #makeDeliver(deps: OutboundDeps, connection: Connection): Deliver {
+    return new Deliver({
+      clock: deps.clock,
+      random: deps.random,
+      send: request => this.#sender.send(request),
+      contents: new ContentLoader(connection),
+      gates: deps.gates,
+      receivers: deps.receivers,
+      interrupt: id => this.lanes.interrupt(id),
+      log: this.log,
+      logger: deps.logger,
+      retentionMs: deps.config.logRetentionHours * 3_600_000,
+      userAgent: userAgent(deps.config.contactUrl),
+      isCuttingOff: () => this.#cuttingOff,
+      isOurs: deps.isSure,
+    })
+  }
+
+  /** A delivery is settled for good, or back in its lane: the room it took is free. */
+  #leaveMemory(delivery: Delivery): void {
+    if (delivery.lane) {
+      delivery.lane.left(delivery)
+      return
+    }
+    this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    this.#onLeft(delivery)
+  }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { errors } from 'undici'
+import { classify } from '../../../src/destinations/http/error-class.ts'
+
+function coded(code: string, message = 'it failed'): Error {
+  return Object.assign(new Error(message), { code })
+}
+
+test('a code is sorted by what it means to someone who runs a receiver', () => {
+  const table = {
+    dns: ['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL'],
+    timeout: ['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT'],
+    connect: ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_SOCKET'],
+    invalid: [
+      'HPE_INVALID_CONSTANT',
+      'HPE_HEADER_OVERFLOW',
+      'UND_ERR_HEADERS_OVERFLOW',
+      'UND_ERR_INVALID_ARG',
+    ],
+    tls: [
+      'CERT_HAS_EXPIRED',
+      'DEPTH_ZERO_SELF_SIGNED_CERT',
+      'SELF_SIGNED_CERT_IN_CHAIN',
+      'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+      'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+      'ERR_TLS_CERT_ALTNAME_INVALID',
+      'ERR_SSL_WRONG_VERSION_NUMBER',
+    ],
+  }
+  for (const [errorClass, codes] of Object.entries(table)) {
+    for (const code of codes) assert.equal(classify(coded(code)).errorClass, errorClass, code)
+  }
+})
+
+test('an answer that is not HTTP is invalid', () => {
+  const message = 'Response does not match the HTTP/1.1 protocol'
+  assert.deepEqual(classify(new errors.HTTPParserError(message)), { errorClass: 'invalid', error: message })
+})
+
+test('an informational answer that undici does not take is invalid, not a broken connection', () => {
+  for (const message of ['bad response', 'bad upgrade']) {
+    assert.deepEqual(classify(new errors.SocketError(message)), {
+      errorClass: 'invalid',
+      error: 'answered 100 or 101, which was not asked for',
+    })
+  }
+  assert.equal(classify(new errors.SocketError('other side closed')).errorClass, 'connect')
+})
+
+test('what is not known counts as a failure to connect', () => {
+  for (const error of [coded('ESOMETHING'), new Error('no code'), 'a text', undefined, null, 7]) {
+    assert.equal(classify(error).errorClass, 'connect')
+  }
+})
+
+test('of several addresses that were tried, the first tells why', () => {
+  const error = new AggregateError([
+    coded('ECONNREFUSED', 'connect ECONNREFUSED ::1:80'),
+    coded('ENETUNREACH'),
+  ])
+  assert.deepEqual(classify(error), {
+    errorClass: 'connect',
+    errorCode: 'ECONNREFUSED',
+    error: 'connect ECONNREFUSED ::1:80',
+  })
+})
+
+test('an error without a message is told by its code', () => {
+  assert.equal(classify(coded('ECONNRESET', '')).error, 'ECONNRESET')
+})
+
+test('the message is made fit for the log', () => {
+  assert.equal(classify(new Error(`bad\u0000${'x'.repeat(300)}`)).error, `bad ${'x'.repeat(196)}`)
+})

@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
+import { type OutgoingRequest, Sender } from '../../../src/destinations/http/send.ts'
+import type { Capture, ExchangeDetails } from '../../../src/model/exchange-details.ts'
+import type { Outcome } from '../../../src/model/outcome.ts'
+import { testEgress } from '../../support/egress.ts'
+import { type Program, startReceiver } from '../../support/receiver.ts'
+
+const failures: Capture = { of: 'failures', bodyBytesMax: 16_384 }
+
+const secret = 'v1,bm90LXRvLWJlLXNlZW4='
+const headers = ['content-type', 'application/json', 'webhook-signature', secret, 'x-api-key', 'hush']
+
+/** Sends to a receiver of its own. */
+async function sendTo(
+  t: TestContext,
+  program: Program,
+  capture: Capture = failures,
+  changes: Partial<OutgoingRequest> = {},
+): Promise<Outcome> {
+  const receiver = await startReceiver(program)
+  const sender = new Sender({ responseBytesMax: 65_536, capture, connector: testEgress().connector })
+  t.after(async () => {
+    await sender.close()
+    await receiver.close()
+  })
+  const { origin } = receiver
+  return sender.send({
+    origin,
+    path: '/hook?x=1',
+    headers,
+    body: Buffer.from('{}'),
+    timeoutMs: 2000,
+    ...changes,
+  })
+}
+
+function detailsOf(outcome: Outcome): ExchangeDetails {
+  assert.ok(outcome.exchange, 'it is remembered')
+  return outcome.exchange
+}
+
+test('a failure remembers what was sent and what came back, without secrets', async t => {
+  const answer = {
+    status: 500,
+    headers: { 'x-request-id': 'r1', 'set-cookie': 'session=hush' },
+    body: 'it broke',
+  }
+  const details = detailsOf(await sendTo(t, answer))
+  assert.equal(details.request.method, 'POST')
+  assert.match(details.request.url, /^http:\/\/127\.0\.0\.1:\d+\/hook\?x=1$/)
+  assert.deepEqual(details.request.headers, {
+    'content-type': 'application/json',
+    'webhook-signature': '[redacted]',
+    'x-api-key': '[redacted]',
+  })
+  assert.equal(details.response?.headers['x-request-id'], 'r1')
+  assert.equal(details.response?.headers['set-cookie'], '[redacted]')
+  assert.equal(details.responseBody.toString(), 'it broke')
+  assert.deepEqual([details.response?.body_bytes, details.response?.body_truncated], [8, false])
+  assert.equal(details.remoteAddress, '127.0.0.1')
+  assert.doesNotMatch(JSON.stringify(details), /hush|bm90/)
+})
+
+test('a success is remembered only when all are asked for, nothing when none are', async t => {
+  const ok = { status: 200, body: 'thanks' }
+  assert.equal('exchange' in (await sendTo(t, ok)), false)
+  assert.equal('exchange' in (await sendTo(t, ok, { of: 'none', bodyBytesMax: 100 })), false)
+  const all = { of: 'all', bodyBytesMax: 100 } as const
+  assert.equal(detailsOf(await sendTo(t, ok, all)).responseBody.toString(), 'thanks')
+  const none = { of: 'none', bodyBytesMax: 100 } as const
+  assert.equal('exchange' in (await sendTo(t, { status: 500 }, none)), false)
+  assert.equal('exchange' in (await sendTo(t, { fault: 'reset' }, none)), false)
+})
+
+test('a body is kept up to the cap, and marked when there was more', async t => {
+  const table = [
+    [99, 99, false],
+    [100, 100, false],
+    [101, 100, true],
+    [60_000, 100, true],
+  ] as const
+  for (const [sent, kept, truncated] of table) {
+    const body = Buffer.alloc(sent, 'x')
+    const details = detailsOf(await sendTo(t, { status: 500, body }, { of: 'failures', bodyBytesMax: 100 }))
+    assert.equal(details.responseBody.length, kept)
+    assert.equal(details.response?.body_truncated, truncated, String(sent))
+    assert.equal(details.response?.body_bytes, sent)
+  }
+})
+
+test('with a cap of nothing no body is kept, and the log still quotes it', async t => {
+  const outcome = await sendTo(t, { status: 500, body: 'it broke' }, { of: 'failures', bodyBytesMax: 0 })
+  assert.equal(outcome.kind === 'refused' && outcome.error, 'it broke')
+  assert.equal(detailsOf(outcome).responseBody.length, 0)
+  assert.equal(detailsOf(outcome).response?.body_truncated, true)
+})
+
+test('what is larger than is read at all is cut, and the rest is not waited for', async t => {
+  const details = detailsOf(await sendTo(t, { status: 500, body: Buffer.alloc(5_000_000, 'x') }))
+  assert.equal(details.responseBody.length, 16_384)
+  assert.equal(details.response?.body_truncated, true)
+})
+
+test('the bytes are kept as they came: NUL, broken UTF-8, and compressed ones', async t => {
+  for (const body of [Buffer.from([0, 255, 0, 10, 0xc3]), gzipSync('not to be unpacked'.repeat(100))]) {
+    const answer = { status: 400, body, headers: { 'content-encoding': 'gzip' } }
+    const details = detailsOf(await sendTo(t, answer))
+    assert.ok(details.responseBody.equals(body))
+    assert.equal(details.response?.headers['content-encoding'], 'gzip')
+  }
+})
+
+test('headers are kept up to what is read of them at all', async t => {
+  const large = { 'x-large': 'x'.repeat(14_000) }
+  assert.equal(
+    detailsOf(await sendTo(t, { status: 500, headers: large })).response?.headers['x-large']?.length,
+    14_000,
+  )
+  const tooLarge = { 'x-large': 'x'.repeat(15_000), 'x-more': 'x'.repeat(15_000) }
+  const overflow = await sendTo(t, { status: 500, headers: tooLarge })
+  assert.equal(overflow.kind === 'failed' && overflow.errorCode, 'UND_ERR_HEADERS_OVERFLOW')
+  assert.equal(detailsOf(overflow).response, null)
+})
+
+test('a body that breaks off, or that the deadline cuts, is kept as far as it came', async t => {
+  const broken = detailsOf(await sendTo(t, { fault: 'reset-after-status', status: 500, body: 'it bro' }))
+  assert.equal(broken.responseBody.toString(), 'it bro')
+  assert.equal(broken.response?.body_truncated, true)
+  const dripping = await sendTo(t, { fault: 'drip', status: 500 }, failures, { timeoutMs: 100 })
+  assert.equal(detailsOf(dripping).response?.body_truncated, true)
+})
+
+test('without an answer there are the request, the address and the times that passed', async t => {
+  const outcome = await sendTo(t, { fault: 'hang' }, failures, { timeoutMs: 100 })
+  assert.equal(outcome.kind === 'failed' && outcome.errorClass, 'timeout')
+  const { response, responseBody, timings, remoteAddress } = detailsOf(outcome)
+  assert.deepEqual([response, responseBody.length, remoteAddress], [null, 0, '127.0.0.1'])
+  assert.equal(timings.first_byte, null)
+  assert.ok(timings.connect !== null && timings.connect < 100 && timings.total >= 99)
+})
+
+test('a host that does not exist has no time of a connection', async t => {
+  const outcome = await sendTo(t, {}, failures, { origin: 'http://no-such-host.invalid' })
+  assert.equal(outcome.kind === 'failed' && outcome.errorCode, 'ENOTFOUND')
+  const { timings, remoteAddress } = detailsOf(outcome)
+  assert.deepEqual(
+    [timings.connect, timings.tls, timings.first_byte, remoteAddress],
+    [null, null, null, null],
+  )
+})

@@ -1,0 +1,235 @@
+import assert from 'node:assert/strict'
+import { type TestContext, test } from 'node:test'
+import { type Seat, Slots } from '../../src/dispatch/concurrency-share.ts'
+import { isLaneOnly, shareOf } from '../../src/dispatch/slots-account.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { openRedis, type RedisLink } from '../../src/platform/redis.ts'
+import { type TestRedis, testRedis } from '../support/redis.ts'
+import { eventually } from '../support/service.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+const attemptMs = 150
+const marginMs = 200
+const to = aSubscription({ id: 7, maxInFlight: 10, timeoutMs: attemptMs })
+const clock = systemClock()
+
+interface Pace {
+  readonly loanMs: number
+  /** How long an attempt takes. */
+  readonly tookMs: () => number
+}
+
+/** The attempts of all processes to one receiver, counted where they begin. */
+class Receiver {
+  inFlight = 0
+  most = 0
+
+  begin(): void {
+    this.most = Math.max(this.most, ++this.inFlight)
+  }
+}
+
+/** A process that delivers: as many attempts at a time as it is allowed, while it has something to send. */
+class Process {
+  readonly slots: Slots
+  readonly #receiver: Receiver
+  inFlight = 0
+  waiting = 0
+  readonly #pace: Pace
+
+  constructor(receiver: Receiver, seat: Seat, link?: RedisLink, pace: Partial<Pace> = {}) {
+    this.#receiver = receiver
+    this.#pace = { loanMs: 500, tookMs: () => attemptMs * Math.random(), ...pace }
+    this.slots = new Slots({
+      clock,
+      seat: () => seat,
+      subscription: () => to,
+      inFlight: () => this.inFlight,
+      nudge: () => this.#pump(),
+      link,
+      loanMs: this.#pace.loanMs,
+      marginMs,
+    })
+  }
+
+  send(count: number): void {
+    this.waiting += count
+    this.#pump()
+  }
+
+  #pump(): void {
+    for (; this.waiting > 0; this.waiting--) {
+      if (this.inFlight >= this.slots.cap(to)) {
+        this.slots.want(to)
+        return
+      }
+      this.inFlight++
+      this.#receiver.begin()
+      setTimeout(() => {
+        this.inFlight--
+        this.#receiver.inFlight--
+        this.#pump()
+      }, this.#pace.tookMs())
+    }
+  }
+}
+
+interface World {
+  readonly redis: TestRedis
+  readonly links: readonly RedisLink[]
+  readonly receiver: Receiver
+  readonly processes: readonly Process[]
+}
+
+/** So many processes that share a Redis, which all of them use. */
+async function world(t: TestContext, count: number, pace: Partial<Pace> = {}): Promise<World | undefined> {
+  const redis = await testRedis(t)
+  if (!redis) return undefined
+  const receiver = new Receiver()
+  const open = () =>
+    openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), commandTimeoutMs: 300 })
+  const links = Array.from({ length: count }, open)
+  const processes = links.map((link, rank) => new Process(receiver, { count, rank }, link, pace))
+  t.after(async () => {
+    for (const process of processes) {
+      process.waiting = 0
+      process.slots.close()
+    }
+    await Promise.all(links.map(link => link.close()))
+    await redis[Symbol.asyncDispose]()
+  })
+  await until(() => links.every(link => link.isUsable))
+  await until(async () => (await redis.command('PUBSUB', 'NUMSUB', 'test:slots')).endsWith(`:${count}`))
+  return { redis, links, receiver, processes }
+}
+
+const until = (isSo: () => boolean | Promise<boolean>) =>
+  eventually(
+    async () => isSo(),
+    so => so,
+  )
+
+function at<T>(list: readonly T[], index: number): T {
+  const item = list[index]
+  assert.ok(item !== undefined)
+  return item
+}
+
+test('the shares of all processes are the whole, and each has at least one', () => {
+  for (const max of [1, 2, 3, 7, 10, 100]) {
+    for (let count = 1; count <= max; count++) {
+      const shares = Array.from({ length: count }, (_, rank) => shareOf(max, count, rank))
+      assert.equal(
+        shares.reduce((sum, share) => sum + share),
+        max,
+      )
+      assert.ok(Math.min(...shares) >= 1)
+    }
+  }
+})
+
+test('with fewer slots than processes, all deliveries go through the lane, whose holder has every slot', () => {
+  const narrow = aSubscription({ maxInFlight: 2 })
+  assert.equal(isLaneOnly(narrow, 2), false)
+  assert.equal(isLaneOnly(narrow, 3), true)
+  assert.equal(isLaneOnly(aSubscription({ ordered: true }), 2), true)
+  assert.equal(isLaneOnly(aSubscription({ rateLimit: { requests: 1, perSeconds: 1 } }), 2), true)
+  const slots = new Process(new Receiver(), { count: 3, rank: 0 }).slots
+  assert.equal(slots.cap(narrow), 2)
+})
+
+test('a process that delivers alone has every slot, and one without Redis its share', () => {
+  assert.equal(new Process(new Receiver(), { count: 1, rank: 0 }).slots.cap(to), 10)
+  assert.equal(new Process(new Receiver(), { count: 3, rank: 0 }).slots.cap(to), 4)
+  assert.equal(new Process(new Receiver(), { count: 3, rank: 2 }).slots.cap(to), 3)
+})
+
+test('one busy process has the slots of the idle ones, all but one each, for as long as it needs them', async t => {
+  const w = await world(t, 3)
+  if (!w) return
+  const busy = at(w.processes, 0)
+  busy.send(1_000_000)
+  await until(() => busy.inFlight === 8)
+  const from = clock.now()
+  let least = 8
+  await until(() => {
+    least = Math.min(least, busy.slots.cap(to))
+    return clock.now() - from > 1500
+  })
+  assert.equal(least, 8)
+  busy.waiting = 0
+  const other = at(w.processes, 1)
+  await until(() => busy.slots.cap(to) === 4 && other.slots.cap(to) === 3) // given back
+  assert.equal(w.receiver.most, 8)
+})
+
+test('of two busy processes each has half, whoever came first', async t => {
+  const w = await world(t, 2, { loanMs: 60_000 })
+  if (!w) return
+  const [first, second] = [at(w.processes, 0), at(w.processes, 1)]
+  first.send(1_000_000)
+  await until(() => first.inFlight === 9)
+  second.send(1_000_000)
+  assert.equal(second.inFlight, 1) // its first attempt waits for nobody
+  await until(() => first.inFlight === 5 && second.inFlight === 5)
+  assert.ok(w.receiver.most <= 10)
+})
+
+test('what a dead process has borrowed comes back', async t => {
+  const w = await world(t, 2)
+  if (!w) return
+  const [dead, alive] = [at(w.processes, 0), at(w.processes, 1)]
+  dead.send(1_000_000)
+  await until(() => dead.inFlight === 9)
+  dead.waiting = 0
+  dead.slots.close()
+  await at(w.links, 0).close()
+  assert.equal(alive.slots.cap(to), 1)
+  await until(() => alive.slots.cap(to) === 5)
+  assert.equal(dead.inFlight, 0) // not before all that was started on the loan has ended
+})
+
+test('without Redis each is back to its share', async t => {
+  // Not a whole number of them fits into the time of a loan.
+  const w = await world(t, 2, { tookMs: () => attemptMs - 10 })
+  if (!w) return
+  const [busy, idle] = [at(w.processes, 0), at(w.processes, 1)]
+  busy.send(1_000_000)
+  await until(() => busy.inFlight === 9)
+  await w.redis.kill()
+  idle.send(1_000_000) // waits for the end of what it has lent, and of all that was started on it
+  await until(() => busy.inFlight === 5 && idle.inFlight === 5)
+  idle.waiting = 0
+  await w.redis.start()
+  await until(() => busy.inFlight === 9)
+  assert.ok(w.receiver.most <= 10)
+})
+
+test('whatever happens to Redis, all together never have more in flight than the subscription may', async t => {
+  const w = await world(t, 4, { tookMs: () => attemptMs * (Math.random() < 0.5 ? 1 : Math.random()) })
+  if (!w) return
+  const { redis, receiver, processes } = w
+  let heldMost = 0
+  const demand = setInterval(() => {
+    for (const process of processes) process.waiting = 0
+    for (const process of processes) if (Math.random() < 0.5) process.send(Math.ceil(300 * Math.random()))
+    heldMost = Math.max(heldMost, ...processes.map(process => process.inFlight))
+  }, 60)
+  t.after(() => clearInterval(demand))
+  const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
+  for (let round = 0; round < 2; round++) {
+    await pause(1200)
+    await redis.command('FLUSHALL')
+    await pause(600)
+    redis.freeze()
+    await pause(900)
+    redis.resume()
+    await pause(1200)
+    await redis.kill()
+    await pause(400)
+    await redis.start()
+  }
+  assert.equal(receiver.most, 10)
+  assert.ok(heldMost > 3, 'slots were lent')
+})

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
+import { Gates } from '../../src/dispatch/throttle.ts'
+import type { Outcome } from '../../src/model/outcome.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { uuidV7Source } from '../../src/platform/id.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+const failed: Outcome = {
+  kind: 'failed',
+  errorClass: 'connect',
+  error: 'connect ECONNREFUSED',
+  durationMs: 0,
+}
+const success: Outcome = { kind: 'success', httpStatus: 200, durationMs: 0 }
+
+/** A dispatcher with the breaker off, and so many deliveries to a receiver that answers at once. */
+function aBacklog(deliveries: number) {
+  const clock = systemClock()
+  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const subscription = aSubscription({ maxInFlight: 10 })
+  const receiver = { outcome: failed, attempts: 0, deferred: 0 }
+  const dispatcher = new Dispatcher({
+    limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 40_000, heldBytes: 1_000_000 },
+    subscription: () => subscription,
+    clock,
+    gates,
+    defer: (_, waiting) => {
+      receiver.deferred += waiting.length
+    },
+    attempt: async ({ subscriptionId, sizeBytes }) => {
+      receiver.attempts++
+      await new Promise(resolve => setImmediate(resolve))
+      gates.record(subscription, receiver.outcome)
+      dispatcher.release(subscriptionId, sizeBytes)
+      return receiver.outcome.kind === 'success'
+    },
+  })
+  const newId = uuidV7Source(clock)
+  const now = clock.now()
+  const rest = {
+    attempt: 1,
+    attemptsBefore: 0,
+    since: now,
+    dueAt: now,
+    sizeBytes: 1,
+    content: null,
+    lane: null,
+  }
+  for (let n = 0; n < deliveries; n++) {
+    assert.ok(dispatcher.reserve(subscription.id, subscription.tenant, 1, true))
+    dispatcher.push({ webhookId: newId(), subscriptionId: subscription.id, ...rest })
+  }
+  return { receiver, gates, dispatcher }
+}
+
+test('a receiver that refuses at once is tried at a bounded rate with the breaker off, and what waits spends no attempt', async () => {
+  const { receiver, dispatcher } = aBacklog(2000)
+  const startedAt = performance.now()
+  await sleep(500)
+  const elapsedMs = performance.now() - startedAt
+  // Ten before it counts as failing, up to ten in flight at that moment, then one each 20 ms.
+  assert.ok(receiver.attempts <= 20 + elapsedMs / 20 + 1, `${receiver.attempts} attempts in ${elapsedMs} ms`)
+  assert.ok(receiver.attempts > 20, 'it goes on being tried')
+  assert.equal(receiver.deferred, 0, 'they wait in memory')
+  assert.equal(dispatcher.load.held, 2000 - receiver.attempts)
+
+  receiver.outcome = success
+  const recoveredAt = performance.now()
+  while (dispatcher.load.held > 0) await sleep(5)
+  assert.ok(performance.now() - recoveredAt < 1000, 'at once after the first success, not at 50 a second')
+  assert.equal(receiver.attempts, 2000)
+})
+
+const circuit = { failures: 5, cooldownMs: 30_000 }
+
+test('a success to one whose state says that it fails is a recovery, whoever has seen the failures', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const failing = aSubscription({ isFailing: true })
+  assert.equal(gates.record(failing, success).kind, 'recovered', 'without a gate, as after a restart')
+  gates.record(failing, failed)
+  assert.equal(gates.record(failing, success).kind, 'recovered', 'after a few failures of its own')
+  assert.equal(gates.record(failing, failed).kind, 'none')
+  assert.equal(gates.record(aSubscription(), success).kind, 'none')
+})
+
+test('a success that was on its way does not end a pause that others have told of', () => {
+  const clock = fakeClock(noon)
+  const gates = new Gates(clock, circuit)
+  const subscription = aSubscription()
+  gates.pause(subscription.id, noon + 60_000, 'retry_after')
+  gates.record(subscription, success)
+  assert.equal(gates.opensAt(subscription), noon + 60_000)
+  clock.advance(60_000)
+  gates.record(subscription, success)
+  assert.equal(gates.opensAt(subscription), 0)
+})
+
+test('a gate whose lane was opened meanwhile opens, and one whose lane was closed for longer waits for longer', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const [resumed, again, longer, gone] = [1, 2, 3, 4].map(id => aSubscription({ id }))
+  assert.ok(resumed && again && longer && gone)
+  for (const { id } of [resumed, again, longer, gone]) gates.pause(id, noon + 3_600_000, 'circuit_open')
+  gates.pause(5, noon - 1, 'retry_after')
+  const before = gates.paused()
+  assert.deepEqual([...before.keys()], [1, 2, 3, 4], 'a pause that is over is none')
+  const lanes = new Map([
+    [1, 0],
+    [2, noon + 5000],
+    [3, noon + 7_200_000],
+  ])
+  gates.follow(lanes, before)
+  assert.deepEqual(
+    [resumed, again, longer, gone].map(subscription => gates.opensAt(subscription)),
+    [0, noon + 5000, noon + 7_200_000, noon + 3_600_000],
+  )
+  assert.deepEqual([gates.cap(resumed), gates.cap(longer)], [10, 1], 'the probe is still to come')
+})
+
+test('what a gate has heard after the lanes were read stays', () => {
+  const gates = new Gates(fakeClock(), circuit)
+  const subscription = aSubscription()
+  gates.pause(1, noon + 60_000, 'retry_after')
+  const before = gates.paused()
+  gates.pause(1, noon + 90_000, 'retry_after')
+  gates.follow(new Map([[1, 0]]), before)
+  assert.equal(gates.opensAt(subscription), noon + 90_000)
+  gates.resume(1)
+  gates.follow(new Map([[1, noon + 60_000]]), before)
+  assert.equal(gates.opensAt(subscription), 0)
+})

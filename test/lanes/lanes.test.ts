@@ -1,0 +1,298 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { Lanes, type LanesDeps } from '../../src/lanes/lanes.ts'
+import type { Delivery } from '../../src/model/delivery.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aLane, allAttempts, allOwed, emptyAll, laneOf, owe } from '../support/rows.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+
+/** Lanes that hand their deliveries to the test. */
+function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
+  const subscriptions = new Map<number, Subscription>([1, 2, 3].map(id => [id, aSubscription({ id })]))
+  const clock = fakeClock(noon)
+  const pushed: Delivery[] = []
+  const handedBack: Delivery[] = []
+  const room = { left: 10_000, refused: 0 }
+  const lanes = new Lanes({
+    connection: world.database,
+    clock,
+    logger: silentLogger(),
+    owner: () => me,
+    subscription: id => subscriptions.get(id),
+    refreshSubscription: async id => subscriptions.has(id),
+    sink: {
+      reserve() {
+        if (room.left === 0) {
+          room.refused++
+          return false
+        }
+        room.left--
+        return true
+      },
+      release: () => {
+        room.left++
+      },
+      push: delivery => pushed.push(delivery),
+      takeWaiting: id => {
+        const taken = pushed.filter(delivery => delivery.subscriptionId === id)
+        for (const delivery of taken) pushed.splice(pushed.indexOf(delivery), 1)
+        return taken
+      },
+    },
+    statementMsMax: 5000,
+    handBack: delivery => handedBack.push(delivery),
+    ...changes,
+  })
+  t.after(() => lanes.stop())
+  /** Settles what was pushed: it is owed no more, and leaves memory. */
+  const settle = async (deliveries: readonly Delivery[]) => {
+    const ids = deliveries.map(delivery => delivery.webhookId)
+    await world.database.query({ text: 'delete from owed where webhook_id = any($1)', values: [ids] })
+    for (const delivery of deliveries) delivery.lane?.left(delivery)
+  }
+  return { lanes, clock, pushed, handedBack, room, subscriptions, settle }
+}
+
+async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const end = performance.now() + 3000
+  while (!(await isSo())) {
+    if (performance.now() > end) assert.fail(`not so within 3 s: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
+
+const isFree = async (id: number) => (await laneOf(world.database, id))?.owner === null
+
+test('what is due is pushed in order of time, and the lane is given back when all of it has left', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  const late = await owe(database, { dueAt: noon - 1 })
+  const early = await owe(database, { dueAt: noon - 5 })
+  const future = await owe(database, { dueAt: noon + 60_000 })
+  const { lanes, pushed, settle, room } = aWorld(t)
+  lanes.start()
+  await until('two are pushed', () => pushed.length === 2)
+  assert.deepEqual(
+    pushed.map(delivery => delivery.webhookId),
+    [early, late],
+  )
+  assert.equal((await laneOf(database, 1))?.owner, me)
+  await settle(pushed.splice(0))
+  await until('the lane is free', () => isFree(1))
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 60_000 })
+  assert.deepEqual(
+    (await allOwed(database)).map(row => row.webhookId),
+    [future],
+  )
+  assert.equal(room.left, 10_000)
+  assert.equal(lanes.held, 0)
+})
+
+test('a delivery says how many attempts its run has made, and when it began', async t => {
+  const { database } = world
+  for (const id of [1, 2]) await aLane(database, id)
+  const dueAt = noon
+  await owe(database, { subscriptionIds: [1], dueAt })
+  await owe(database, { subscriptionIds: [2], dueAt })
+  await database.query({
+    text: 'update owed set attempt = 9, replay_from = 7, replayed_at = $1 where subscription_id = 2',
+    values: [new Date(noon - 5000)],
+  })
+  await database.query({ text: 'update owed set attempt = 3 where subscription_id = 1' })
+  const { lanes, pushed } = aWorld(t)
+  lanes.start()
+  await until('both are pushed', () => pushed.length === 2)
+  const facts = pushed
+    .toSorted((a, b) => a.subscriptionId - b.subscriptionId)
+    .map(({ attempt, attemptsBefore, since, content }) => ({ attempt, attemptsBefore, since, content }))
+  assert.deepEqual(facts, [
+    { attempt: 3, attemptsBefore: 2, since: noon, content: null },
+    { attempt: 9, attemptsBefore: 2, since: noon - 5000, content: null },
+  ])
+})
+
+test('a long lane is read piece by piece, each row once, and few of it are in memory', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  const subscriptionIds = [1]
+  for (let n = 0; n < 900; n++) await owe(database, { subscriptionIds, dueAt: noon - (n % 7) })
+  const { lanes, pushed, settle } = aWorld(t)
+  const seen = new Set<string>()
+  lanes.start()
+  while (seen.size < 900) {
+    await until('more is pushed', () => pushed.length > 0)
+    assert.ok(pushed.length <= 400)
+    const some = pushed.splice(0, 30)
+    for (const { webhookId } of some) {
+      assert.ok(!seen.has(webhookId), 'pushed twice')
+      seen.add(webhookId)
+    }
+    await settle(some)
+  }
+  await until('the lane is free', () => isFree(1))
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: null })
+})
+
+test('where there is no room the rest waits in its lane, and comes when there is', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  for (let n = 0; n < 5; n++) await owe(database, { dueAt: noon - n })
+  const { lanes, pushed, settle, room } = aWorld(t)
+  room.left = 2
+  lanes.start()
+  await until('it is full', () => room.refused > 0)
+  assert.equal(pushed.length, 2)
+  const [first, second] = pushed.splice(0)
+  assert.ok(first && second)
+  await settle([first])
+  await until('one more is pushed', () => pushed.length === 1)
+  room.left = 10
+  await settle([second, ...pushed.splice(0)])
+  await until('the rest is pushed', () => pushed.length === 2)
+})
+
+test('a row that becomes due while its lane is held is found before the lane is given back', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const { lanes, clock, pushed, settle } = aWorld(t)
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  const later = await owe(database, { dueAt: noon - 100 })
+  clock.advance(10)
+  await settle(pushed.splice(0))
+  await until('the other is pushed', () => pushed.length === 1)
+  assert.equal(pushed[0]?.webhookId, later)
+})
+
+test('a bell finds at once what the next look would find later', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  const { lanes, pushed } = aWorld(t)
+  lanes.start()
+  await new Promise(resolve => setTimeout(resolve, 40)) // the first look is over
+  await owe(database, { dueAt: noon })
+  const rungAt = performance.now()
+  lanes.ring(noon)
+  await until('it is pushed', () => pushed.length === 1)
+  assert.ok(performance.now() - rungAt < 150)
+})
+
+test('a bell that rings while a look is under way is not lost', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  let looks = 0
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Parameters<Queryable['query']>[0]) {
+      const result = await database.query<Row>(statement)
+      if (++looks === 1) await gate
+      return result
+    },
+  }
+  const { lanes, pushed } = aWorld(t, { connection })
+  lanes.start()
+  await until('the look has begun', () => looks === 1)
+  await owe(database, { dueAt: noon })
+  lanes.ring(noon)
+  open()
+  const rungAt = performance.now()
+  await until('it is pushed', () => pushed.length === 1)
+  assert.ok(performance.now() - rungAt < 150, 'it waited for the next look')
+})
+
+test('a paused subscription is left alone, and what was read of it goes back', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const { lanes, pushed, subscriptions, handedBack, room } = aWorld(t)
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  const [fromLane] = pushed
+  assert.ok(fromLane)
+  pushed.push({ ...fromLane, lane: null })
+  subscriptions.set(1, aSubscription({ paused: true }))
+  await database.query({ text: 'update lanes set held = true' })
+  lanes.interrupt(1)
+  assert.equal(pushed.length, 0)
+  assert.equal(handedBack.length, 1, 'the one that was born leased has a row of its own to give back')
+  await until('the lane is free', () => isFree(1))
+  assert.equal((await allOwed(database)).length, 1)
+  assert.equal((await laneOf(database, 1))?.dueAt, noon)
+  assert.equal(room.left, 10_000)
+})
+
+test('what is owed to a deleted subscription ends in the log, and its lane goes', async t => {
+  const { database } = world
+  await aLane(database, 99)
+  for (let n = 0; n < 3; n++) await owe(database, { subscriptionIds: [99], dueAt: noon + n * 1_000_000 })
+  const { lanes, pushed } = aWorld(t)
+  lanes.start()
+  await until('the lane is gone', async () => (await laneOf(database, 99)) === undefined)
+  assert.deepEqual(await allOwed(database), [])
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => row.verdict),
+    ['cancelled', 'cancelled', 'cancelled'],
+  )
+  assert.equal(pushed.length, 0)
+})
+
+test('a subscription that exists but is not in memory loses nothing', async t => {
+  const { database } = world
+  await aLane(database, 98)
+  await owe(database, { subscriptionIds: [98], dueAt: noon })
+  let asked = 0
+  const { lanes } = aWorld(t, {
+    refreshSubscription: async () => {
+      asked++
+      return true
+    },
+  })
+  lanes.start()
+  await until('it was looked for', () => asked > 0)
+  await lanes.stop()
+  assert.equal((await allOwed(database)).length, 1)
+  assert.deepEqual(await allAttempts(database), [])
+})
+
+test('an error of the database is survived', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  let failures = 3
+  const connection: Queryable = {
+    query: async statement => {
+      if (failures-- > 0) throw new Error('away')
+      return database.query(statement)
+    },
+  }
+  const { lanes, pushed } = aWorld(t, { connection })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+})
+
+test('after stopping nothing more is leased', async t => {
+  const { database } = world
+  const { lanes, pushed } = aWorld(t)
+  lanes.start()
+  await lanes.stop()
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  lanes.ring(noon)
+  await new Promise(resolve => setTimeout(resolve, 50))
+  assert.equal(pushed.length, 0)
+  assert.equal(await isFree(1), true)
+})

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { AppError } from '../../src/errors.ts'
+import { Lanes } from '../../src/lanes/lanes.ts'
+import { LanePlaces, placesMax } from '../../src/lanes/lease.ts'
+import { releaseLanes } from '../../src/lanes/store.ts'
+import type { Delivery } from '../../src/model/delivery.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable, Statement } from '../../src/platform/postgres.ts'
+import { fakeClock, noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { emptyAll, laneOf } from '../support/rows.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+
+/** Lanes from..to that have owed one delivery each for a while. */
+async function dueLanes(from: number, to: number, dueAt: number): Promise<void> {
+  await world.database.query({
+    text: `
+      with l as (insert into lanes (subscription_id, due_at) select n, $3 from generate_series($1::int, $2) n)
+      insert into owed (webhook_id, subscription_id, size_bytes, due_at)
+      select gen_random_uuid(), n, 10, $3 from generate_series($1::int, $2) n`,
+    values: [from, to, new Date(dueAt)],
+  })
+}
+
+/** Lanes whose receivers all hang: nothing that was pushed ever begins, or leaves by itself. */
+function aWorldThatHangs(t: TestContext) {
+  const pushed = new Map<number, Delivery[]>()
+  const seen = new Set<number>()
+  const start = performance.now()
+  const clock = { now: () => Math.floor(noon + performance.now() - start), steer: () => {} }
+  const lanes = new Lanes({
+    connection: world.database,
+    clock,
+    logger: silentLogger(),
+    owner: () => me,
+    subscription: id => aSubscription({ id }),
+    refreshSubscription: async () => true,
+    sink: {
+      reserve: () => true,
+      release: () => {},
+      push(delivery) {
+        const { subscriptionId: id } = delivery
+        seen.add(id)
+        pushed.set(id, [...(pushed.get(id) ?? []), delivery])
+      },
+      takeWaiting(id) {
+        const waiting = pushed.get(id) ?? []
+        pushed.delete(id)
+        return waiting
+      },
+    },
+    statementMsMax: 5000,
+    handBack: () => {},
+  })
+  t.after(() => lanes.stop())
+  return { lanes, clock, seen }
+}
+
+async function until(what: string, withinMs: number, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + withinMs
+  while (!isSo()) {
+    if (performance.now() > end) assert.fail(`not so within ${withinMs} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}
+
+test('a lane that becomes due beside thousands that hang is read at the next look', async t => {
+  await dueLanes(1, 6000, noon - 60_000)
+  const { lanes, clock, seen } = aWorldThatHangs(t)
+  lanes.start()
+  await until('the places are taken', 10_000, () => seen.size >= 3500)
+  await dueLanes(9001, 9001, clock.now())
+  lanes.ring(clock.now())
+  await until('the new one is read', 2000, () => seen.has(9001))
+})
+
+test('thousands of lanes that hang go round: each is read, however many are due', async t => {
+  await dueLanes(1, 6000, noon - 60_000)
+  const { lanes, seen } = aWorldThatHangs(t)
+  lanes.start()
+  await until('each has been read', 20_000, () => seen.size === 6000)
+  assert.ok(lanes.held <= placesMax)
+})
+
+test('a lane that gives way is due behind those that have waited, and not among the newest', async () => {
+  const clock = fakeClock(noon)
+  const places = new LanePlaces({ connection: world.database, clock, owner: () => me })
+  await dueLanes(1, 10, noon - 60_000)
+  const ids: number[] = []
+  assert.equal(
+    await places.lease(
+      () => ids.length,
+      some => ids.push(...some.map(({ subscriptionId }) => subscriptionId)),
+    ),
+    false,
+    'there were places for all',
+  )
+
+  await releaseLanes(world.database, me, [1], places.endOfQueue)
+  assert.deepEqual(await laneOf(world.database, 1), { owner: null, dueAt: noon - 5000 })
+  await dueLanes(11, 12, noon - 4000)
+  const late: number[] = []
+  const moreWait = await places.lease(
+    () => placesMax - 100 + late.length,
+    some => late.push(...some.map(({ subscriptionId }) => subscriptionId)),
+  )
+  assert.equal(moreWait, true)
+  assert.deepEqual(late.toSorted(), [11, 12])
+})
+
+test('those held longest give way, an eighth of the places at a time, and none that has only just come', () => {
+  const clock = fakeClock(noon)
+  const places = new LanePlaces({ connection: world.database, clock, owner: () => me })
+  const held = Array.from({ length: 2000 }, (_, id) => ({
+    id,
+    heldSince: noon - 2000 + id,
+    closing: id === 3,
+  }))
+  assert.deepEqual(
+    places.givingWay(held).map(({ id }) => id),
+    Array.from({ length: 513 }, (_, id) => id).filter(id => id !== 3),
+  )
+  const young = held.slice(1400)
+  assert.equal(places.givingWay(young).length, 101)
+})
+
+test('what was leased under an earlier id of this process is left to others', async () => {
+  await dueLanes(1, 3, noon - 1000)
+  let owner = me
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Statement) {
+      const result = await world.database.query<Row>(statement)
+      owner = me + 1 // declared dead in this moment
+      return result
+    },
+  }
+  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => owner })
+  const taken: number[] = []
+  await places.lease(
+    () => taken.length,
+    some => taken.push(...some.map(({ subscriptionId }) => subscriptionId)),
+  )
+  assert.deepEqual(taken, [])
+})
+
+test('a lane whose lease was not heard of is found at the next look', async () => {
+  await dueLanes(1, 3, noon - 1000)
+  let losesAnswers = true
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Statement) {
+      const result = await world.database.query<Row>(statement)
+      if (losesAnswers) throw new AppError('database_unavailable', 'the answer is lost')
+      return result
+    },
+  }
+  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => me })
+  const held = new Set<number>()
+  const look = () =>
+    places.lease(
+      () => held.size,
+      lanes => {
+        for (const { subscriptionId } of lanes) held.add(subscriptionId)
+      },
+    )
+  await assert.rejects(look(), /the answer is lost/)
+  assert.equal((await laneOf(world.database, 2))?.owner, me, 'it was leased all the same')
+  losesAnswers = false
+  await look()
+  assert.deepEqual([...held].toSorted(), [1, 2, 3])
+})

@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict'
+import { after, before, beforeEach, test } from 'node:test'
+import { insertEvents } from '../../src/ingest/store.ts'
+import { cancelOwed } from '../../src/lanes/deleted-store.ts'
+import {
+  findOrphanedOwners,
+  freeHoldings,
+  type LanePosition,
+  type LeasedLane,
+  leaseLanes,
+  readContents,
+  readDue,
+  releaseLanes,
+  repairLanes,
+  tryRepairLock,
+} from '../../src/lanes/store.ts'
+import { uuidLowerBound } from '../../src/platform/id.ts'
+import { noon } from '../support/clock.ts'
+import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aLane, allAttempts, allOwed, anEvent, emptyAll, laneOf, owe, owedFor } from '../support/rows.ts'
+
+let world: TestDatabase
+before(async () => {
+  world = await testDatabase()
+})
+beforeEach(() => emptyAll(world.database))
+after(() => world.close())
+
+const me = 7
+const start: LanePosition = { dueAt: 0, webhookId: uuidLowerBound(0) }
+
+/** Reads one lane from a position on. */
+function read(subscriptionId: number, after = start, limit = 100, now = noon) {
+  return readDue(world.database, [{ subscriptionId, after, limit }], now)
+}
+
+const idsOf = (lanes: readonly LeasedLane[]) => lanes.map(lane => lane.subscriptionId)
+
+test('lanes with something due are leased, soonest first, and by one process only', async () => {
+  const { database } = world
+  for (const [id, dueAt] of [
+    [1, noon - 1],
+    [2, noon],
+    [3, noon + 1],
+    [4, noon - 50],
+  ] as const) {
+    await aLane(database, id)
+    await owe(database, { subscriptionIds: [id], dueAt })
+  }
+  await aLane(database, 5)
+  assert.deepEqual(await leaseLanes(database, me, noon, 1), [{ subscriptionId: 4, dueAt: noon - 50 }])
+  assert.deepEqual(idsOf(await leaseLanes(database, me, noon, 10)).toSorted(), [1, 2])
+  assert.deepEqual(await leaseLanes(database, 8, noon, 10), [])
+  assert.deepEqual(await laneOf(database, 1), { owner: me, dueAt: Number.POSITIVE_INFINITY })
+})
+
+test('processes that lease at the same moment share the lanes, each to one', async () => {
+  const { database } = world
+  for (let id = 1; id <= 30; id++) {
+    await aLane(database, id)
+    await owe(database, { subscriptionIds: [id], dueAt: noon })
+  }
+  const leases = await Promise.all([1, 2, 3].map(owner => leaseLanes(database, owner, noon, 20)))
+  const more = await leaseLanes(database, 4, noon, 30)
+  assert.deepEqual(
+    idsOf([...leases, more].flat()).toSorted((a, b) => a - b),
+    Array.from({ length: 30 }, (_, index) => index + 1),
+  )
+})
+
+test('a lane that is held back is not leased', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  await database.query({ text: 'update lanes set held = true' })
+  assert.deepEqual(await leaseLanes(database, me, noon, 10), [])
+})
+
+test('due rows are read in order of time, from a position on, each once', async () => {
+  const { database } = world
+  const times = [noon - 5, noon - 9, noon - 5, noon, noon + 1, noon - 7]
+  const ids: string[] = []
+  for (const dueAt of times) ids.push(await owe(database, { dueAt }))
+  await owe(database, { dueAt: noon - 9, owner: me })
+  const expected = [1, 5, 0, 2, 3].map(index => ids[index])
+  const found = []
+  let after = start
+  for (;;) {
+    const rows = await read(1, after, 2)
+    found.push(...rows.map(row => row.webhookId))
+    const last = rows.at(-1)
+    if (!last) break
+    after = last
+  }
+  assert.deepEqual(found, expected)
+})
+
+test('a row that is due between two milliseconds is read, and not read again', async () => {
+  const { database } = world
+  await owe(database, { dueAt: noon - 1000 })
+  await database.query({ text: "update owed set due_at = due_at + interval '123456 microseconds'" })
+  const [row] = await read(1)
+  assert.ok(row)
+  assert.deepEqual(await read(1, row), [])
+})
+
+test('several lanes are read at once, each with its own limit', async () => {
+  const { database } = world
+  for (let n = 0; n < 5; n++) await owe(database, { subscriptionIds: [1, 2, 3], dueAt: noon - n })
+  const lanes = [
+    { subscriptionId: 1, after: start, limit: 2 },
+    { subscriptionId: 3, after: start, limit: 4 },
+  ]
+  const counts = Map.groupBy(await readDue(database, lanes, noon), row => row.subscriptionId)
+  assert.deepEqual([counts.get(1)?.length, counts.get(2)?.length, counts.get(3)?.length], [2, undefined, 4])
+})
+
+test('what is read of a row is what was stored of it', async () => {
+  const { database } = world
+  const webhookId = await owe(database, { payload: Buffer.alloc(321), dueAt: noon })
+  await database.query({
+    text: 'update owed set attempt = 7, replay_from = 6, replayed_at = $1',
+    values: [new Date(noon - 3)],
+  })
+  assert.deepEqual(await read(1), [
+    {
+      webhookId,
+      subscriptionId: 1,
+      attempt: 7,
+      sizeBytes: 321,
+      dueAt: noon,
+      replayFrom: 6,
+      replayedAt: noon - 3,
+    },
+  ])
+})
+
+test('a lane that is released is due with its next row, or not at all', async () => {
+  const { database } = world
+  for (const id of [1, 2]) await aLane(database, id)
+  await owe(database, { dueAt: noon })
+  await leaseLanes(database, me, noon, 10)
+  await database.query({ text: 'update lanes set owner = $1', values: [me] })
+  await database.query({ text: 'update owed set due_at = $1', values: [new Date(noon + 70_000)] })
+  await releaseLanes(database, me, [1, 2])
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 70_000 })
+  assert.deepEqual(await laneOf(database, 2), { owner: null, dueAt: null })
+})
+
+test('a lane that was lowered while it was leased keeps the time', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  await leaseLanes(database, me, noon, 10)
+  const later = await owe(database, { dueAt: noon + 10 })
+  await database.query({ text: 'delete from owed where webhook_id <> $1', values: [later] })
+  await releaseLanes(database, me, [1])
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 10 })
+})
+
+test('a writer that commits between the last read and the release is not missed', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  await leaseLanes(database, me, noon, 10)
+  await database.query({ text: 'delete from owed' })
+  const event = anEvent()
+  let releasing: Promise<void> | undefined
+  await database.transaction(async tx => {
+    await insertEvents(tx, [event], owedFor(event, null), noon + 10)
+    assert.deepEqual(await read(1), [], 'the other connection does not see it yet')
+    releasing = releaseLanes(database, me, [1])
+    await new Promise(resolve => setTimeout(resolve, 50)) // it now waits for the lane's row
+  })
+  await releasing
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 10 })
+})
+
+test('a lane that another process holds is not released', async () => {
+  const { database } = world
+  await aLane(database, 1, 8)
+  await releaseLanes(database, me, [1])
+  assert.equal((await laneOf(database, 1))?.owner, 8)
+})
+
+test('contents are read wherever they are kept, byte for byte; what is gone is missing', async () => {
+  const { database } = world
+  const payload = Buffer.from([0, 1, 254, 255])
+  const stored = await owe(database, { payload, eventType: null, contentType: 'x/y' })
+  const carried = await owe(database, { payload: Buffer.from('carried'), metadata: { hops: 3 } })
+  const both = await owe(database)
+  const gone = anEvent().webhookId
+  await database.query({
+    text: 'insert into events_carried select * from events where webhook_id = any($1)',
+    values: [[carried, both]],
+  })
+  await database.query({ text: 'delete from events where webhook_id = $1', values: [carried] })
+  const contents = await readContents(database, [gone, stored, carried, both])
+  assert.deepEqual([...contents.keys()].toSorted(), [stored, carried, both].toSorted())
+  assert.deepEqual(contents.get(stored), { eventType: null, contentType: 'x/y', payload, hops: 0 })
+  assert.equal(contents.get(carried)?.payload.toString(), 'carried')
+  assert.equal(contents.get(carried)?.hops, 3)
+})
+
+test('what is owed to a deleted subscription ends in the log, so many rows at a time', async () => {
+  const { database } = world
+  for (let n = 0; n < 3; n++) await owe(database, { subscriptionIds: [1, 2] })
+  await owe(database, { owner: 8 })
+  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 2)
+  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 1)
+  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 0)
+  const attempts = await allAttempts(database)
+  assert.equal(attempts.length, 3)
+  for (const { subscriptionId, attempt, status, verdict, error } of attempts) {
+    assert.deepEqual([subscriptionId, attempt, status, verdict], [1, 1, 'failed', 'cancelled'])
+    assert.equal(error, 'the subscription was deleted')
+  }
+  const left = await allOwed(database)
+  assert.deepEqual(
+    left.map(row => [row.subscriptionId, row.owner]),
+    [
+      [2, null],
+      [2, null],
+      [2, null],
+      [1, 8],
+    ],
+  )
+})
+
+test('all that a process held goes back to the lanes, due now', async () => {
+  const { database } = world
+  for (const id of [1, 2]) await aLane(database, id)
+  await aLane(database, 3, me)
+  await aLane(database, 4, 8)
+  for (let n = 0; n < 3; n++) await owe(database, { owner: me })
+  const others = await owe(database, { owner: 8, subscriptionIds: [2] })
+  assert.equal(await freeHoldings(database, me), 3)
+  const byOwner = Map.groupBy(await allOwed(database), row => row.owner)
+  assert.equal(byOwner.get(null)?.length, 3)
+  assert.deepEqual(
+    byOwner.get(8)?.map(row => row.webhookId),
+    [others],
+  )
+  for (const id of [1, 3]) {
+    const lane = await laneOf(database, id)
+    assert.equal(lane?.owner, null)
+    assert.ok(Math.abs((lane?.dueAt ?? 0) - Date.now()) < 60_000, 'due by the clock of the database')
+  }
+  assert.deepEqual(await laneOf(database, 2), { owner: null, dueAt: null })
+  assert.deepEqual(await laneOf(database, 4), { owner: 8, dueAt: Number.POSITIVE_INFINITY })
+})
+
+test('owners that are no process are found, in rows and in lanes', async () => {
+  const { database } = world
+  await database.query({
+    text: "insert into processes (host, pid, role, version) values ('h', 1, 'all', '1')",
+  })
+  const { rows } = await database.query<{ id: number }>({ text: 'select id from processes' })
+  const alive = rows[0]?.id ?? 0
+  await owe(database, { owner: alive })
+  await owe(database, { owner: alive + 1 })
+  await owe(database, { owner: null })
+  await aLane(database, 1, alive + 2)
+  await aLane(database, 2, alive)
+  assert.deepEqual((await findOrphanedOwners(database)).toSorted(), [alive + 1, alive + 2])
+})
+
+test('lanes that do not know what they owe are put right, and no others', async () => {
+  const { database } = world
+  const lanes = { forgot: 1, late: 2, right: 3, leased: 4, missing: 5, early: 6 }
+  for (const id of [1, 2, 3, 4, 6]) await aLane(database, id, id === lanes.leased ? me : null)
+  for (const id of Object.values(lanes)) {
+    await owe(database, { subscriptionIds: [id], dueAt: noon })
+    await owe(database, { subscriptionIds: [id], dueAt: noon + 5 })
+    await owe(database, { subscriptionIds: [id], dueAt: noon - 100, owner: me })
+  }
+  const setDue = (id: number, dueAt: Date | null) =>
+    database.query({ text: 'update lanes set due_at = $2 where subscription_id = $1', values: [id, dueAt] })
+  await setDue(lanes.forgot, null)
+  await setDue(lanes.late, new Date(Date.now() + 60_000))
+  await setDue(lanes.early, new Date(noon - 9))
+  await setDue(lanes.leased, null)
+  assert.equal(await repairLanes(database), 3)
+  for (const id of [lanes.forgot, lanes.late, lanes.right, lanes.missing]) {
+    assert.deepEqual(await laneOf(database, id), { owner: null, dueAt: noon })
+  }
+  assert.deepEqual(await laneOf(database, lanes.leased), { owner: me, dueAt: null })
+  assert.deepEqual(await laneOf(database, lanes.early), { owner: null, dueAt: noon - 9 })
+  assert.equal(await repairLanes(database), 0)
+})
+
+test('one process at a time repairs', async () => {
+  const { database } = world
+  await database.transaction(async tx => {
+    assert.equal(await tryRepairLock(tx), true)
+    assert.equal(await tryRepairLock(database), false)
+  })
+  assert.equal(await tryRepairLock(database), true)
+})

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
+import { test } from 'node:test'
+import { readRawBodies } from '../../src/http/json-body.ts'
+import { LongTurn } from '../../src/server/long-turn.ts'
+import { testServer } from '../support/server.ts'
+
+function work(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
+test('a turn is too long once its first request is so long ago, and the next one begins anew', async () => {
+  const turn = new LongTurn(200)
+  assert.equal(turn.isTooLong(), false)
+  work(5)
+  assert.equal(turn.isTooLong(), false)
+  work(210)
+  assert.equal(turn.isTooLong(), true)
+  await new Promise(resolve => setImmediate(resolve))
+  assert.equal(turn.isTooLong(), false)
+})
+
+test('refusals that keep a turn going do not keep everything out: it accepts again after as long', () => {
+  const turn = new LongTurn(50)
+  const verdicts: boolean[] = []
+  // One turn: nothing here lets the event loop go on.
+  for (const until = performance.now() + 500; performance.now() < until; ) verdicts.push(turn.isTooLong())
+  const changes = verdicts.filter((verdict, index) => index > 0 && verdict !== verdicts[index - 1]).length
+  assert.ok(changes >= 6 && changes <= 10, `${changes} changes`)
+  const refused = verdicts.filter(verdict => verdict).length / verdicts.length
+  assert.ok(refused > 0.2 && refused < 0.8, `${refused} of all were refused`)
+})
+
+test('a process that was busy with something else does not refuse for it', async () => {
+  const turn = new LongTurn(20)
+  work(40)
+  assert.equal(turn.isTooLong(), false)
+})
+
+/** All that came on a socket when it has brought a whole answer. */
+function answerOn(socket: Socket): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let text = ''
+    socket.removeAllListeners().on('error', reject)
+    socket.on('data', chunk => {
+      text += chunk.toString()
+      if (/\r\n\r\n.*[}x]$/s.test(text)) resolve(text)
+    })
+  })
+}
+
+function ask(socket: Socket, request: string): Promise<string> {
+  const answer = answerOn(socket)
+  socket.write(request)
+  return answer
+}
+
+test('when more events come at once than can be read soon, the later ones are refused and lose no connection', async () => {
+  await using server = await testServer({
+    registerIngest: scope => {
+      readRawBodies(scope)
+      scope.post('/ingest/:id', (_request, reply) => {
+        work(25) // a slow machine
+        return reply.code(202).send('x')
+      })
+    },
+  })
+  const sockets = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const socket = connect(server.port, '127.0.0.1')
+      await new Promise(resolve => socket.once('connect', resolve))
+      return socket
+    }),
+  )
+  const event =
+    'POST /ingest/1 HTTP/1.1\r\nhost: a\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nhi'
+  // A turn of the loop takes one new connection, so all of them are in use before it gets crowded.
+  const health = 'GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n'
+  for (const socket of sockets) await ask(socket, health)
+  const answers = sockets.map(answerOn)
+  // The last one is an operator's.
+  for (const socket of sockets.slice(0, -1)) socket.write(event)
+  sockets.at(-1)?.write(health)
+  const texts = await Promise.all(answers)
+  assert.match(texts.at(-1) ?? '', /^HTTP\/1.1 200 /)
+  const refused = texts.filter(text => text.startsWith('HTTP/1.1 503 '))
+  const accepted = texts.filter(text => text.startsWith('HTTP/1.1 202 '))
+  assert.equal(accepted.length + refused.length, 99)
+  assert.ok(accepted.length >= 3, `${accepted.length} were accepted`)
+  assert.ok(refused.length >= 20, `${refused.length} were refused`)
+  for (const text of refused) {
+    assert.match(text, /\r\nretry-after: [123]\r\n/i)
+    assert.match(text, /"code":"overloaded"/)
+  }
+  const [first, last] = [sockets[0], sockets[98]]
+  for (const socket of [first, last]) {
+    assert.ok(socket)
+    assert.match(await ask(socket, event), /^HTTP\/1.1 202 /, 'the same connection serves the next one')
+  }
+  for (const socket of sockets) socket.destroy()
+})
