@@ -1,17 +1,17 @@
 import pg from 'pg'
 import { beat, insertProcess, readProcesses } from '../src/cluster/store.ts'
+import { readContents } from '../src/deliver/store.ts'
 import { insertEvents } from '../src/ingest/store.ts'
-import { leaseNewLanes } from '../src/lanes/crowd-store.ts'
-import { pauseLanes } from '../src/lanes/pause-store.ts'
 import {
   leaseLanes,
-  readContents,
+  leaseNewLanes,
+  pauseLanes,
   readDue,
   releaseLanes,
   repairLanes,
   wakeOwing,
 } from '../src/lanes/store.ts'
-import { type AttemptRow, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
+import { type AttemptEntry, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { uuidV7Source } from '../src/platform/id.ts'
 import type { Queryable, QueryResult, Statement } from '../src/platform/postgres.ts'
@@ -126,7 +126,7 @@ async function runBatch(db: Queryable, subscriptionId: number): Promise<void> {
     return ids
   }
   const [hot, laned] = [await accept(owner), await accept(null)]
-  const delivered = (ids: typeof hot, attempt: number): AttemptRow[] =>
+  const delivered = (ids: typeof hot, attempt: number): AttemptEntry[] =>
     ids.map(webhookId => ({
       id: newId(),
       subscriptionId,

@@ -59,3 +59,21 @@ export class AppError extends Error {
 export class StartupError extends Error {
   override readonly name = 'StartupError'
 }
+
+/** The error for fields that did not pass: a single one is told in the summary, several are counted and listed. */
+export function validationFailed(errors: readonly FieldError[]): AppError {
+  const [first] = errors
+  const detail =
+    errors.length === 1 && first !== undefined
+      ? `${first.pointer === '' ? 'The body' : first.pointer}: ${first.detail}`
+      : `${errors.length} fields did not pass; see errors.`
+  return new AppError('validation_failed', detail, { errors })
+}
+
+/**
+ * The refusal of what cannot be made durable soon. When to come again (1 to 3 s) differs from caller to caller, so that
+ * those who were refused together do not come again together.
+ */
+export function overloaded(detail: string, random: () => number = Math.random): AppError {
+  return new AppError('overloaded', detail, { retryAfterSeconds: 1 + Math.floor(random() * 3) })
+}

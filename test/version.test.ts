@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readHops } from '../src/ingest/hops.ts'
+import { readHops } from '../src/ingest/envelope.ts'
 import { userAgent, version } from '../src/version.ts'
 
 test('deliveries name the product, its version, and whom to ask', () => {

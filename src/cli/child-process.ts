@@ -2,7 +2,7 @@ import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
-import { startService } from '../service/compose.ts'
+import { startService } from '../service/service.ts'
 import type { StartFacts } from './banner.ts'
 import { exitCode } from './command.ts'
 

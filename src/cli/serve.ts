@@ -1,7 +1,7 @@
 import cluster from 'node:cluster'
 import { environmentOfProcess, readConfig } from '../config/config.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
-import { startService } from '../service/compose.ts'
+import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
 import { runChild } from './child-process.ts'

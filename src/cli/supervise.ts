@@ -8,7 +8,7 @@ import { version } from '../version.ts'
 import { banner, keyNotice, type StartFacts } from './banner.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { waitForSignal } from './signal.ts'
-import { Seat } from './supervised-seat.ts'
+import { SupervisedChild } from './supervised-child.ts'
 
 export interface SuperviseDeps {
   readonly config: Config
@@ -36,38 +36,41 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   // The options are in the environment by now.
   cluster.setupPrimary({ args: ['serve'] })
   const onKey = (key: string) => io.out(keyNotice(key))
-  const seats = Array.from(
+  const children = Array.from(
     { length: config.processes },
-    () => new Seat({ start: () => cluster.fork(environment), logger }),
+    () => new SupervisedChild({ start: () => cluster.fork(environment), logger }),
   )
   const signal = waitForSignal(() => {
-    for (const seat of seats) seat.kill()
+    for (const child of children) child.kill()
   })
-  const starting = startAll(seats, onKey)
+  const starting = startAll(children, onKey)
   const first = await Promise.race([starting, signal]).catch(async error => {
-    await stopAll(seats, config)
+    await stopAll(children, config)
     throw error
   })
   if (typeof first !== 'string') {
-    const children = seats.flatMap(({ pid }) => pid ?? [])
-    io.out(banner(config, first, version, children))
+    const pids = children.flatMap(({ pid }) => pid ?? [])
+    io.out(banner(config, first, version, pids))
     // A key that is made later, because all were deleted meanwhile, can be shown by nobody else.
-    for (const seat of seats) seat.onReady(({ firstKey }) => firstKey !== undefined && onKey(firstKey))
+    for (const child of children) child.onReady(({ firstKey }) => firstKey !== undefined && onKey(firstKey))
   }
   const name = await signal
   logger.info({ signal: name }, 'stopping; a second signal leaves at once')
-  const clean = await stopAll(seats, config)
+  const clean = await stopAll(children, config)
   logger.info({ clean }, 'stopped')
   return clean ? exitCode.ok : exitCode.failure
 }
 
 /** The first one makes what the others find: the database, its tables, the first key. */
-async function startAll(seats: readonly Seat[], onKey: (key: string) => void): Promise<StartFacts> {
-  const [first, ...others] = seats
+async function startAll(
+  children: readonly SupervisedChild[],
+  onKey: (key: string) => void,
+): Promise<StartFacts> {
+  const [first, ...others] = children
   if (first === undefined) throw new StartupError('PROCESSES must be at least 1.')
   const facts = await first.start()
   try {
-    await Promise.all(others.map(seat => seat.start()))
+    await Promise.all(others.map(child => child.start()))
     return facts
   } catch (error) {
     if (facts.firstKey !== undefined) onKey(facts.firstKey) // made, and never to be shown again
@@ -76,9 +79,9 @@ async function startAll(seats: readonly Seat[], onKey: (key: string) => void): P
 }
 
 /** @returns whether all ended by themselves in time */
-async function stopAll(seats: readonly Seat[], config: Config): Promise<boolean> {
+async function stopAll(children: readonly SupervisedChild[], config: Config): Promise<boolean> {
   const timeoutMs = config.shutdownDrainMs + config.shutdownTimeoutMs + stopGraceMs
-  const ended = await Promise.all(seats.map(seat => seat.stop(timeoutMs)))
+  const ended = await Promise.all(children.map(child => child.stop(timeoutMs)))
   return ended.every(clean => clean)
 }
 

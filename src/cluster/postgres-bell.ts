@@ -1,9 +1,6 @@
 import type { Queryable } from '../platform/postgres.ts'
-import type { Engine } from './bell.ts'
-import { notifyLanes } from './bell-store.ts'
-
-/** Where `ring` is heard. */
-export const lanesChannel = 'lanes'
+import { type Bell, lanesNotice } from './bell.ts'
+import { notifyLanes } from './store.ts'
 
 /**
  * NOTIFY takes a lock on the whole cluster until its commit, so it is told a few times per second at most, in
@@ -12,7 +9,7 @@ export const lanesChannel = 'lanes'
 const tellEveryMs = 20
 
 /** PostgreSQL alone: fresh work of processes that do not deliver waits in its lane until a bell, or the next look. */
-export class PostgresEngine implements Engine {
+export class PostgresBell implements Bell {
   readonly name = 'postgres'
   readonly state = undefined
   readonly #connection: Queryable
@@ -32,7 +29,7 @@ export class PostgresEngine implements Engine {
 
   async #tell(): Promise<void> {
     // Unheard, it costs the time until the next look at the lanes; a database that is away has other listeners lost.
-    await notifyLanes(this.#connection, lanesChannel).catch(() => {})
+    await notifyLanes(this.#connection, lanesNotice.channel).catch(() => {})
     this.#toldAt = performance.now()
     this.#timer = undefined
   }

@@ -1,16 +1,16 @@
 import type { RedisLink, RedisState } from '../platform/redis.ts'
-import type { Engine } from './bell.ts'
+import type { Bell } from './bell.ts'
 
 const lanesChannel = 'lanes'
 
 /** Redis as the messenger between processes, and PostgreSQL for as long as Redis is away. */
-export class RedisEngine implements Engine {
+export class RedisBell implements Bell {
   readonly name = 'redis'
   readonly #link: RedisLink
-  readonly #fallback: Engine
+  readonly #fallback: Bell
   #ringing = false
 
-  constructor(link: RedisLink, fallback: Engine) {
+  constructor(link: RedisLink, fallback: Bell) {
     this.#link = link
     this.#fallback = fallback
   }

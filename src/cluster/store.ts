@@ -34,14 +34,6 @@ export async function beat(db: Queryable, id: number, stats: object): Promise<nu
   return rows[0]?.ms
 }
 
-/** The database's time in Unix milliseconds. */
-export async function databaseTime(db: Queryable): Promise<number> {
-  const { rows } = await db.query<{ ms: number }>({
-    text: 'select (extract(epoch from clock_timestamp()) * 1000)::float8 as ms',
-  })
-  return rows[0]?.ms ?? 0
-}
-
 export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[]> {
   const { rows } = await db.query<ProcessRow>({
     name: 'read_processes',
@@ -52,10 +44,20 @@ export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[
 }
 
 /** Declares a process dead. @returns false when another process was faster, or is at it */
-export async function deleteProcess(db: Queryable, id: number): Promise<boolean> {
+export async function declareDead(db: Queryable, id: number): Promise<boolean> {
   const { rowCount } = await db.query({
     text: 'delete from processes where id = (select id from processes where id = $1 for update skip locked)',
     values: [id],
   })
   return rowCount > 0
+}
+
+/** Rings for the processes that look after lanes. */
+export async function notifyLanes(db: Queryable, channel: string): Promise<void> {
+  await db.query({ name: 'notify_lanes', text: `select pg_notify($1, '')`, values: [channel] })
+}
+
+/** Removes this process, which leaves. */
+export async function removeProcess(db: Queryable, id: number): Promise<void> {
+  await db.query({ text: 'delete from processes where id = $1', values: [id] })
 }

@@ -1,7 +1,7 @@
-import { readContents } from '../lanes/store.ts'
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { readContents } from './store.ts'
 
 interface Waiting {
   readonly resolve: (content: DeliveryContent | undefined) => void

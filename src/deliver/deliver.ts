@@ -1,12 +1,13 @@
-import type { OutgoingRequest } from '../destinations/http/send.ts'
+import type { Member } from '../cluster/membership.ts'
+import type { OutgoingRequest } from '../destinations/http/exchange.ts'
 import { signatures } from '../destinations/http/sign.ts'
-import type { Gates } from '../dispatch/throttle.ts'
+import type { Throttle } from '../dispatch/throttle.ts'
 import { proxyUnavailable } from '../egress/egress-error.ts'
 import type { DeliveryLog } from '../log/log.ts'
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { LanePause } from '../model/pause.ts'
-import { longestSpan } from '../model/retry-policy.ts'
+import { maxAgeMs } from '../model/retry-policy.ts'
 import { type Verdict, verdict } from '../model/verdict.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -19,7 +20,7 @@ export interface DeliverDeps {
   readonly random: () => number
   readonly send: (request: OutgoingRequest) => Promise<Outcome>
   readonly contents: ContentLoader
-  readonly gates: Gates
+  readonly throttle: Throttle
   readonly receivers: ReceiverStates
   /** Takes what waits for the subscription back to its lane. */
   readonly interrupt: (subscriptionId: number) => void
@@ -29,12 +30,9 @@ export interface DeliverDeps {
   readonly logger: Logger
   /** True once the service cuts off what is in flight to stop: such an attempt does not count. */
   readonly isCuttingOff: () => boolean
-  /** False: what this process holds may be others' by now. */
-  readonly isOurs: () => boolean
+  /** While it is not sure, what this process holds may be others' by now. */
+  readonly membership: Pick<Member, 'isSure'>
 }
-
-/** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
-const ageSlackMs = 3_600_000
 
 /** So long a subscription waits for the egress proxy before it is tried again. */
 const proxyPauseMs = 5000
@@ -55,11 +53,11 @@ export class Deliver {
     const { log, clock, random, retentionMs } = this.#deps
     // Its lane knows what to do: wait, or end what is owed to a subscription that is gone.
     if (!subscription || subscription.paused) return this.#handBack(delivery)
-    const expiresAt = delivery.since + maxAgeMs(subscription, retentionMs)
+    const expiresAt = delivery.since + maxAgeMs(subscription.retry, retentionMs)
     if (clock.now() > expiresAt) return this.#expire(delivery, 'too old: its time limit has passed')
 
     const content = delivery.content ?? (await this.#load(delivery))
-    const mayGo = this.#deps.isOurs() && !this.#deps.isCuttingOff() // no longer, perhaps, after the content was read
+    const mayGo = this.#deps.membership.isSure && !this.#deps.isCuttingOff() // no longer, perhaps, after the content was read
     if (content === 'unavailable' || !mayGo) {
       if (subscription.ordered) this.#deps.interrupt(subscription.id) // or the next one would overtake it
       return this.#handBack(delivery)
@@ -100,9 +98,9 @@ export class Deliver {
    * settlement; here it takes effect at once.
    */
   #learn(subscription: Subscription, outcome: Outcome, next: Verdict): LanePause | undefined {
-    const { gates, receivers } = this.#deps
+    const { throttle, receivers } = this.#deps
     const { id: subscriptionId } = subscription
-    const change = gates.record(subscription, outcome)
+    const change = throttle.record(subscription, outcome)
     if (outcome.kind === 'refused' && outcome.httpStatus === 410) receivers.gone(subscriptionId)
     if (change.kind === 'recovered') receivers.recovered(subscriptionId)
     if (change.kind === 'failing') receivers.failing(subscriptionId)
@@ -160,10 +158,10 @@ export class Deliver {
    * This goes on until the proxy is back, or the delivery too old.
    */
   #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): boolean {
-    const { clock, gates, log, logger, interrupt } = this.#deps
+    const { clock, throttle, log, logger, interrupt } = this.#deps
     const until = clock.now() + proxyPauseMs
     const pause: LanePause = { subscriptionId, until, reason: 'proxy' }
-    gates.pause(subscriptionId, until, pause.reason)
+    throttle.pause(subscriptionId, until, pause.reason)
     interrupt(subscriptionId)
     log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
     logger.warn({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
@@ -195,14 +193,4 @@ function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: 
     },
     'attempt',
   )
-}
-
-/**
- * How long after its beginning a delivery is still wanted: what the policy says, else as long as events are kept,
- * or as long as the schedule lasts where that is longer.
- */
-export function maxAgeMs(subscription: Subscription, retentionMs: number): number {
-  const { maxAgeSeconds } = subscription.retry
-  if (maxAgeSeconds !== null) return maxAgeSeconds * 1000
-  return Math.max(retentionMs, longestSpan(subscription.retry) + ageSlackMs)
 }

@@ -1,18 +1,12 @@
 import { randomUUID } from 'node:crypto'
+import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { RedisLink } from '../platform/redis.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { isLaneOnly, type Loan, SlotsAccount, shareOf } from './slots-account.ts'
 
-/** How many processes deliver, and which of them this one is, counted from 0 in an order that is the same for all. */
-export interface Seat {
-  readonly count: number
-  readonly rank: number
-}
-
-export interface SlotsDeps {
+export interface ConcurrencyShareDeps {
   readonly clock: Clock
-  readonly seat: () => Seat
+  readonly membership: Pick<Member, 'position'>
   readonly subscription: (id: number) => Subscription | undefined
   /** Attempts to a subscription that are in flight here. */
   readonly inFlight: (subscriptionId: number) => number
@@ -54,17 +48,17 @@ const wantedMs = 1000
  * lost message, an emptied or a dead Redis or a dead process makes slots idle for a while, and never makes more of
  * them. Nothing is started on a loan that could outlast it (`startUntil`).
  */
-export class Slots {
-  readonly #deps: SlotsDeps
+export class ConcurrencyShare {
+  readonly #deps: ConcurrencyShareDeps
   readonly #me = randomUUID()
-  readonly #accounts = new Map<number, SlotsAccount>()
+  readonly #accounts = new Map<number, SlotAccount>()
   readonly #loanMs: number
   readonly #marginMs: number
   readonly #unsubscribe: () => void
   #timer: NodeJS.Timeout | undefined
   #loans = 0
 
-  constructor(deps: SlotsDeps) {
+  constructor(deps: ConcurrencyShareDeps) {
     this.#deps = deps
     this.#loanMs = deps.loanMs ?? 5000
     this.#marginMs = deps.marginMs ?? 1000
@@ -73,18 +67,18 @@ export class Slots {
 
   /** How many attempts may be in flight here now. */
   cap(subscription: Subscription): number {
-    const { count, rank } = this.#deps.seat()
+    const { count, index } = this.#deps.membership.position
     const { maxInFlight } = subscription
     if (count <= 1 || isLaneOnly(subscription, count)) return maxInFlight
-    const share = shareOf(maxInFlight, count, rank)
+    const share = shareOf(maxInFlight, count, index)
     const account = this.#accounts.get(subscription.id)
     return account ? account.allowed(share, count, this.#deps.clock.now()) : share
   }
 
   /** A delivery waits because `cap` is reached. */
   want(subscription: Subscription): void {
-    const { link, seat, clock } = this.#deps
-    const { count } = seat()
+    const { link, membership, clock } = this.#deps
+    const { count } = membership.position
     if (!link || count <= 1 || isLaneOnly(subscription, count)) return
     const now = clock.now()
     const account = this.#account(subscription.id)
@@ -100,10 +94,10 @@ export class Slots {
     clearInterval(this.#timer)
   }
 
-  #account(subscriptionId: number): SlotsAccount {
+  #account(subscriptionId: number): SlotAccount {
     const known = this.#accounts.get(subscriptionId)
     if (known) return known
-    const account = new SlotsAccount()
+    const account = new SlotAccount()
     this.#accounts.set(subscriptionId, account)
     this.#timer ??= setInterval(() => this.#tick(), tickMs).unref()
     return account
@@ -122,8 +116,8 @@ export class Slots {
 
   /** Another one is short: it gets back what it has lent to us, or half of what we can spare. */
   #wanted(subscription: Subscription, peer: string): void {
-    const { clock, seat, inFlight } = this.#deps
-    const { count, rank } = seat()
+    const { clock, membership, inFlight } = this.#deps
+    const { count, index } = membership.position
     if (count <= 1 || isLaneOnly(subscription, count)) return
     const known = this.#accounts.get(subscription.id)
     if (known && known.borrowed.size > 0) {
@@ -133,7 +127,7 @@ export class Slots {
     }
     const now = clock.now()
     if (known && now - known.wantedAt < wantedMs) return
-    const share = shareOf(subscription.maxInFlight, count, rank)
+    const share = shareOf(subscription.maxInFlight, count, index)
     const spare = share - (known?.lentOut(now) ?? 0) - Math.max(1, inFlight(subscription.id))
     if (spare <= 0) return
     const id = `${this.#me}.${++this.#loans}`
@@ -147,7 +141,10 @@ export class Slots {
   #borrow(subscription: Subscription, message: Message & { readonly kind: 'lend' }): void {
     const { id, slots, until, from: peer } = message
     const account = this.#account(subscription.id)
-    const loan = this.#loan({ id, peer, slots, until, count: this.#deps.seat().count }, subscription)
+    const loan = this.#loan(
+      { id, peer, slots, until, count: this.#deps.membership.position.count },
+      subscription,
+    )
     const known = account.borrowed.get(id)
     if (known) Object.assign(known, { until, startUntil: loan.startUntil })
     else account.borrowed.set(id, loan)
@@ -189,11 +186,11 @@ export class Slots {
   }
 
   /** Asks for more time for what is needed, and gives back what is not, or is wanted back and free. */
-  #settle(subscription: Subscription, account: SlotsAccount): void {
-    const { clock, seat, inFlight } = this.#deps
-    const { count, rank } = seat()
+  #settle(subscription: Subscription, account: SlotAccount): void {
+    const { clock, membership, inFlight } = this.#deps
+    const { count, index } = membership.position
     const now = clock.now()
-    const share = shareOf(subscription.maxInFlight, count, rank)
+    const share = shareOf(subscription.maxInFlight, count, index)
     const about = { sub: subscription.id, from: this.#me }
     for (const loan of account.borrowed.values()) {
       const isFree = inFlight(subscription.id) <= account.allowed(share, count, now, loan)
@@ -214,4 +211,68 @@ export class Slots {
   #say(message: Message): void {
     this.#deps.link?.publish(channel, JSON.stringify(message))
   }
+}
+
+/** So many attempts in flight that one process lets another have, for a while. */
+export interface Loan {
+  readonly id: string
+  /** The other process. */
+  readonly peer: string
+  readonly slots: number
+  /** Unix milliseconds, on the clock that all processes share: from then on they are the lender's again. */
+  until: number
+  /** Borrowed only: nothing is started on it from then on, so that all that was started has ended at `until`. */
+  startUntil: number
+  /** Borrowed only: the lender wants it back. */
+  recalled: boolean
+  /** Borrowed only: how many processes delivered then; with another number the shares are others, and the loan is void. */
+  readonly count: number
+  renewAskedAt: number
+}
+
+/** What this process has lent and borrowed of one subscription. */
+export class SlotAccount {
+  readonly lent = new Map<string, Loan>()
+  readonly borrowed = new Map<string, Loan>()
+  /** When a delivery last had to wait for a slot here. */
+  wantedAt = Number.NEGATIVE_INFINITY
+  askedAt = Number.NEGATIVE_INFINITY
+
+  /** How many may be in flight here. @param but a loan that is not counted */
+  allowed(share: number, count: number, now: number, but?: Loan): number {
+    let slots = share - this.lentOut(now)
+    for (const loan of this.borrowed.values()) {
+      if (loan !== but && loan.count === count && !loan.recalled && now < loan.startUntil) slots += loan.slots
+    }
+    return Math.max(0, slots)
+  }
+
+  lentOut(now: number): number {
+    let slots = 0
+    for (const loan of this.lent.values()) if (now < loan.until) slots += loan.slots
+    return slots
+  }
+
+  /** Forgets what has run out. @returns whether any of it comes back to this process */
+  expire(now: number): boolean {
+    for (const { id, until } of this.borrowed.values()) if (until <= now) this.borrowed.delete(id)
+    const before = this.lent.size
+    for (const { id, until } of this.lent.values()) if (until <= now) this.lent.delete(id)
+    return this.lent.size < before
+  }
+}
+
+/**
+ * Whether all deliveries of a subscription have to go through its lane, which one process at a time has leased: because
+ * of their order or rate, or because there is not even one slot for each of the processes that deliver.
+ *
+ * @param count processes that deliver
+ */
+export function isLaneOnly({ ordered, rateLimit, maxInFlight }: Subscription, count: number): boolean {
+  return ordered || rateLimit !== null || maxInFlight < count
+}
+
+/** The part of `max` that is a process's own. The remainder goes to the first ones, so that all of it is somebody's. */
+export function shareOf(max: number, count: number, index: number): number {
+  return Math.floor(max / count) + (index < max % count ? 1 : 0)
 }

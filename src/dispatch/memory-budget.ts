@@ -1,4 +1,4 @@
-export interface RoomLimits {
+export interface MemoryLimits {
   /** Deliveries held in memory (waiting, in flight or being settled): per subscription, and in all. */
   readonly heldPerSubscription: number
   readonly heldInAll: number
@@ -6,23 +6,23 @@ export interface RoomLimits {
   readonly heldBytes: number
 }
 
-/** What is held of one way: straight from ingest, or from lanes. */
+/** What is held of one kind: straight from ingest, or from lanes. */
 interface Held {
   count: number
   bytes: number
 }
 
-/** What one subscription holds of the room. */
-export interface Holding {
+/** What one subscription holds. */
+export interface HeldMemory {
   readonly fresh: Held
   readonly ofLane: Held
 }
 
-export function emptyHolding(): Holding {
+export function emptyHeldMemory(): HeldMemory {
   return { fresh: { count: 0, bytes: 0 }, ofLane: { count: 0, bytes: 0 } }
 }
 
-export function heldBy({ fresh, ofLane }: Holding): number {
+export function heldBy({ fresh, ofLane }: HeldMemory): number {
   return fresh.count + ofLane.count
 }
 
@@ -33,7 +33,7 @@ export function heldBy({ fresh, ofLane }: Holding): number {
 export const laneShare = 0.75
 
 /**
- * A line may hold so many of each way as long as there is any room; more only by the part of it that is its own. A lane
+ * A subscription may hold this many of each kind as long as there is any room; more only by the part of it that is its own. A lane
  * that goes beyond is measured by half of the lanes' share: the other half is kept for those that come later, as many
  * as can be leased at a time (4,096).
  */
@@ -41,15 +41,15 @@ const heldLeast = 3
 const beyondLeast = 0.5
 
 /**
- * The memory for deliveries, and who may have how much of it. One line (all of a subscription) gets a quarter of what
+ * The memory for deliveries, and who may have how much of it. One subscription gets a quarter of what
  * is free, in deliveries and in bytes, so that a few slow receivers never take all of it and those that come later
  * still find some; half of that for what is fresh, or its lane would never get any.
  */
-export class Room {
-  readonly #limits: RoomLimits
-  readonly #all = emptyHolding()
+export class MemoryBudget {
+  readonly #limits: MemoryLimits
+  readonly #all = emptyHeldMemory()
 
-  constructor(limits: RoomLimits) {
+  constructor(limits: MemoryLimits) {
     this.#limits = limits
   }
 
@@ -67,7 +67,7 @@ export class Room {
    *
    * @param fresh straight from ingest, not from a lane
    */
-  has(holding: Holding | undefined, sizeBytes: number, fresh: boolean): boolean {
+  has(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean): boolean {
     const { heldInAll, heldBytes, heldPerSubscription } = this.#limits
     if (this.held >= heldInAll) return false
     if (this.held > 0 && this.heldBytes + sizeBytes > heldBytes) return false
@@ -86,12 +86,12 @@ export class Room {
     return own.bytes + sizeBytes <= (freeBytes - heldBytes * kept) * part
   }
 
-  take(holding: Holding, sizeBytes: number, fresh: boolean): void {
+  take(holding: HeldMemory, sizeBytes: number, fresh: boolean): void {
     change(fresh ? holding.fresh : holding.ofLane, 1, sizeBytes)
     change(fresh ? this.#all.fresh : this.#all.ofLane, 1, sizeBytes)
   }
 
-  giveBack(holding: Holding | undefined, sizeBytes: number, fresh: boolean): void {
+  giveBack(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean): void {
     if (holding) change(fresh ? holding.fresh : holding.ofLane, -1, -sizeBytes)
     change(fresh ? this.#all.fresh : this.#all.ofLane, -1, -sizeBytes)
   }

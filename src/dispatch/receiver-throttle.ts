@@ -1,5 +1,5 @@
 import type { Outcome } from '../model/outcome.ts'
-import type { LanePause } from '../model/pause.ts'
+import type { PauseReason, ReceiverPauseReason } from '../model/pause.ts'
 import { retryAfterMoment } from '../model/retry-after.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 
@@ -11,20 +11,17 @@ export interface CircuitRules {
   readonly cooldownMs: number
 }
 
-/** Why nothing is sent to a subscription for a while. */
-export type PauseReason = 'retry_after' | 'circuit_open'
-
 /** What an outcome did to the gate, for others to know of. */
-export type GateChange =
+export type ThrottleChange =
   | { readonly kind: 'none' }
   /** Nothing is to be sent before `until` (Unix milliseconds). Deliveries that wait spend no attempt. */
-  | { readonly kind: 'paused'; readonly until: number; readonly reason: PauseReason }
+  | { readonly kind: 'paused'; readonly until: number; readonly reason: ReceiverPauseReason }
   /** The receiver has failed so often in a row that it is told. */
   | { readonly kind: 'failing' }
   /** A success after the circuit was open or the receiver was failing, be it by what its state says only. */
   | { readonly kind: 'recovered' }
 
-const none: GateChange = { kind: 'none' }
+const none: ThrottleChange = { kind: 'none' }
 
 /** Statuses by which a receiver (or what stands before it) says that it has too much to do. */
 const overloaded = new Set([429, 502, 503, 504])
@@ -45,7 +42,7 @@ const paceMs = 20
  * single probe after one, fewer at a time while it says that it is overloaded, one after the other at a slow pace while
  * all fail, as many as its rules allow else.
  */
-export class Gate {
+export class ReceiverThrottle {
   readonly #circuit: CircuitRules
   #pausedUntil = 0
   #probing = false
@@ -117,7 +114,7 @@ export class Gate {
   }
 
   /** Keeps everything back until then, as another process has found out. */
-  pause(until: number, reason: LanePause['reason']): void {
+  pause(until: number, reason: PauseReason): void {
     this.#pausedUntil = Math.max(this.#pausedUntil, until)
     if (reason === 'circuit_open') this.#probing = true
   }
@@ -133,7 +130,7 @@ export class Gate {
   }
 
   /** Learns from an outcome. */
-  record(outcome: Outcome, now: number): GateChange {
+  record(outcome: Outcome, now: number): ThrottleChange {
     if (outcome.kind === 'success') return this.#succeeded()
     this.#failures++
     // A failure of our own proxy says nothing of the receiver.
@@ -156,7 +153,7 @@ export class Gate {
     this.#share = Math.max(this.#share / 2, 0.001)
   }
 
-  #succeeded(): GateChange {
+  #succeeded(): ThrottleChange {
     const wasFailing = this.#probing || this.#streak >= failingAfter
     this.#streak = 0
     this.#failures = 0
@@ -166,7 +163,7 @@ export class Gate {
     return wasFailing ? { kind: 'recovered' } : none
   }
 
-  #tripIfDue(now: number): GateChange {
+  #tripIfDue(now: number): ThrottleChange {
     const { failures, cooldownMs } = this.#circuit
     if (failures === 0) return this.#streak === failingAfter ? { kind: 'failing' } : none
     if (now < this.#pausedUntil) return none

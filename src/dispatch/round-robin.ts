@@ -1,7 +1,7 @@
 import { Fifo } from '../platform/fifo.ts'
 
 /** What takes turns: it belongs to a tenant, and is put back by its owner as long as it has more to do. */
-export interface Turn {
+export interface Contender {
   readonly tenant: string
 }
 
@@ -9,7 +9,7 @@ export interface Turn {
  * Whose turn is next: round robin over tenants, and over each tenant's subscriptions. A tenant with a thousand
  * busy subscriptions gets as many turns as a tenant with one. O(1) per step; whoever is not in the ring costs nothing.
  */
-export class ReadyRing<T extends Turn> {
+export class RoundRobin<T extends Contender> {
   readonly #tenants = new Map<string, Fifo<T>>()
   readonly #order = new Fifo<Fifo<T>>()
 

@@ -1,15 +1,15 @@
 import type { Delivery } from '../model/delivery.ts'
 import { Fifo } from '../platform/fifo.ts'
-import { emptyHolding, type Holding } from './memory-budget.ts'
+import { emptyHeldMemory, type HeldMemory } from './memory-budget.ts'
 
 /** All of one subscription that is in memory. */
-export interface Line {
+export interface SubscriptionQueue {
   readonly subscriptionId: number
   readonly tenant: string
-  readonly held: Holding
+  readonly held: HeldMemory
   /** What came straight from ingest, and what its lane has brought. */
-  readonly fresh: Turn
-  readonly ofLane: Turn
+  readonly fresh: QueueHalf
+  readonly ofLane: QueueHalf
   inFlight: number
   /** How many may be in flight, see `firstInFlight`. */
   allowed: number
@@ -17,29 +17,29 @@ export interface Line {
   freshWasLast: boolean
 }
 
-/** What waits of one way of one line, and takes turns with the others. */
-export interface Turn {
+/** What waits of a subscription: what came fresh from ingest, or what its lane brought. It takes turns with other halves. */
+export interface QueueHalf {
   readonly tenant: string
-  readonly line: Line
-  readonly waiting: Fifo<Delivery>
-  /** In a ring, or parked: until its gate opens, or until it is less crowded. */
+  readonly queue: SubscriptionQueue
+  readonly deliveries: Fifo<Delivery>
+  /** In the round robin, or parked: until the subscription may be sent to again, or until it is less crowded. */
   queued: boolean
 }
 
 /** @param allowed how many may be in flight at first; unlimited when not given */
-export function newLine(
+export function newSubscriptionQueue(
   subscriptionId: number,
   tenant: string,
   allowed: number = Number.POSITIVE_INFINITY,
-): Line {
-  const turn = () => ({ tenant, line, waiting: new Fifo<Delivery>(), queued: false })
-  const line = {
+): SubscriptionQueue {
+  const newHalf = () => ({ tenant, queue, deliveries: new Fifo<Delivery>(), queued: false })
+  const queue = {
     subscriptionId,
     tenant,
-    held: emptyHolding(),
+    held: emptyHeldMemory(),
     inFlight: 0,
     allowed,
     freshWasLast: false,
-  } as Line // its two turns point back to it
-  return Object.assign(line, { fresh: turn(), ofLane: turn() })
+  } as SubscriptionQueue // its two halves point back to it
+  return Object.assign(queue, { fresh: newHalf(), ofLane: newHalf() })
 }

@@ -1,12 +1,24 @@
 import { isIP, type LookupFunction, Socket } from 'node:net'
 import { buildConnector, errors } from 'undici'
-import type { TracedConnectOptions } from '../destinations/http/connection.ts'
 import { addressNotAllowed, blocked, EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'
 import type { Resolver } from './resolver.ts'
 
 /** What undici asks for a connection. It answers the socket at once, while that is being connected. */
 export type Connector = (options: buildConnector.Options, callback: buildConnector.Callback) => unknown
+
+/** Who made a request watches how its connection comes about. Times are those of `performance.now()`. */
+export interface ConnectionTrace {
+  /** How long it may take, in milliseconds, if the request has said so. */
+  readonly timeoutMs: number | undefined
+  connectedAt: number | undefined
+  securedAt: number | undefined
+}
+
+/** What a connector is given. */
+export interface TracedConnectOptions extends buildConnector.Options {
+  readonly trace?: ConnectionTrace
+}
 
 export interface GuardedConnectorDeps {
   readonly guard: Guard

@@ -1,7 +1,6 @@
 import { isIPv6, Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
-import type { TracedConnectOptions } from '../destinations/http/connection.ts'
-import { type Connector, noConnection, tlsOptions } from './connector.ts'
+import { type Connector, noConnection, type TracedConnectOptions, tlsOptions } from './connector.ts'
 import { EgressError, proxyUnavailable } from './egress-error.ts'
 
 export interface ProxyConnector {

@@ -1,5 +1,6 @@
-import { databaseTime } from '../cluster/store.ts'
+import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
+import { databaseTime } from '../platform/database-time.ts'
 import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { freeLeased, type OwedKey, readLeased } from './store.ts'
@@ -37,7 +38,7 @@ interface Look {
 export class HandedRows {
   readonly #connection: Queryable
   readonly #clock: Clock
-  readonly #owner: () => number
+  readonly #membership: Pick<Member, 'id'>
   readonly #held = new Set<string>()
   readonly #disowned = new Set<string>()
   readonly #looks: readonly Look[]
@@ -46,10 +47,10 @@ export class HandedRows {
   #freeing: Promise<number> | undefined
 
   /** @param commitMsMax how long after the time in its id a row may be committed */
-  constructor(connection: Queryable, clock: Clock, owner: () => number, commitMsMax: number) {
+  constructor(connection: Queryable, clock: Clock, membership: Pick<Member, 'id'>, commitMsMax: number) {
     this.#connection = connection
     this.#clock = clock
-    this.#owner = owner
+    this.#membership = membership
     const ages = [soonMs, Math.max(lateMs, commitMsMax + afterCommitMs)]
     // No time is taken here: the clock may not have been set by the database's yet.
     this.#looks = ages.map(ageMs => ({ ageMs, to: undefined }))
@@ -118,7 +119,7 @@ export class HandedRows {
     const from = look.to === undefined || to < look.to ? to - firstMs : look.to
     if (to === from) return
     const bounds = [uuidLowerBound(from), uuidLowerBound(to)] as const
-    const rows = await readLeased(this.#connection, this.#owner(), ...bounds, rowsMax)
+    const rows = await readLeased(this.#connection, this.#membership.id, ...bounds, rowsMax)
     for (const row of rows) if (!this.#held.has(nameOf(row))) this.#disown(row)
     // With more than can be looked at, what is left is looked at the next time.
     const last = rows.length < rowsMax ? undefined : rows.at(-1)
@@ -138,7 +139,7 @@ export class HandedRows {
     if (keys.length === 0) return 0
     this.#givingUp = []
     try {
-      return await freeLeased(this.#connection, this.#owner(), keys, this.#clock.now())
+      return await freeLeased(this.#connection, this.#membership.id, keys, this.#clock.now())
     } catch (error) {
       this.#givingUp = [...keys, ...this.#givingUp]
       throw error

@@ -1,3 +1,4 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Delivery } from '../model/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -18,10 +19,10 @@ export interface Holder {
 
 /**
  * This process itself, which delivers what it accepts.
- *
- * @param owner its id; null: it may have been declared dead, and what it held would be given to others
+ * While it may have been declared dead it takes nothing, since that would be given to others.
  */
-export function ownMemory(dispatcher: Dispatcher, owner: () => number | null): Holder {
+export function ownMemory(dispatcher: Dispatcher, membership: Pick<Member, 'id' | 'isSure'>): Holder {
+  const owner = () => (membership.isSure ? membership.id : null)
   return {
     take({ id, tenant }, sizeBytes) {
       const me = owner()

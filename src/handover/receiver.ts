@@ -1,3 +1,4 @@
+import { type Member, readLiving } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import { every, type Repeated } from '../platform/every.ts'
@@ -6,19 +7,16 @@ import type { Logger } from '../platform/logger.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RedisClient, RedisLink } from '../platform/redis.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { type Letter, type Letters, openLetters } from './bullmq.ts'
+import { type Letter, type Letters, openLetters, removeInbox } from './bullmq.ts'
 import { HandedRows } from './handed-rows.ts'
-import { forgetInbox, rememberInbox } from './inboxes.ts'
 import { announce, announceCrowded, announceEveryMs, announceLeaving } from './workers.ts'
 
-export interface InboxDeps {
+export interface HandoverReceiverDeps {
   readonly link: RedisLink
   readonly connection: Queryable
   readonly clock: Clock
   readonly logger: Logger
-  readonly owner: () => number
-  /** False while others may have declared this process dead, and taken over what it holds. */
-  readonly isSure: () => boolean
+  readonly membership: Pick<Member, 'id' | 'isSure'>
   /** How long after the time in its id a row may be committed. */
   readonly commitMsMax: number
   readonly subscription: (id: number) => Subscription | undefined
@@ -43,18 +41,18 @@ const followMs = 700
 const leaveMs = 300
 
 /** Takes over what other processes accepted for this one: hears of it over Redis, and looks after what Redis loses. */
-export class Inbox {
+export class HandoverReceiver {
   readonly rows: HandedRows
-  readonly #deps: InboxDeps
+  readonly #deps: HandoverReceiverDeps
   readonly #connection: RedisClient
   #letters: Letters | undefined
   #owner = 0
   #announcing: NodeJS.Timeout | undefined
   #looking: Repeated | undefined
 
-  constructor(deps: InboxDeps) {
+  constructor(deps: HandoverReceiverDeps) {
     this.#deps = deps
-    this.rows = new HandedRows(deps.connection, deps.clock, deps.owner, deps.commitMsMax)
+    this.rows = new HandedRows(deps.connection, deps.clock, deps.membership, deps.commitMsMax)
     this.#connection = deps.link.bullConnection('worker')
   }
 
@@ -95,7 +93,7 @@ export class Inbox {
   }
 
   #listen(): void {
-    this.#owner = this.#deps.owner()
+    this.#owner = this.#deps.membership.id
     rememberInbox(this.#deps.link, this.#owner)
     this.#letters = openLetters(this.#deps.link, this.#connection, this.#owner, letter =>
       this.#receive(letter),
@@ -103,13 +101,13 @@ export class Inbox {
   }
 
   #announce(): void {
-    const { link, isSure, room } = this.#deps
-    announce(link, this.#owner, isSure() ? Math.max(0, room()) : 0)
+    const { link, membership, room } = this.#deps
+    announce(link, this.#owner, membership.isSure ? Math.max(0, room()) : 0)
   }
 
   #receive({ at, rows }: Letter): void {
     const isLate = this.#deps.clock.now() - at > followMs
-    const isFollowed = !isLate && this.#deps.isSure()
+    const isFollowed = !isLate && this.#deps.membership.isSure
     for (const [id, subscriptionId, sizeBytes] of rows) {
       const webhookId = id as Uuid // our own processes write here only
       const key = { webhookId, subscriptionId }
@@ -140,4 +138,28 @@ export class Inbox {
       lane: null,
     })
   }
+}
+
+const knownInboxes = 'inboxes'
+
+/** Writes down that there is an inbox, so that it can be removed when its process has died. Best effort. */
+export function rememberInbox(link: RedisLink, owner: number): void {
+  link.client.sadd(link.key(knownInboxes), owner).catch(() => {}) // Redis is away: nothing is kept in it either
+}
+
+/** Removes an inbox with all that is in it: PostgreSQL holds what its messages told of. */
+export async function forgetInbox(link: RedisLink, owner: number): Promise<void> {
+  await removeInbox(link, owner)
+  await link.client.srem(link.key(knownInboxes), owner)
+}
+
+/** Removes from Redis what dead processes left behind there. @returns how many inboxes there were */
+export async function removeDeadInboxes(link: RedisLink, db: Queryable): Promise<number> {
+  if (!link.isUsable) return 0
+  // Redis first: a process is known to PostgreSQL before it has an inbox.
+  const inboxes = await link.client.smembers(link.key(knownInboxes))
+  const living = await readLiving(db)
+  const dead = inboxes.map(Number).filter(owner => !living.has(owner))
+  for (const owner of dead) await forgetInbox(link, owner)
+  return dead.length
 }

@@ -3,12 +3,12 @@ import type { Clock } from '../platform/clock.ts'
 import type { RedisClient, RedisLink } from '../platform/redis.ts'
 import { type HandedRow, type Outbox, openOutbox } from './bullmq.ts'
 import type { OwedKey } from './store.ts'
-import { WorkerDirectory } from './workers.ts'
+import { Workers } from './workers.ts'
 
 /** Rows in one message at most. */
 const batchMax = 500
 
-export interface HandOffDeps {
+export interface HandoverSenderDeps {
   readonly link: RedisLink
   readonly clock: Clock
   /**
@@ -18,7 +18,7 @@ export interface HandOffDeps {
 }
 
 /** What is on its way to one process. */
-interface Line {
+interface Outgoing {
   readonly outbox: Outbox
   waiting: Delivery[]
   sending: boolean
@@ -29,16 +29,16 @@ interface Line {
  * that the row is born leased to it; after the commit a message tells it, many deliveries in one (natural batching:
  * those that come while a message is under way share the next). PostgreSQL holds all of it before Redis hears a word.
  */
-export class HandOff {
-  readonly #deps: HandOffDeps
+export class HandoverSender {
+  readonly #deps: HandoverSenderDeps
   readonly #connection: RedisClient
-  readonly #directory: WorkerDirectory
-  readonly #lines = new Map<number, Line>()
+  readonly #directory: Workers
+  readonly #lines = new Map<number, Outgoing>()
 
-  constructor(deps: HandOffDeps) {
+  constructor(deps: HandoverSenderDeps) {
     this.#deps = deps
     this.#connection = deps.link.bullConnection('producer')
-    this.#directory = new WorkerDirectory(deps.link)
+    this.#directory = new Workers(deps.link)
   }
 
   /** Processes that there is a way to: each holds listeners on the connection. */
@@ -76,7 +76,7 @@ export class HandOff {
     this.#lines.clear()
   }
 
-  async #send(owner: number, line: Line): Promise<void> {
+  async #send(owner: number, line: Outgoing): Promise<void> {
     while (line.waiting.length > 0) {
       const batch = line.waiting.splice(0, batchMax)
       try {
@@ -91,7 +91,7 @@ export class HandOff {
     if (!this.#directory.has(owner)) this.#forget(owner, line)
   }
 
-  #lineTo(owner: number): Line {
+  #lineTo(owner: number): Outgoing {
     const known = this.#lines.get(owner)
     if (known) return known
     this.#sweep()
@@ -114,7 +114,7 @@ export class HandOff {
     }
   }
 
-  #forget(owner: number, line: Line): void {
+  #forget(owner: number, line: Outgoing): void {
     line.outbox.close()
     if (this.#lines.get(owner) === line) this.#lines.delete(owner)
   }

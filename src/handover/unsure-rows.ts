@@ -1,7 +1,7 @@
-import { type OwedRow, releaseUnsure } from '../ingest/store.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { releaseUnsure } from './store.ts'
 
 /** A commit that was under way when its connection broke can still happen this much later, at the most. */
 const doubtMs = 120_000
@@ -30,7 +30,7 @@ export class UnsureRows {
   }
 
   /** @param rows those that were to be leased to someone; the others are in their lanes, if they are */
-  add(rows: readonly Pick<OwedRow, 'webhookId' | 'owner'>[]): void {
+  add(rows: readonly { readonly webhookId: Uuid; readonly owner: number | null }[]): void {
     const until = this.#clock.now() + doubtMs
     for (const { webhookId, owner } of rows) {
       if (owner !== null) this.#events.set(`${webhookId} ${owner}`, { webhookId, owner, until })

@@ -36,7 +36,7 @@ export function announceCrowded(link: RedisLink, subscriptionId: number): void {
 }
 
 /** Which processes deliver, as they say themselves. Nobody who was silent for a second is chosen. */
-export class WorkerDirectory {
+export class Workers {
   readonly #workers = new Map<number, { room: number; heardAt: number }>()
   readonly #crowded = new Map<number, number>()
 

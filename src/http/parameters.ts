@@ -1,5 +1,4 @@
-import { AppError } from '../errors.ts'
-import { validationFailed } from '../field-errors.ts'
+import { AppError, validationFailed } from '../errors.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 
 /** The largest id the column `subscriptions.id` can hold. */

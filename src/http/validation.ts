@@ -2,7 +2,7 @@ import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
 import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../field-errors.ts'
+import { validationFailed } from '../errors.ts'
 
 /** A schema may say in its own words what it wants, where the words made from its limits would not help. */
 export const sentenceKey = 'x-sentence'

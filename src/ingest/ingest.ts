@@ -1,4 +1,5 @@
-import { isLaneOnly } from '../dispatch/slots-account.ts'
+import type { Member } from '../cluster/membership.ts'
+import { isLaneOnly } from '../dispatch/concurrency-share.ts'
 import { AppError } from '../errors.ts'
 import type { Holder } from '../handover/holder.ts'
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
@@ -22,8 +23,7 @@ export interface IngestDeps {
   readonly holder: Holder
   /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
   readonly opensAt: (subscription: Subscription) => number
-  /** How many processes deliver. */
-  readonly deliverers: () => number
+  readonly membership: Pick<Member, 'position'>
   /** Called when deliveries went straight to their lanes. */
   readonly lanesDue: (dueAt: number) => void
 }
@@ -85,7 +85,7 @@ export class Ingest {
    * so such deliveries all go through it; and what may not be sent now waits there.
    */
   #mayBeHot(subscription: Subscription): boolean {
-    if (subscription.paused || isLaneOnly(subscription, this.#deps.deliverers())) return false
+    if (subscription.paused || isLaneOnly(subscription, this.#deps.membership.position.count)) return false
     return this.#deps.opensAt(subscription) === 0
   }
 

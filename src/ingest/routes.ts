@@ -7,10 +7,9 @@ import { parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { ApiKeys } from '../keys/keys.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Subscription } from '../subscriptions/subscription.ts'
+import { type Subscription, wants } from '../subscriptions/subscription.ts'
 import { readEnvelope } from './envelope.ts'
 import type { Ingest } from './ingest.ts'
-import { wants } from './match.ts'
 import { checkSignature, type SignatureCheck } from './verify.ts'
 
 export interface IngestRoutesDeps {

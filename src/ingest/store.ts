@@ -83,33 +83,3 @@ const lowerLanesText = `
     update lanes l set due_at = greatest(($11::timestamptz[])[1], l.open_until) from locked k
     where l.subscription_id = k.subscription_id
       and (l.due_at is null or l.due_at > greatest(($11::timestamptz[])[1], l.open_until)))`
-
-/**
- * Puts rows that may have been committed under `owner`, though this process does not hold them, into their lanes.
- * Used after a commit whose answer was lost. Idempotent.
- *
- * @returns how many there were
- */
-export async function releaseUnsure(
-  db: Queryable,
-  owner: number,
-  webhookIds: readonly Uuid[],
-  now: number,
-): Promise<number> {
-  const { rows } = await db.query<{ rows: number }>({
-    name: 'release_unsure',
-    text: `
-      with freed as (
-        update owed set owner = null, due_at = ($3::timestamptz[])[1]
-        where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id),
-      locked as (
-        select subscription_id from lanes where subscription_id in (select subscription_id from freed)
-        order by subscription_id for no key update),
-      woken as (
-        update lanes l set due_at = ($3::timestamptz[])[1] from locked k
-        where l.subscription_id = k.subscription_id)
-      select count(*)::int as rows from freed`,
-    values: [uuidArray(webhookIds), owner, timestamptzArray([now])],
-  })
-  return rows[0]?.rows ?? 0
-}

@@ -1,11 +1,10 @@
-import { AppError } from '../errors.ts'
+import { AppError, overloaded } from '../errors.ts'
 import type { UnsureRows } from '../handover/unsure-rows.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
-import { overloaded } from './overload.ts'
 import { type EventRow, insertEvents, type OwedRow } from './store.ts'
 
 /** An event and all it owes; written whole or not at all. */

@@ -15,9 +15,9 @@ const quickMs = 250
 const slowMs = 1000
 
 /** A lane that this process has leased. */
-export interface Lane extends LaneRun {
+export interface HeldLane extends LaneRun {
   readonly subscriptionId: number
-  /** Rows up to here are read in this pass; undefined: none yet, and the next read begins where `LaneMarks` says. */
+  /** Rows up to here are read in this pass; undefined: none yet, and the next read begins where `ReadFrom` says. */
   after: LanePosition | undefined
   /** Rows pushed and not settled yet. */
   inMemory: number
@@ -38,7 +38,7 @@ export interface Lane extends LaneRun {
   givesWay: boolean
 }
 
-export function newLane(subscriptionId: number, heldSince: number, left: LaneRun['left']): Lane {
+export function newLane(subscriptionId: number, heldSince: number, left: LaneRun['left']): HeldLane {
   return {
     subscriptionId,
     after: undefined,
@@ -56,7 +56,7 @@ export function newLane(subscriptionId: number, heldSince: number, left: LaneRun
 }
 
 /** A read found more than the lane may hold, and all that it may was taken: how many it may hold from now on. */
-export function setChunk(lane: Lane, now: number): void {
+export function setChunk(lane: HeldLane, now: number): void {
   const sinceMs = now - lane.readAt
   lane.readAt = now
   if (sinceMs < quickMs) lane.chunk = Math.min(chunkMost, lane.chunk * 2)
@@ -64,7 +64,7 @@ export function setChunk(lane: Lane, now: number): void {
 }
 
 /** Half of what it may hold has left memory: the next rows are read. */
-export function isLow({ inMemory, chunk }: Lane): boolean {
+export function isLow({ inMemory, chunk }: HeldLane): boolean {
   return inMemory <= chunk / 2
 }
 

@@ -1,24 +1,22 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import type { LanePause } from '../model/pause.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { drainDeleted } from './deleted-lane.ts'
-import { asDelivery, isLow, type Lane, newLane, setChunk } from './held-lane.ts'
-import type { LaneSink } from './lane-sink.ts'
-import { LanePlaces } from './lease.ts'
-import { pauseLanes } from './pause-store.ts'
-import { LanePace, type Rates } from './rate-transfer.ts'
-import { LaneMarks } from './read-from.ts'
-import { SecondLook } from './recheck.ts'
-import { type DueRow, readDue, releaseLanes } from './store.ts'
+import { asDelivery, type HeldLane, isLow, newLane, setChunk } from './held-lane.ts'
+import { LaneLeases } from './lease.ts'
+import { type Rates, RateTransfer } from './rate-transfer.ts'
+import { ReadFrom } from './read-from.ts'
+import { Recheck } from './recheck.ts'
+import { cancelOwed, type DueRow, deleteLane, pauseLanes, readDue, releaseLanes } from './store.ts'
 
 export interface LanesDeps {
   readonly connection: Queryable
   readonly clock: Clock
   readonly logger: Logger
-  readonly owner: () => number
+  readonly membership: Pick<Member, 'id'>
   readonly subscription: (id: number) => Subscription | undefined
   /**
    * Reads a subscription anew, and says whether it exists: what is missing in memory may have been made elsewhere a
@@ -32,7 +30,7 @@ export interface LanesDeps {
   readonly handBack: (delivery: Delivery) => void
   /** Without it a rate limit begins anew with each lease. */
   readonly rates?: Rates
-  /** For `LaneMarks`; replaced in tests. */
+  /** For `ReadFrom`; replaced in tests. */
   readonly monotonicNow?: () => number
 }
 
@@ -55,11 +53,11 @@ const fullMs = 50
  */
 export class Lanes {
   readonly #deps: LanesDeps
-  readonly #lanes = new Map<number, Lane>()
-  readonly #marks: LaneMarks
-  readonly #places: LanePlaces
-  readonly #secondLook: SecondLook
-  readonly #pace: LanePace | undefined
+  readonly #lanes = new Map<number, HeldLane>()
+  readonly #marks: ReadFrom
+  readonly #places: LaneLeases
+  readonly #secondLook: Recheck
+  readonly #pace: RateTransfer | undefined
   #reads = 0
   #isFull = false
   #timer: NodeJS.Timeout | undefined
@@ -70,10 +68,10 @@ export class Lanes {
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
-    this.#places = new LanePlaces(deps)
-    this.#marks = new LaneMarks(deps)
-    this.#secondLook = new SecondLook(deps.connection, deps.statementMsMax, this.#marks.of)
-    this.#pace = deps.rates && new LanePace({ ...deps, rates: deps.rates })
+    this.#places = new LaneLeases(deps)
+    this.#marks = new ReadFrom(deps)
+    this.#secondLook = new Recheck(deps.connection, deps.statementMsMax, this.#marks.of)
+    this.#pace = deps.rates && new RateTransfer({ ...deps, rates: deps.rates })
   }
 
   get held(): number {
@@ -180,7 +178,7 @@ export class Lanes {
   }
 
   async #read(): Promise<void> {
-    const wanting: Lane[] = []
+    const wanting: HeldLane[] = []
     for (const lane of this.#lanes.values()) {
       if (lane.closing) continue
       const subscription = this.#deps.subscription(lane.subscriptionId)
@@ -200,7 +198,7 @@ export class Lanes {
   }
 
   /** @returns false when rows were found and none was taken: there is no room for the others either */
-  async #readSome(lanes: readonly Lane[], share: number): Promise<boolean> {
+  async #readSome(lanes: readonly HeldLane[], share: number): Promise<boolean> {
     const now = this.#deps.clock.now()
     const reads = lanes.map(lane => {
       const { subscriptionId, after, chunk } = lane
@@ -218,7 +216,7 @@ export class Lanes {
     return rows.length === 0 || lanes.some(lane => lane.lastTaken === this.#reads)
   }
 
-  #take(lane: Lane, rows: readonly DueRow[], limit: number): void {
+  #take(lane: HeldLane, rows: readonly DueRow[], limit: number): void {
     if (lane.closing) return // while it was read
     lane.exhausted = rows.length < limit
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
@@ -262,7 +260,7 @@ export class Lanes {
   }
 
   async #release(): Promise<void> {
-    const over: Lane[] = []
+    const over: HeldLane[] = []
     for (const lane of this.#lanes.values()) {
       if (lane.inMemory > 0 || !(lane.closing || lane.exhausted)) continue
       if (!lane.closing && lane.found > 0) {
@@ -281,20 +279,66 @@ export class Lanes {
     )
   }
 
-  async #giveBack(lanes: readonly Lane[], notBefore?: number): Promise<void> {
+  async #giveBack(lanes: readonly HeldLane[], notBefore?: number): Promise<void> {
     if (lanes.length === 0) return
     const ids = lanes.map(lane => lane.subscriptionId)
     await this.#pace?.keep(ids)
-    await releaseLanes(this.#deps.connection, this.#deps.owner(), ids, notBefore, this.#marks.of)
+    await releaseLanes(this.#deps.connection, this.#deps.membership.id, ids, notBefore, this.#marks.of)
     for (const id of ids) this.#lanes.delete(id)
     this.#secondLook.add(ids)
   }
 
   /** The subscription is gone, or not in memory: what is owed to it ends in the log, and then its lane goes too. */
-  async #drainDeleted(lane: Lane): Promise<void> {
+  async #drainDeleted(lane: HeldLane): Promise<void> {
     const state = await drainDeleted(this.#deps, lane)
     if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.closing = true
     if (state === 'draining') this.#again = true
     if (state === 'drained') this.#lanes.delete(lane.subscriptionId)
   }
+}
+
+/** Rows that end with one statement. */
+const cancelledRowsMax = 1000
+
+export interface DeletedLaneDeps {
+  readonly connection: Queryable
+  readonly logger: Logger
+  /** Reads the subscription anew, and says whether it exists. */
+  readonly refreshSubscription: (id: number) => Promise<boolean>
+}
+
+/**
+ * One step in the end of a lane whose subscription seems to be gone: what is owed to it ends in the log, some rows at a
+ * time, and the lane goes when nothing is left of it in the database or in memory.
+ */
+export async function drainDeleted(
+  { connection, logger, refreshSubscription }: DeletedLaneDeps,
+  { subscriptionId, inMemory }: Pick<HeldLane, 'subscriptionId' | 'inMemory'>,
+): Promise<'exists' | 'draining' | 'in memory' | 'drained'> {
+  if (await refreshSubscription(subscriptionId)) return 'exists'
+  const cancelled = await cancelOwed(
+    connection,
+    subscriptionId,
+    'the subscription was deleted',
+    cancelledRowsMax,
+  )
+  if (cancelled > 0) {
+    logger.info(
+      { subscription: subscriptionId, cancelled },
+      'cancelled what was owed to a deleted subscription',
+    )
+    return 'draining'
+  }
+  if (inMemory > 0) return 'in memory'
+  await deleteLane(connection, subscriptionId)
+  return 'drained'
+}
+
+/** What the lanes need of the dispatcher. */
+export interface LaneSink {
+  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh: boolean): boolean
+  release(subscriptionId: number, sizeBytes: number, fresh: boolean): void
+  push(delivery: Delivery): void
+  /** Takes out what waits for a subscription and has not begun; or only what came from its lane. */
+  takeWaiting(subscriptionId: number, only?: 'of lane'): readonly Delivery[]
 }

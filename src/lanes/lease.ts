@@ -1,7 +1,7 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { leaseNewLanes, readLeased } from './crowd-store.ts'
-import { type LeasedLane, leaseLanes } from './store.ts'
+import { type LeasedLane, leaseLanes, leaseNewLanes, readLeased } from './store.ts'
 
 /** Lanes held at a time. */
 export const placesMax = 4096
@@ -19,10 +19,10 @@ const newMs = 5000
 const heldMsMin = 500
 const givingWayMax = placesMax / 8
 
-export interface LanePlacesDeps {
+export interface LaneLeasesDeps {
   readonly connection: Queryable
   readonly clock: Clock
-  readonly owner: () => number
+  readonly membership: Pick<Member, 'id'>
 }
 
 /** A lane that has got a place. */
@@ -45,12 +45,12 @@ export interface Tenure {
  * due, and those that were held longest give way and queue up again behind the rest: so a backlog of thousands of lanes
  * goes round, and a lane that becomes due meanwhile waits for none of it.
  */
-export class LanePlaces {
-  readonly #deps: LanePlacesDeps
+export class LaneLeases {
+  readonly #deps: LaneLeasesDeps
   /** A lease was asked for, and its answer not heard. */
   #isUnsure = false
 
-  constructor(deps: LanePlacesDeps) {
+  constructor(deps: LaneLeasesDeps) {
     this.#deps = deps
   }
 
@@ -63,10 +63,10 @@ export class LanePlaces {
    * @returns whether lanes are due that found no place
    */
   async lease(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
-    const owner = this.#deps.owner()
+    const owner = this.#deps.membership.id
     if (this.#isUnsure) {
       const ids = await readLeased(this.#deps.connection, owner)
-      if (this.#deps.owner() !== owner) return false
+      if (this.#deps.membership.id !== owner) return false
       take(ids.map(subscriptionId => ({ subscriptionId })))
     }
     this.#isUnsure = true
@@ -89,7 +89,7 @@ export class LanePlaces {
         const limit = Math.min(leaseMax, places - taken())
         const lanes = await some(clock.now(), limit)
         // This process goes on under another id: what was leased under the one before is given to others.
-        if (this.#deps.owner() !== owner) return true
+        if (this.#deps.membership.id !== owner) return true
         take(lanes)
         if (lanes.length < limit) return true
       }
@@ -104,9 +104,9 @@ export class LanePlaces {
   }
 
   /** Those of the held lanes (longest held first) that give way to lanes without a place. */
-  givingWay<Lane extends Tenure>(held: Iterable<Lane>): readonly Lane[] {
+  givingWay<HeldLane extends Tenure>(held: Iterable<HeldLane>): readonly HeldLane[] {
     const before = this.#deps.clock.now() - heldMsMin
-    const lanes: Lane[] = []
+    const lanes: HeldLane[] = []
     for (const lane of held) {
       if (lanes.length === givingWayMax || lane.heldSince > before) break
       if (!lane.closing) lanes.push(lane)

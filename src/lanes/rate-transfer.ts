@@ -1,7 +1,8 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { keepPaces, type Pace, takePaces } from './pace-store.ts'
+import { keepPaces, type Pace, takePaces } from './store.ts'
 
 /** What is known here of how much of a rate limit is used up. */
 export interface Rates {
@@ -13,10 +14,10 @@ export interface Rates {
   goOn(subscription: Subscription, fullAt: number): void
 }
 
-export interface LanePaceDeps {
+export interface RateTransferDeps {
   readonly connection: Queryable
   readonly clock: Clock
-  readonly owner: () => number
+  readonly membership: Pick<Member, 'id'>
   readonly subscription: (id: number) => Subscription | undefined
   readonly rates: Rates
 }
@@ -32,11 +33,11 @@ const leadMs = 1000
  * would begin with a full bucket, and the receiver get twice as much as it may. One who died has left nothing, and the
  * next one begins with an empty bucket. Lanes without a rate limit cost nothing here.
  */
-export class LanePace {
-  readonly #deps: LanePaceDeps
+export class RateTransfer {
+  readonly #deps: RateTransferDeps
   readonly #taken = new Set<number>()
 
-  constructor(deps: LanePaceDeps) {
+  constructor(deps: RateTransferDeps) {
     this.#deps = deps
   }
 
@@ -47,12 +48,14 @@ export class LanePace {
 
   /** Reads what was left of the rates of lanes leased since. When it fails it has to be called again. */
   async read(): Promise<void> {
-    const { connection, owner, rates } = this.#deps
+    const { connection, membership, rates } = this.#deps
     const limited = new Map(
       [...this.#limited(this.#taken)].map(subscription => [subscription.id, subscription]),
     )
     if (limited.size > 0) {
-      for (const { subscriptionId, fullAt } of await takePaces(connection, owner(), [...limited.keys()])) {
+      for (const { subscriptionId, fullAt } of await takePaces(connection, membership.id, [
+        ...limited.keys(),
+      ])) {
         const subscription = limited.get(subscriptionId)
         if (subscription && fullAt !== null) rates.goOn(subscription, fullAt)
       }
@@ -62,12 +65,12 @@ export class LanePace {
 
   /** Lanes are about to be given back, and nothing of them is in flight. */
   async keep(subscriptionIds: readonly number[]): Promise<void> {
-    const { connection, owner, rates } = this.#deps
+    const { connection, membership, rates } = this.#deps
     const paces: Pace[] = []
     for (const subscription of this.#limited(subscriptionIds)) {
       paces.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
     }
-    if (paces.length > 0) await keepPaces(connection, owner(), paces)
+    if (paces.length > 0) await keepPaces(connection, membership.id, paces)
   }
 
   /** This process ends, and all it holds is given back. What is in use until then is not known to the next holder. */

@@ -11,7 +11,7 @@ const wholeMs = 60_000
 /** What an inserter may need besides its statement: to open a connection; and how far two processes' clocks differ. */
 const slackMs = 5000
 
-export interface LaneMarksDeps {
+export interface ReadFromDeps {
   readonly clock: Clock
   /** No statement of an inserter takes longer. */
   readonly statementMsMax: number
@@ -40,13 +40,13 @@ interface Mark {
  * then its lane usually knows: a lane that became due before its mark is read from its beginning, and `repair` makes
  * each such lane due within a minute. And each lane is read from its beginning once a minute, if it is read at all.
  */
-export class LaneMarks {
+export class ReadFrom {
   readonly #clock: Clock
   readonly #marginMs: number
   readonly #monotonicNow: () => number
   readonly #marks = new Map<number, Mark>()
 
-  constructor({ clock, statementMsMax, monotonicNow = () => performance.now() }: LaneMarksDeps) {
+  constructor({ clock, statementMsMax, monotonicNow = () => performance.now() }: ReadFromDeps) {
     this.#clock = clock
     this.#marginMs = statementMsMax + slackMs
     this.#monotonicNow = monotonicNow

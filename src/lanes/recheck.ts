@@ -10,7 +10,7 @@ const lanesMax = 20_000
  * at again when any statement that was under way then is over. Locking the lane in every insert would do as well, but
  * make inserters wait for each other.
  */
-export class SecondLook {
+export class Recheck {
   readonly #connection: Queryable
   readonly #statementMsMax: number
   /** Oldest first. */

@@ -12,7 +12,7 @@ export interface RepairReport {
 /**
  * The safety net: finds what no bell and no lease points to any more. One process at a time does it; the others get
  * undefined. Costs one scan of the owed rows and one index probe per lane, so it runs each minute, not each second. It
- * trusts no `LaneMarks`, so each probe walks over what is dead at the beginning of its lane: 9 to 29 ms and 1,811 pages
+ * trusts no `ReadFrom`, so each probe walks over what is dead at the beginning of its lane: 9 to 29 ms and 1,811 pages
  * for 110,000 rows that a transaction held open had kept from being removed.
  */
 export function repair(database: Database): Promise<RepairReport | undefined> {

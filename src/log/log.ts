@@ -1,3 +1,4 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import { type ExchangeDetails, sizeOf } from '../model/exchange-details.ts'
 import type { ErrorClass, Outcome } from '../model/outcome.ts'
@@ -7,9 +8,8 @@ import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
-import { pauseOf } from './lane-pauses.ts'
 import {
-  type AttemptRow,
+  type AttemptEntry,
   type DetailsRow,
   type OwedAgain,
   recordAttempts,
@@ -21,8 +21,7 @@ export interface DeliveryLogDeps {
   readonly connection: Queryable
   readonly clock: Clock
   readonly newId: () => Uuid
-  /** The id of this process as owner of owed rows. */
-  readonly owner: () => number
+  readonly membership: Pick<Member, 'id'>
   readonly logger: Logger
   /** Called once a delivery's settlement is committed: it is no longer in memory. */
   readonly settled: (delivery: Delivery) => void
@@ -141,7 +140,7 @@ export class DeliveryLog {
   }
 
   async #write(batch: readonly Settlement[], ids: readonly Uuid[], withDetails: boolean): Promise<void> {
-    const rows: AttemptRow[] = []
+    const rows: AttemptEntry[] = []
     const details: DetailsRow[] = []
     const again: OwedAgain[] = []
     for (const [index, settlement] of batch.entries()) {
@@ -159,12 +158,12 @@ export class DeliveryLog {
     // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
     const pauses = batch.flatMap(settlement => pauseOf(settlement) ?? [])
     if (pauses.length > 0) await this.#deps.pauseLanes(pauses)
-    await recordAttempts(this.#deps.connection, this.#deps.owner(), rows, again, details)
+    await recordAttempts(this.#deps.connection, this.#deps.membership.id, rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
   }
 }
 
-function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uuid): AttemptRow {
+function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uuid): AttemptEntry {
   const { delivery, at } = settlement
   const common = {
     id,
@@ -245,9 +244,22 @@ function owedAgain(settlement: Settlement, now: number): OwedAgain | undefined {
 
 /**
  * A row that waits in its lane may keep its place there. All others are due now at the soonest, also when the database
- * was away for longer than they were to wait: where a lane was found empty nobody looks for older ones (`LaneMarks`).
+ * was away for longer than they were to wait: where a lane was found empty nobody looks for older ones (`ReadFrom`).
  */
 function dueAgain(delivery: Delivery, dueAt: number, now: number): number {
   const keepsPlace = delivery.lane !== null && dueAt === delivery.dueAt
   return keepsPlace ? dueAt : Math.max(dueAt, now)
+}
+
+/**
+ * The lane that a settlement closes. Where it waits for its head, that has to be owed still as it was attempted here: this
+ * process may have slept while others delivered it, and what is behind it would wait for nothing.
+ */
+export function pauseOf(settlement: Settlement): LanePause | undefined {
+  if (settlement.kind === 'ended' || !settlement.pause) return undefined
+  const waitsForHead =
+    settlement.kind === 'attempted' && settlement.keepsPlace && settlement.verdict.kind === 'retry'
+  if (!waitsForHead) return settlement.pause
+  const { webhookId, attempt } = settlement.delivery
+  return { ...settlement.pause, head: { webhookId, attempt } }
 }

@@ -10,12 +10,10 @@ import {
   listHalfDetached,
   listPartitions,
   type Partition,
+  type PartitionedTable,
+  partitionedTables,
   withPartitionLock,
 } from './partition-store.ts'
-
-/** The tables that are partitioned by UUIDv7, and so by time. */
-export const partitionedTables = ['events', 'delivery_logs', 'attempt_details'] as const
-export type PartitionedTable = (typeof partitionedTables)[number]
 
 const hourMs = 3_600_000
 

@@ -1,4 +1,4 @@
-import { maxAgeMs } from '../deliver/deliver.ts'
+import { maxAgeMs } from '../model/retry-policy.ts'
 import type { Clock } from '../platform/clock.ts'
 import { uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -63,7 +63,7 @@ async function expireOld(deps: RetentionDeps, before: number): Promise<number> {
   const bound = uuidLowerBound(before)
   const deadlines = (await readOldOwing(database, bound)).map(subscriptionId => {
     const subscription = deps.subscription(subscriptionId)
-    const ageMs = subscription ? maxAgeMs(subscription, retentionHours * 3_600_000) : 0
+    const ageMs = subscription ? maxAgeMs(subscription.retry, retentionHours * 3_600_000) : 0
     return { subscriptionId, beganBefore: clock.now() - ageMs }
   })
   let expired = 0

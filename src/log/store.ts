@@ -11,7 +11,7 @@ import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
 /** One row of `delivery_logs`. Times are Unix milliseconds. */
-export interface AttemptRow {
+export interface AttemptEntry {
   readonly id: Uuid
   readonly subscriptionId: number
   readonly webhookId: Uuid
@@ -74,7 +74,7 @@ const deleteOwed = `
  * Appends attempts, all of them final and without an error class, and removes the owed rows they settle: one
  * statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
  */
-export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptRow[]): Promise<void> {
+export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptEntry[]): Promise<void> {
   await db.query({
     name: 'record_final_attempts',
     text: `with settled as (${deleteOwed}) ${insertLogs}`,
@@ -90,7 +90,7 @@ export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptR
 export async function recordAttempts(
   db: Queryable,
   owner: number,
-  rows: readonly AttemptRow[],
+  rows: readonly AttemptEntry[],
   again: readonly OwedAgain[],
   details: readonly DetailsRow[] = [],
 ): Promise<void> {
@@ -139,7 +139,7 @@ export async function recordAttempts(
   })
 }
 
-function logColumns(rows: readonly AttemptRow[]): unknown[] {
+function logColumns(rows: readonly AttemptEntry[]): unknown[] {
   return [
     uuidArray(rows.map(row => row.id)),
     int4Array(rows.map(row => row.subscriptionId)),
@@ -155,7 +155,7 @@ function logColumns(rows: readonly AttemptRow[]): unknown[] {
   ]
 }
 
-function finalColumns(rows: readonly AttemptRow[]): unknown[] {
+function finalColumns(rows: readonly AttemptEntry[]): unknown[] {
   return [
     uuidArray(rows.map(row => row.webhookId)),
     int4Array(rows.map(row => row.subscriptionId)),

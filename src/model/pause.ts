@@ -1,35 +1,41 @@
 import type { Uuid } from '../platform/id.ts'
 
+/**
+ * Why nothing is sent to a subscription for a while. The receiver asked for it; its circuit is open; the head of an
+ * ordered lane waits for its retry; or the proxy of a process cannot be reached.
+ */
+export type PauseReason = 'retry_after' | 'circuit_open' | 'order' | 'proxy'
+
+/**
+ * What other processes hear of. Of the other two they need not: `order` is no news to those without the head, and
+ * `proxy` may be so in one place only.
+ */
+export type ReceiverPauseReason = Extract<PauseReason, 'retry_after' | 'circuit_open'>
+
 /** A lane that is closed for a while, and why. */
 export interface LanePause {
   readonly subscriptionId: number
   /** Unix milliseconds. */
   readonly until: number
-  /**
-   * The receiver asked for it; its circuit is open; the head of an ordered lane waits for its retry; or the proxy of a
-   * process cannot be reached. Of the last two other processes need not hear: the one is no news to those without the
-   * head, the other may be so in one place only.
-   */
-  readonly reason: 'retry_after' | 'circuit_open' | 'order' | 'proxy'
+  readonly reason: PauseReason
   /** It waits for the retry of this; so it is not closed when that is no longer owed as this attempt. */
   readonly head?: { readonly webhookId: Uuid; readonly attempt: number }
 }
 
-/** The channel on which processes hear of pauses: `<subscription id> <until, Unix ms> <reason>`. */
-export const pauseChannel = 'gates'
-
-/** What a message of the channel says. */
+/** What processes tell each other of pauses. */
 export type PauseMessage =
   | {
       readonly kind: 'paused'
       readonly subscriptionId: number
       readonly until: number
-      readonly reason: 'retry_after' | 'circuit_open'
+      readonly reason: ReceiverPauseReason
     }
   | { readonly kind: 'resumed'; readonly subscriptionId: number }
 
-/** Reads a message of the channel; undefined when it is none. */
-export function parsePause(text: string): PauseMessage | undefined {
+/** The notice of a pause or its end: `<subscription id> <until, Unix ms> <reason, or resumed>`. */
+export const pauseNotice = { channel: 'pauses', parse: parsePause } as const
+
+function parsePause(text: string): PauseMessage | undefined {
   const [, id, until, word] = /^(\d+) (\d+) (retry_after|circuit_open|resumed)$/.exec(text) ?? []
   const subscriptionId = Number(id)
   switch (word) {

@@ -69,3 +69,15 @@ export function longestSpan(policy: RetryPolicy): number {
   for (let attempt = 1; attempt < policy.maxAttempts; attempt++) total += delayAfter(attempt, policy, 1)
   return total
 }
+
+/** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
+const ageSlackMs = 3_600_000
+
+/**
+ * For how many milliseconds after its beginning a run is still wanted: what the policy says, else as long as events are
+ * kept, or as long as the schedule lasts where that is longer.
+ */
+export function maxAgeMs(policy: RetryPolicy, retentionMs: number): number {
+  if (policy.maxAgeSeconds !== null) return policy.maxAgeSeconds * 1000
+  return Math.max(retentionMs, longestSpan(policy) + ageSlackMs)
+}

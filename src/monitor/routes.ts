@@ -10,11 +10,13 @@ import {
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
-import type { Database } from '../platform/postgres.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { readAttemptDetails } from './attempt.ts'
 import { parseLogCursor, readLogPage, readStatus } from './monitor.ts'
 import { Attempt, AttemptDetails, type AttemptStatus, EventStatus, Health } from './schema.ts'
+import { readSystem } from './system.ts'
+import { SystemReport } from './system-schema.ts'
 
 export interface MonitorDeps {
   readonly database: Database
@@ -194,4 +196,28 @@ export function registerHealth(scope: FastifyInstance, readiness: () => Promise<
       return { status: ready ? ('ok' as const) : ('unavailable' as const), checks: { ...checks } }
     })
   }
+}
+
+/** `GET /system`: for operators; every process answers it, whatever its role, and says the same. */
+export function registerSystem(scope: FastifyInstance, db: Queryable): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().get(
+    '/system',
+    {
+      schema: {
+        operationId: 'getSystem',
+        summary: 'The processes of this installation, and what they have to do',
+        description:
+          'From PostgreSQL, so any process tells of all. Cheap enough to be asked every few seconds.',
+        tags: ['Monitoring'],
+        response: {
+          200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
+          ...problems(401, 503),
+        },
+      },
+    },
+    async (_request, reply) => {
+      reply.header('cache-control', 'no-store')
+      return await readSystem(db)
+    },
+  )
 }

@@ -1,179 +1,153 @@
+import { Membership } from '../cluster/membership.ts'
+import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
-import { Egress } from '../egress/egress.ts'
-import { StartupError } from '../errors.ts'
-import { ingestRoutes } from '../ingest/routes.ts'
-import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
+import { Throttle } from '../dispatch/throttle.ts'
+import type { Egress } from '../egress/egress.ts'
+import { lanesOnly, ownMemory } from '../handover/holder.ts'
+import { UnsureRows } from '../handover/unsure-rows.ts'
+import { recoverHoldings } from '../lanes/recover.ts'
 import { ensurePartitions } from '../log/partitions.ts'
-import { type SteerableClock, systemClock } from '../platform/clock.ts'
-import { Deadline } from '../platform/deadline.ts'
+import { pauseNotice } from '../model/pause.ts'
+import { defaultRetryPolicy } from '../model/retry-policy.ts'
+import type { SteerableClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
-import { migrate } from '../platform/migrate.ts'
-import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
 import type { Database } from '../platform/postgres.ts'
-import { buildServer } from '../server/server.ts'
-import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { agreeOnKey, createSealer, loadEncryptionKeys } from '../platform/seal.ts'
+import { ReceiverStates } from '../subscriptions/receiver-states.ts'
+import { Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
-import { keepHouse } from './housekeeping.ts'
-import type { Inbound } from './inbound.ts'
-import { type Ground, makeParts } from './parts.ts'
+import { Inbound } from './inbound.ts'
+import { Messengers } from './messengers.ts'
+import { Outbound } from './outbound.ts'
 
-export interface ServiceOptions {
+/** What every part is made from. */
+export interface Ground {
   readonly config: Config
   readonly logger: Logger
-  /** Replaced in tests, which hand out the time. */
-  readonly clock?: SteerableClock
-  /** For jitter; replaced in tests. */
-  readonly random?: () => number
+  readonly clock: SteerableClock
+  readonly random: () => number
+  readonly database: Database
+  readonly egress: Egress
 }
 
-/** A running service. */
-export interface Service {
-  /** Where it listens. */
-  readonly url: string
-  /** Where its database is, for people. */
-  readonly databaseDescription: string
-  /** The API key that was made because there was none; it can never be shown again. */
-  readonly firstKey: string | undefined
-  /** Stops taking events, finishes or hands back what runs, and leaves, within `shutdownTimeoutMs`. */
-  close(): Promise<void>
+/** The parts of one process that need no port, joined but not started. */
+export interface Parts {
+  readonly notices: Notices
+  readonly membership: Membership
+  readonly subscriptions: Subscriptions
+  readonly receivers: ReceiverStates
+  readonly throttle: Throttle
+  readonly unsure: UnsureRows
+  readonly messengers: Messengers
+  /** Undefined where nothing is accepted (role `worker`). */
+  readonly inbound: Inbound | undefined
+  /** Undefined where nothing is delivered (role `api`). */
+  readonly outbound: Outbound | undefined
 }
 
 /**
- * Starts the service: the one place where its parts are made and joined.
- *
- * @throws StartupError when the settings or the surroundings do not allow it
+ * Makes the parts that the role of this process asks for, from the bottom up: who is alive, the subscriptions, what
+ * delivers, how processes hand over to each other, what accepts.
  */
-export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, logger, clock = systemClock(), random = Math.random } = options
-  const opened = await openDatabase({
-    databaseUrl: config.databaseUrl,
-    dataDir: config.dataDir,
-    poolSize: config.databasePoolSize,
-    queryTimeoutMs: config.databaseTimeoutMs,
-    logger,
-  })
-  try {
-    const egress = new Egress({ ...config, logger })
-    return await compose({ config, logger, clock, random, database: opened.database, egress }, opened)
-  } catch (error) {
-    await opened.close()
-    throw error
-  }
-}
-
-async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
+export async function compose(ground: Ground): Promise<Parts> {
   const { config, logger, clock, database } = ground
-  await migrate(database)
-  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
-  const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
-  const parts = await makeParts(ground)
-  const { subscriptions, presence, messengers, inbound, outbound } = parts
-  await presence.start()
-
-  let stopping = false
-  const server = await buildServer({
-    subscriptions,
-    database,
-    keys,
-    log: logger,
-    bodyLimitBytes: config.bodyLimitBytes,
-    version,
-    drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(database, messengers.engine.state, stopping),
-    registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
+  const { role } = config
+  const notices = new Notices(database)
+  const { connection } = notices
+  const membership = new Membership({
+    ...{ database, connection, clock, logger, role, version },
+    recover: recoverHoldings,
   })
-  const { url, firstKey } = await listen(server, config)
-    // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
-    .then(async url => ({ url, firstKey: keys ? await ensureFirstKey(database) : undefined }))
-    .catch(async error => {
-      await server.close()
-      await presence.stop()
-      throw error
-    })
-  outbound?.start()
-  messengers.start()
-  const housekeeping = keepHouse({ ...ground, ...parts })
+  membership.on('beat', () => notices.keepListening())
+  const subscriptions = await openSubscriptions(ground, notices)
+  const receivers = new ReceiverStates({
+    database,
+    logger,
+    refresh: id => subscriptions.refresh(id),
+    disableAfterHours: config.disableAfterHours,
+  })
+  const throttle = new Throttle(clock, {
+    failures: config.circuitFailures,
+    cooldownMs: config.circuitCooldownSeconds * 1000,
+  })
+  hearOfPauses(notices, throttle, receivers)
+  const unsure = new UnsureRows(clock)
+  const shared = {
+    ...ground,
+    ...{ notices, membership, subscriptions, receivers, throttle, unsure },
+    ensurePartitions: () => makePartitions(ground),
+  }
+  const outbound = role === 'api' ? undefined : new Outbound(shared)
+  const messengers = await Messengers.open({ ...shared, outbound })
+  const holder = outbound ? ownMemory(outbound.dispatcher, membership) : (messengers.handOff ?? lanesOnly)
+  const lanesDue = (dueAt: number) => (outbound ? outbound.lanes.ring(dueAt) : messengers.bell.ring())
+  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, holder, lanesDue })
+  membership.describe(() => statsOf(messengers, inbound, outbound))
+  return { ...shared, messengers, inbound, outbound }
+}
 
-  return {
-    url,
-    databaseDescription: opened.description,
-    firstKey,
-    async close() {
-      const deadline = new Deadline(config.shutdownDrainMs + config.shutdownTimeoutMs)
-      stopping = true
-      await deadline.earlier(5000).limit(server.close())
-      inbound?.ingest.close()
-      // What is done from time to time may take long; it can be cut short anywhere.
-      await deadline.earlier(5000).limit(Promise.all(housekeeping.map(repeated => repeated.stop())))
-      await inbound?.stop()
-      await deadline.earlier(4000).limit(messengers.leave())
-      await outbound?.stop(deadline.earlier(4000))
-      await ground.egress.close()
-      // Whatever is left in memory goes back to its lane with everything else this process holds.
-      await deadline
-        .earlier(500)
-        .limit(presence.stop())
-        .catch(error => {
-          logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
-        })
-      await messengers.close()
-      await deadline.limit(opened.close())
+/** What another process (or this one) has found out about a receiver, and what was missed of it. */
+function hearOfPauses(notices: Notices, throttle: Throttle, receivers: ReceiverStates): void {
+  notices.on(
+    pauseNotice,
+    notice => {
+      if (notice.kind === 'resumed') throttle.resume(notice.subscriptionId)
+      else throttle.pause(notice.subscriptionId, notice.until, notice.reason)
     },
+    async () => {
+      // What was paused here may have been resumed, or closed for longer, while nothing was heard.
+      const paused = throttle.paused()
+      if (paused.size > 0) throttle.follow(await receivers.openUntil([...paused.keys()]), paused)
+    },
+  )
+}
+
+/** What operators see of this process (`processes.stats`, `GET /system`). */
+function statsOf(
+  messengers: Messengers,
+  inbound: Inbound | undefined,
+  outbound: Outbound | undefined,
+): object {
+  return {
+    engine: messengers.bell.name,
+    ...(messengers.bell.state && { redis: messengers.bell.state }),
+    ...(outbound && {
+      ...outbound.dispatcher.load,
+      lanes: outbound.lanes.held,
+      settling: outbound.log.depth,
+    }),
+    ...(inbound && { waiting: inbound.writer.depth }),
   }
 }
 
-function registerIngest(
-  app: Parameters<typeof ingestRoutes>[0],
-  { logger }: Ground,
-  { ingest }: Inbound,
-  subscriptions: Subscriptions,
-  keys: ApiKeys | undefined,
-): void {
-  const subscription = (id: number) => subscriptions.get(id)
-  const findSubscription = async (id: number) => {
-    await subscriptions.refresh(id)
-    return subscriptions.get(id)
-  }
-  ingestRoutes(app, { ingest, subscription, findSubscription, keys, logger })
+async function makePartitions({ config, clock, database }: Ground): Promise<void> {
+  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
 }
 
-/**
- * How many new connections may wait to be taken: as many as the kernel allows (`net.core.somaxconn`). What does not fit
- * is dropped, and its client asks again after 1, 3 and 7 s; with Node's 511 a burst of 6,000 left half of them so.
- */
-const backlog = 65_535
-
-/** @throws StartupError when the port cannot be had */
-async function listen(
-  server: { listen(at: { host: string; port: number; backlog: number }): Promise<string> },
-  at: Config,
-): Promise<string> {
-  const { host, port } = at
-  try {
-    const url = await server.listen({ host, port, backlog })
-    return url.replace('127.0.0.1', 'localhost')
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new StartupError(`Cannot listen on ${host}:${port} (${reason}). ${listenAdvice(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-function listenAdvice(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EADDRINUSE') return 'Stop what uses the port, or set PORT to another one.'
-  if (code === 'EACCES') return 'Set PORT to one that this user may listen on, such as 8000.'
-  return 'Set HOST to an address of this machine.'
-}
-
-/** Redis is told of, but without it the service is as ready as with it. */
-async function readiness(database: Database, redis: string | undefined, stopping: boolean) {
-  const checks = { database: 'ok', service: stopping ? 'stopping' : 'ok', ...(redis && { redis }) }
-  try {
-    await database.ping()
-  } catch {
-    checks.database = 'unavailable'
-  }
-  return { ready: checks.database === 'ok' && !stopping, checks }
+async function openSubscriptions(ground: Ground, notices: Notices): Promise<Subscriptions> {
+  const { config, database, clock, logger } = ground
+  const sealer = createSealer(
+    await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
+  )
+  await agreeOnKey(database, sealer)
+  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+  const subscriptions = new Subscriptions({
+    database,
+    seal: sealer,
+    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
+    checkTarget: url => ground.egress.check(url),
+    clock,
+    log: logger,
+  })
+  await subscriptions.load()
+  notices.on(
+    subscriptionNotice,
+    id => {
+      subscriptions.refresh(id).catch(error => {
+        logger.warn({ err: error, subscription_id: id }, 'a changed subscription could not be read')
+      })
+    },
+    () => subscriptions.load(),
+  )
+  return subscriptions
 }

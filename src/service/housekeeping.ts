@@ -1,12 +1,13 @@
+import type { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
-import { removeDeadInboxes } from '../handover/inboxes.ts'
+import { removeDeadInboxes } from '../handover/receiver.ts'
 import type { UnsureRows } from '../handover/unsure-rows.ts'
 import { repair } from '../lanes/repair.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database, Queryable } from '../platform/postgres.ts'
+import type { Database } from '../platform/postgres.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import type { Messengers } from './messengers.ts'
@@ -19,7 +20,7 @@ export interface House {
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly unsure: UnsureRows
-  readonly control: Queryable
+  readonly notices: Notices
   readonly messengers: Messengers
 }
 
@@ -28,7 +29,7 @@ export interface House {
  * that gets its advisory lock.
  */
 export function keepHouse(house: House): readonly Repeated[] {
-  const { config, database, clock, logger, subscriptions, receivers, unsure, control, messengers } = house
+  const { config, database, clock, logger, subscriptions, receivers, unsure, notices, messengers } = house
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   const subscription = (id: number) => subscriptions.get(id)
   return [
@@ -46,7 +47,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     every(5000, 'looking for unsure rows', logger, async () => {
-      const freed = await unsure.release(control)
+      const freed = await unsure.release(notices.connection)
       if (freed > 0) logger.warn({ freed }, 'found rows whose commit had not been heard of')
     }),
   ]

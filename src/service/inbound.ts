@@ -1,6 +1,6 @@
+import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
-import type { Seat } from '../dispatch/concurrency-share.ts'
-import type { Gates } from '../dispatch/throttle.ts'
+import type { Throttle } from '../dispatch/throttle.ts'
 import type { Holder } from '../handover/holder.ts'
 import type { UnsureRows } from '../handover/unsure-rows.ts'
 import { Ingest } from '../ingest/ingest.ts'
@@ -17,11 +17,11 @@ export interface InboundDeps {
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
-  readonly gates: Gates
+  readonly throttle: Throttle
   readonly unsure: UnsureRows
   /** Who keeps in memory what is accepted here. */
   readonly holder: Holder
-  readonly seat: () => Seat
+  readonly membership: Membership
   /** Called when deliveries went straight to their lanes. */
   readonly lanesDue: (dueAt: number) => void
   readonly ensurePartitions: () => Promise<void>
@@ -33,7 +33,7 @@ export class Inbound {
   readonly writer: EventWriter
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, gates, unsure, holder } = deps
+    const { config, database, clock, logger, throttle, unsure, holder } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
@@ -50,8 +50,8 @@ export class Inbound {
       newId: uuidV7Source(clock),
       writer: this.writer,
       holder,
-      opensAt: to => gates.opensAt(to),
-      deliverers: () => deps.seat().count,
+      opensAt: to => throttle.opensAt(to),
+      membership: deps.membership,
       lanesDue: deps.lanesDue,
     })
   }

@@ -1,11 +1,11 @@
+import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
 import { Sender } from '../destinations/http/send.ts'
-import type { Seat } from '../dispatch/concurrency-share.ts'
+import { isLaneOnly } from '../dispatch/concurrency-share.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
-import { isLaneOnly } from '../dispatch/slots-account.ts'
-import type { Gates } from '../dispatch/throttle.ts'
+import type { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
 import { Lanes } from '../lanes/lanes.ts'
 import { DeliveryLog } from '../log/log.ts'
@@ -27,15 +27,11 @@ export interface OutboundDeps {
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly egress: Egress
-  readonly gates: Gates
+  readonly throttle: Throttle
   readonly clock: SteerableClock
   readonly random: () => number
   readonly logger: Logger
-  /** The id under which this process leases rows and lanes. */
-  readonly owner: () => number
-  /** Whether what this process holds can only be its own; false when others may have taken it over. */
-  readonly isSure: () => boolean
-  readonly seat: () => Seat
+  readonly membership: Membership
   readonly ensurePartitions: () => Promise<void>
 }
 
@@ -62,7 +58,7 @@ export class Outbound {
   #onLeft: (delivery: Delivery) => void = () => {}
 
   constructor(deps: OutboundDeps) {
-    const { config, database, subscriptions, clock, owner, logger } = deps
+    const { config, database, subscriptions, clock, membership, logger } = deps
     const newId = uuidV7Source(clock)
     this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
     const subscription = (id: number) => subscriptions.get(id)
@@ -71,7 +67,7 @@ export class Outbound {
       connection: database.connection('log', { session: fixedPlans }),
       clock,
       newId,
-      owner,
+      membership,
       logger,
       settled: delivery => this.#leaveMemory(delivery),
       pauseLanes: pauses => this.lanes.close(pauses),
@@ -94,29 +90,33 @@ export class Outbound {
       },
       subscription,
       clock,
-      gates: deps.gates,
+      throttle: deps.throttle,
       defer: (id, deliveries) => this.lanes.defer(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
-      isOurs: deps.isSure,
+      membership: deps.membership,
     })
     this.lanes = new Lanes({
       connection: database.connection('lanes', { session: fixedPlans }),
       clock,
       logger,
-      owner,
+      membership,
       subscription,
       refreshSubscription: id => subscriptions.refresh(id),
       sink: this.dispatcher,
       statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
-      rates: deps.gates,
+      rates: deps.throttle,
     })
-    this.#isLaneOnly = to => isLaneOnly(to, deps.seat().count)
+    this.#isLaneOnly = to => isLaneOnly(to, membership.position.count)
     this.#subscription = subscription
     subscriptions.onChange((id, now) => {
       if (!now || now.paused || this.#isLaneOnly(now)) this.lanes.interrupt(id)
       else lanesDue(clock.now())
     })
+    membership.on('beat', async () => this.dispatcher.wake())
+    membership.on('newId', () => this.#disown())
+    membership.on('joined', () => this.#joined())
+    membership.on('recovered', lanesDue)
   }
 
   start(): void {
@@ -130,13 +130,13 @@ export class Outbound {
   }
 
   /** What this process held is others' now: what it has not begun it forgets. */
-  disown(): void {
+  #disown(): void {
     this.lanes.forget()
     for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
   }
 
   /** Others deliver here from now on, so that there may be fewer attempts at a time than processes: see `isLaneOnly`. */
-  joined(): void {
+  #joined(): void {
     for (const id of this.dispatcher.withFresh()) {
       const to = this.#subscription(id)
       if (to && this.#isLaneOnly(to)) this.lanes.interrupt(id)
@@ -168,7 +168,7 @@ export class Outbound {
       random: deps.random,
       send: request => this.#sender.send(request),
       contents: new ContentLoader(connection),
-      gates: deps.gates,
+      throttle: deps.throttle,
       receivers: deps.receivers,
       interrupt: id => this.lanes.interrupt(id),
       log: this.log,
@@ -176,7 +176,7 @@ export class Outbound {
       retentionMs: deps.config.logRetentionHours * 3_600_000,
       userAgent: userAgent(deps.config.contactUrl),
       isCuttingOff: () => this.#cuttingOff,
-      isOurs: deps.isSure,
+      membership: deps.membership,
     })
   }
 

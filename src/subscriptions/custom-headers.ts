@@ -1,27 +1,9 @@
 import type { FieldError } from '../errors.ts'
-import { secretMask } from './secret-mask.ts'
+import { fieldNameFault } from './header-names.ts'
 import type { SigningHeaders } from './signing.ts'
+import { secretMask } from './signing-secret.ts'
 
-export const headerLimits = { count: 32, nameChars: 128, valueChars: 4096, bytesInAll: 8192 } as const
-
-/** Set by the service, or meant for one connection only; all in lower case. */
-const reservedNames = new Set([
-  'host',
-  'user-agent',
-  'content-type',
-  'content-length',
-  'content-encoding',
-  'accept-encoding',
-  'transfer-encoding',
-  'connection',
-  'keep-alive',
-  'te',
-  'trailer',
-  'trailers',
-  'upgrade',
-  'expect',
-  'x-event-type',
-])
+export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
 
 const headerSentence = `Give an object of at most ${headerLimits.count} names, each with a text.`
 
@@ -40,19 +22,6 @@ export const headersInput = (valueTypes: readonly string[]) => ({
     `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
     `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
 })
-
-/**
- * What keeps a text from being the name of a header that a subscription may choose: it is no token (RFC 9110), or
- * belongs to HTTP or to the service.
- */
-export function fieldNameFault(name: string): string | undefined {
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || name.length > headerLimits.nameChars) {
-    return `Give a header name of 1 to ${headerLimits.nameChars} letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`
-  }
-  const lower = name.toLowerCase()
-  if (!reservedNames.has(lower) && !lower.startsWith('proxy-')) return undefined
-  return `The header ${name} is set by the service or by HTTP itself. Leave it out.`
-}
 
 /** Whether a custom header must not be sent: it would stand beside, or instead of, one that the service sets. */
 export function isReserved(name: string, signing: SigningHeaders): boolean {

@@ -1,3 +1,4 @@
+import type { ReceiverPauseReason } from '../model/pause.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
@@ -23,7 +24,7 @@ const warnAtPercent = [50, 70, 90] as const
 
 /**
  * Shows how receivers are doing as the state of their subscriptions: failing, circuit open, disabled, active again.
- * What is written here is for people and for disabling; what may be sent is decided by gates and lanes. So a write
+ * What is written here is for people and for disabling; what may be sent is decided by throttle and lanes. So a write
  * that fails is only logged: the next change writes it, and a recovery is told again with each success until its state
  * is active.
  */
@@ -41,7 +42,7 @@ export class ReceiverStates {
     void this.#move(id, ['active'], 'degraded', 'the last attempts have all failed')
   }
 
-  paused(id: number, until: number, reason: 'retry_after' | 'circuit_open'): void {
+  paused(id: number, until: number, reason: ReceiverPauseReason): void {
     if (reason === 'retry_after') return // its own wish, and soon over: not a state of it
     this.#failsAgain(id)
     const at = new Date(until).toISOString()

@@ -1,12 +1,10 @@
 import { type Static, Type } from 'typebox'
-import { AppError } from '../errors.ts'
-import { validationFailed } from '../field-errors.ts'
+import { AppError, validationFailed } from '../errors.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { live, liveSecretsMax, overlapSeconds, rotated } from './rotation.ts'
-import { secretMask } from './secret-mask.ts'
 import { makeSealedKeyPair, makeSigningSecret, sealSigningSecret } from './secrets.ts'
 import { schemesOf } from './signing.ts'
-import { ownSigningSecret, signingSecretFault } from './signing-secret.ts'
+import { ownSigningSecret, secretMask, signingSecretFault } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 
 export const SecretRotation = Type.Object(

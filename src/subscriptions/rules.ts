@@ -1,5 +1,5 @@
 import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../field-errors.ts'
+import { validationFailed } from '../errors.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -9,8 +9,8 @@ import {
   type SubscriptionPatch,
   type SubscriptionReplace,
 } from './schema.ts'
-import { secretMask } from './secret-mask.ts'
 import { headersOf, mergeSigning, signingAnswer, signingFaults, signingOverrides } from './signing.ts'
+import { secretMask } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
 

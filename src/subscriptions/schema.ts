@@ -1,9 +1,8 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
 import { headersInput } from './custom-headers.ts'
 import { integer, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
-import { secretMask } from './secret-mask.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
-import { ownSigningSecret } from './signing-secret.ts'
+import { ownSigningSecret, secretMask } from './signing-secret.ts'
 
 export const limits = {
   targetUrlChars: 2048,

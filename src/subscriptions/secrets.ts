@@ -1,5 +1,5 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
-import { validationFailed } from '../field-errors.ts'
+import { validationFailed } from '../errors.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
@@ -13,9 +13,8 @@ import {
   type SecretWish,
   type SubscriptionDefaults,
 } from './rules.ts'
-import { secretMask } from './secret-mask.ts'
 import { headersOf, schemesOf, textSchemes } from './signing.ts'
-import { parseSigningSecret, signingSecretFault, textSchemesNamed } from './signing-secret.ts'
+import { parseSigningSecret, secretMask, signingSecretFault, textSchemesNamed } from './signing-secret.ts'
 import type { SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
 import type { SigningKey, Subscription, TextKey } from './subscription.ts'
 

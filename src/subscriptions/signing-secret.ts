@@ -1,6 +1,9 @@
 import { Type } from 'typebox'
 import { textSchemes } from './signing.ts'
 
+/** Stands where a secret is, wherever it is not shown. Sent back, it means: keep the one there is. */
+export const secretMask = '********'
+
 /** Of a secret that a caller brings. Shorter texts can be guessed; longer ones are not stored. */
 const signingSecretChars = { min: 16, max: 256 } as const
 

@@ -1,6 +1,6 @@
 import { Type } from 'typebox'
 import type { FieldError } from '../errors.ts'
-import { fieldNameFault } from './custom-headers.ts'
+import { fieldNameFault } from './header-names.ts'
 
 /** Forms that other services have made common. Their key is the whole text of the signing secret. */
 export const textSchemes = ['hub-sha256', 'stripe-sha256', 'shopify-sha256'] as const

@@ -71,7 +71,7 @@ export async function resumeSubscription(tx: Queryable, id: number): Promise<boo
       lane as (
         update lanes l set held = false, open_until = null, due_at = now() from resumed r
         where l.subscription_id = r.id)
-      select pg_notify('subscriptions', id::text), pg_notify('gates', id || ' 0 resumed') from resumed`,
+      select pg_notify('subscriptions', id::text), pg_notify('pauses', id || ' 0 resumed') from resumed`,
     values: [id],
   })
   return rowCount > 0

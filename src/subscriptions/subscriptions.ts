@@ -1,5 +1,4 @@
-import { AppError } from '../errors.ts'
-import { validationFailed } from '../field-errors.ts'
+import { AppError, validationFailed } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -12,7 +11,6 @@ import type {
   SubscriptionPatch,
   SubscriptionReplace,
 } from './schema.ts'
-import { secretMask } from './secret-mask.ts'
 import {
   checkSigningSecret,
   firstSigningSecret,
@@ -20,6 +18,7 @@ import {
   sealRules,
   sealSigningSecret,
 } from './secrets.ts'
+import { secretMask } from './signing-secret.ts'
 import { resumeSubscription } from './state-store.ts'
 import {
   deleteSubscription,
@@ -40,6 +39,9 @@ import {
 import type { Subscription } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
+
+/** The notice that a subscription was made, changed or deleted: its id. */
+export const subscriptionNotice = { channel: 'subscriptions', parse: Number } as const
 
 export interface SubscriptionsDeps {
   readonly database: Database

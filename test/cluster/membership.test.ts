@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { Presence, type PresenceDeps } from '../../src/cluster/membership.ts'
+import { Membership, type MembershipDeps } from '../../src/cluster/membership.ts'
+import { freeHoldings } from '../../src/lanes/store.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -15,28 +16,30 @@ before(async () => {
 beforeEach(() => emptyAll(world.database))
 after(() => world.close())
 
-async function aPresence(t: TestContext, changes: Partial<PresenceDeps> = {}) {
+type Changes = Partial<MembershipDeps> & { readonly onBeat?: () => Promise<void> }
+
+async function aMembership(t: TestContext, { onBeat, ...changes }: Changes = {}) {
   const clock = fakeClock(noon)
   const rung: number[] = []
   const events: string[] = []
-  const presence = new Presence({
+  const membership = new Membership({
     database: world.database,
     connection: world.database,
     clock,
     logger: silentLogger(),
     role: 'all',
     version: '1.2.3',
-    stats: () => ({ held: 4 }),
-    lanesDue: dueAt => rung.push(dueAt),
-    onBeat: async () => void events.push('beat'),
-    onNewOwner: () => void events.push('new owner'),
+    recover: freeHoldings,
     ...changes,
   })
-  t.after(() => presence.stop())
-  await presence.start()
-  if (!changes.onBeat)
-    assert.deepEqual(events.splice(0), ['beat'], 'its connection is made ready before all else')
-  return { presence, clock, rung, events }
+  membership.describe(() => ({ held: 4 }))
+  membership.on('recovered', dueAt => rung.push(dueAt))
+  membership.on('beat', onBeat ?? (async () => void events.push('beat')))
+  membership.on('newId', () => void events.push('new id'))
+  t.after(() => membership.stop())
+  await membership.start()
+  if (!onBeat) assert.deepEqual(events.splice(0), ['beat'], 'its connection is made ready before all else')
+  return { membership, clock, rung, events }
 }
 
 /** Lets one heartbeat happen, without waiting the two seconds for it. */
@@ -67,18 +70,18 @@ async function processes(): Promise<readonly number[]> {
 }
 
 test('a process enters itself, with a clock that goes by the database', async t => {
-  const { presence, clock } = await aPresence(t)
+  const { membership, clock } = await aMembership(t)
   const { rows } = await world.database.query<{ id: number; pid: number; version: string; ms: number }>({
     text: 'select id, pid, version, extract(epoch from now())::float8 * 1000 as ms from processes',
   })
   assert.equal(rows.length, 1)
-  assert.deepEqual([rows[0]?.id, rows[0]?.pid, rows[0]?.version], [presence.owner, process.pid, '1.2.3'])
+  assert.deepEqual([rows[0]?.id, rows[0]?.pid, rows[0]?.version], [membership.id, process.pid, '1.2.3'])
   assert.ok(Math.abs(clock.now() - (rows[0]?.ms ?? 0)) < 2000)
 })
 
 test('a heartbeat tells the time, shows the state, and steers the clock', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { clock, events } = await aPresence(t)
+  const { clock, events } = await aMembership(t)
   await world.database.query({ text: "update processes set heartbeat_at = '2020-01-01'" })
   clock.set(noon)
   events.length = 0
@@ -92,11 +95,11 @@ test('a heartbeat tells the time, shows the state, and steers the clock', async 
 
 test('a process that leaves gives all back, and is known no more', async t => {
   const { database } = world
-  const { presence } = await aPresence(t)
+  const { membership } = await aMembership(t)
   await aLane(database, 1)
-  await owe(database, { owner: presence.owner })
-  await aLane(database, 2, presence.owner)
-  await presence.stop()
+  await owe(database, { owner: membership.id })
+  await aLane(database, 2, membership.id)
+  await membership.stop()
   assert.deepEqual(await processes(), [])
   assert.equal((await allOwed(database))[0]?.owner, null)
   assert.equal((await laneOf(database, 2))?.owner, null)
@@ -104,41 +107,41 @@ test('a process that leaves gives all back, and is known no more', async t => {
 
 test('two processes that live leave each other alone', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const first = await aPresence(t)
-  const second = await aPresence(t)
-  await owe(world.database, { owner: first.presence.owner })
+  const first = await aMembership(t)
+  const second = await aMembership(t)
+  await owe(world.database, { owner: first.membership.id })
   await beat(t, () => first.events.length > 0 && second.events.length > 0)
-  assert.deepEqual(await processes(), [first.presence.owner, second.presence.owner])
-  assert.equal((await allOwed(world.database))[0]?.owner, first.presence.owner)
+  assert.deepEqual(await processes(), [first.membership.id, second.membership.id])
+  assert.equal((await allOwed(world.database))[0]?.owner, first.membership.id)
 })
 
 test('what a process of this host held goes to the lanes as soon as it is found dead', async t => {
   const { database } = world
-  await aPresence(t)
+  await aMembership(t)
   const { pid } = spawnSync(process.execPath, ['--version'])
   const dead = await enter(undefined, pid)
   await aLane(database, 1)
   await aLane(database, 2, dead)
   for (let n = 0; n < 3; n++) await owe(database, { owner: dead })
-  const { rung, presence } = await aPresence(t)
+  const { rung, membership } = await aMembership(t)
   assert.equal((await processes()).includes(dead), false)
-  assert.ok((await processes()).includes(presence.owner))
+  assert.ok((await processes()).includes(membership.id))
   for (const row of await allOwed(database)) assert.equal(row.owner, null)
   assert.equal((await laneOf(database, 2))?.owner, null)
   assert.equal(rung.length, 1)
 })
 
 test('an earlier life with the same pid is dead, though the pid lives', async t => {
-  await aPresence(t)
+  await aMembership(t)
   const earlier = await enter(undefined, process.pid)
-  await aPresence(t)
+  await aMembership(t)
   assert.equal((await processes()).includes(earlier), false)
 })
 
 test('a silent process of another host is not judged by one that has only just come', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const far = await enter('another-host', 1, 3600)
-  const { events } = await aPresence(t)
+  const { events } = await aMembership(t)
   await beat(t, () => events.length > 0)
   assert.ok((await processes()).includes(far))
 })
@@ -148,14 +151,14 @@ async function beats(
   t: TestContext,
   count: number,
   before: () => Promise<unknown> = async () => {},
-  changes: Partial<PresenceDeps> = {},
+  changes: Changes = {},
 ) {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let shift = 0
   const real = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => real() + shift)
   let heard = 0
-  await aPresence(t, {
+  await aMembership(t, {
     ...changes,
     async onBeat() {
       heard++
@@ -201,10 +204,10 @@ test('nobody is dead because the clock of the database has jumped', async t => {
 test('what a dead process committed after its burial goes to its lane at the next heartbeat', async t => {
   const { database } = world
   t.mock.timers.enable({ apis: ['setInterval'] })
-  await aPresence(t)
+  await aMembership(t)
   const { pid } = spawnSync(process.execPath, ['--version'])
   const dead = await enter(undefined, pid)
-  const { rung } = await aPresence(t)
+  const { rung } = await aMembership(t)
   assert.equal((await processes()).includes(dead), false)
   await aLane(database, 1)
   await owe(database, { owner: dead })
@@ -214,22 +217,22 @@ test('what a dead process committed after its burial goes to its lane at the nex
 
 test('a process that was declared dead though it lives goes on under a new id', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { presence, events } = await aPresence(t)
-  const before = presence.owner
+  const { membership, events } = await aMembership(t)
+  const before = membership.id
   await world.database.query({ text: 'delete from processes' })
   await beat(t, () => events.length >= 2)
-  assert.deepEqual(events, ['new owner', 'beat'])
-  assert.ok(presence.owner > before)
-  assert.deepEqual(await processes(), [presence.owner])
+  assert.deepEqual(events, ['new id', 'beat'])
+  assert.ok(membership.id > before)
+  assert.deepEqual(await processes(), [membership.id])
 })
 
 test('what a process committed under an earlier id, after its burial, goes to its lane when it gets another', async t => {
   const { database } = world
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { presence, rung } = await aPresence(t)
+  const { membership, rung } = await aMembership(t)
   await database.query({ text: 'delete from processes' }) // another one has buried it
   await aLane(database, 1)
-  await owe(database, { owner: presence.owner })
+  await owe(database, { owner: membership.id })
   await beat(t, () => rung.length > 0)
   assert.equal((await allOwed(database))[0]?.owner, null)
 })
@@ -239,12 +242,12 @@ test('a process that has slept for long is not sure to be known until its next h
   let shift = 0
   const real = performance.now.bind(performance)
   t.mock.method(performance, 'now', () => real() + shift)
-  const { presence, events } = await aPresence(t)
-  assert.equal(presence.isSure, true)
+  const { membership, events } = await aMembership(t)
+  assert.equal(membership.isSure, true)
   shift = 9000
-  assert.equal(presence.isSure, false)
+  assert.equal(membership.isSure, false)
   await beat(t, () => events.length > 0)
-  assert.equal(presence.isSure, true)
+  assert.equal(membership.isSure, true)
 })
 
 test('what goes wrong beside the heartbeats does not keep a process from judging who is silent', async t => {
@@ -262,7 +265,7 @@ test('heartbeats go on while the dead are being buried', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   const { pid } = spawnSync(process.execPath, ['--version'])
   const long = Promise.withResolvers<never>()
-  const { events } = await aPresence(t, { database: { transaction: () => long.promise } })
+  const { events } = await aMembership(t, { database: { transaction: () => long.promise } })
   await enter(undefined, pid)
   await beat(t, () => events.length === 1)
   await beat(t, () => events.length === 2)
@@ -270,12 +273,12 @@ test('heartbeats go on while the dead are being buried', async t => {
 })
 
 test('a process that another one is burying is not waited for', async t => {
-  await aPresence(t)
+  await aMembership(t)
   const { pid } = spawnSync(process.execPath, ['--version'])
   const dead = await enter(undefined, pid)
   await world.database.transaction(async tx => {
     await tx.query({ text: 'select from processes where id = $1 for update', values: [dead] })
-    const begun = aPresence(t).then(() => 'begun') // it buries at once
+    const begun = aMembership(t).then(() => 'begun') // it buries at once
     assert.equal(await Promise.race([begun, setTimeout(2000, 'still waiting')]), 'begun')
   })
   assert.ok((await processes()).includes(dead))
@@ -284,7 +287,7 @@ test('a process that another one is burying is not waited for', async t => {
 test('a heartbeat that fails is followed by another', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let away = false
-  const { events } = await aPresence(t, {
+  const { events } = await aMembership(t, {
     connection: {
       query: statement => (away ? Promise.reject(new Error('away')) : world.database.query(statement)),
     },

@@ -2,19 +2,19 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { ContentLoader } from '../../src/deliver/content-loader.ts'
-import { Deliver, type DeliverDeps, maxAgeMs } from '../../src/deliver/deliver.ts'
+import { Deliver, type DeliverDeps } from '../../src/deliver/deliver.ts'
 import { Sender } from '../../src/destinations/http/send.ts'
-import { Gates } from '../../src/dispatch/throttle.ts'
+import { Throttle } from '../../src/dispatch/throttle.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import type { LanePause } from '../../src/model/pause.ts'
-import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { testEgress } from '../support/egress.ts'
+import { aMember } from '../support/member.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
 import { allAttempts, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
 import { aSubscription, signingKey } from '../support/subscription.ts'
@@ -33,13 +33,13 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
   const receiver = await startReceiver(program)
   const sender = new Sender({ responseBytesMax: 65_536, connector: testEgress().connector })
   const clock = fakeClock(Math.floor(Date.now() / 1000) * 1000) // receivers check that a signature is fresh
-  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const lanePauses: LanePause[] = []
   const log = new DeliveryLog({
     connection: world.database,
     clock,
     newId,
-    owner: () => me,
+    membership: aMember({ id: me }),
     logger: silentLogger(),
     settled: () => {},
     pauseLanes: async pauses => {
@@ -58,7 +58,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     random: () => 0,
     send: request => sender.send(request),
     contents: new ContentLoader(world.database),
-    gates,
+    throttle,
     receivers: new ReceiverStates({
       database: world.database,
       logger: silentLogger(),
@@ -66,7 +66,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
       disableAfterHours: 0,
     }),
     interrupt: () => {},
-    isOurs: () => true,
+    membership: aMember(),
     log,
     retentionMs: 72 * hourMs,
     userAgent: 'test/1',
@@ -87,7 +87,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     await log.drained()
     return { logged: await allAttempts(world.database), owed: await allOwed(world.database) }
   }
-  return { receiver, clock, gates, lanePauses, attempt, aDelivery, subscription }
+  return { receiver, clock, throttle, lanePauses, attempt, aDelivery, subscription }
 }
 
 test('the stored bytes arrive signed, under the id of the event, and the delivery is over', async t => {
@@ -197,7 +197,7 @@ function isLater(): () => boolean {
 }
 
 test('what may be others’ by now, or would be cut off at once, is not sent when its payload has been read', async t => {
-  for (const changes of [{ isOurs: () => false }, { isCuttingOff: () => true }]) {
+  for (const changes of [{ membership: aMember({ isSure: false }) }, { isCuttingOff: () => true }]) {
     await emptyAll(world.database)
     const { attempt, aDelivery, subscription, receiver } = await aWorld(t, {}, changes)
     const { logged, owed } = await attempt(await aDelivery(), subscription())
@@ -231,7 +231,7 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
   const interrupted: number[] = []
   const interrupt = (id: number) => interrupted.push(id)
   const world = await aWorld(t, {}, { send: request => sender.send(request), interrupt })
-  const { clock, gates, lanePauses, subscription } = world
+  const { clock, throttle, lanePauses, subscription } = world
   const delivery = await world.aDelivery({ dueAt: clock.now() - 1000, lane: { left: () => {} } })
   const until = clock.now() + 5000
   const { logged, owed } = await world.attempt(delivery, subscription())
@@ -242,20 +242,11 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
   )
   const pause = { subscriptionId: 1, until, reason: 'proxy' }
   assert.deepEqual([interrupted, lanePauses], [[1], [pause]], 'here and in all processes')
-  assert.equal(gates.opensAt(subscription()), until)
-  assert.equal(gates.failuresInARow(1), 0)
-  assert.equal(gates.cap(subscription()), 10, 'no single probe: it is not the receiver who is tried')
+  assert.equal(throttle.opensAt(subscription()), until)
+  assert.equal(throttle.failuresInARow(1), 0)
+  assert.equal(throttle.cap(subscription()), 10, 'no single probe: it is not the receiver who is tried')
 
   clock.advance(74 * hourMs)
   const late = await world.attempt({ ...delivery, since: clock.now() - 74 * hourMs }, subscription())
   assert.equal(late.logged[0]?.verdict, 'expired', 'it does not go on for ever')
-})
-
-test('a delivery is wanted as long as its policy says, else as long as events are kept or its schedule lasts', () => {
-  const retention = 72 * hourMs
-  const aged = (retry: Partial<typeof defaultRetryPolicy>) =>
-    maxAgeMs(aSubscription({ retry: { ...defaultRetryPolicy, ...retry } }), retention)
-  assert.equal(aged({ maxAgeSeconds: 60 }), 60_000)
-  assert.equal(aged({}), retention)
-  assert.equal(aged({ maxAttempts: 2, scheduleSeconds: [100 * 3600] }), 101 * hourMs)
 })

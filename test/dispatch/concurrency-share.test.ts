@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { type Seat, Slots } from '../../src/dispatch/concurrency-share.ts'
-import { isLaneOnly, shareOf } from '../../src/dispatch/slots-account.ts'
+import type { Position } from '../../src/cluster/membership.ts'
+import { ConcurrencyShare, isLaneOnly, shareOf } from '../../src/dispatch/concurrency-share.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { openRedis, type RedisLink } from '../../src/platform/redis.ts'
+import { aMember } from '../support/member.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -32,18 +33,18 @@ class Receiver {
 
 /** A process that delivers: as many attempts at a time as it is allowed, while it has something to send. */
 class Process {
-  readonly slots: Slots
+  readonly slots: ConcurrencyShare
   readonly #receiver: Receiver
   inFlight = 0
   waiting = 0
   readonly #pace: Pace
 
-  constructor(receiver: Receiver, seat: Seat, link?: RedisLink, pace: Partial<Pace> = {}) {
+  constructor(receiver: Receiver, position: Position, link?: RedisLink, pace: Partial<Pace> = {}) {
     this.#receiver = receiver
     this.#pace = { loanMs: 500, tookMs: () => attemptMs * Math.random(), ...pace }
-    this.slots = new Slots({
+    this.slots = new ConcurrencyShare({
       clock,
-      seat: () => seat,
+      membership: aMember({ position }),
       subscription: () => to,
       inFlight: () => this.inFlight,
       nudge: () => this.#pump(),
@@ -90,7 +91,7 @@ async function world(t: TestContext, count: number, pace: Partial<Pace> = {}): P
   const open = () =>
     openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), commandTimeoutMs: 300 })
   const links = Array.from({ length: count }, open)
-  const processes = links.map((link, rank) => new Process(receiver, { count, rank }, link, pace))
+  const processes = links.map((link, index) => new Process(receiver, { count, index }, link, pace))
   t.after(async () => {
     for (const process of processes) {
       process.waiting = 0
@@ -135,14 +136,14 @@ test('with fewer slots than processes, all deliveries go through the lane, whose
   assert.equal(isLaneOnly(narrow, 3), true)
   assert.equal(isLaneOnly(aSubscription({ ordered: true }), 2), true)
   assert.equal(isLaneOnly(aSubscription({ rateLimit: { requests: 1, perSeconds: 1 } }), 2), true)
-  const slots = new Process(new Receiver(), { count: 3, rank: 0 }).slots
+  const slots = new Process(new Receiver(), { count: 3, index: 0 }).slots
   assert.equal(slots.cap(narrow), 2)
 })
 
 test('a process that delivers alone has every slot, and one without Redis its share', () => {
-  assert.equal(new Process(new Receiver(), { count: 1, rank: 0 }).slots.cap(to), 10)
-  assert.equal(new Process(new Receiver(), { count: 3, rank: 0 }).slots.cap(to), 4)
-  assert.equal(new Process(new Receiver(), { count: 3, rank: 2 }).slots.cap(to), 3)
+  assert.equal(new Process(new Receiver(), { count: 1, index: 0 }).slots.cap(to), 10)
+  assert.equal(new Process(new Receiver(), { count: 3, index: 0 }).slots.cap(to), 4)
+  assert.equal(new Process(new Receiver(), { count: 3, index: 2 }).slots.cap(to), 3)
 })
 
 test('one busy process has the slots of the idle ones, all but one each, for as long as it needs them', async t => {

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { emptyHolding, type Holding, Room, type RoomLimits } from '../../src/dispatch/memory-budget.ts'
+import {
+  emptyHeldMemory,
+  type HeldMemory,
+  MemoryBudget,
+  type MemoryLimits,
+} from '../../src/dispatch/memory-budget.ts'
 
 const roomy = { heldPerSubscription: 1000, heldInAll: 40_000, heldBytes: 64_000_000 }
 
-function aRoom(limits: Partial<RoomLimits> = {}) {
-  const room = new Room({ ...roomy, ...limits })
-  const lines = new Map<number, Holding>()
-  const of = (id: number) => lines.get(id) ?? lines.set(id, emptyHolding()).get(id) ?? emptyHolding()
+function aRoom(limits: Partial<MemoryLimits> = {}) {
+  const room = new MemoryBudget({ ...roomy, ...limits })
+  const lines = new Map<number, HeldMemory>()
+  const of = (id: number) => lines.get(id) ?? lines.set(id, emptyHeldMemory()).get(id) ?? emptyHeldMemory()
   const take = (fresh: boolean, id: number, sizeBytes = 10): boolean => {
     if (!room.has(of(id), sizeBytes, fresh)) return false
     room.take(of(id), sizeBytes, fresh)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Gate } from '../../src/dispatch/receiver-throttle.ts'
+import { ReceiverThrottle } from '../../src/dispatch/receiver-throttle.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -17,7 +17,7 @@ const subscription = aSubscription()
 const now = 1_000_000
 
 test('a healthy receiver is open, with all its requests', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   assert.deepEqual(gate.record(success, now), { kind: 'none' })
   assert.ok(gate.opensAt(subscription, now) <= now)
   assert.equal(gate.cap(10), 10)
@@ -25,7 +25,7 @@ test('a healthy receiver is open, with all its requests', () => {
 })
 
 test('so many failures in a row open the circuit, one probe is let through, and its success closes it', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   for (let n = 1; n < 5; n++) assert.deepEqual(gate.record(refused(500), now), { kind: 'none' })
   assert.deepEqual(gate.record(refused(500), now), {
     kind: 'paused',
@@ -40,7 +40,7 @@ test('so many failures in a row open the circuit, one probe is let through, and 
 })
 
 test('a probe that fails opens the circuit again for twice as long, up to twenty times', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   let at = now
   for (let n = 0; n < 5; n++) gate.record(refused(500), at)
   const lengths = Array.from({ length: 7 }, () => {
@@ -53,14 +53,14 @@ test('a probe that fails opens the circuit again for twice as long, up to twenty
 })
 
 test('a success in between starts the count anew', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   for (let n = 0; n < 20; n++) {
     assert.equal(gate.record(n % 4 === 3 ? success : refused(500), now).kind, 'none')
   }
 })
 
 test('ten failures in a row are told once, with the circuit off too', () => {
-  const gate = new Gate({ failures: 0, cooldownMs: 1000 })
+  const gate = new ReceiverThrottle({ failures: 0, cooldownMs: 1000 })
   const told = Array.from({ length: 30 }, () => gate.record(refused(500), now).kind)
   assert.deepEqual(
     told.filter(kind => kind !== 'none'),
@@ -72,7 +72,7 @@ test('ten failures in a row are told once, with the circuit off too', () => {
 
 test('Retry-After of a 429 or 503 pauses the receiver; that of another status does not', () => {
   for (const status of [429, 503]) {
-    const gate = new Gate(circuit)
+    const gate = new ReceiverThrottle(circuit)
     assert.deepEqual(gate.record(refused(status, '120'), now), {
       kind: 'paused',
       until: now + 120_000,
@@ -80,12 +80,12 @@ test('Retry-After of a 429 or 503 pauses the receiver; that of another status do
     })
     assert.equal(gate.opensAt(subscription, now), now + 120_000)
   }
-  assert.deepEqual(new Gate(circuit).record(refused(400, '120'), now), { kind: 'none' })
+  assert.deepEqual(new ReceiverThrottle(circuit).record(refused(400, '120'), now), { kind: 'none' })
 })
 
 test('429, 502, 503 and 504 halve the requests in flight, and successes win them back', () => {
   for (const status of [429, 502, 503, 504]) {
-    const gate = new Gate(circuit)
+    const gate = new ReceiverThrottle(circuit)
     gate.record(refused(status), now)
     assert.equal(gate.cap(10), 5)
     gate.record(refused(status), now)
@@ -93,13 +93,13 @@ test('429, 502, 503 and 504 halve the requests in flight, and successes win them
     for (let n = 0; n < 20; n++) gate.record(success, now)
     assert.equal(gate.cap(10), 10)
   }
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   gate.record(refused(500), now)
   assert.equal(gate.cap(10), 10)
 })
 
 test('a rate limit lets so many through at once, and then as many as the time brings', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   const limited = aSubscription({ rateLimit: { requests: 4, perSeconds: 2 } })
   for (let n = 0; n < 4; n++) {
     assert.ok(gate.opensAt(limited, now) <= now)
@@ -112,7 +112,7 @@ test('a rate limit lets so many through at once, and then as many as the time br
 })
 
 test('resuming forgets every pause', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   gate.pause(now + 60_000, 'circuit_open')
   assert.equal(gate.opensAt(subscription, now), now + 60_000)
   assert.equal(gate.cap(10), 1)
@@ -122,7 +122,7 @@ test('resuming forgets every pause', () => {
 })
 
 test('a failure of our own proxy says nothing of the receiver', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   for (let n = 0; n < 50; n++) {
     assert.equal(
       gate.record({ kind: 'failed', errorClass: 'proxy', error: '', durationMs: 1 }, now).kind,
@@ -132,7 +132,7 @@ test('a failure of our own proxy says nothing of the receiver', () => {
 })
 
 test('after ten failures in a row attempts begin 20 ms apart, and one success lifts that', () => {
-  const gate = new Gate({ failures: 0, cooldownMs: 1000 })
+  const gate = new ReceiverThrottle({ failures: 0, cooldownMs: 1000 })
   for (let n = 1; n <= 9; n++) {
     gate.begin(subscription, now)
     gate.record(refused(500), now)
@@ -150,7 +150,7 @@ test('after ten failures in a row attempts begin 20 ms apart, and one success li
 })
 
 test('failures of our own proxy are paced like others', () => {
-  const gate = new Gate(circuit)
+  const gate = new ReceiverThrottle(circuit)
   for (let n = 0; n < 10; n++) {
     gate.begin(subscription, now)
     gate.record({ kind: 'failed', errorClass: 'proxy', error: '', durationMs: 1 }, now)

@@ -2,11 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
-import { Gates } from '../../src/dispatch/throttle.ts'
+import { Throttle } from '../../src/dispatch/throttle.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { fakeClock, noon } from '../support/clock.ts'
+import { aMember } from '../support/member.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const failed: Outcome = {
@@ -20,21 +21,22 @@ const success: Outcome = { kind: 'success', httpStatus: 200, durationMs: 0 }
 /** A dispatcher with the breaker off, and so many deliveries to a receiver that answers at once. */
 function aBacklog(deliveries: number) {
   const clock = systemClock()
-  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const subscription = aSubscription({ maxInFlight: 10 })
   const receiver = { outcome: failed, attempts: 0, deferred: 0 }
   const dispatcher = new Dispatcher({
     limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 40_000, heldBytes: 1_000_000 },
     subscription: () => subscription,
     clock,
-    gates,
+    membership: aMember(),
+    throttle,
     defer: (_, waiting) => {
       receiver.deferred += waiting.length
     },
     attempt: async ({ subscriptionId, sizeBytes }) => {
       receiver.attempts++
       await new Promise(resolve => setImmediate(resolve))
-      gates.record(subscription, receiver.outcome)
+      throttle.record(subscription, receiver.outcome)
       dispatcher.release(subscriptionId, sizeBytes)
       return receiver.outcome.kind === 'success'
     },
@@ -54,7 +56,7 @@ function aBacklog(deliveries: number) {
     assert.ok(dispatcher.reserve(subscription.id, subscription.tenant, 1, true))
     dispatcher.push({ webhookId: newId(), subscriptionId: subscription.id, ...rest })
   }
-  return { receiver, gates, dispatcher }
+  return { receiver, throttle, dispatcher }
 }
 
 test('a receiver that refuses at once is tried at a bounded rate with the breaker off, and what waits spends no attempt', async () => {
@@ -78,57 +80,57 @@ test('a receiver that refuses at once is tried at a bounded rate with the breake
 const circuit = { failures: 5, cooldownMs: 30_000 }
 
 test('a success to one whose state says that it fails is a recovery, whoever has seen the failures', () => {
-  const gates = new Gates(fakeClock(), circuit)
+  const throttle = new Throttle(fakeClock(), circuit)
   const failing = aSubscription({ isFailing: true })
-  assert.equal(gates.record(failing, success).kind, 'recovered', 'without a gate, as after a restart')
-  gates.record(failing, failed)
-  assert.equal(gates.record(failing, success).kind, 'recovered', 'after a few failures of its own')
-  assert.equal(gates.record(failing, failed).kind, 'none')
-  assert.equal(gates.record(aSubscription(), success).kind, 'none')
+  assert.equal(throttle.record(failing, success).kind, 'recovered', 'without a gate, as after a restart')
+  throttle.record(failing, failed)
+  assert.equal(throttle.record(failing, success).kind, 'recovered', 'after a few failures of its own')
+  assert.equal(throttle.record(failing, failed).kind, 'none')
+  assert.equal(throttle.record(aSubscription(), success).kind, 'none')
 })
 
 test('a success that was on its way does not end a pause that others have told of', () => {
   const clock = fakeClock(noon)
-  const gates = new Gates(clock, circuit)
+  const throttle = new Throttle(clock, circuit)
   const subscription = aSubscription()
-  gates.pause(subscription.id, noon + 60_000, 'retry_after')
-  gates.record(subscription, success)
-  assert.equal(gates.opensAt(subscription), noon + 60_000)
+  throttle.pause(subscription.id, noon + 60_000, 'retry_after')
+  throttle.record(subscription, success)
+  assert.equal(throttle.opensAt(subscription), noon + 60_000)
   clock.advance(60_000)
-  gates.record(subscription, success)
-  assert.equal(gates.opensAt(subscription), 0)
+  throttle.record(subscription, success)
+  assert.equal(throttle.opensAt(subscription), 0)
 })
 
 test('a gate whose lane was opened meanwhile opens, and one whose lane was closed for longer waits for longer', () => {
-  const gates = new Gates(fakeClock(), circuit)
+  const throttle = new Throttle(fakeClock(), circuit)
   const [resumed, again, longer, gone] = [1, 2, 3, 4].map(id => aSubscription({ id }))
   assert.ok(resumed && again && longer && gone)
-  for (const { id } of [resumed, again, longer, gone]) gates.pause(id, noon + 3_600_000, 'circuit_open')
-  gates.pause(5, noon - 1, 'retry_after')
-  const before = gates.paused()
+  for (const { id } of [resumed, again, longer, gone]) throttle.pause(id, noon + 3_600_000, 'circuit_open')
+  throttle.pause(5, noon - 1, 'retry_after')
+  const before = throttle.paused()
   assert.deepEqual([...before.keys()], [1, 2, 3, 4], 'a pause that is over is none')
   const lanes = new Map([
     [1, 0],
     [2, noon + 5000],
     [3, noon + 7_200_000],
   ])
-  gates.follow(lanes, before)
+  throttle.follow(lanes, before)
   assert.deepEqual(
-    [resumed, again, longer, gone].map(subscription => gates.opensAt(subscription)),
+    [resumed, again, longer, gone].map(subscription => throttle.opensAt(subscription)),
     [0, noon + 5000, noon + 7_200_000, noon + 3_600_000],
   )
-  assert.deepEqual([gates.cap(resumed), gates.cap(longer)], [10, 1], 'the probe is still to come')
+  assert.deepEqual([throttle.cap(resumed), throttle.cap(longer)], [10, 1], 'the probe is still to come')
 })
 
 test('what a gate has heard after the lanes were read stays', () => {
-  const gates = new Gates(fakeClock(), circuit)
+  const throttle = new Throttle(fakeClock(), circuit)
   const subscription = aSubscription()
-  gates.pause(1, noon + 60_000, 'retry_after')
-  const before = gates.paused()
-  gates.pause(1, noon + 90_000, 'retry_after')
-  gates.follow(new Map([[1, 0]]), before)
-  assert.equal(gates.opensAt(subscription), noon + 90_000)
-  gates.resume(1)
-  gates.follow(new Map([[1, noon + 60_000]]), before)
-  assert.equal(gates.opensAt(subscription), 0)
+  throttle.pause(1, noon + 60_000, 'retry_after')
+  const before = throttle.paused()
+  throttle.pause(1, noon + 90_000, 'retry_after')
+  throttle.follow(new Map([[1, 0]]), before)
+  assert.equal(throttle.opensAt(subscription), noon + 90_000)
+  throttle.resume(1)
+  throttle.follow(new Map([[1, noon + 60_000]]), before)
+  assert.equal(throttle.opensAt(subscription), 0)
 })

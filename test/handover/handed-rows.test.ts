@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { databaseTime } from '../../src/cluster/store.ts'
 import { HandedRows } from '../../src/handover/handed-rows.ts'
+import { databaseTime } from '../../src/platform/database-time.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allOwed, idAt, laneOf, owe } from '../support/rows.ts'
 
 const world = await testDatabase()
@@ -19,7 +20,7 @@ async function aWorld({ start = noon, commitMs = commitMsMax } = {}) {
   await aLane(database, 1)
   const clock = fakeClock(start)
   const newId = uuidV7Source(clock)
-  const rows = new HandedRows(database, clock, () => me, commitMs)
+  const rows = new HandedRows(database, clock, aMember({ id: me }), commitMs)
   const handOver = async (owner = me): Promise<Uuid> => owe(database, { webhookId: newId(), owner })
   return { clock, rows, handOver }
 }
@@ -148,7 +149,7 @@ test('what could not be freed is freed by the next look', async () => {
         ? Promise.reject(new Error('away'))
         : database.query(statement),
   } as typeof database
-  const rows = new HandedRows(connection, clock, () => me, commitMsMax)
+  const rows = new HandedRows(connection, clock, aMember({ id: me }), commitMsMax)
   await handOver()
   clock.advance(3001)
   away = true

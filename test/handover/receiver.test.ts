@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { openOutbox } from '../../src/handover/bullmq.ts'
-import { Inbox } from '../../src/handover/receiver.ts'
-import { WorkerDirectory } from '../../src/handover/workers.ts'
+import { HandoverReceiver } from '../../src/handover/receiver.ts'
+import { Workers } from '../../src/handover/workers.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { openRedis } from '../../src/platform/redis.ts'
 import { testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { testRedis } from '../support/redis.ts'
 import { aLane, allOwed, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
@@ -28,13 +29,17 @@ test('a process that may have been declared dead says that it has no room, and s
   const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger() })
   let isSure = true
   const pushed: Delivery[] = []
-  const inbox = new Inbox({
+  const inbox = new HandoverReceiver({
     link,
     connection: database,
     clock,
     logger: silentLogger(),
-    owner: () => me,
-    isSure: () => isSure,
+    membership: aMember({
+      id: me,
+      get isSure() {
+        return isSure
+      },
+    }),
     commitMsMax: 10_000,
     subscription: () => to,
     opensAt: () => 0,
@@ -42,7 +47,7 @@ test('a process that may have been declared dead says that it has no room, and s
     reserve: () => true,
     push: delivery => pushed.push(delivery),
   })
-  const directory = new WorkerDirectory(link)
+  const directory = new Workers(link)
   const outbox = openOutbox(link, link.bullConnection('producer'), me)
   inbox.start()
   t.after(async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HandOff } from '../../src/handover/sender.ts'
+import { HandoverSender } from '../../src/handover/sender.ts'
 import { announce, announceLeaving } from '../../src/handover/workers.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
@@ -33,7 +33,7 @@ test('lines to processes that left while idle are closed, however many come and 
   if (!redis) return
   const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger() })
   const lost: number[] = []
-  const handOff = new HandOff({ link, clock, lost: owner => lost.push(owner) })
+  const handOff = new HandoverSender({ link, clock, lost: owner => lost.push(owner) })
   t.after(async () => {
     handOff.close()
     await link.close()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { announce, announceLeaving, WorkerDirectory } from '../../src/handover/workers.ts'
+import { announce, announceLeaving, Workers } from '../../src/handover/workers.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { openRedis } from '../../src/platform/redis.ts'
 import { fakeClock } from '../support/clock.ts'
@@ -16,7 +16,7 @@ test('who is silent for a second is not chosen, for a minute is gone, and who le
     await redis[Symbol.asyncDispose]()
   })
   const clock = fakeClock()
-  const directory = new WorkerDirectory(link, () => clock.now())
+  const directory = new Workers(link, () => clock.now())
   const heard = (say: () => void, isSo: () => boolean) =>
     eventually(
       async () => {

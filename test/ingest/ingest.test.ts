@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
-import { Gates } from '../../src/dispatch/throttle.ts'
+import { Throttle } from '../../src/dispatch/throttle.ts'
 import { AppError } from '../../src/errors.ts'
 import { ownMemory } from '../../src/handover/holder.ts'
 import { UnsureRows } from '../../src/handover/unsure-rows.ts'
@@ -13,6 +13,7 @@ import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allOwed, countEvents, emptyAll, laneOf, newId } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -29,7 +30,7 @@ function aWorld(
   t: TestContext,
   heldPerSubscription = 100,
   connection: Queryable = world.database,
-  owner: () => number | null = () => me,
+  membership = aMember({ id: me }),
 ) {
   const clock = fakeClock(noon)
   const started: Delivery[] = []
@@ -38,7 +39,8 @@ function aWorld(
     limits: { maxInFlight: 100, heldPerSubscription, heldInAll: 1000, heldBytes: 1_000_000 },
     subscription: () => undefined,
     clock,
-    gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }),
+    membership,
+    throttle: new Throttle(clock, { failures: 0, cooldownMs: 1000 }),
     defer: () => {},
     attempt: async delivery => {
       started.push(delivery)
@@ -58,9 +60,9 @@ function aWorld(
     clock,
     newId,
     writer,
-    holder: ownMemory(dispatcher, owner),
+    holder: ownMemory(dispatcher, membership),
     opensAt: () => 0,
-    deliverers: () => 1,
+    membership,
     lanesDue: dueAt => rung.push(dueAt),
   })
   return { ingest, dispatcher, started, rung }
@@ -98,7 +100,12 @@ test('a delivery whose process was declared dead while its row was written is no
       return result
     },
   }
-  const { ingest, started, dispatcher } = aWorld(t, 100, slow, () => owner)
+  const membership = aMember({
+    get id() {
+      return owner
+    },
+  })
+  const { ingest, started, dispatcher } = aWorld(t, 100, slow, membership)
   await ingest.accept(anIncoming(aSubscription()))
   assert.deepEqual(
     (await allOwed(world.database)).map(row => row.owner),
@@ -155,7 +162,7 @@ test('nothing is accepted after closing', async t => {
 })
 
 test('a process that may have been declared dead keeps nothing in memory: its events go to their lanes', async t => {
-  const { ingest, started, rung } = aWorld(t, 100, world.database, () => null)
+  const { ingest, started, rung } = aWorld(t, 100, world.database, aMember({ isSure: false }))
   await ingest.accept(anIncoming(aSubscription({ id: 1 })))
   assert.equal((await allOwed(world.database))[0]?.owner, null)
   assert.deepEqual(started, [])

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { insertEvents, releaseUnsure } from '../../src/ingest/store.ts'
+import { releaseUnsure } from '../../src/handover/store.ts'
+import { insertEvents } from '../../src/ingest/store.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aLane, allOwed, anEvent, countEvents, emptyAll, laneOf, owe, owedFor } from '../support/rows.ts'

@@ -8,7 +8,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { isDatabaseUnavailable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { Gate, hold } from '../support/gate.ts'
+import { hold, ReceiverThrottle } from '../support/gate.ts'
 import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -21,11 +21,11 @@ after(() => world.close())
 const me = 7
 
 function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
-  const gates = [new Gate(world.database), new Gate(world.database)]
+  const throttle = [new ReceiverThrottle(world.database), new ReceiverThrottle(world.database)]
   const clock = fakeClock()
   const unsure = new UnsureRows(clock)
   const writer = new EventWriter({
-    connections: gates,
+    connections: throttle,
     clock,
     logger: silentLogger(),
     unsure,
@@ -34,8 +34,8 @@ function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
     ...changes,
   })
   t.after(() => writer.close())
-  const statements = () => gates.reduce((sum, gate) => sum + gate.statements, 0)
-  return { writer, unsure, gates, clock, statements }
+  const statements = () => throttle.reduce((sum, gate) => sum + gate.statements, 0)
+  return { writer, unsure, throttle, clock, statements }
 }
 
 function aWrite(payload = Buffer.from('{}'), owner: number | null = me): Write {
@@ -67,8 +67,8 @@ test('a lone event waits for nobody', async t => {
 })
 
 test('events of one moment share a transaction, and those that come meanwhile share the next', async t => {
-  const { writer, gates, statements } = aWriter(t)
-  const open = gates.map(hold)
+  const { writer, throttle, statements } = aWriter(t)
+  const open = throttle.map(hold)
   const first = Array.from({ length: 10 }, () => writer.write(aWrite()))
   await turn()
   assert.equal(statements(), 1)
@@ -107,8 +107,8 @@ test('an event that cannot be stored fails alone', async t => {
 })
 
 test('more events than can be written are refused at once, and later ones are taken again', async t => {
-  const { writer, gates } = aWriter(t)
-  const open = gates.map(hold)
+  const { writer, throttle } = aWriter(t)
+  const open = throttle.map(hold)
   const megabyte = Buffer.alloc(1024 * 1024)
   const taken: Promise<void>[] = []
   for (let n = 0; n < 2; n++) {
@@ -124,8 +124,8 @@ test('more events than can be written are refused at once, and later ones are ta
 })
 
 test('while nothing is committed at all, events are refused once the first has waited for a moment', async t => {
-  const { writer, gates } = aWriter(t, { waitMsMax: 50 })
-  const open = gates.map(hold)
+  const { writer, throttle } = aWriter(t, { waitMsMax: 50 })
+  const open = throttle.map(hold)
   const taken: Promise<void>[] = []
   for (let n = 0; n < 4; n++) {
     taken.push(writer.write(aWrite()))
@@ -142,9 +142,9 @@ test('while nothing is committed at all, events are refused once the first has w
 })
 
 test('at twice what can be written, as much as can be is accepted soon, and the rest is refused at once', async t => {
-  const { writer, gates } = aWriter(t, { waitMsMax: 300 })
+  const { writer, throttle } = aWriter(t, { waitMsMax: 300 })
   // At most 768 events in 200 ms; 2,000 are sent.
-  for (const gate of gates) Object.defineProperty(gate, 'before', { get: () => sleep(200) })
+  for (const gate of throttle) Object.defineProperty(gate, 'before', { get: () => sleep(200) })
   const waits: number[] = []
   const refusals: number[] = []
   /** Accepted of those that were sent within each half of a second. */
@@ -174,9 +174,9 @@ test('at twice what can be written, as much as can be is accepted soon, and the 
 })
 
 test('a rate that was measured in a stall keeps nothing out that the next transactions carry', async t => {
-  const { writer, gates } = aWriter(t)
+  const { writer, throttle } = aWriter(t)
   let stallMs = 300
-  for (const gate of gates) Object.defineProperty(gate, 'before', { get: () => sleep(stallMs) })
+  for (const gate of throttle) Object.defineProperty(gate, 'before', { get: () => sleep(stallMs) })
   // Two a time, and others wait: a rate by which two events would have to wait for a second.
   const taken: Promise<void>[] = []
   for (let n = 0; n < 7; n++) {
@@ -191,8 +191,8 @@ test('a rate that was measured in a stall keeps nothing out that the next transa
 })
 
 test('what gathers while a connection is busy is written in the same turn of the event loop in which it is free', async t => {
-  const { writer, gates, statements } = aWriter(t)
-  for (const gate of gates)
+  const { writer, throttle, statements } = aWriter(t)
+  for (const gate of throttle)
     Object.defineProperty(gate, 'query', { value: async () => void gate.statements++ })
   // As when thousands of connections are read: promises settle, but the turn does not end.
   const written: Promise<void>[] = []
@@ -204,8 +204,8 @@ test('what gathers while a connection is busy is written in the same turn of the
 })
 
 test('an event that is not committed in time is refused: never written if it still waits, else freed once it is', async t => {
-  const { writer, gates, unsure } = aWriter(t, { timeoutMs: 60 })
-  const open = gates.map(hold)
+  const { writer, throttle, unsure } = aWriter(t, { timeoutMs: 60 })
+  const open = throttle.map(hold)
   const sent: Promise<void>[] = []
   for (let n = 0; n < 3; n++) {
     sent.push(assert.rejects(writer.write(aWrite()), overloaded))
@@ -220,19 +220,19 @@ test('an event that is not committed in time is refused: never written if it sti
 })
 
 test('while the database is away callers hear so, and afterwards all is well', async t => {
-  const { writer, gates } = aWriter(t)
-  for (const gate of gates) gate.isAway = true
+  const { writer, throttle } = aWriter(t)
+  for (const gate of throttle) gate.isAway = true
   const results = await Promise.allSettled(Array.from({ length: 20 }, () => writer.write(aWrite())))
   for (const result of results)
     assert.ok(result.status === 'rejected' && isDatabaseUnavailable(result.reason))
-  for (const gate of gates) gate.isAway = false
+  for (const gate of throttle) gate.isAway = false
   await writer.write(aWrite())
   assert.equal(await countEvents(world.database), 1)
 })
 
 test('after a lost answer what may have been committed is remembered, and goes to its lane', async t => {
-  const { writer, gates, unsure } = aWriter(t)
-  for (const gate of gates) gate.losesAnswers = true
+  const { writer, throttle, unsure } = aWriter(t)
+  for (const gate of throttle) gate.losesAnswers = true
   const held = aWrite()
   const inLane = aWrite(Buffer.from('{}'), null)
   const results = await Promise.allSettled([writer.write(held), writer.write(inLane)])

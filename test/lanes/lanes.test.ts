@@ -7,6 +7,7 @@ import type { Queryable } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -30,7 +31,7 @@ function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
     connection: world.database,
     clock,
     logger: silentLogger(),
-    owner: () => me,
+    membership: aMember({ id: me }),
     subscription: id => subscriptions.get(id),
     refreshSubscription: async id => subscriptions.has(id),
     sink: {

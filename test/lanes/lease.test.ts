@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
-import { LanePlaces, placesMax } from '../../src/lanes/lease.ts'
+import { LaneLeases, placesMax } from '../../src/lanes/lease.ts'
 import { releaseLanes } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { emptyAll, laneOf } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -42,7 +43,7 @@ function aWorldThatHangs(t: TestContext) {
     connection: world.database,
     clock,
     logger: silentLogger(),
-    owner: () => me,
+    membership: aMember({ id: me }),
     subscription: id => aSubscription({ id }),
     refreshSubscription: async () => true,
     sink: {
@@ -94,7 +95,7 @@ test('thousands of lanes that hang go round: each is read, however many are due'
 
 test('a lane that gives way is due behind those that have waited, and not among the newest', async () => {
   const clock = fakeClock(noon)
-  const places = new LanePlaces({ connection: world.database, clock, owner: () => me })
+  const places = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
   await dueLanes(1, 10, noon - 60_000)
   const ids: number[] = []
   assert.equal(
@@ -120,7 +121,7 @@ test('a lane that gives way is due behind those that have waited, and not among 
 
 test('those held longest give way, an eighth of the places at a time, and none that has only just come', () => {
   const clock = fakeClock(noon)
-  const places = new LanePlaces({ connection: world.database, clock, owner: () => me })
+  const places = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
   const held = Array.from({ length: 2000 }, (_, id) => ({
     id,
     heldSince: noon - 2000 + id,
@@ -144,7 +145,12 @@ test('what was leased under an earlier id of this process is left to others', as
       return result
     },
   }
-  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => owner })
+  const membership = aMember({
+    get id() {
+      return owner
+    },
+  })
+  const places = new LaneLeases({ connection, clock: fakeClock(noon), membership })
   const taken: number[] = []
   await places.lease(
     () => taken.length,
@@ -163,7 +169,7 @@ test('a lane whose lease was not heard of is found at the next look', async () =
       return result
     },
   }
-  const places = new LanePlaces({ connection, clock: fakeClock(noon), owner: () => me })
+  const places = new LaneLeases({ connection, clock: fakeClock(noon), membership: aMember({ id: me }) })
   const held = new Set<number>()
   const look = () =>
     places.lease(

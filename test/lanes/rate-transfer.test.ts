@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { Gates } from '../../src/dispatch/throttle.ts'
+import { Throttle } from '../../src/dispatch/throttle.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
-import { LanePace } from '../../src/lanes/rate-transfer.ts'
+import { RateTransfer } from '../../src/lanes/rate-transfer.ts'
 import { freeHoldings, leaseLanes, releaseLanes } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { type FakeClock, fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, emptyAll, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -24,13 +25,13 @@ const limited = aSubscription({ id: 1, rateLimit: { requests: 10, perSeconds: 10
 
 /** A process that leases lanes, and sends as much as the rate limit lets it. */
 function aProcess(clock: FakeClock, owner: number, to: { current: Subscription } = { current: limited }) {
-  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
-  const pace = new LanePace({
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
+  const pace = new RateTransfer({
     connection: world.database,
     clock,
-    owner: () => owner,
+    membership: aMember({ id: owner }),
     subscription: () => to.current,
-    rates: gates,
+    rates: throttle,
   })
   return {
     pace,
@@ -43,7 +44,7 @@ function aProcess(clock: FakeClock, owner: number, to: { current: Subscription }
     },
     sendAll() {
       let sent = 0
-      for (; gates.opensAt(to.current) === 0; sent++) gates.begin(to.current)
+      for (; throttle.opensAt(to.current) === 0; sent++) throttle.begin(to.current)
       return sent
     },
     async release() {
@@ -166,28 +167,28 @@ test('lanes ask for the rate before they hand out anything, and leave it behind'
     text: "update lanes set full_at = to_timestamp($1::float8 / 1000) + interval '4 seconds'",
     values: [clock.now()],
   })
-  const gates = new Gates(clock, { failures: 0, cooldownMs: 1000 })
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const pushed: Delivery[] = []
   const fullAtPush: number[] = []
   const lanes = new Lanes({
     connection: world.database,
     clock,
     logger: silentLogger(),
-    owner: () => 7,
+    membership: aMember(),
     subscription: () => limited,
     refreshSubscription: async () => true,
     sink: {
       reserve: () => true,
       release: () => {},
       push: delivery => {
-        fullAtPush.push(gates.fullAt(limited) - clock.now())
+        fullAtPush.push(throttle.fullAt(limited) - clock.now())
         pushed.push(delivery)
       },
       takeWaiting: () => [],
     },
     statementMsMax: 5000,
     handBack: () => {},
-    rates: gates,
+    rates: throttle,
   })
   t.after(() => lanes.stop())
   lanes.start()
@@ -196,7 +197,7 @@ test('lanes ask for the rate before they hand out anything, and leave it behind'
     count => count === 1,
   )
   assert.deepEqual(fullAtPush, [4000])
-  gates.begin(limited)
+  throttle.begin(limited)
   await world.database.query({ text: 'delete from owed' })
   for (const delivery of pushed) delivery.lane?.left(delivery)
   const left = async () => {

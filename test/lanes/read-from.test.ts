@@ -3,7 +3,7 @@ import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import pg from 'pg'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
-import { LaneMarks } from '../../src/lanes/read-from.ts'
+import { ReadFrom } from '../../src/lanes/read-from.ts'
 import { repair } from '../../src/lanes/repair.ts'
 import { freeHoldings } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
@@ -14,6 +14,7 @@ import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import { fixedPlans } from '../../src/platform/sql.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allOwed, anEvent, emptyAll, laneOf, owe, owedFor } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -50,7 +51,7 @@ function aProcess(t: TestContext, process: Process) {
     clock,
     monotonicNow,
     logger: silentLogger(),
-    owner: () => owner,
+    membership: aMember({ id: owner }),
     subscription: id => aSubscription({ id }),
     refreshSubscription: async () => true,
     sink: {
@@ -261,7 +262,7 @@ test('two processes that work on one lane in turn lose nothing and send nothing 
 
 test('a mark is never past what waits, nor past what may be on its way', () => {
   const clock = fakeClock()
-  const marks = new LaneMarks({ clock, statementMsMax: 5000, monotonicNow: () => 0 })
+  const marks = new ReadFrom({ clock, statementMsMax: 5000, monotonicNow: () => 0 })
   const begin = marks.startOf(1)
   assert.equal(begin.dueAt, 0)
   marks.found(1, begin, undefined, noon)
@@ -276,7 +277,7 @@ test('a mark is never past what waits, nor past what may be on its way', () => {
 })
 
 test('a lane whose lease was not heard of is looked through from its beginning', () => {
-  const marks = new LaneMarks({ clock: fakeClock(), statementMsMax: 5000, monotonicNow: () => 0 })
+  const marks = new ReadFrom({ clock: fakeClock(), statementMsMax: 5000, monotonicNow: () => 0 })
   const read = () => marks.found(1, marks.startOf(1), undefined, noon)
   read()
   marks.leased(1, noon - 10_000)
@@ -289,7 +290,7 @@ test('a lane whose lease was not heard of is looked through from its beginning',
 })
 
 test('lanes are remembered up to a number, and those used last', () => {
-  const marks = new LaneMarks({ clock: fakeClock(), statementMsMax: 5000, monotonicNow: () => 0 })
+  const marks = new ReadFrom({ clock: fakeClock(), statementMsMax: 5000, monotonicNow: () => 0 })
   const read = (id: number) => marks.found(id, marks.startOf(id), undefined, noon)
   read(1)
   read(2)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
-import { SecondLook } from '../../src/lanes/recheck.ts'
+import { Recheck } from '../../src/lanes/recheck.ts'
 import { leaseLanes, releaseLanes } from '../../src/lanes/store.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 
@@ -23,7 +23,7 @@ test('a row that is committed after its lane was found empty is not forgotten', 
   await inserter.query(
     `insert into owed (webhook_id, subscription_id, size_bytes, due_at) values (gen_random_uuid(), 1, 1, now())`,
   )
-  const look = new SecondLook(database, 50)
+  const look = new Recheck(database, 50)
   assert.equal((await leaseLanes(database, 7, Date.now(), 10))[0]?.subscriptionId, 1)
   await releaseLanes(database, 7, [1])
   look.add([1])

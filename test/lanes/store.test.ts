@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { readContents } from '../../src/deliver/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
-import { cancelOwed } from '../../src/lanes/deleted-store.ts'
 import {
+  cancelOwed,
   findOrphanedOwners,
   freeHoldings,
   type LanePosition,
   type LeasedLane,
   leaseLanes,
-  readContents,
   readDue,
   releaseLanes,
   repairLanes,

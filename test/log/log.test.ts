@@ -10,6 +10,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -40,7 +41,7 @@ function aLog(changes: Partial<DeliveryLogDeps> = {}) {
     },
     clock: fakeClock(),
     newId,
-    owner: () => me,
+    membership: aMember({ id: me }),
     logger: silentLogger(),
     settled: delivery => settled.push(delivery),
     pauseLanes: async () => {},

@@ -2,13 +2,8 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Partition } from '../../src/log/partition-store.ts'
-import {
-  dropPartitions,
-  ensurePartitions,
-  missingRanges,
-  partitionedTables,
-  partitionMs,
-} from '../../src/log/partitions.ts'
+import { partitionedTables } from '../../src/log/partition-store.ts'
+import { dropPartitions, ensurePartitions, missingRanges, partitionMs } from '../../src/log/partitions.ts'
 import { uuidLowerBound, uuidTime } from '../../src/platform/id.ts'
 import { type Database, isDatabaseUnavailable } from '../../src/platform/postgres.ts'
 import { hourMs, noon } from '../support/clock.ts'

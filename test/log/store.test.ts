@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { type AttemptRow, type OwedAgain, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
+import {
+  type AttemptEntry,
+  type OwedAgain,
+  recordAttempts,
+  recordFinalAttempts,
+} from '../../src/log/store.ts'
 import type { ExchangeDetails } from '../../src/model/exchange-details.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
@@ -17,7 +22,7 @@ after(() => world.close())
 const me = 7
 const other = 8
 
-function anAttempt(webhookId: Uuid, changes: Partial<AttemptRow> = {}): AttemptRow {
+function anAttempt(webhookId: Uuid, changes: Partial<AttemptEntry> = {}): AttemptEntry {
   return {
     id: newId(),
     subscriptionId: 1,

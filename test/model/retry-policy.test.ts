@@ -5,6 +5,7 @@ import {
   defaultRetryPolicy,
   delayAfter,
   longestSpan,
+  maxAgeMs,
   type RetryPolicy,
 } from '../../src/model/retry-policy.ts'
 
@@ -85,4 +86,15 @@ test('the longest span is never exceeded by any run of attempts', () => {
       assert.ok(total <= longestSpan(policy))
     }),
   )
+})
+
+const hourMs = 3_600_000
+
+test('a delivery is wanted as long as its policy says, else as long as events are kept or its schedule lasts', () => {
+  const retention = 72 * hourMs
+  const aged = (retry: Partial<typeof defaultRetryPolicy>) =>
+    maxAgeMs({ ...defaultRetryPolicy, ...retry }, retention)
+  assert.equal(aged({ maxAgeSeconds: 60 }), 60_000)
+  assert.equal(aged({}), retention)
+  assert.equal(aged({ maxAttempts: 2, scheduleSeconds: [100 * 3600] }), 101 * hourMs)
 })

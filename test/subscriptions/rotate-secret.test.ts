@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { secretMask } from '../../src/subscriptions/secret-mask.ts'
+import { secretMask } from '../../src/subscriptions/signing-secret.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { testServer, testSubscriptions } from '../support/server.ts'

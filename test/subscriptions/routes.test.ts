@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Compile } from 'typebox/compile'
 import { Subscription, type SubscriptionAnswer } from '../../src/subscriptions/schema.ts'
-import { secretMask } from '../../src/subscriptions/secret-mask.ts'
+import { secretMask } from '../../src/subscriptions/signing-secret.ts'
 import { type TestAnswer, testServer } from '../support/server.ts'
 
 const server = await testServer()

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Role } from '../../src/cluster/membership.ts'
 import { type Environment, readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import { type Service, startService } from '../../src/service/compose.ts'
-import type { Role } from '../../src/service/control.ts'
+import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { serviceEnvironment } from './service.ts'
 

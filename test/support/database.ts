@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { partitionedTables } from '../../src/log/partitions.ts'
+import { partitionedTables } from '../../src/log/partition-store.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 

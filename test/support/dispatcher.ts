@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import type { Member } from '../../src/cluster/membership.ts'
 import { Dispatcher, type DispatcherLimits } from '../../src/dispatch/dispatcher.ts'
-import { Gates } from '../../src/dispatch/throttle.ts'
+import { Throttle } from '../../src/dispatch/throttle.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from './clock.ts'
+import { aMember } from './member.ts'
 
 const roomy = { maxInFlight: 1000, heldPerSubscription: 1000, heldInAll: 10_000, heldBytes: 1_000_000 }
 
@@ -15,13 +17,13 @@ export interface Running {
 }
 
 const clock = fakeClock()
-const ungated = { clock, gates: new Gates(clock, { failures: 0, cooldownMs: 1000 }), defer: () => {} }
+const ungated = { clock, throttle: new Throttle(clock, { failures: 0, cooldownMs: 1000 }), defer: () => {} }
 
 /** A dispatcher whose attempts end when the test says so. */
 export function aDispatcherWorld(
   limits: Partial<DispatcherLimits> = {},
   subscriptions: readonly Subscription[] = [],
-  isOurs: () => boolean = () => true,
+  membership: Pick<Member, 'isSure'> = aMember(),
 ) {
   const byId = new Map(subscriptions.map(subscription => [subscription.id, subscription]))
   const running: Running[] = []
@@ -31,7 +33,7 @@ export function aDispatcherWorld(
     limits: { ...roomy, ...limits },
     subscription: id => byId.get(id),
     ...ungated,
-    isOurs,
+    membership,
     attempt: delivery => {
       started.push(delivery.subscriptionId)
       const { promise, resolve, reject } = Promise.withResolvers<boolean>()

@@ -2,7 +2,7 @@ import { AppError } from '../../src/errors.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 
 /** A database behind a gate: counts what passes, and may hold or lose it. */
-export class Gate implements Queryable {
+export class ReceiverThrottle implements Queryable {
   statements = 0
   /** Statements wait here before they are sent. */
   before: Promise<void> = Promise.resolve()
@@ -27,7 +27,7 @@ export class Gate implements Queryable {
 }
 
 /** Holds what passes through a gate until it is opened. */
-export function hold(gate: Gate): () => void {
+export function hold(gate: ReceiverThrottle): () => void {
   const { promise, resolve } = Promise.withResolvers<void>()
   gate.before = promise
   return resolve

@@ -8,7 +8,7 @@ import { type Environment, readConfig } from '../../src/config/config.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import type { SteerableClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import { type Service, startService } from '../../src/service/compose.ts'
+import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 /** The real time plus what a test adds; nothing but the test moves it. */

@@ -1,7 +1,7 @@
 import { Socket } from 'node:net'
 import { buildConnector, Client, type Dispatcher } from 'undici'
+import type { ConnectionTrace, TracedConnectOptions } from '../../egress/connector.ts'
 import { roundedMs } from '../../model/exchange-details.ts'
-import { Exchange } from './exchange.ts'
 import { passOverContinue } from './unasked-continue.ts'
 
 /**
@@ -9,7 +9,7 @@ import { passOverContinue } from './unasked-continue.ts'
  * A connector that gives back its socket has it followed by itself; one that first does other work (names of its own
  * to resolve, a proxy) finds this as `trace` in its options and calls `lookedUp` and `follow` when it gets there.
  */
-export class ConnectionTrace {
+export class ObservedConnection implements ConnectionTrace {
   readonly startedAt = performance.now()
   lookedUpAt: number | undefined
   connectedAt: number | undefined
@@ -58,18 +58,20 @@ function between(from: number | undefined, to: number | undefined): number | nul
   return from === undefined || to === undefined ? null : roundedMs(to - from)
 }
 
-/** What a connector is given. */
-export interface TracedConnectOptions extends buildConnector.Options {
-  readonly trace?: ConnectionTrace
-}
-
 /** The connection of a client now, or the one it is making. */
-export interface Line {
-  trace: ConnectionTrace | undefined
+export interface ConnectionState {
+  trace: ObservedConnection | undefined
   /** Of the request dispatched last, which is the one that waits when there is no connection (pipelining is off). */
   connectTimeoutMs: number | undefined
   /** A request is on its way, and nothing final has been answered to it yet. */
   awaitsStatus: boolean
+}
+
+/** A request that wants to know on which connection it runs. */
+export interface TracedHandler extends Dispatcher.DispatchHandler {
+  connection: ConnectionState | undefined
+  /** How long it waits for a connection, in milliseconds; undefined: as the connector has it. */
+  readonly connectTimeoutMs: number | undefined
 }
 
 /**
@@ -79,35 +81,39 @@ export interface Line {
  * all, but subscriptions that share an origin, and so a pool, may differ in it.
  */
 export class TracedClient extends Client {
-  readonly #line: Line
+  readonly #state: ConnectionState
 
   /** @param options as undici's; its connector may be one that takes `TracedConnectOptions` */
   constructor(origin: URL, options: Client.Options) {
-    const line: Line = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
+    const state: ConnectionState = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
     const { connect } = options
     const connector = typeof connect === 'function' ? connect : buildConnector(connect ?? {})
     super(origin, {
       ...options,
       connect(to, callback) {
-        const trace = new ConnectionTrace(line.connectTimeoutMs)
-        line.trace = trace
+        const trace = new ObservedConnection(state.connectTimeoutMs)
+        state.trace = trace
         const traced: TracedConnectOptions = { ...to, trace }
         const socket: unknown = connector(traced, (...result) => {
-          if (result[1] instanceof Socket) passOverContinue(result[1], () => line.awaitsStatus)
+          if (result[1] instanceof Socket) passOverContinue(result[1], () => state.awaitsStatus)
           callback(...result)
         })
         if (socket instanceof Socket) trace.follow(socket)
       },
     })
-    this.#line = line
+    this.#state = state
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
-    if (handler instanceof Exchange) {
-      handler.line = this.#line
-      this.#line.connectTimeoutMs = handler.connectTimeoutMs
-      this.#line.awaitsStatus = true
+    if (isTraced(handler)) {
+      handler.connection = this.#state
+      this.#state.connectTimeoutMs = handler.connectTimeoutMs
+      this.#state.awaitsStatus = true
     }
     return super.dispatch(options, handler)
   }
+}
+
+function isTraced(handler: Dispatcher.DispatchHandler): handler is TracedHandler {
+  return 'connectTimeoutMs' in handler
 }

@@ -8,9 +8,23 @@ import {
   type Timings,
 } from '../../model/exchange-details.ts'
 import { errorText, type Outcome } from '../../model/outcome.ts'
-import type { Line } from './connection.ts'
+import type { ConnectionState, TracedHandler } from './connection.ts'
 import { classify, type Failure } from './error-class.ts'
-import type { OutgoingRequest } from './send.ts'
+
+/** One HTTP request to a receiver. */
+export interface OutgoingRequest {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Path and query. */
+  readonly path: string
+  /** Names and values in turn, as undici takes them. */
+  readonly headers: readonly string[]
+  readonly body: Buffer
+  /** From name resolution to the last byte of the answer, in milliseconds. */
+  readonly timeoutMs: number
+  /** Of that, until there is a connection; no matter where one is open already. Left out: as the connector has it. */
+  readonly connectTimeoutMs?: number
+}
 
 export interface ExchangeOptions {
   /** So much of an answer is read; then the connection is closed. */
@@ -24,9 +38,9 @@ const quotedBytesMax = 1024
 const nothing = Buffer.alloc(0)
 
 /** One request under way: undici's handler, reduced to the outcome. */
-export class Exchange implements Undici.DispatchHandler {
+export class Exchange implements TracedHandler {
   /** The connection it runs on, once one was chosen. */
-  line: Line | undefined
+  connection: ConnectionState | undefined
   readonly #startedAt = performance.now()
   readonly #request: OutgoingRequest
   readonly #options: ExchangeOptions
@@ -93,7 +107,7 @@ export class Exchange implements Undici.DispatchHandler {
   ): void {
     if (statusCode < 200) return // informational; the answer is still to come
     this.#status = statusCode
-    if (this.line) this.line.awaitsStatus = false
+    if (this.connection) this.connection.awaitsStatus = false
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
     if (statusCode >= 300) {
@@ -189,14 +203,14 @@ export class Exchange implements Undici.DispatchHandler {
             },
       responseBody,
       timings: this.#timings(),
-      remoteAddress: this.line?.trace?.remoteAddress ?? null,
+      remoteAddress: this.connection?.trace?.remoteAddress ?? null,
     }
   }
 
   #timings(): Timings {
     const total = roundedMs(performance.now() - this.#startedAt)
     const first_byte = this.#firstByteAt === undefined ? null : roundedMs(this.#firstByteAt - this.#startedAt)
-    const trace = this.line?.trace
+    const trace = this.connection?.trace
     if (trace === undefined || trace.startedAt < this.#startedAt) {
       return { reused: trace !== undefined, dns: null, connect: null, tls: null, first_byte, total }
     }

@@ -2,23 +2,8 @@ import type { Client } from 'undici'
 import type { Connector } from '../../egress/connector.ts'
 import type { Capture } from '../../model/exchange-details.ts'
 import type { Outcome } from '../../model/outcome.ts'
-import { Exchange, type ExchangeOptions } from './exchange.ts'
+import { Exchange, type ExchangeOptions, type OutgoingRequest } from './exchange.ts'
 import { OriginPool } from './origin-pool.ts'
-
-/** One HTTP request to a receiver. */
-export interface OutgoingRequest {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** Path and query. */
-  readonly path: string
-  /** Names and values in turn, as undici takes them. */
-  readonly headers: readonly string[]
-  readonly body: Buffer
-  /** From name resolution to the last byte of the answer, in milliseconds. */
-  readonly timeoutMs: number
-  /** Of that, until there is a connection; no matter where one is open already. Left out: as the connector has it. */
-  readonly connectTimeoutMs?: number
-}
 
 export interface SenderOptions {
   /** So much of an answer is read; then the connection is closed. */

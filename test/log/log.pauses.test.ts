@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { pauseLanes } from '../../src/lanes/pause-store.ts'
+import { pauseLanes } from '../../src/lanes/store.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
-import type { LanePause } from '../../src/model/pause.ts'
+import type { PauseReason } from '../../src/model/pause.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aMember } from '../support/member.ts'
 import { aLane, allAttempts, emptyAll, newId, owe } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -29,17 +30,13 @@ async function openUntil(): Promise<number | null> {
 }
 
 /** The first attempt of the head of an ordered lane has failed here, and that is written down. */
-async function failHead(
-  webhookId: Uuid,
-  reason: LanePause['reason'],
-  verdict: 'retry' | 'given_up' = 'retry',
-) {
+async function failHead(webhookId: Uuid, reason: PauseReason, verdict: 'retry' | 'given_up' = 'retry') {
   const { database } = world
   const log = new DeliveryLog({
     connection: database,
     clock: fakeClock(noon),
     newId,
-    owner: () => 7,
+    membership: aMember(),
     logger: silentLogger(),
     settled: () => {},
     pauseLanes: pauses => pauseLanes(database, pauses),

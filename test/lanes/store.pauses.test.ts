@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import pg from 'pg'
-import { pauseLanes } from '../../src/lanes/pause-store.ts'
-import { type LanePause, pauseChannel } from '../../src/model/pause.ts'
+import { pauseLanes } from '../../src/lanes/store.ts'
+import { type LanePause, pauseNotice } from '../../src/model/pause.ts'
 import type { Queryable, QueryResult } from '../../src/platform/postgres.ts'
 import { fixedPlans } from '../../src/platform/sql.ts'
 import { noon } from '../support/clock.ts'
@@ -35,9 +35,9 @@ async function toldOf(pauses: readonly LanePause[]): Promise<readonly string[]> 
   await listener.connect()
   const told: string[] = []
   listener.on('notification', ({ channel, payload = '' }) => {
-    if (channel === pauseChannel) told.push(payload)
+    if (channel === pauseNotice.channel) told.push(payload)
   })
-  await listener.query(`listen ${pauseChannel}`)
+  await listener.query(`listen ${pauseNotice.channel}`)
   await pauseLanes(world.database, pauses)
   await listener.query('select') // its answer comes after what was told before
   await listener.end()

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { wants } from '../../src/ingest/match.ts'
+import { wants } from '../../src/subscriptions/subscription.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 test('a subscription that lists no types wants everything', () => {

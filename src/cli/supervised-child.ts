@@ -4,7 +4,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { StartFacts } from './banner.ts'
 import type { ChildMessage, StopMessage } from './child-process.ts'
 
-export interface SeatDeps {
+export interface SupervisedChildDeps {
   /** Starts a process. */
   readonly start: () => Worker
   readonly logger: Logger
@@ -19,16 +19,16 @@ export function restartDelayMs(shortLives: number): number {
   return shortLives <= 1 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), delayMsMax)
 }
 
-/** One seat among several processes. It is filled again when the process in it ends, until `stop`. */
-export class Seat {
-  readonly #deps: SeatDeps
+/** One of several processes. It is started again when it ends, until `stop`. */
+export class SupervisedChild {
+  readonly #deps: SupervisedChildDeps
   #worker: Worker | undefined
   #shortLives = 0
   #restart: NodeJS.Timeout | undefined
   #stopping = false
   #onReady: (facts: StartFacts) => void = () => {}
 
-  constructor(deps: SeatDeps) {
+  constructor(deps: SupervisedChildDeps) {
     this.#deps = deps
   }
 
@@ -50,10 +50,10 @@ export class Seat {
   start(): Promise<StartFacts> {
     if (this.#stopping) return Promise.reject(new StartupError('The service is stopping.'))
     return new Promise((resolve, reject) => {
-      this.#fill({
+      this.#launch({
         ready: resolve,
         ended: (reason, wasReady) => {
-          if (wasReady) this.#fillAgain(reason)
+          if (wasReady) this.#startAgain(reason)
           else reject(new StartupError(reason))
         },
       })
@@ -88,7 +88,7 @@ export class Seat {
     this.#worker?.process.kill('SIGKILL')
   }
 
-  #fill(on: { ready(facts: StartFacts): void; ended(reason: string, wasReady: boolean): void }): void {
+  #launch(on: { ready(facts: StartFacts): void; ended(reason: string, wasReady: boolean): void }): void {
     const worker = this.#deps.start()
     this.#worker = worker
     let reason: string | undefined
@@ -109,18 +109,18 @@ export class Seat {
     })
   }
 
-  #fillAgain(reason: string): void {
+  #startAgain(reason: string): void {
     if (this.#stopping) return
     const { logger } = this.#deps
     const delayMs = restartDelayMs(this.#shortLives)
     logger.error({ reason, restart_in_ms: delayMs }, 'a process ended; another one takes its place')
     this.#restart = setTimeout(() => {
-      this.#fill({
+      this.#launch({
         ready: facts => {
           logger.info({ child: this.pid }, 'a new process is ready')
           this.#onReady(facts)
         },
-        ended: next => this.#fillAgain(next),
+        ended: next => this.#startAgain(next),
       })
     }, delayMs)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
-import { readHops } from '../../src/ingest/hops.ts'
+import { readHops } from '../../src/ingest/envelope.ts'
 
 const ours = 'webhook-delivery-service/1.2.3'
 

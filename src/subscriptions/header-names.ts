@@ -1,0 +1,33 @@
+export const headerNameCharsMax = 128
+
+/** Set by the service, or meant for one connection only; all in lower case. */
+const reservedNames = new Set([
+  'host',
+  'user-agent',
+  'content-type',
+  'content-length',
+  'content-encoding',
+  'accept-encoding',
+  'transfer-encoding',
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'trailers',
+  'upgrade',
+  'expect',
+  'x-event-type',
+])
+
+/**
+ * What keeps a text from being the name of a header that a subscription may choose: it is no token (RFC 9110), or
+ * belongs to HTTP or to the service.
+ */
+export function fieldNameFault(name: string): string | undefined {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || name.length > headerNameCharsMax) {
+    return `Give a header name of 1 to ${headerNameCharsMax} letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`
+  }
+  const lower = name.toLowerCase()
+  if (!reservedNames.has(lower) && !lower.startsWith('proxy-')) return undefined
+  return `The header ${name} is set by the service or by HTTP itself. Leave it out.`
+}
