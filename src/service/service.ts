@@ -6,6 +6,7 @@ import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { Deadline } from '../platform/deadline.ts'
+import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
@@ -13,7 +14,8 @@ import type { Database } from '../platform/postgres.ts'
 import { buildServer } from '../server/server.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
-import { compose, type Ground } from './compose.ts'
+import { closeAll } from './closing.ts'
+import { compose, type Ground, type Parts } from './compose.ts'
 import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
 
@@ -52,26 +54,38 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     queryTimeoutMs: config.databaseTimeoutMs,
     logger,
   })
+  const egress = new Egress({ ...config, logger })
+  const ground = { config, logger, clock, random, database: opened.database, egress }
+  const running: Running = { ground, opened, housekeeping: [], isStopping: false }
   try {
-    const egress = new Egress({ ...config, logger })
-    return await start({ config, logger, clock, random, database: opened.database, egress }, opened)
+    return await start(running)
   } catch (error) {
-    await opened.close()
+    await stop(running)
     throw error
   }
 }
 
-async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
+/** What a stop has to close; a start that failed half-way has not all of it. */
+interface Running {
+  readonly ground: Ground
+  readonly opened: OpenDatabase
+  parts?: Parts
+  server?: Awaited<ReturnType<typeof buildServer>>
+  housekeeping: readonly Repeated[]
+  isStopping: boolean
+}
+
+async function start(running: Running): Promise<Service> {
+  const { ground, opened } = running
   const { config, logger, clock, database } = ground
   await migrate(database)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await compose(ground)
+  running.parts = parts
   const { subscriptions, membership, messengers, inbound, outbound } = parts
   await membership.start()
-
-  let stopping = false
-  const server = await buildServer({
+  running.server = await buildServer({
     subscriptions,
     database,
     keys,
@@ -79,47 +93,49 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
     bodyLimitBytes: config.bodyLimitBytes,
     version,
     drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(database, messengers.bell.state, stopping),
+    readiness: () => readiness(database, messengers.bell.state, running.isStopping),
     registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
   })
-  const { url, firstKey } = await listen(server, config)
-    // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
-    .then(async url => ({ url, firstKey: keys ? await ensureFirstKey(database) : undefined }))
-    .catch(async error => {
-      await server.close()
-      await membership.stop()
-      throw error
-    })
+  const url = await listen(running.server, config)
+  // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
+  const firstKey = keys ? await ensureFirstKey(database) : undefined
   outbound?.start()
   messengers.start()
-  const housekeeping = keepHouse({ ...ground, ...parts })
+  running.housekeeping = keepHouse({ ...ground, ...parts })
+  const close = async () => void (await stop(running))
+  return { url, databaseDescription: opened.description, firstKey, close }
+}
 
-  return {
-    url,
-    databaseDescription: opened.description,
-    firstKey,
-    async close() {
-      const deadline = new Deadline(config.shutdownDrainMs + config.shutdownTimeoutMs)
-      stopping = true
-      await deadline.earlier(5000).limit(server.close())
-      inbound?.ingest.close()
+/**
+ * Stops in the order in which an event meets the parts: nothing new comes in, what came in is written, what is under way
+ * ends, and what is left in memory goes back to its lane with all that this process holds.
+ */
+async function stop(running: Running): Promise<void> {
+  const { ground, parts, opened, server, housekeeping } = running
+  const { config, logger, egress } = ground
+  running.isStopping = true
+  const whole = new Deadline(config.shutdownDrainMs + config.shutdownTimeoutMs)
+  const [early, middle, late] = [whole.earlier(5000), whole.earlier(4000), whole.earlier(500)]
+  await closeAll(
+    [
+      { what: 'HTTP server', deadline: early, close: () => server?.close() },
+      { what: 'ingest', deadline: early, close: () => parts?.inbound?.ingest.close() },
       // What is done from time to time may take long; it can be cut short anywhere.
-      await deadline.earlier(5000).limit(Promise.all(housekeeping.map(repeated => repeated.stop())))
-      await inbound?.stop()
-      await deadline.earlier(4000).limit(messengers.leave())
-      await outbound?.stop(deadline.earlier(4000))
-      await ground.egress.close()
-      // Whatever is left in memory goes back to its lane with everything else this process holds.
-      await deadline
-        .earlier(500)
-        .limit(membership.stop())
-        .catch(error => {
-          logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
-        })
-      await messengers.close()
-      await deadline.limit(opened.close())
-    },
-  }
+      {
+        what: 'housekeeping',
+        deadline: early,
+        close: () => Promise.all(housekeeping.map(one => one.stop())),
+      },
+      { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
+      { what: 'what others hand over', deadline: middle, close: () => parts?.messengers.leave() },
+      { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
+      { what: 'connections to receivers', deadline: late, close: () => egress.close() },
+      { what: 'membership', deadline: late, close: () => parts?.membership.stop() },
+      { what: 'ways to other processes', deadline: late, close: () => parts?.messengers.close() },
+      { what: 'database', deadline: whole, close: () => opened.close() },
+    ],
+    logger,
+  )
 }
 
 function registerIngest(
