@@ -1,8 +1,10 @@
+import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { AppError } from '../errors.ts'
 
-/** A statement with its values. With a name it is prepared once per connection (text must never vary by name). */
+/** A statement with its values. */
 export interface Statement {
+  /** With a name it is prepared once per connection. For people; what PostgreSQL calls it is unique by its text. */
   readonly name?: string
   readonly text: string
   readonly values?: readonly unknown[]
@@ -267,11 +269,23 @@ function clientConfig(options: DatabaseOptions, name = 'pool'): pg.ClientConfig 
   }
 }
 
+/** The names under which texts are prepared. As many as there are statements in the code. */
+const preparedNames = new Map<string, string>()
+
+/** Two statements may have the same name here, and still never the same name in a session. */
+function preparedName(name: string, text: string): string {
+  const known = preparedNames.get(text)
+  if (known !== undefined) return known
+  const unique = `${name.slice(0, 50)}_${createHash('sha256').update(text).digest('hex').slice(0, 12)}`
+  preparedNames.set(text, unique)
+  return unique
+}
+
 function queryConfig(statement: Statement): pg.QueryConfig {
   const { name, text, values } = statement
   return {
     text,
-    ...(name === undefined ? {} : { name }),
+    ...(name === undefined ? {} : { name: preparedName(name, text) }),
     ...(values === undefined ? {} : { values: values as unknown[] }), // node-postgres does not change them
   }
 }

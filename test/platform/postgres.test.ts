@@ -53,6 +53,23 @@ test('a connection is one session, opened at first use', async () => {
   assert.deepEqual(rows, [{ name: 'prepared' }], 'settings of the session come first')
 })
 
+test('two statements of one name are prepared apart, each once', async () => {
+  const connection = world.database.connection('test')
+  for (let round = 0; round < 2; round++) {
+    const one = await connection.query({ name: 'read_leased', text: 'select $1::int as lane', values: [1] })
+    const other = await connection.query({ name: 'read_leased', text: 'select $1::int as row', values: [2] })
+    assert.deepEqual([one.rows, other.rows], [[{ lane: 1 }], [{ row: 2 }]])
+  }
+  const { rows } = await connection.query<{ name: string; statement: string }>({
+    text: 'select name, statement from pg_prepared_statements order by statement',
+  })
+  assert.deepEqual(
+    rows.map(row => row.statement),
+    ['select $1::int as lane', 'select $1::int as row'],
+  )
+  assert.ok(rows.every(row => /^read_leased_[0-9a-f]{12}$/.test(row.name)))
+})
+
 test('a connection that was cut while idle opens again at the next statement', async () => {
   const connection = world.database.connection('test', { session: 'set jit = off' })
   await kill(await pidOf(connection))
