@@ -2,7 +2,7 @@ import type { Member } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { heldBy, laneShare, MemoryBudget, type MemoryLimits } from './memory-budget.ts'
+import { heldBy, lanePart, MemoryBudget, type MemoryLimits } from './memory-budget.ts'
 import { RoundRobin } from './round-robin.ts'
 import { newSubscriptionQueue, type QueueHalf, type SubscriptionQueue } from './subscription-queue.ts'
 import type { Throttle } from './throttle.ts'
@@ -11,8 +11,8 @@ export interface DispatcherLimits extends MemoryLimits {
   /** Attempts in flight, in all. */
   readonly maxInFlight: number
   /**
-   * A subscription that has just come to memory may have so many attempts in flight, and one more for each answer: a receiver
-   * that hangs is found out at the cost of a few slots. Unlimited when not given.
+   * Attempts in flight of a subscription that has just come to memory; each answer allows one more. So a receiver that
+   * hangs is found out at the cost of a few slots. Unlimited when not given.
    */
   readonly firstInFlight?: number
 }
@@ -25,11 +25,11 @@ export interface DispatcherDeps {
   /** Takes deliveries that may not be sent before `until` (Unix milliseconds) back to their lane. */
   readonly defer: (subscriptionId: number, deliveries: readonly Delivery[], until: number) => void
   /**
-   * Makes one attempt and sees to what follows from it. Resolves when the receiver is done with, with whether it
-   * answered; the delivery itself stays held until `release` is called for it.
+   * Makes one attempt. Resolves when the request has ended, with whether the receiver answered; the delivery itself
+   * stays held until `release` is called for it. Never rejects.
    */
   readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<boolean>
-  /** While it is not sure, what is held may be others' by now, so none of it is begun until `wake` is called. */
+  /** While it is not sure, others may have taken over what is held: nothing is started until `wake` is called. */
   readonly membership: Pick<Member, 'isSure'>
 }
 
@@ -39,8 +39,11 @@ interface Lineup {
   readonly crowdedOut: Set<QueueHalf>
 }
 
-/** From this share of the attempts in flight on, a subscription gets one more only if it has none: slow receivers fill the rest. */
-const crowdedShare = 0.75
+/**
+ * Above this part of `maxInFlight` a subscription gets a slot only when it has none in flight. Slow receivers keep their
+ * slots for long, so without this they would take all of them.
+ */
+const crowdedPart = 0.75
 
 /** A subscription that may be sent to again within this waits in memory; a longer wait is the lane's. */
 const parkMs = 2000
@@ -53,13 +56,14 @@ export interface DispatcherLoad {
 }
 
 /**
- * Holds the deliveries that are in memory and starts their attempts: fairly (round robin over tenants, then
- * subscriptions), at most so many per subscription and in all. What does not fit is not taken: `reserve` says no,
- * and the delivery waits in its lane instead. So memory is bounded, and one slow receiver holds a few slots at most.
+ * Holds the deliveries that are in memory and starts their attempts: whose turn it is (round robin over tenants, then
+ * subscriptions), and how many run at a time (per subscription as `Throttle.cap` says, and in all). What finds no room
+ * is not taken: `reserve` answers false, and the delivery waits in its lane. So memory is bounded, and one slow receiver
+ * holds only a few slots.
  *
- * What is fresh and what lanes bring take turns, among subscriptions and within one: so neither starves the other, and
- * a fresh event overtakes the backlog of its own subscription. A quarter of the slots and of the memory is kept free of
- * lanes altogether (`laneShare`).
+ * Fresh deliveries and those from lanes take turns, among subscriptions and within one. So neither starves the other,
+ * and a fresh event overtakes the backlog of its own subscription. A quarter of the slots and of the memory is never
+ * given to lanes (`lanePart`).
  */
 export class Dispatcher {
   readonly #deps: DispatcherDeps
@@ -77,7 +81,7 @@ export class Dispatcher {
   constructor(deps: DispatcherDeps) {
     this.#deps = deps
     this.#budget = new MemoryBudget(deps.limits)
-    this.#laneSlots = Math.max(1, Math.floor(deps.limits.maxInFlight * laneShare))
+    this.#laneSlots = Math.max(1, Math.floor(deps.limits.maxInFlight * lanePart))
   }
 
   get load(): DispatcherLoad {
@@ -231,8 +235,8 @@ export class Dispatcher {
   }
 
   #isCrowded(lineup: Lineup): boolean {
-    if (this.#inFlight >= this.#deps.limits.maxInFlight * crowdedShare) return true
-    return lineup === this.#ofLanes && this.#ofLanesInFlight >= this.#laneSlots * crowdedShare
+    if (this.#inFlight >= this.#deps.limits.maxInFlight * crowdedPart) return true
+    return lineup === this.#ofLanes && this.#ofLanesInFlight >= this.#laneSlots * crowdedPart
   }
 
   #letIn(lineup: Lineup): void {

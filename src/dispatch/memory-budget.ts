@@ -27,23 +27,23 @@ export function heldBy({ fresh, ofLane }: HeldMemory): number {
 }
 
 /**
- * What lanes bring (retries, replays, overflow) may take so much of the room and of the slots. The rest is for what
- * comes straight from ingest: however much is owed, a fresh event finds room and a slot.
+ * The part of memory and of slots that deliveries from lanes (retries, replays, overflow) may take. The rest is for what
+ * comes straight from ingest: a fresh event finds room and a slot, however much is owed.
  */
-export const laneShare = 0.75
+export const lanePart = 0.75
 
 /**
- * A subscription may hold this many of each kind as long as there is any room; more only by the part of it that is its own. A lane
- * that goes beyond is measured by half of the lanes' share: the other half is kept for those that come later, as many
- * as can be leased at a time (4,096).
+ * A subscription may hold `heldLeast` deliveries of each kind as long as there is any room; beyond that only a part of
+ * what is free. For lanes, that part is taken of `beyondLeast` of what lanes may use. The rest is kept for the first few
+ * deliveries of lanes that come later: as many as can be leased at a time (4,096).
  */
 const heldLeast = 3
 const beyondLeast = 0.5
 
 /**
- * The memory for deliveries, and who may have how much of it. One subscription gets a quarter of what
- * is free, in deliveries and in bytes, so that a few slow receivers never take all of it and those that come later
- * still find some; half of that for what is fresh, or its lane would never get any.
+ * The memory for deliveries, and who may have how much of it. One subscription gets at most a quarter of what is free,
+ * in deliveries and in bytes: a few slow receivers never take all of it, and those that come later still find some. What
+ * is fresh gets half of that, so that the lane of the same subscription gets some too.
  */
 export class MemoryBudget {
   readonly #limits: MemoryLimits
@@ -72,8 +72,8 @@ export class MemoryBudget {
     if (this.held >= heldInAll) return false
     if (this.held > 0 && this.heldBytes + sizeBytes > heldBytes) return false
     const { count, bytes } = fresh ? { count: this.held, bytes: this.heldBytes } : this.#all.ofLane
-    const free = heldInAll * (fresh ? 1 : laneShare) - count
-    const freeBytes = heldBytes * (fresh ? 1 : laneShare) - bytes
+    const free = heldInAll * (fresh ? 1 : lanePart) - count
+    const freeBytes = heldBytes * (fresh ? 1 : lanePart) - bytes
     if (count > 0 && (free <= 0 || freeBytes < sizeBytes)) return false
     if (holding === undefined) return true
     if (heldBy(holding) >= heldPerSubscription) return false
@@ -81,7 +81,7 @@ export class MemoryBudget {
     if (own.count >= (fresh ? heldPerSubscription / 2 : heldPerSubscription)) return false
     if (own.count < heldLeast) return true
     const part = fresh ? 1 / 8 : 1 / 4
-    const kept = fresh ? 0 : laneShare * beyondLeast
+    const kept = fresh ? 0 : lanePart * beyondLeast
     if (own.count >= (free - heldInAll * kept) * part) return false
     return own.bytes + sizeBytes <= (freeBytes - heldBytes * kept) * part
   }
