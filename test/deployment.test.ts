@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { readConfig } from '../src/config.ts'
 import { settings } from '../src/settings.ts'
+import { databaseTests } from './support/database-tests.ts'
 
 // What can be said about the deployment files without the engines that run them.
 
@@ -221,4 +223,17 @@ test('every variable that a deployment file sets is a setting', () => {
   ]
   assert.ok(image.includes('DATA_DIR') && units.includes('DATABASE_URL'))
   for (const variable of all) assert.ok(known.has(variable), `${variable} is not in src/settings.ts`)
+})
+
+test('what CI runs again on the oldest PostgreSQL are the tests that make databases', () => {
+  const all = globSync('test/**/*.test.ts', { cwd: fileURLToPath(root) })
+  const chosen = databaseTests(all)
+  const making = all.filter(path =>
+    /\b(testDatabase|testService|testCluster|processWorld)\(/.test(read(path)),
+  )
+  assert.deepEqual(
+    making.filter(path => !chosen.includes(path)),
+    [],
+  )
+  assert.ok(making.length > 0 && chosen.length < all.length)
 })
