@@ -21,7 +21,8 @@ LABEL org.opencontainers.image.title="Webhook Delivery Service" \
       org.opencontainers.image.description="Accepts events over HTTP, makes them durable, delivers them signed, retries and shows every attempt" \
       org.opencontainers.image.licenses="MIT"
 WORKDIR /app
-# Holds the encryption key when ENCRYPTION_KEYS is not set; a volume that is mounted here takes over the owner.
+# Holds the encryption key when ENCRYPTION_KEYS is not set. A new named volume takes over the owner; a folder of the host
+# must belong to the account node (uid 1000).
 RUN mkdir /data && chown node:node /data
 COPY --from=dependencies /app/node_modules ./node_modules
 COPY package.json ./

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { readConfig } from '../src/config/config.ts'
 import { settings } from '../src/config/settings.ts'
+import { databaseTests } from './support/database-tests.ts'
+import { commandsIn, needsOf, stepsOf, workflow, workflows } from './support/workflows.ts'
 
 // What can be said about the deployment files without the engines that run them.
 
@@ -170,15 +173,6 @@ test('the image holds what the published package holds', () => {
   }
 })
 
-test('npm scripts that the Dockerfile and the pages run exist', () => {
-  const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: object } // our own file
-  for (const path of ['Dockerfile', 'docs/deployment.md']) {
-    for (const [, script] of read(path).matchAll(/npm run ([\w:]+)/g)) {
-      assert.ok(script !== undefined && script in scripts, `${path} runs "npm run ${script}"`)
-    }
-  }
-})
-
 test('the image runs as nobody in particular, with commands in exec form and a health check', () => {
   const instructions = dockerInstructions()
   const rests = (wanted: string) => instructions.filter(({ name }) => name === wanted).map(({ rest }) => rest)
@@ -221,4 +215,86 @@ test('every variable that a deployment file sets is a setting', () => {
   ]
   assert.ok(image.includes('DATA_DIR') && units.includes('DATABASE_URL'))
   for (const variable of all) assert.ok(known.has(variable), `${variable} is not in src/config/settings.ts`)
+})
+
+test('every job of hosted CI is bounded in time, and may do no more than it says', () => {
+  for (const { file, permissions, concurrency, jobs } of workflows()) {
+    assert.ok(concurrency?.group, `${file} has no concurrency group`)
+    assert.ok(
+      Object.values(permissions ?? { all: 'write' }).every(level => level === 'read'),
+      `${file} must begin with what may be read; a job says what it writes`,
+    )
+    for (const [name, job] of Object.entries(jobs)) {
+      assert.ok(job.uses !== undefined || job['timeout-minutes'], `${file}: ${name} has no timeout-minutes`)
+    }
+  }
+})
+
+test('hosted CI runs no action that could change under its name, and leaves no credentials behind', () => {
+  for (const flow of workflows()) {
+    for (const [line] of flow.text.matchAll(/uses: .*/g)) {
+      assert.match(line, /^uses: (\.\/.+|[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)$/, flow.file)
+    }
+    const checkouts = stepsOf(flow).filter(({ uses }) => uses?.startsWith('actions/checkout@'))
+    assert.ok(checkouts.every(step => step.with?.['persist-credentials'] === false))
+  }
+})
+
+test('npm scripts and files that CI, the Dockerfile and the pages run exist', () => {
+  const known = JSON.parse(read('package.json')) as { readonly scripts: object } // our own file
+  const pages = globSync(['*.md', 'docs/*.md'], { cwd: fileURLToPath(root) })
+  const texts = ['.ci/run', 'Dockerfile', ...pages].map(path => [path, read(path)] as const)
+  for (const [file, text] of [...texts, ...workflows().map(flow => [flow.file, flow.text] as const)]) {
+    const { scripts, paths } = commandsIn(text)
+    for (const script of scripts) assert.ok(script in known.scripts, `${file} runs "npm run ${script}"`)
+    for (const path of paths) assert.ok(existsSync(new URL(path, root)), `${file} needs ${path}`)
+  }
+  assert.ok(commandsIn(read('.ci/run')).scripts.length > 4 && commandsIn(read('.ci/run')).paths.length > 0)
+})
+
+test('hosted CI tests every PostgreSQL and Node.js that is supported, and .ci/run the oldest PostgreSQL', () => {
+  const { linux, macos } = workflow('ci.yml').jobs
+  assert.deepEqual(linux?.strategy?.matrix, { postgres: [15, 16, 17, 18], node: [24, 26] })
+  assert.deepEqual(macos?.strategy?.matrix, { node: [24, 26] })
+  assert.match(read('.ci/run'), /^oldest=15$/m)
+  assert.match(read('README.md'), /PostgreSQL 15 or newer/)
+})
+
+test('a release is published only after all of CI has passed, npm last, and signed', () => {
+  const release = workflow('release.yml')
+  assert.deepEqual(needsOf(release, 'release'), ['release', 'npm', 'image-tags', 'image', 'ci', 'version'])
+  assert.equal(release.jobs.ci?.uses, './.github/workflows/ci.yml')
+  assert.equal(release.jobs.npm?.permissions?.['id-token'], 'write')
+  assert.ok(release.jobs.npm?.steps?.some(({ run }) => run?.includes('npm publish --provenance')))
+})
+
+test('what CI runs again on the oldest PostgreSQL are the tests that make databases', () => {
+  const all = globSync('test/**/*.test.ts', { cwd: fileURLToPath(root) })
+  const chosen = databaseTests(all)
+  const making = all.filter(path =>
+    /\b(testDatabase|testService|testCluster|processWorld)\(/.test(read(path)),
+  )
+  assert.deepEqual(
+    making.filter(path => !chosen.includes(path)),
+    [],
+  )
+  assert.ok(making.length > 0 && chosen.length < all.length)
+})
+
+test('addresses of the repository are those of package.json, so that a fork has one to change', () => {
+  const { homepage, bugs, repository } = JSON.parse(read('package.json')) // our own file
+  const address = repository.url.replace(/^git\+|\.git$/g, '')
+  assert.deepEqual([homepage, bugs], [`${address}#readme`, `${address}/issues`])
+  const ours = new RegExp(`https://github\\.com/[^/\\s]+/${address.split('/').at(-1)}\\b`, 'g')
+  for (const path of globSync(['*.md', 'docs/**/*.md', '.github/**/*.*'], { cwd: fileURLToPath(root) })) {
+    for (const [found] of read(path).matchAll(ours)) assert.equal(found, address, path)
+  }
+})
+
+test('links between the pages lead to files that are there', () => {
+  for (const page of globSync(['*.md', 'docs/**/*.md'], { cwd: fileURLToPath(root) })) {
+    for (const [, link = ''] of read(page).matchAll(/\]\((?!\w+:|#|\.\.\/\.\.\/security\/)([^)#\s]+)/g)) {
+      assert.ok(existsSync(new URL(link, new URL(page, root))), `${page} links to ${link}`)
+    }
+  }
 })

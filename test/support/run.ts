@@ -1,14 +1,28 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { glob } from 'node:fs/promises'
+import { parseArgs } from 'node:util'
 import { startTestServer, urlOf } from './database.ts'
+import { databaseTests } from './database-tests.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
 // test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
+//   --with-database   of these, only the files that load test/support/database.ts
+//   --name PATTERN    of these, only the tests whose name matches
+//   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
 const root = new URL('../../', import.meta.url)
-const files = await testFiles(process.argv.slice(2))
+const { values, positionals } = parseArgs({
+  options: {
+    'with-database': { type: 'boolean', default: false },
+    name: { type: 'string' },
+    inspect: { type: 'boolean', default: false },
+  },
+  allowPositionals: true,
+})
+const found = await testFiles(positionals)
+const files = values['with-database'] ? databaseTests(found) : found
 if (files.length === 0) {
   console.error('No test files match what was given.')
   process.exit(1)
@@ -27,7 +41,11 @@ try {
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
-  const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=120000']
+  const options = ['--test', '--test-reporter=spec']
+  if (values.name !== undefined) options.push(`--test-name-pattern=${values.name}`)
+  // A debugger sees one process, so the tests run in that of the runner.
+  if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
+  else options.push('--test-concurrency=2', '--test-timeout=120000')
   running = spawn(process.execPath, [...options, ...files], {
     cwd: root,
     stdio: 'inherit',
