@@ -24,6 +24,11 @@ const ways: Readonly<Record<string, (dueAt: number) => Promise<unknown>>> = {
     const event = anEvent()
     await insertEvents(world.database, [event], owedFor(event, null), dueAt)
   },
+  'an event scheduled for later': async dueAt => {
+    const event = anEvent()
+    const owed = owedFor(event, null).map(row => ({ ...row, dueAt }))
+    await insertEvents(world.database, [event], owed, dueAt - 3_600_000)
+  },
   'a retry of a row that was held in memory': async dueAt => {
     const webhookId = await owe(world.database, { owner: me })
     const again = { webhookId, subscriptionId: 1, attempt: 1, nextAttempt: 2, dueAt }
