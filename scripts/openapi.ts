@@ -1,5 +1,6 @@
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
+import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
@@ -22,6 +23,7 @@ export async function openapiDocument(): Promise<string> {
     seal: createSealer([Buffer.alloc(32)]),
     defaults: { retry: defaultRetryPolicy, timeoutMs: 1, connectTimeoutMs: 1, maxInFlight: 1 },
     checkTarget: async () => undefined,
+    lanes: subscriptionLanes,
     clock,
     log: logger,
   })

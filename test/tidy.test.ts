@@ -151,6 +151,21 @@ test('SQL is in stores and on the platform', () => {
   )
 })
 
+test('a table is written in one folder', () => {
+  const writers: Readonly<Record<string, string>> = { lanes: 'src/lanes/' }
+  const wrong = Object.entries(writers).flatMap(([table, folder]) => {
+    const write = new RegExp(
+      `\\b(insert\\s+into|update|delete\\s+from|truncate)\\s+(only\\s+)?${table}\\b`,
+      'i',
+    )
+    return sources.filter(path => !path.startsWith(folder) && write.test(textOf(path)))
+  })
+  nobody(
+    'Only src/lanes/ writes the table lanes. Use its fragment wakeLanes, or let it offer a statement:',
+    wrong,
+  )
+})
+
 test('packages with a place of their own stay there', () => {
   const places: readonly { readonly name: RegExp; readonly where: RegExp; readonly words: string }[] = [
     {

@@ -1,3 +1,4 @@
+import { subscriptionLanes as lanes } from '../lanes/subscription-lanes.ts'
 import { runRetention } from '../log/retention.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import { systemClock } from '../platform/clock.ts'
@@ -16,7 +17,10 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
     const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
     const defaults = { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight }
     const checkTarget = async () => undefined // nothing is made or changed here
-    const subscriptions = new Subscriptions({ database, seal, defaults, checkTarget, clock, log: logger })
+    const subscriptions = new Subscriptions({
+      ...{ database, seal, defaults, checkTarget, lanes, clock },
+      log: logger,
+    })
     await subscriptions.load()
     return runRetention({
       database,

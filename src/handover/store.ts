@@ -1,3 +1,4 @@
+import { wakeLanes } from '../lanes/wake.ts'
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -50,17 +51,8 @@ export async function freeLeased(
         from unnest($1::uuid[], $2::int[]) as k (webhook, sub)
         where o.webhook_id = any($1::uuid[]) -- to its key only, whatever the statistics say
           and o.webhook_id = k.webhook and o.subscription_id = k.sub and o.owner = $4
-        returning o.subscription_id),
-      locked as (
-        -- In order of id, as all who lock several lanes do.
-        select subscription_id from lanes
-        where subscription_id in (select subscription_id from freed)
-          and (due_at is null or due_at > greatest(($3::timestamptz[])[1], open_until))
-        order by subscription_id for no key update),
-      woken as (
-        update lanes l set due_at = greatest(($3::timestamptz[])[1], l.open_until) from locked k
-        where l.subscription_id = k.subscription_id
-          and (l.due_at is null or l.due_at > greatest(($3::timestamptz[])[1], l.open_until)))
+        returning o.subscription_id, o.due_at),
+      ${wakeLanes('freed')}
       select count(*)::int as rows from freed`,
     values: [
       uuidArray(keys.map(key => key.webhookId)),
@@ -89,13 +81,8 @@ export async function releaseUnsure(
     text: `
       with freed as (
         update owed set owner = null, due_at = ($3::timestamptz[])[1]
-        where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id),
-      locked as (
-        select subscription_id from lanes where subscription_id in (select subscription_id from freed)
-        order by subscription_id for no key update),
-      woken as (
-        update lanes l set due_at = ($3::timestamptz[])[1] from locked k
-        where l.subscription_id = k.subscription_id)
+        where webhook_id = any($1::uuid[]) and owner = $2 returning subscription_id, due_at),
+      ${wakeLanes('freed')}
       select count(*)::int as rows from freed`,
     values: [uuidArray(webhookIds), owner, timestamptzArray([now])],
   })

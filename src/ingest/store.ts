@@ -1,3 +1,4 @@
+import { wakeLanes } from '../lanes/wake.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -21,13 +22,16 @@ export interface OwedRow {
   readonly sizeBytes: number
   /** The process that dispatches it from memory; null: it waits in its lane. */
   readonly owner: number | null
+  /** When a row that waits in its lane is due (Unix milliseconds): at once when it is left out, or over already. */
+  readonly dueAt?: number
 }
 
 /**
- * Writes events and all they owe in one statement, so one round trip and one commit for a whole batch.
- * Lanes of rows without an owner become due now.
+ * Writes events and all they owe in one statement, so one round trip and one commit for a whole batch. Lanes of rows
+ * without an owner become due when their rows are. A batch without such rows, which is nearly every one, takes a
+ * statement that knows nothing of lanes.
  *
- * @param acceptedAt Unix milliseconds
+ * @param acceptedAt Unix milliseconds; no row is due before
  */
 export async function insertEvents(
   db: Queryable,
@@ -35,26 +39,29 @@ export async function insertEvents(
   owed: readonly OwedRow[],
   acceptedAt: number,
 ): Promise<void> {
+  if (owed.some(row => row.owner !== null && row.dueAt !== undefined)) {
+    throw new Error('a row that a process holds in memory is due at once: it has no due time of its own')
+  }
   const inLanes = owed.some(row => row.owner === null)
+  const values = [
+    uuidArray(events.map(event => event.webhookId)),
+    textArray(events.map(event => event.tenant)),
+    textArray(events.map(event => event.eventType)),
+    textArray(events.map(event => event.contentType)),
+    byteaArray(events.map(event => event.payload)),
+    textArray(events.map(event => `{${event.subscriptionIds.join(',')}}`)),
+    uuidArray(owed.map(row => row.webhookId)),
+    int4Array(owed.map(row => row.subscriptionId)),
+    int4Array(owed.map(row => row.sizeBytes)),
+    int4Array(owed.map(row => row.owner)),
+    timestamptzArray([acceptedAt]),
+    textArray(events.map(({ metadata }) => (metadata ? JSON.stringify(metadata) : null))),
+  ]
+  if (inLanes) values.push(timestamptzArray(owed.map(row => row.dueAt ?? null)))
   await db.query({
     name: inLanes ? 'insert_events_and_lanes' : 'insert_events',
-    text: inLanes
-      ? `with ${insertEventsText}, ${lowerLanesText} ${insertOwedText}`
-      : `with ${insertEventsText} ${insertOwedText}`,
-    values: [
-      uuidArray(events.map(event => event.webhookId)),
-      textArray(events.map(event => event.tenant)),
-      textArray(events.map(event => event.eventType)),
-      textArray(events.map(event => event.contentType)),
-      byteaArray(events.map(event => event.payload)),
-      textArray(events.map(event => `{${event.subscriptionIds.join(',')}}`)),
-      uuidArray(owed.map(row => row.webhookId)),
-      int4Array(owed.map(row => row.subscriptionId)),
-      int4Array(owed.map(row => row.sizeBytes)),
-      int4Array(owed.map(row => row.owner)),
-      timestamptzArray([acceptedAt]),
-      textArray(events.map(({ metadata }) => (metadata ? JSON.stringify(metadata) : null))),
-    ],
+    text: inLanes ? insertWithLanesText : insertText,
+    values,
   })
 }
 
@@ -66,20 +73,20 @@ const insertEventsText = `
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $12::text[])
       as t (id, tenant, type, content_type, payload, subs, metadata))`
 
-const insertOwedText = `
+const insertText = `
+  with ${insertEventsText}
   insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
   select id, sub, size, owner, ($11::timestamptz[])[1]
   from unnest($7::uuid[], $8::int[], $9::int[], $10::int[]) as t (id, sub, size, owner)`
 
-// A plain UPDATE with the condition inside: ON CONFLICT DO UPDATE would lock and rewrite lanes that are due already.
-// Locked in order of id, so that two writers never wait for each other in a circle.
-const lowerLanesText = `
-  locked as (
-    select subscription_id from lanes
-    where subscription_id in (select sub from unnest($8::int[], $10::int[]) as t (sub, owner) where owner is null)
-      and (due_at is null or due_at > greatest(($11::timestamptz[])[1], open_until))
-    order by subscription_id for no key update),
-  lowered as (
-    update lanes l set due_at = greatest(($11::timestamptz[])[1], l.open_until) from locked k
-    where l.subscription_id = k.subscription_id
-      and (l.due_at is null or l.due_at > greatest(($11::timestamptz[])[1], l.open_until)))`
+// A row without a time of its own, or with one that is over, is due at acceptance (greatest leaves nulls out): where a
+// lane was found empty nobody looks for older rows (`ReadFrom`).
+const insertWithLanesText = `
+  with ${insertEventsText},
+  o as (
+    select id, sub, size, owner, greatest(due_at, ($11::timestamptz[])[1]) as due_at
+    from unnest($7::uuid[], $8::int[], $9::int[], $10::int[], $13::timestamptz[]) as t (id, sub, size, owner, due_at)),
+  in_lanes as (select sub as subscription_id, due_at from o where owner is null),
+  ${wakeLanes('in_lanes')}
+  insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
+  select id, sub, size, owner, due_at from o`

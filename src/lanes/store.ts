@@ -3,6 +3,7 @@ import { int2Array, int4Array, textArray, timestamptzArray, uuidArray } from '..
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { uuidV7Now } from '../platform/sql.ts'
+import { wakeForgottenLanes } from './wake.ts'
 
 /** An owed row as a lane's reader sees it: what is needed to queue it, not its payload. */
 export interface DueRow {
@@ -151,13 +152,13 @@ export async function wakeOwing(
   await db.query({
     name: 'wake_owing',
     text: `
-      update lanes l set due_at = greatest(o.due_at, l.open_until)
-      from unnest($1::int[], $2::timestamptz[]) as k (id, mark)
-      cross join lateral (
-        select due_at from owed where subscription_id + 0 = k.id and owner is null and due_at >= k.mark
-        order by due_at limit 1) o
-      where l.subscription_id = any($1::int[]) and l.subscription_id = k.id and l.owner is null
-        and (l.due_at is null or l.due_at > greatest(o.due_at, l.open_until, now()))`,
+      with owing as (
+        select k.id as subscription_id, o.due_at from unnest($1::int[], $2::timestamptz[]) as k (id, mark)
+        cross join lateral (
+          select due_at from owed where subscription_id + 0 = k.id and owner is null and due_at >= k.mark
+          order by due_at limit 1) o),
+      ${wakeForgottenLanes('owing')}
+      select`,
     values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(markOf))],
   })
 }

@@ -1,23 +1,39 @@
 /**
- * CTEs that make lanes due for rows that have come into them: at the soonest of these rows' times, but not before the
- * lane opens (`open_until`). A lane that is due sooner keeps its time, so that it keeps its place in the queue, and is
- * not written. Lanes are locked in order of id, as all who lock several do, so that no two wait for each other in a
- * circle.
+ * CTEs that make lanes due for rows that have just come into them: at the soonest of these rows' times, but not before
+ * the lane opens (`open_until`). A lane that is due sooner keeps its time, and so its place in the queue; it is neither
+ * written nor locked. A leased lane is lowered, too: so its holder, who may have read past these rows, gives it back due.
  *
- * The caller's statement is `with <rows> as (…), ${wakeLanes('<rows>')} …`; it uses the names `soonest`, `locked_lanes`
- * and `woken_lanes`.
+ * The caller's statement is `with <rows> as (…), ${wakeLanes('<rows>')} …`. The CTEs are called `soonest`,
+ * `locked_lanes` and `woken_lanes`. The statement must not write `lanes` besides: of two writes to one row in one
+ * statement PostgreSQL makes one and silently leaves out the other.
  *
  * @param rows the name of a CTE with the columns `subscription_id` and `due_at`: rows without an owner, due now or later
  */
 export function wakeLanes(rows: string): string {
+  const isLate = (due: string) => `(l.due_at is null or l.due_at > greatest(${due}, l.open_until))`
+  return wake(rows, isLate)
+}
+
+/**
+ * The same for rows that were found waiting, however long they may have waited. Whoever has leased a lane reads them by
+ * itself, and a lane that is due already gets to them: neither is written.
+ */
+export function wakeForgottenLanes(rows: string): string {
+  const isForgotten = (due: string) =>
+    `l.owner is null and (l.due_at is null or l.due_at > greatest(${due}, l.open_until, now()))`
+  return wake(rows, isForgotten)
+}
+
+/** The condition stands twice: the first keeps other lanes from being locked, the second sees what a wait has changed. */
+function wake(rows: string, isWrong: (due: string) => string): string {
+  // Locked in order of id, as by all who lock several lanes, so that no two wait for each other in a circle.
   return `
     soonest as (select subscription_id, min(due_at) as due_at from ${rows} group by subscription_id),
     locked_lanes as (
       select l.subscription_id, s.due_at from lanes l join soonest s using (subscription_id)
-      where l.due_at is null or l.due_at > greatest(s.due_at, l.open_until)
+      where ${isWrong('s.due_at')}
       order by l.subscription_id for no key update of l),
     woken_lanes as (
       update lanes l set due_at = greatest(k.due_at, l.open_until) from locked_lanes k
-      where l.subscription_id = k.subscription_id
-        and (l.due_at is null or l.due_at > greatest(k.due_at, l.open_until)))`
+      where l.subscription_id = k.subscription_id and ${isWrong('k.due_at')})`
 }

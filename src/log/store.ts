@@ -1,3 +1,4 @@
+import { wakeLanes } from '../lanes/wake.ts'
 import type { ExchangeDetails } from '../model/exchange-details.ts'
 import {
   byteaArray,
@@ -107,16 +108,7 @@ export async function recordAttempts(
           and o.webhook_id = n.webhook and o.subscription_id = n.sub and o.attempt = n.attempt
           and (o.owner is null or o.owner = $20)
         returning o.subscription_id, o.due_at),
-      soonest as (select subscription_id, min(due_at) as due_at from later group by subscription_id),
-      locked as (
-        -- In order of id, so that two processes never wait for each other in a circle.
-        select l.subscription_id, s.due_at from lanes l join soonest s using (subscription_id)
-        where l.due_at is null or l.due_at > greatest(s.due_at, l.open_until)
-        order by l.subscription_id for no key update of l),
-      lowered as (
-        update lanes l set due_at = greatest(k.due_at, l.open_until) from locked k
-        where l.subscription_id = k.subscription_id
-          and (l.due_at is null or l.due_at > greatest(k.due_at, l.open_until))),
+      ${wakeLanes('later')},
       remembered as (
         insert into attempt_details (id, request, response, response_body, timings, remote_address)
         select id, request::json, response::json, body, timings::json, address

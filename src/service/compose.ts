@@ -6,6 +6,7 @@ import type { Egress } from '../egress/egress.ts'
 import { lanesOnly, ownMemory } from '../handover/holder.ts'
 import { UnsureRows } from '../handover/unsure-rows.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
+import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { pauseNotice } from '../model/pause.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
@@ -63,6 +64,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   const receivers = new ReceiverStates({
     database,
     logger,
+    lanes: subscriptionLanes,
     refresh: id => subscriptions.refresh(id),
     disableAfterHours: config.disableAfterHours,
   })
@@ -70,7 +72,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     failures: config.circuitFailures,
     cooldownMs: config.circuitCooldownSeconds * 1000,
   })
-  hearOfPauses(notices, throttle, receivers)
+  hearOfPauses(database, notices, throttle)
   const unsure = new UnsureRows(clock)
   const shared = {
     ...ground,
@@ -87,7 +89,7 @@ export async function compose(ground: Ground): Promise<Parts> {
 }
 
 /** What another process (or this one) has found out about a receiver, and what was missed of it. */
-function hearOfPauses(notices: Notices, throttle: Throttle, receivers: ReceiverStates): void {
+function hearOfPauses(database: Database, notices: Notices, throttle: Throttle): void {
   notices.on(
     pauseNotice,
     notice => {
@@ -97,7 +99,7 @@ function hearOfPauses(notices: Notices, throttle: Throttle, receivers: ReceiverS
     async () => {
       // What was paused here may have been resumed, or closed for longer, while nothing was heard.
       const paused = throttle.paused()
-      if (paused.size > 0) throttle.follow(await receivers.openUntil([...paused.keys()]), paused)
+      if (paused.size > 0) throttle.follow(await openUntil(database, [...paused.keys()]), paused)
     },
   )
 }
@@ -136,6 +138,7 @@ async function openSubscriptions(ground: Ground, notices: Notices): Promise<Subs
     seal: sealer,
     defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
     checkTarget: url => ground.egress.check(url),
+    lanes: subscriptionLanes,
     clock,
     log: logger,
   })

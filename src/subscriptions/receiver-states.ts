@@ -2,11 +2,13 @@ import type { ReceiverPauseReason } from '../model/pause.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
-import { markWarned, moveState, readFailing, readOpenUntil } from './state-store.ts'
+import { markWarned, moveState, readFailing } from './state-store.ts'
+import type { SubscriptionLanes } from './subscription-lanes.ts'
 
 export interface ReceiverStatesDeps {
   readonly database: Database
   readonly logger: Logger
+  readonly lanes: Pick<SubscriptionLanes, 'hold'>
   /** Reads a subscription anew after its state has changed. */
   readonly refresh: (id: number) => Promise<unknown>
   /** A receiver that fails without a break for so long is disabled; 0: never. */
@@ -83,11 +85,6 @@ export class ReceiverStates {
     void this.#move(id, ['active', ...failingStates], 'disabled', 'the receiver answered 410 Gone')
   }
 
-  /** Until when their lanes are closed, for all processes, in Unix milliseconds; 0: not closed. Without those that are gone. */
-  openUntil(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    return readOpenUntil(this.#deps.database, ids)
-  }
-
   /** Warns of receivers that have failed for long, and disables those that have for too long. */
   async review(): Promise<void> {
     const { database, logger, disableAfterHours } = this.#deps
@@ -113,9 +110,13 @@ export class ReceiverStates {
     to: SubscriptionState,
     reason: string | null,
   ): Promise<void> {
-    const { database, logger, refresh } = this.#deps
+    const { database, logger, lanes, refresh } = this.#deps
     try {
-      const moved = await database.transaction(tx => moveState(tx, id, from, to, reason))
+      const moved = await database.transaction(async tx => {
+        if (!(await moveState(tx, id, from, to, reason))) return false
+        if (to === 'disabled') await lanes.hold(tx, id)
+        return true
+      })
       if (!moved) return
       logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
       await refresh(id)

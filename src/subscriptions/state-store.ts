@@ -21,9 +21,7 @@ export async function moveState(
           state = $3, state_reason = $4, state_since = now(), updated_at = now(), version = version + 1,
           failing_since = case when $3 = 'active' then null else coalesce(failing_since, now()) end,
           failing_warned = case when $3 = 'active' then 0 else failing_warned end
-        where id = $1 and state = any($2) returning id, paused, state),
-      lane as (
-        update lanes l set held = m.paused or m.state = 'disabled' from moved m where l.subscription_id = m.id)
+        where id = $1 and state = any($2) returning id)
       select pg_notify('subscriptions', id::text) from moved`,
     values: [id, [...from], to, reason],
   })
@@ -59,7 +57,7 @@ export async function markWarned(db: Queryable, id: number, percent: number): Pr
   return rowCount > 0
 }
 
-/** An operator lets it go on: active, not paused, its lane open at once. */
+/** An operator lets it go on: active, and not paused. @returns false when there is none */
 export async function resumeSubscription(tx: Queryable, id: number): Promise<boolean> {
   const { rowCount } = await tx.query({
     text: `
@@ -67,26 +65,9 @@ export async function resumeSubscription(tx: Queryable, id: number): Promise<boo
         update subscriptions set
           paused = false, state = 'active', state_reason = null, state_since = now(), updated_at = now(),
           version = version + 1, failing_since = null, failing_warned = 0
-        where id = $1 returning id),
-      lane as (
-        update lanes l set held = false, open_until = null, due_at = now() from resumed r
-        where l.subscription_id = r.id)
-      select pg_notify('subscriptions', id::text), pg_notify('pauses', id || ' 0 resumed') from resumed`,
+        where id = $1 returning id)
+      select pg_notify('subscriptions', id::text) from resumed`,
     values: [id],
   })
   return rowCount > 0
-}
-
-/** Until when lanes are closed, in Unix milliseconds; 0: nobody has closed them since they were resumed. */
-export async function readOpenUntil(
-  db: Queryable,
-  ids: readonly number[],
-): Promise<ReadonlyMap<number, number>> {
-  const { rows } = await db.query<{ id: number; ms: number }>({
-    text: `
-      select subscription_id as id, coalesce(extract(epoch from open_until) * 1000, 0)::float8 as ms
-      from lanes where subscription_id = any($1)`,
-    values: [[...ids]],
-  })
-  return new Map(rows.map(({ id, ms }) => [id, ms]))
 }

@@ -170,25 +170,6 @@ export async function scanSubscriptions(
   return rows
 }
 
-export async function insertLane(tx: Queryable, id: number, held: boolean): Promise<void> {
-  await tx.query({
-    text: 'insert into lanes (subscription_id, held) values ($1, $2)',
-    values: [id, held],
-  })
-}
-
-export async function holdLane(tx: Queryable, id: number): Promise<void> {
-  await tx.query({ text: 'update lanes set held = true where subscription_id = $1', values: [id] })
-}
-
-/** Lets a lane be leased, at once: what it owes is due, or, after a deletion, to be settled as cancelled. */
-export async function releaseLane(tx: Queryable, id: number): Promise<void> {
-  await tx.query({
-    text: 'update lanes set held = false, due_at = now() where subscription_id = $1',
-    values: [id],
-  })
-}
-
 /** Tells every process, this one too, at commit. */
 export async function notifyChange(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: `select pg_notify('subscriptions', $1)`, values: [String(id)] })

@@ -22,14 +22,11 @@ import { secretMask } from './signing-secret.ts'
 import { resumeSubscription } from './state-store.ts'
 import {
   deleteSubscription,
-  holdLane,
-  insertLane,
   insertSubscription,
   listSubscriptions,
   lockSubscription,
   notifyChange,
   readSubscription,
-  releaseLane,
   type SubscriptionRow,
   type SubscriptionValues,
   scanSubscriptions,
@@ -38,6 +35,7 @@ import {
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
+import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
 
 /** The notice that a subscription was made, changed or deleted: its id. */
@@ -49,6 +47,7 @@ export interface SubscriptionsDeps {
   readonly defaults: SubscriptionDefaults
   /** Asked about every address that is given. */
   readonly checkTarget: TargetCheck
+  readonly lanes: SubscriptionLanes
   readonly clock: Clock
   readonly log: Logger
 }
@@ -68,6 +67,7 @@ export class Subscriptions {
   readonly #seal: Sealer
   readonly #defaults: SubscriptionDefaults
   readonly #checkTarget: TargetCheck
+  readonly #lanes: SubscriptionLanes
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
@@ -77,6 +77,7 @@ export class Subscriptions {
     this.#seal = deps.seal
     this.#defaults = deps.defaults
     this.#checkTarget = deps.checkTarget
+    this.#lanes = deps.lanes
     this.#clock = deps.clock
     this.#log = deps.log
     this.#cache = new SubscriptionCache(row => this.#open(row))
@@ -140,7 +141,7 @@ export class Subscriptions {
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
       const made = await insertSubscription(tx, id, values)
-      await insertLane(tx, id, made.paused)
+      await this.#lanes.create(tx, id, made.paused)
       await notifyChange(tx, id)
       return made
     })
@@ -188,7 +189,11 @@ export class Subscriptions {
    * @returns undefined when there is none
    */
   async resume(id: number): Promise<SubscriptionAnswer | undefined> {
-    const resumed = await this.#database.transaction(tx => resumeSubscription(tx, id))
+    const resumed = await this.#database.transaction(async tx => {
+      if (!(await resumeSubscription(tx, id))) return false
+      await this.#lanes.open(tx, id)
+      return true
+    })
     if (!resumed) return undefined
     await this.refresh(id)
     return this.read(id)
@@ -240,7 +245,7 @@ export class Subscriptions {
         if (before === undefined) return undefined
         checkVersion(before, version)
         const after = await updateSubscription(tx, id, valuesFor(before))
-        await setLane(tx, before, after)
+        await this.#setLane(tx, before, after)
         await notifyChange(tx, id)
         return after
       })
@@ -250,7 +255,7 @@ export class Subscriptions {
   }
 
   /**
-   * Deletes a subscription. Its log stays; its lane is released, so that what it owes gets settled as cancelled.
+   * Deletes a subscription. Its log stays; its lane is opened, so that what it owes gets settled as cancelled at once.
    *
    * @returns whether there was one
    */
@@ -260,12 +265,19 @@ export class Subscriptions {
       if (row === undefined) return false
       checkVersion(row, version)
       await deleteSubscription(tx, id)
-      await releaseLane(tx, id)
+      await this.#lanes.open(tx, id)
       await notifyChange(tx, id)
       return true
     })
     if (removed) this.#cache.drop(id)
     return removed
+  }
+
+  /** A lane is held while its subscription is paused or disabled. */
+  async #setLane(tx: Queryable, before: SubscriptionRow, after: SubscriptionRow): Promise<void> {
+    if (before.paused === after.paused || after.state === 'disabled') return
+    if (after.paused) await this.#lanes.hold(tx, after.id)
+    else await this.#lanes.unhold(tx, after.id)
   }
 
   /** One row that cannot be opened must not stop the others: it is logged. */
@@ -290,11 +302,4 @@ function checkVersion(row: SubscriptionRow, version: number | undefined): void {
     'version_conflict',
     `The subscription is at version ${row.version} by now, not ${version}. Read it again, then change it.`,
   )
-}
-
-/** A lane is held while its subscription is paused or disabled; once it is neither, what waited is due at once. */
-async function setLane(tx: Queryable, before: SubscriptionRow, after: SubscriptionRow): Promise<void> {
-  if (before.paused === after.paused || after.state === 'disabled') return
-  if (after.paused) await holdLane(tx, after.id)
-  else await releaseLane(tx, after.id)
 }

@@ -5,6 +5,7 @@ import { ContentLoader } from '../../src/deliver/content-loader.ts'
 import { Deliver, type DeliverDeps } from '../../src/deliver/deliver.ts'
 import { Sender } from '../../src/destinations/http/send.ts'
 import { Throttle } from '../../src/dispatch/throttle.ts'
+import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import type { LanePause } from '../../src/model/pause.ts'
@@ -62,6 +63,7 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
     receivers: new ReceiverStates({
       database: world.database,
       logger: silentLogger(),
+      lanes: subscriptionLanes,
       refresh: async () => {},
       disableAfterHours: 0,
     }),

@@ -74,6 +74,52 @@ test('a row that waits makes its lane due, also while the lane is leased', async
   assert.deepEqual(await laneOf(database, 2), { owner: 9, dueAt: noon })
 })
 
+test('each row that waits has a due time of its own, and none that is over', async () => {
+  const { database } = world
+  for (const id of [1, 2, 3]) await aLane(database, id)
+  const event = anEvent({ subscriptionIds: [1, 2, 3, 4] })
+  const dueAts = [noon + 5000, undefined, noon - 5000]
+  const owed = owedFor(event, null).map((row, index) => {
+    const dueAt = dueAts[index]
+    return index === 3 ? { ...row, owner: 7 } : { ...row, ...(dueAt !== undefined && { dueAt }) }
+  })
+  await insertEvents(database, [event], owed, noon)
+  assert.deepEqual(
+    (await allOwed(database)).map(({ subscriptionId, owner, dueAt }) => [subscriptionId, owner, dueAt]),
+    [
+      [1, null, noon + 5000],
+      [2, null, noon],
+      [3, null, noon],
+      [4, 7, noon],
+    ],
+  )
+  const lanes = await Promise.all([1, 2, 3].map(id => laneOf(database, id)))
+  assert.deepEqual(
+    lanes.map(lane => lane?.dueAt),
+    [noon + 5000, noon, noon],
+  )
+})
+
+test('of several rows for one lane the soonest says when it is due', async () => {
+  const { database } = world
+  await aLane(database, 1)
+  const events = [noon + 9000, noon + 4000, noon + 6000].map(dueAt => ({ event: anEvent(), dueAt }))
+  const owed = events.flatMap(({ event, dueAt }) => owedFor(event, null).map(row => ({ ...row, dueAt })))
+  await insertEvents(
+    database,
+    events.map(({ event }) => event),
+    owed,
+    noon,
+  )
+  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 4000 })
+})
+
+test('a row that a process holds in memory has no due time of its own', async () => {
+  const event = anEvent()
+  const owed = owedFor(event, 7).map(row => ({ ...row, dueAt: noon + 5000 }))
+  await assert.rejects(insertEvents(world.database, [event], owed, noon), /due at once/)
+})
+
 test('a lane is lowered only: one that is due earlier stays as it is', async () => {
   const { database } = world
   await aLane(database, 1)

@@ -248,8 +248,9 @@ test('what an attempt remembers is under its id; a batch of successes takes the 
   const { log } = aLog({ connection })
   log.settle(attempted(await aDelivery(), success, 'delivered'))
   await log.drained()
-  log.settle(attempted(await aDelivery(), remembered(100), noon + 10_000))
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  const [failed, delivered] = [await aDelivery(), await aDelivery()] // both there, so that one flush takes both
+  log.settle(attempted(failed, remembered(100), noon + 10_000))
+  log.settle(attempted(delivered, success, 'delivered'))
   await log.drained()
   assert.deepEqual(names, ['record_final_attempts', 'record_attempts'])
   assert.equal(await countDetails(), 1)

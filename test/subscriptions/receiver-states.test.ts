@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -40,6 +41,7 @@ function aReview() {
   const states = new ReceiverStates({
     database: world.database,
     logger: silentLogger(),
+    lanes: subscriptionLanes,
     refresh: async id => refreshed.push(id),
     disableAfterHours: 100,
   })

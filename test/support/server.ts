@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { readRawBodies } from '../../src/http/json-body.ts'
+import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
@@ -27,6 +28,7 @@ export function testSubscriptions(
     seal: testSealer,
     defaults: testDefaults,
     checkTarget: async () => undefined,
+    lanes: subscriptionLanes,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,
