@@ -1,3 +1,4 @@
+import { httpHint } from '../src/destinations/http/http-destination.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
@@ -31,6 +32,7 @@ export async function openapiDocument(): Promise<string> {
   const app = await buildServer({
     subscriptions,
     database,
+    hint: httpHint,
     keys: undefined,
     log: logger,
     bodyLimitBytes: 1,

@@ -142,6 +142,25 @@ test('a store belongs to its folder', () => {
   )
 })
 
+test('a folder with a door is entered by it', () => {
+  const doors: Readonly<Record<string, string>> = {
+    'src/destinations/http/': 'src/destinations/http/http-destination.ts',
+  }
+  const offenders = Object.entries(doors).flatMap(([folder, door]) =>
+    sources
+      .filter(path => !path.startsWith(folder))
+      .flatMap(importsOf)
+      .filter(({ to }) => to.startsWith(folder) && to !== door)
+      .map(({ from, to }) => `${from} imports ${to}, and the door is ${door}`),
+  )
+  const knownToService = sources
+    .filter(path => !path.startsWith('src/destinations/') && !path.startsWith('src/service/'))
+    .flatMap(importsOf)
+    .filter(({ to }) => /^src\/destinations\/[^/]+\//.test(to))
+    .map(({ from, to }) => `${from} imports ${to}, and should know src/destinations/destination.ts only`)
+  nobody('What is behind a seam is chosen in src/service/:', [...offenders, ...knownToService])
+})
+
 test('SQL is in stores and on the platform', () => {
   nobody(
     'Only store.ts (or <name>-store.ts) and src/platform/ query the database. Move the statement to a store:',

@@ -1,8 +1,6 @@
 import type { Member } from '../cluster/membership.ts'
-import type { OutgoingRequest } from '../destinations/http/exchange.ts'
-import { signatures } from '../destinations/http/sign.ts'
+import type { Destination } from '../destinations/destination.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
-import { proxyUnavailable } from '../egress/egress-error.ts'
 import type { DeliveryLog } from '../log/log.ts'
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import type { Outcome } from '../model/outcome.ts'
@@ -14,11 +12,12 @@ import type { Logger } from '../platform/logger.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { ContentLoader } from './content-loader.ts'
+import { authorize, describe, type LoadedDelivery, sign } from './message.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
   readonly random: () => number
-  readonly send: (request: OutgoingRequest) => Promise<Outcome>
+  readonly destination: Destination
   readonly contents: ContentLoader
   readonly throttle: Throttle
   readonly receivers: ReceiverStates
@@ -34,8 +33,51 @@ export interface DeliverDeps {
   readonly membership: Pick<Member, 'isSure'>
 }
 
-/** So long a subscription waits for the egress proxy before it is tried again. */
+/** How long a subscription waits for the egress proxy before it is tried again. */
 const proxyPauseMs = 5000
+
+/** A delivery that may be sent now. */
+interface Loaded extends LoadedDelivery {
+  readonly kind: 'loaded'
+  /** Unix milliseconds after which no attempt may be made. */
+  readonly expiresAt: number
+}
+
+/** Why a delivery is not sent, though its turn has come. */
+type NotSent =
+  /** The subscription was deleted. Its lane ends what is owed to it. */
+  | { readonly kind: 'subscription_gone' }
+  /** The subscription was paused. Its lane waits. */
+  | { readonly kind: 'subscription_paused' }
+  /** The time limit of the delivery has passed. */
+  | { readonly kind: 'too_old' }
+  /** The event is no longer stored. */
+  | { readonly kind: 'payload_gone' }
+  /** The database is away. The row stays owed, and its payload is read again. */
+  | { readonly kind: 'payload_not_read'; readonly to: Subscription }
+  /** This process may have lost its lease, so that another one sends it. */
+  | { readonly kind: 'maybe_not_ours'; readonly to: Subscription }
+  /** The service is about to stop, and would cut it off. */
+  | { readonly kind: 'stopping'; readonly to: Subscription }
+
+/** An attempt that was made, and what follows from it. */
+interface Attempted {
+  readonly kind: 'attempted'
+  readonly to: Subscription
+  readonly outcome: Outcome
+  readonly verdict: Verdict
+  /** Unix milliseconds when it ended. */
+  readonly at: number
+}
+
+/** What is decided about a delivery whose turn has come. */
+type Decision =
+  | NotSent
+  | Attempted
+  /** The service stops and has ended it. Whether it arrived is not known, so it does not count. */
+  | { readonly kind: 'cut_off' }
+  /** This service could not send: its own proxy is away. The receiver was not asked, so no attempt is spent. */
+  | { readonly kind: 'proxy_away'; readonly to: Subscription; readonly error: string }
 
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
@@ -50,66 +92,119 @@ export class Deliver {
    * Never rejects.
    */
   async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<boolean> {
-    const { log, clock, random, retentionMs } = this.#deps
-    // Its lane knows what to do: wait, or end what is owed to a subscription that is gone.
-    if (!subscription || subscription.paused) return this.#handBack(delivery)
-    const expiresAt = delivery.since + maxAgeMs(subscription.retry, retentionMs)
-    if (clock.now() > expiresAt) return this.#expire(delivery, 'too old: its time limit has passed')
+    const { clock, destination, userAgent } = this.#deps
+    const loaded = await this.#load(delivery, subscription)
+    if (loaded.kind !== 'loaded') return this.#record(delivery, loaded)
+    const { to, content } = loaded
+    // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
+    const headers = [...authorize(loaded), ...describe(loaded, userAgent), ...sign(loaded, clock.now())]
+    const outcome = await destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
+    return this.#record(delivery, this.#verdict(loaded, outcome))
+  }
 
-    const content = delivery.content ?? (await this.#load(delivery))
-    const mayGo = this.#deps.membership.isSure && !this.#deps.isCuttingOff() // no longer, perhaps, after the content was read
-    if (content === 'unavailable' || !mayGo) {
-      if (subscription.ordered) this.#deps.interrupt(subscription.id) // or the next one would overtake it
-      return this.#handBack(delivery)
+  /** Reads the payload, where it is not in memory, and checks whether the delivery is to be sent at all. */
+  async #load(delivery: Delivery, to: Subscription | undefined): Promise<Loaded | NotSent> {
+    const { clock, retentionMs, membership, isCuttingOff } = this.#deps
+    if (!to) return { kind: 'subscription_gone' }
+    if (to.paused) return { kind: 'subscription_paused' }
+    const expiresAt = delivery.since + maxAgeMs(to.retry, retentionMs)
+    if (clock.now() > expiresAt) return { kind: 'too_old' }
+    const content = delivery.content ?? (await this.#read(delivery))
+    // Asked when the payload has been read, which may have taken long.
+    if (!membership.isSure) return { kind: 'maybe_not_ours', to }
+    if (isCuttingOff()) return { kind: 'stopping', to }
+    if (content === 'not read') return { kind: 'payload_not_read', to }
+    if (content === undefined) return { kind: 'payload_gone' }
+    return { kind: 'loaded', delivery, to, content, expiresAt }
+  }
+
+  async #read({ webhookId }: Delivery): Promise<DeliveryContent | undefined | 'not read'> {
+    try {
+      return await this.#deps.contents.load(webhookId)
+    } catch {
+      return 'not read'
     }
-    if (content === undefined) return this.#expire(delivery, 'its payload is no longer stored')
+  }
 
-    const outcome = await this.#send(delivery, subscription, content)
+  #verdict({ delivery, to, expiresAt }: Loaded, outcome: Outcome): Decision {
+    const { clock, random, isCuttingOff } = this.#deps
+    if (outcome.kind === 'unreachable') {
+      if (isCuttingOff()) return { kind: 'cut_off' }
+      if (outcome.fault === 'ours') return { kind: 'proxy_away', to, error: outcome.error }
+    }
     const at = clock.now()
-    if (outcome.kind === 'failed' && this.#deps.isCuttingOff()) return this.#handBack(delivery)
-    if (outcome.kind === 'failed' && outcome.errorCode === proxyUnavailable) {
-      return this.#postpone(delivery, subscription, outcome.error)
-    }
     const next = verdict({
       outcome,
       attemptsMade: delivery.attemptsBefore + 1,
-      policy: subscription.retry,
+      policy: to.retry,
       now: at,
       expiresAt,
       random: random(),
     })
-    const pause = this.#learn(subscription, outcome, next)
-    const keepsPlace = subscription.ordered
-    log.settle({
-      kind: 'attempted',
-      delivery,
-      outcome,
-      verdict: next,
-      at,
-      keepsPlace,
-      ...(pause && { pause }),
-    })
-    logAttempt(this.#deps.logger, delivery, outcome, next)
-    return outcome.kind !== 'failed'
+    return { kind: 'attempted', to, outcome, verdict: next, at }
+  }
+
+  /** Writes down what was decided, and takes what waits behind it out of the way. @returns whether the receiver answered */
+  #record(delivery: Delivery, decision: Decision): boolean {
+    switch (decision.kind) {
+      case 'attempted':
+        this.#settle(delivery, decision)
+        return decision.outcome.kind !== 'unreachable'
+      case 'subscription_gone':
+      case 'subscription_paused':
+      case 'cut_off':
+        this.#handBack(delivery)
+        return false
+      case 'payload_not_read':
+      case 'maybe_not_ours':
+      case 'stopping':
+        if (decision.to.ordered) this.#deps.interrupt(decision.to.id) // or the next one would overtake it
+        this.#handBack(delivery)
+        return false
+      case 'too_old':
+        this.#expire(delivery, 'too old: its time limit has passed')
+        return false
+      case 'payload_gone':
+        this.#expire(delivery, 'its payload is no longer stored')
+        return false
+      case 'proxy_away':
+        this.#postpone(delivery, decision.to, decision.error)
+        return false
+    }
+  }
+
+  #settle(delivery: Delivery, { to, outcome, verdict, at }: Attempted): void {
+    const { log, logger } = this.#deps
+    const pause = this.#learn(to, outcome, verdict)
+    const keepsPlace = to.ordered
+    log.settle({ kind: 'attempted', delivery, outcome, verdict, at, keepsPlace, ...(pause && { pause }) })
+    logAttempt(logger, delivery, outcome, verdict)
   }
 
   /**
    * What the outcome says of the receiver. A pause closes its lane for all processes, so it is written with the
    * settlement; here it takes effect at once.
    */
-  #learn(subscription: Subscription, outcome: Outcome, next: Verdict): LanePause | undefined {
+  #learn(to: Subscription, outcome: Outcome, next: Verdict): LanePause | undefined {
     const { throttle, receivers } = this.#deps
-    const { id: subscriptionId } = subscription
-    const change = throttle.record(subscription, outcome)
-    if (outcome.kind === 'refused' && outcome.httpStatus === 410) receivers.gone(subscriptionId)
-    if (change.kind === 'recovered') receivers.recovered(subscriptionId)
-    if (change.kind === 'failing') receivers.failing(subscriptionId)
+    const { id: subscriptionId } = to
+    const change = throttle.record(to, outcome)
+    if (outcome.kind === 'gone') receivers.gone(subscriptionId, outcome.reason)
     let pause: LanePause | undefined
-    if (change.kind === 'paused') {
-      receivers.paused(subscriptionId, change.until, change.reason)
-      pause = { subscriptionId, until: change.until, reason: change.reason }
+    switch (change.kind) {
+      case 'none':
+        break
+      case 'recovered':
+        receivers.recovered(subscriptionId)
+        break
+      case 'failing':
+        receivers.failing(subscriptionId)
+        break
+      case 'paused':
+        receivers.paused(subscriptionId, change.until, change.reason)
+        pause = { subscriptionId, until: change.until, reason: change.reason }
     }
-    if (subscription.ordered && next.kind === 'retry') {
+    if (to.ordered && next.kind === 'retry') {
       pause = {
         subscriptionId,
         until: Math.max(next.dueAt, pause?.until ?? 0),
@@ -120,44 +215,22 @@ export class Deliver {
     return pause
   }
 
-  #send(delivery: Delivery, subscription: Subscription, content: DeliveryContent): Promise<Outcome> {
-    const now = this.#deps.clock.now()
-    const timestamp = Math.floor(now / 1000)
-    const { webhookId } = delivery
-    const { contentType, eventType, payload } = content
-    const { signingHeaders: names } = subscription
-    // A subscription cannot choose a name that stands below; should one get here, receivers go by the last.
-    const headers = [...subscription.headers, 'content-type', contentType, 'user-agent', this.#deps.userAgent]
-    headers.push('accept-encoding', 'identity')
-    headers.push(names.id, webhookId, names.timestamp, String(timestamp))
-    headers.push(...signatures(subscription, webhookId, timestamp, payload, now))
-    if (names.attempt !== null) headers.push(names.attempt, String(delivery.attempt))
-    if (eventType !== null) headers.push('x-event-type', eventType)
-    if (content.hops) headers.push('webhook-hop', String(content.hops))
-    const { origin, path, timeoutMs, connectTimeoutMs } = subscription
-    return this.#deps.send({ origin, path, headers, body: payload, timeoutMs, connectTimeoutMs })
+  /** Back to its lane, where it keeps its place if it came from there. */
+  #handBack(delivery: Delivery): void {
+    const at = delivery.lane ? delivery.dueAt : this.#deps.clock.now()
+    this.#deps.log.settle({ kind: 'handed_back', delivery, at })
   }
 
-  async #load(delivery: Delivery): Promise<DeliveryContent | undefined | 'unavailable'> {
-    try {
-      return await this.#deps.contents.load(delivery.webhookId)
-    } catch {
-      return 'unavailable' // the database is away; the row stays owed, and is read again
-    }
-  }
-
-  /** Ends or gives back a delivery without an attempt. @returns false: nobody answered */
-  #expire(delivery: Delivery, reason: string): boolean {
+  /** It ends without an attempt. */
+  #expire(delivery: Delivery, reason: string): void {
     this.#deps.log.settle({ kind: 'ended', delivery, verdict: 'expired', reason, at: this.#deps.clock.now() })
-    return false
   }
 
   /**
-   * Our own proxy is away: nothing was asked of the receiver, so no attempt is spent. The delivery keeps its place, and
-   * the subscription waits, in all processes; each round costs one delivery or a few of it, not all that it is owed.
-   * This goes on until the proxy is back, or the delivery too old.
+   * The delivery keeps its place, and the subscription waits, in all processes; each round costs one delivery or a few of
+   * it, not all that it is owed. This goes on until the proxy is back, or the delivery too old.
    */
-  #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): boolean {
+  #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): void {
     const { clock, throttle, log, logger, interrupt } = this.#deps
     const until = clock.now() + proxyPauseMs
     const pause: LanePause = { subscriptionId, until, reason: 'proxy' }
@@ -165,28 +238,21 @@ export class Deliver {
     interrupt(subscriptionId)
     log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
     logger.warn({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
-    return false
-  }
-
-  /** One that came from its lane keeps its place there. */
-  #handBack(delivery: Delivery): boolean {
-    const at = delivery.lane ? delivery.dueAt : this.#deps.clock.now()
-    this.#deps.log.settle({ kind: 'handed_back', delivery, at })
-    return false
   }
 }
 
 /** The one wide line of an attempt. */
 function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: Verdict): void {
+  const failure = outcome.kind === 'accepted' ? undefined : outcome
   logger.info(
     {
       webhook_id: delivery.webhookId,
       subscription_id: delivery.subscriptionId,
       attempt: delivery.attempt,
       outcome: outcome.kind,
-      http_status: outcome.kind === 'failed' ? undefined : outcome.httpStatus,
-      error_class: outcome.kind === 'failed' ? outcome.errorClass : undefined,
-      error: outcome.kind === 'success' ? undefined : outcome.error,
+      http_status: outcome.httpStatus,
+      error_class: failure?.errorClass,
+      error: failure?.error,
       duration_ms: outcome.durationMs,
       verdict: next.kind,
       next_at: next.kind === 'retry' ? new Date(next.dueAt).toISOString() : undefined,

@@ -1,6 +1,5 @@
 import type { Outcome } from '../model/outcome.ts'
 import type { PauseReason, ReceiverPauseReason } from '../model/pause.ts'
-import { retryAfterMoment } from '../model/retry-after.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 
 /** When the circuit breaker opens, and for how long. */
@@ -22,9 +21,6 @@ export type ThrottleChange =
   | { readonly kind: 'recovered' }
 
 const none: ThrottleChange = { kind: 'none' }
-
-/** Statuses by which a receiver (or what stands before it) says that it has too much to do. */
-const overloaded = new Set([429, 502, 503, 504])
 
 /** So many failures in a row, and the receiver counts as failing; its first success is then told. */
 const failingAfter = 10
@@ -131,22 +127,43 @@ export class ReceiverThrottle {
 
   /** Learns from an outcome. */
   record(outcome: Outcome, now: number): ThrottleChange {
-    if (outcome.kind === 'success') return this.#succeeded()
-    this.#failures++
-    // A failure of our own proxy says nothing of the receiver.
-    if (outcome.kind === 'failed' && outcome.errorClass === 'proxy') return none
-    this.#streak++
-    // A receiver that does not answer in time holds its slots for as long as that takes: it gets fewer, too.
-    if (outcome.kind === 'failed' && outcome.errorClass === 'timeout') this.#halve()
-    if (outcome.kind === 'refused' && overloaded.has(outcome.httpStatus)) {
-      this.#halve()
-      const until = retryAfterMoment(outcome.retryAfter, now)
-      if (until !== undefined) {
-        this.#pausedUntil = Math.max(this.#pausedUntil, until)
-        return { kind: 'paused', until, reason: 'retry_after' }
-      }
+    switch (outcome.kind) {
+      case 'accepted':
+        return this.#succeeded()
+      case 'overloaded':
+        this.#countFailure()
+        this.#halve()
+        if (outcome.notBefore === undefined) return this.#tripIfDue(now)
+        this.#pausedUntil = Math.max(this.#pausedUntil, outcome.notBefore)
+        return { kind: 'paused', until: outcome.notBefore, reason: 'retry_after' }
+      case 'gone':
+      case 'refused':
+        this.#countFailure()
+        return this.#tripIfDue(now)
+      case 'unreachable':
+        return this.#unreached(outcome, now)
     }
-    return this.#tripIfDue(now)
+  }
+
+  #unreached({ fault, errorClass }: Extract<Outcome, { kind: 'unreachable' }>, now: number): ThrottleChange {
+    switch (fault) {
+      case 'proxy':
+      case 'ours':
+        this.#failures++ // it says nothing of the receiver
+        return none
+      case 'receiver':
+      case 'name':
+      case 'rules':
+        this.#countFailure()
+        // A receiver that does not answer in time holds its slots for as long as that takes: it gets fewer.
+        if (errorClass === 'timeout') this.#halve()
+        return this.#tripIfDue(now)
+    }
+  }
+
+  #countFailure(): void {
+    this.#failures++
+    this.#streak++
   }
 
   #halve(): void {

@@ -78,13 +78,13 @@ export class Throttle {
 
   record(subscription: Subscription, outcome: Outcome): ThrottleChange {
     const known = this.#throttle.get(subscription.id)
-    if (outcome.kind === 'success' && !known) return subscription.isFailing ? recovered : none
+    if (outcome.kind === 'accepted' && !known) return subscription.isFailing ? recovered : none
     const receiver = known ?? this.#receiverOf(subscription.id)
     const now = this.#clock.now()
     const change = receiver.record(outcome, now)
     if (receiver.isIdle(now) && !subscription.rateLimit) this.#throttle.delete(subscription.id)
     // The failures of before a restart, or of another process, are in the state only.
-    return outcome.kind === 'success' && subscription.isFailing ? recovered : change
+    return outcome.kind === 'accepted' && subscription.isFailing ? recovered : change
   }
 
   pause(subscriptionId: number, until: number, reason: PauseReason): void {

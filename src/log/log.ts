@@ -1,7 +1,6 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import { type ExchangeDetails, sizeOf } from '../model/exchange-details.ts'
-import type { ErrorClass, Outcome } from '../model/outcome.ts'
 import type { LanePause } from '../model/pause.ts'
 import type { Settlement } from '../model/settlement.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -10,7 +9,7 @@ import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
 import {
   type AttemptEntry,
-  type DetailsRow,
+  type DetailsEntry,
   type OwedAgain,
   recordAttempts,
   recordFinalAttempts,
@@ -141,7 +140,7 @@ export class DeliveryLog {
 
   async #write(batch: readonly Settlement[], ids: readonly Uuid[], withDetails: boolean): Promise<void> {
     const rows: AttemptEntry[] = []
-    const details: DetailsRow[] = []
+    const details: DetailsEntry[] = []
     const again: OwedAgain[] = []
     for (const [index, settlement] of batch.entries()) {
       if (settlement.kind !== 'handed_back') {
@@ -185,26 +184,17 @@ function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uui
     }
   }
   const { outcome, verdict } = settlement
+  const failure = outcome.kind === 'accepted' ? undefined : outcome
   return {
     ...common,
-    status: outcome.kind === 'success' ? 'success' : 'failed',
+    status: failure ? 'failed' : 'success',
     verdict: verdict.kind,
-    httpStatus: outcome.kind === 'failed' ? null : outcome.httpStatus,
+    httpStatus: outcome.httpStatus ?? null,
     durationMs: outcome.durationMs,
     nextAt: verdict.kind === 'retry' ? verdict.dueAt : null,
-    error: outcome.kind === 'success' ? null : outcome.error,
-    errorClass: errorClassOf(outcome),
-    errorCode: outcome.kind === 'failed' ? (outcome.errorCode ?? null) : null,
-  }
-}
-function errorClassOf(outcome: Outcome): ErrorClass | null {
-  switch (outcome.kind) {
-    case 'success':
-      return null
-    case 'refused':
-      return 'http'
-    case 'failed':
-      return outcome.errorClass
+    error: failure?.error ?? null,
+    errorClass: failure?.errorClass ?? null,
+    errorCode: failure?.errorCode ?? null,
   }
 }
 

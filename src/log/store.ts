@@ -1,5 +1,7 @@
 import { wakeLanes } from '../lanes/wake.ts'
 import type { ExchangeDetails } from '../model/exchange-details.ts'
+import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
+import type { VerdictWord } from '../model/verdict.ts'
 import {
   byteaArray,
   int2Array,
@@ -11,26 +13,26 @@ import {
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
-/** One row of `delivery_logs`. Times are Unix milliseconds. */
+/** An attempt as it is written, one row of `delivery_logs`; src/monitor/ reads it back as `AttemptRow`. Times are Unix milliseconds. */
 export interface AttemptEntry {
   readonly id: Uuid
   readonly subscriptionId: number
   readonly webhookId: Uuid
   readonly timestamp: number
   readonly attempt: number
-  readonly status: 'success' | 'failed'
-  readonly verdict: 'delivered' | 'retry' | 'given_up' | 'expired' | 'cancelled'
+  readonly status: AttemptStatus
+  readonly verdict: VerdictWord
   readonly httpStatus: number | null
   readonly durationMs: number | null
   readonly nextAt: number | null
   readonly error: string | null
   /** Of a failure only. */
-  readonly errorClass?: string | null
+  readonly errorClass?: ErrorClass | null
   readonly errorCode?: string | null
 }
 
-/** One row of `attempt_details`: what an attempt remembers besides its line in the log. */
-export interface DetailsRow {
+/** What an attempt remembers besides its row in the log, as it is written: one row of `attempt_details`. */
+export interface DetailsEntry {
   /** That of its attempt. */
   readonly id: Uuid
   readonly exchange: ExchangeDetails
@@ -93,7 +95,7 @@ export async function recordAttempts(
   owner: number,
   rows: readonly AttemptEntry[],
   again: readonly OwedAgain[],
-  details: readonly DetailsRow[] = [],
+  details: readonly DetailsEntry[] = [],
 ): Promise<void> {
   const final = rows.filter(row => row.verdict !== 'retry')
   await db.query({
@@ -155,7 +157,7 @@ function finalColumns(rows: readonly AttemptEntry[]): unknown[] {
   ]
 }
 
-function detailsColumns(details: readonly DetailsRow[]): unknown[] {
+function detailsColumns(details: readonly DetailsEntry[]): unknown[] {
   const exchanges = details.map(row => row.exchange)
   return [
     uuidArray(details.map(row => row.id)),

@@ -1,39 +1,75 @@
 import type { ExchangeDetails } from './exchange-details.ts'
 
-/** Why an attempt failed, as a caller sees it (requirements of the log: one word per kind of cause). */
-export type ErrorClass = 'dns' | 'connect' | 'tls' | 'timeout' | 'http' | 'blocked' | 'invalid' | 'proxy'
+/** Why an attempt failed, as a caller sees it: one word for each kind of cause (`error_class` in the log and the API). */
+export const errorClasses = [
+  'dns',
+  'connect',
+  'tls',
+  'timeout',
+  'http',
+  'blocked',
+  'invalid',
+  'proxy',
+] as const
+export type ErrorClass = (typeof errorClasses)[number]
+
+/** Whether an attempt was accepted (`status` in the log and the API). */
+export const attemptStatuses = ['success', 'failed'] as const
+export type AttemptStatus = (typeof attemptStatuses)[number]
 
 /**
- * What one attempt came to. A value, not an exception: failing receivers are the normal case. `exchange` is what is
- * remembered of request and answer, where that is asked for.
+ * Who is at fault when nothing came back.
+ *
+ * - `receiver`: it could not be connected to, did not answer in time, or did not speak its protocol.
+ * - `name`: the name of its host leads nowhere.
+ * - `rules`: the operator does not let deliveries go to its address.
+ * - `proxy`: the proxy between this service and the receiver did not get through. It may be the fault of either, so it
+ *   says nothing of the receiver.
+ * - `ours`: this service could not send at all. The receiver was not asked, so that no attempt is to be spent.
+ */
+export type Fault = 'receiver' | 'name' | 'rules' | 'proxy' | 'ours'
+
+/** What an outcome has besides its word. The log keeps it; no part of the service decides anything by it. */
+export interface OutcomeFacts {
+  readonly durationMs: number
+  /** Left out where nothing was answered, or by a destination that does not speak HTTP. */
+  readonly httpStatus?: number
+  /** Request and answer, where they are to be remembered. */
+  readonly exchange?: ExchangeDetails
+}
+
+/** The same of everything but a success. */
+export interface FailureFacts extends OutcomeFacts {
+  readonly errorClass: ErrorClass
+  /** As the library underneath names it, such as ENOTFOUND; finer than the class. */
+  readonly errorCode?: string
+  /** At most 200 characters; see `errorText`. */
+  readonly error: string
+}
+
+/** Of an answer that is not the last word on the delivery, unless it says so. */
+interface MaybeAgain {
+  /** By the rules of the subscription there is no further attempt of this delivery. */
+  readonly isFinal: boolean
+  /** Unix milliseconds before which it wants nothing more; left out when it did not say. */
+  readonly notBefore?: number
+}
+
+/**
+ * What one attempt came to, in words that hold for every kind of destination. A value, not an exception: failing
+ * receivers are the normal case. Throttle and verdict decide by these words alone.
  */
 export type Outcome =
-  | {
-      readonly kind: 'success'
-      readonly httpStatus: number
-      readonly durationMs: number
-      readonly exchange?: ExchangeDetails
-    }
-  /** The receiver answered, but not with 2xx. */
-  | {
-      readonly kind: 'refused'
-      readonly httpStatus: number
-      readonly error: string
-      /** The header `Retry-After` as it came. */
-      readonly retryAfter?: string
-      readonly durationMs: number
-      readonly exchange?: ExchangeDetails
-    }
-  /** No (complete) answer. */
-  | {
-      readonly kind: 'failed'
-      readonly errorClass: ErrorClass
-      /** What Node or undici call it, such as ENOTFOUND; finer than the class. */
-      readonly errorCode?: string
-      readonly error: string
-      readonly durationMs: number
-      readonly exchange?: ExchangeDetails
-    }
+  /** It has the delivery. */
+  | ({ readonly kind: 'accepted' } & OutcomeFacts)
+  /** It has too much to do. `notBefore` holds for everything that is owed to it. */
+  | ({ readonly kind: 'overloaded' } & MaybeAgain & FailureFacts)
+  /** It is gone for good: it wants neither this delivery nor another one. */
+  | ({ readonly kind: 'gone' /** In words for its owner. */; readonly reason: string } & FailureFacts)
+  /** It answered that it does not take this delivery. `notBefore` holds for this delivery only. */
+  | ({ readonly kind: 'refused' } & MaybeAgain & FailureFacts)
+  /** There was no answer, or none that is complete enough to be one. */
+  | ({ readonly kind: 'unreachable'; readonly fault: Fault } & FailureFacts)
 
 /** The column `error` holds at most this many characters, as in the seed. */
 const errorCharsMax = 200

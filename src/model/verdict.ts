@@ -1,6 +1,15 @@
 import type { Outcome } from './outcome.ts'
-import { retryAfterMoment } from './retry-after.ts'
 import { delayAfter, type RetryPolicy } from './retry-policy.ts'
+
+/**
+ * What followed from an attempt, as the log and the API have it (`verdict`). `cancelled` follows from none: it ends what
+ * is owed to a subscription that was deleted.
+ */
+export const verdictWords = ['delivered', 'retry', 'given_up', 'expired', 'cancelled'] as const
+export type VerdictWord = (typeof verdictWords)[number]
+
+/** A verdict after which nothing is owed any more. */
+export type FinalVerdictWord = Exclude<VerdictWord, 'retry'>
 
 /** What follows from an outcome. */
 export type Verdict =
@@ -26,16 +35,26 @@ export interface VerdictInput {
 
 /** Decides what follows from an attempt. Pure: the same input gives the same verdict. */
 export function verdict(input: VerdictInput): Verdict {
-  const { outcome, attemptsMade, policy, now, expiresAt, random } = input
-  if (outcome.kind === 'success') return { kind: 'delivered' }
-  if (attemptsMade >= policy.maxAttempts || isTerminal(outcome, policy)) return { kind: 'given_up' }
-  const wanted = outcome.kind === 'refused' ? retryAfterMoment(outcome.retryAfter, now) : undefined
-  const dueAt = Math.max(now + delayAfter(attemptsMade, policy, random), wanted ?? 0)
-  return dueAt > expiresAt ? { kind: 'expired' } : { kind: 'retry', dueAt }
+  const { outcome } = input
+  switch (outcome.kind) {
+    case 'accepted':
+      return { kind: 'delivered' }
+    case 'gone':
+      return { kind: 'given_up' }
+    case 'overloaded':
+    case 'refused':
+      return outcome.isFinal ? { kind: 'given_up' } : again(input, outcome.notBefore)
+    case 'unreachable':
+      return again(input)
+  }
 }
 
-/** 410 Gone always is: the receiver asks to be left alone (Standard Webhooks, CloudEvents). */
-function isTerminal(outcome: Outcome, policy: RetryPolicy): boolean {
-  if (outcome.kind !== 'refused') return false
-  return outcome.httpStatus === 410 || policy.terminalStatuses.includes(outcome.httpStatus)
+/** @param notBefore the receiver wants it no sooner (Unix milliseconds) */
+function again(
+  { attemptsMade, policy, now, expiresAt, random }: VerdictInput,
+  notBefore: number = now,
+): Verdict {
+  if (attemptsMade >= policy.maxAttempts) return { kind: 'given_up' }
+  const dueAt = Math.max(now + delayAfter(attemptsMade, policy, random), notBefore)
+  return dueAt > expiresAt ? { kind: 'expired' } : { kind: 'retry', dueAt }
 }

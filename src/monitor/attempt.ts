@@ -1,15 +1,17 @@
 import type { Uuid } from '../platform/id.ts'
-import type { Database } from '../platform/postgres.ts'
-import { attemptOf } from './monitor.ts'
+import { attemptOf, type LogReader } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
 import { type DetailsRow, readAttempt, readDetails } from './store.ts'
 
 /** An attempt with all that is remembered of it; undefined when there is no such attempt (any more). */
-export async function readAttemptDetails(database: Database, id: Uuid): Promise<AttemptDetails | undefined> {
+export async function readAttemptDetails(
+  { database, hint }: LogReader,
+  id: Uuid,
+): Promise<AttemptDetails | undefined> {
   const [row, details] = await Promise.all([readAttempt(database, id), readDetails(database, id)])
   if (row === undefined) return undefined
   return {
-    ...attemptOf(row),
+    ...attemptOf(row, hint),
     request: details?.request ?? null,
     response: details === undefined ? null : responseOf(details, row.http_status),
     timings_ms: details?.timings ?? null,

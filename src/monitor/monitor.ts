@@ -1,7 +1,9 @@
-import { hint } from '../destinations/http/hint.ts'
+import type { Hint } from '../destinations/destination.ts'
+import type { AttemptStatus } from '../model/outcome.ts'
+import type { FinalVerdictWord } from '../model/verdict.ts'
 import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
-import type { Attempt, AttemptStatus, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
+import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
   type AttemptRow,
   type EventRow,
@@ -14,6 +16,13 @@ import {
   readOwed,
   type VerdictRow,
 } from './store.ts'
+
+/** What the log is read from, and how its failures are explained. */
+export interface LogReader {
+  readonly database: Database
+  /** That of the destination which made the attempts. */
+  readonly hint: Hint
+}
 
 /** An event with many subscriptions and retries could answer megabytes; it answers its newest attempts. */
 const attemptsMax = 1000
@@ -35,7 +44,7 @@ export interface LogQuery {
 
 /** The attempts of a subscription, newest first; undefined when nothing is logged for it at all. */
 export async function readLogPage(
-  database: Database,
+  { database, hint }: LogReader,
   query: LogQuery,
 ): Promise<readonly Attempt[] | undefined> {
   const { subscriptionId, limit, webhookId, before = lastId, status = null } = query
@@ -45,11 +54,14 @@ export async function readLogPage(
       ? await readLog(database, page)
       : await readLogOfEvent(database, page, webhookId, loggedSince(webhookId))
   if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
-  return rows.map(attemptOf)
+  return rows.map(row => attemptOf(row, hint))
 }
 
 /** The state of every delivery of an event; undefined when there is no such event (any more). */
-export async function readStatus(database: Database, webhookId: Uuid): Promise<EventStatus | undefined> {
+export async function readStatus(
+  { database, hint }: LogReader,
+  webhookId: Uuid,
+): Promise<EventStatus | undefined> {
   const event = await readEvent(database, webhookId)
   if (event === undefined) return undefined
   const since = loggedSince(webhookId)
@@ -59,7 +71,11 @@ export async function readStatus(database: Database, webhookId: Uuid): Promise<E
     readAttempts(database, webhookId, since, attemptsMax),
     readFinalVerdicts(database, webhookId, since),
   ])
-  const deliveries = deliveriesOf(event, owed, attempts, verdicts)
+  const shown = Map.groupBy(
+    attempts.toReversed().map(row => attemptOf(row, hint)),
+    attempt => attempt.subscription_id,
+  )
+  const deliveries = deliveriesOf(event, owed, shown, verdicts)
   return {
     webhook_id: webhookId,
     tenant: event.tenant,
@@ -75,11 +91,10 @@ export async function readStatus(database: Database, webhookId: Uuid): Promise<E
 function deliveriesOf(
   event: EventRow,
   owed: ReadonlyMap<number, Date>,
-  attempts: readonly AttemptRow[],
+  attempts: ReadonlyMap<number, Attempt[]>,
   verdicts: readonly VerdictRow[],
 ): DeliveryReport[] {
   const ended = new Map(verdicts.map(row => [row.subscription_id, row.verdict]))
-  const bySubscription = Map.groupBy(attempts.toReversed(), row => row.subscription_id)
   return event.subscription_ids.flatMap(id => {
     const dueAt = owed.get(id)
     const verdict = ended.get(id)
@@ -88,13 +103,13 @@ function deliveriesOf(
     return {
       subscription_id: id,
       status: dueAt === undefined ? statusAfter(verdict) : 'pending',
-      attempts: (bySubscription.get(id) ?? []).map(attemptOf),
+      attempts: attempts.get(id) ?? [],
       next_attempt_at: dueAt?.toISOString() ?? null,
     }
   })
 }
 
-function statusAfter(verdict: VerdictRow['verdict'] | undefined): DeliveryStatus {
+function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
     case undefined: // neither owed nor ended: only between two transactions, or lost (`webhooks audit` finds those)
       return 'pending'
@@ -115,7 +130,8 @@ function overall(statuses: readonly DeliveryStatus[]): DeliveryStatus {
 }
 
 /** A row of the log as the API shows it. */
-export function attemptOf(row: AttemptRow): Attempt {
+export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
+  const { error_class: errorClass, error_code: errorCode, http_status: httpStatus } = row
   return {
     id: row.id,
     subscription_id: row.subscription_id,
@@ -126,16 +142,11 @@ export function attemptOf(row: AttemptRow): Attempt {
     http_status: row.http_status,
     error: row.error,
     error_class: row.error_class,
-    hint: hintOf(row),
+    hint: errorClass === null ? null : hint({ errorClass, errorCode, httpStatus }),
     verdict: row.verdict,
     duration_ms: row.duration_ms,
     next_attempt_at: row.next_at?.toISOString() ?? null,
   }
-}
-
-function hintOf(row: AttemptRow): string | null {
-  const { error_class: errorClass, error_code: errorCode, http_status: httpStatus } = row
-  return errorClass === null ? null : hint({ errorClass, errorCode, httpStatus })
 }
 
 function loggedSince(webhookId: Uuid): Uuid {

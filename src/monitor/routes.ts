@@ -10,16 +10,16 @@ import {
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
-import type { Database, Queryable } from '../platform/postgres.ts'
+import { type AttemptStatus, attemptStatuses } from '../model/outcome.ts'
+import type { Queryable } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { readAttemptDetails } from './attempt.ts'
-import { parseLogCursor, readLogPage, readStatus } from './monitor.ts'
-import { Attempt, AttemptDetails, type AttemptStatus, EventStatus, Health } from './schema.ts'
+import { type LogReader, parseLogCursor, readLogPage, readStatus } from './monitor.ts'
+import { Attempt, AttemptDetails, EventStatus, Health } from './schema.ts'
 import { readSystem } from './system.ts'
 import { SystemReport } from './system-schema.ts'
 
-export interface MonitorDeps {
-  readonly database: Database
+export interface MonitorDeps extends LogReader {
   readonly subscriptions: Subscriptions
 }
 
@@ -33,7 +33,7 @@ export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void
   registerAttempts(scope, deps)
 }
 
-function registerStatus(scope: FastifyInstance, { database }: MonitorDeps): void {
+function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/status/:webhook_id',
     {
@@ -56,7 +56,7 @@ function registerStatus(scope: FastifyInstance, { database }: MonitorDeps): void
     },
     async request => {
       const webhookId = parseWebhookId(request.params.webhook_id)
-      const status = await readStatus(database, webhookId)
+      const status = await readStatus(deps, webhookId)
       if (status !== undefined) return status
       throw new AppError(
         'not_found',
@@ -66,7 +66,7 @@ function registerStatus(scope: FastifyInstance, { database }: MonitorDeps): void
   )
 }
 
-function registerLogs(scope: FastifyInstance, { database, subscriptions }: MonitorDeps): void {
+function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/logs/:subscription_id',
     {
@@ -88,7 +88,7 @@ function registerLogs(scope: FastifyInstance, { database, subscriptions }: Monit
             status: Type.Optional(
               Type.Unsafe<AttemptStatus>({
                 type: 'string',
-                enum: ['success', 'failed'],
+                enum: [...attemptStatuses],
                 description: 'Only these',
               }),
             ),
@@ -114,8 +114,8 @@ function registerLogs(scope: FastifyInstance, { database, subscriptions }: Monit
       const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
       const before = decodeCursor('logs', cursor, parseLogCursor)
       const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
-      const rows = await readLogPage(database, query)
-      if (rows === undefined && !(await subscriptions.exists(subscriptionId))) {
+      const rows = await readLogPage(deps, query)
+      if (rows === undefined && !(await deps.subscriptions.exists(subscriptionId))) {
         throw unknownSubscription(subscriptionId)
       }
       return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
@@ -123,7 +123,7 @@ function registerLogs(scope: FastifyInstance, { database, subscriptions }: Monit
   )
 }
 
-function registerAttempts(scope: FastifyInstance, { database }: MonitorDeps): void {
+function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/attempts/:id',
     {
@@ -147,7 +147,7 @@ function registerAttempts(scope: FastifyInstance, { database }: MonitorDeps): vo
     },
     async (request, reply) => {
       const id = parseAttemptId(request.params.id)
-      const attempt = await readAttemptDetails(database, id)
+      const attempt = await readAttemptDetails(deps, id)
       if (attempt === undefined) {
         throw new AppError(
           'not_found',

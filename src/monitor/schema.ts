@@ -1,6 +1,7 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import type { HeaderFields } from '../model/exchange-details.ts'
-import type { ErrorClass } from '../model/outcome.ts'
+import { type AttemptStatus, attemptStatuses, type ErrorClass, errorClasses } from '../model/outcome.ts'
+import { type VerdictWord, verdictWords } from '../model/verdict.ts'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
 const nullableTime = (description: string) =>
@@ -13,7 +14,7 @@ export const Attempt = Type.Object(
     webhook_id: Type.String({ format: 'uuid' }),
     timestamp: time('When the attempt ended'),
     attempt: Type.Integer({ description: '1 is the first' }),
-    status: Type.Unsafe<AttemptStatus>({ type: 'string', enum: ['success', 'failed'] }),
+    status: Type.Unsafe<AttemptStatus>({ type: 'string', enum: [...attemptStatuses] }),
     http_status: Type.Unsafe<number | null>({
       type: ['integer', 'null'],
       description: 'What the receiver answered; null: nothing',
@@ -21,16 +22,16 @@ export const Attempt = Type.Object(
     error: Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 200 }),
     error_class: Type.Unsafe<ErrorClass | null>({
       type: ['string', 'null'],
-      enum: ['dns', 'connect', 'tls', 'timeout', 'http', 'blocked', 'invalid', 'proxy', null],
+      enum: [...errorClasses, null],
       description: 'Why it failed, in a word: `http` is an answer that is not 2xx; null: it did not fail',
     }),
     hint: Type.Unsafe<string | null>({
       type: ['string', 'null'],
       description: 'What the owner of the receiver can do about it',
     }),
-    verdict: Type.Unsafe<AttemptVerdict>({
+    verdict: Type.Unsafe<VerdictWord>({
       type: 'string',
-      enum: ['delivered', 'retry', 'given_up', 'expired', 'cancelled'],
+      enum: [...verdictWords],
       description: 'What followed from it',
     }),
     duration_ms: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
@@ -39,8 +40,6 @@ export const Attempt = Type.Object(
   { $id: 'Attempt', description: 'One request made for a delivery, as it stands in the log' },
 )
 export type Attempt = Static<typeof Attempt>
-export type AttemptStatus = 'success' | 'failed'
-export type AttemptVerdict = 'delivered' | 'retry' | 'given_up' | 'expired' | 'cancelled'
 
 const headerFields = (description: string) =>
   Type.Unsafe<HeaderFields>({

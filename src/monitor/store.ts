@@ -1,9 +1,10 @@
 import type { ExchangeDetails } from '../model/exchange-details.ts'
-import type { ErrorClass } from '../model/outcome.ts'
+import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
+import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import type { AttemptStatus, AttemptVerdict } from './schema.ts'
 
+/** An attempt as it is read, one row of `delivery_logs`; src/log/ writes it as `AttemptEntry`. */
 export interface AttemptRow {
   readonly id: Uuid
   readonly subscription_id: number
@@ -11,7 +12,7 @@ export interface AttemptRow {
   readonly timestamp: Date
   readonly attempt: number
   readonly status: AttemptStatus
-  readonly verdict: AttemptVerdict
+  readonly verdict: VerdictWord
   readonly http_status: number | null
   readonly duration_ms: number | null
   readonly next_at: Date | null
@@ -134,7 +135,7 @@ export async function readAttempts(
 
 export interface VerdictRow {
   readonly subscription_id: number
-  readonly verdict: Exclude<AttemptVerdict, 'retry'>
+  readonly verdict: FinalVerdictWord
 }
 
 /** How each delivery of an event ended last; nothing for those that have not ended yet. */

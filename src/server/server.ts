@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server }
 import type { Socket } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import type { Hint } from '../destinations/destination.ts'
 import { AppError, overloaded } from '../errors.ts'
 import { requireKey } from '../http/auth.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -28,6 +29,8 @@ export interface ServerDeps {
   /** Undefined: no keys are asked for. */
   readonly keys: ApiKeys | undefined
   readonly log: Logger
+  /** Explains failed attempts to the owners of receivers. */
+  readonly hint: Hint
   /** A larger body is refused with 413, chunked ones too. */
   readonly bodyLimitBytes: number
   readonly version: string

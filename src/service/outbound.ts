@@ -2,7 +2,8 @@ import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
-import { Sender } from '../destinations/http/send.ts'
+import type { Destination } from '../destinations/destination.ts'
+import { HttpDestination } from '../destinations/http/http-destination.ts'
 import { isLaneOnly } from '../dispatch/concurrency-share.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
@@ -50,7 +51,7 @@ export class Outbound {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
-  readonly #sender: Sender
+  readonly #destination: Destination
   readonly #heldBytesMax: number
   readonly #isLaneOnly: (to: Subscription) => boolean
   readonly #subscription: (id: number) => Subscription | undefined
@@ -74,9 +75,10 @@ export class Outbound {
       lanesDue,
       ensurePartitions: deps.ensurePartitions,
     })
-    this.#sender = new Sender({
+    this.#destination = new HttpDestination({
+      clock,
       responseBytesMax: config.responseLimitBytes,
-      connector: deps.egress.connector,
+      connectorFor: () => deps.egress.connector,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })
     const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
@@ -157,7 +159,7 @@ export class Outbound {
     this.dispatcher.stop()
     await deadline.waitFor(() => this.dispatcher.load.inFlight === 0)
     this.#cuttingOff = true
-    await this.#sender.close()
+    await this.#destination.close()
     const grace = new Deadline(1500)
     await grace.limit(this.log.drained())
   }
@@ -166,7 +168,7 @@ export class Outbound {
     return new Deliver({
       clock: deps.clock,
       random: deps.random,
-      send: request => this.#sender.send(request),
+      destination: this.#destination,
       contents: new ContentLoader(connection),
       throttle: deps.throttle,
       receivers: deps.receivers,

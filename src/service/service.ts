@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
 import { StartupError } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
@@ -88,6 +89,7 @@ async function start(running: Running): Promise<Service> {
   running.server = await buildServer({
     subscriptions,
     database,
+    hint: httpHint,
     keys,
     log: logger,
     bodyLimitBytes: config.bodyLimitBytes,

@@ -80,9 +80,9 @@ export class ReceiverStates {
     this.#recoveries.delete(id)
   }
 
-  /** 410 Gone: no further attempts until an operator resumes it. */
-  gone(id: number): void {
-    void this.#move(id, ['active', ...failingStates], 'disabled', 'the receiver answered 410 Gone')
+  /** It wants nothing more: no further attempts until an operator resumes it. @param reason in words for its owner */
+  gone(id: number, reason: string): void {
+    void this.#move(id, ['active', ...failingStates], 'disabled', reason)
   }
 
   /** Warns of receivers that have failed for long, and disables those that have for too long. */

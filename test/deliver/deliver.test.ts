@@ -3,7 +3,6 @@ import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { ContentLoader } from '../../src/deliver/content-loader.ts'
 import { Deliver, type DeliverDeps } from '../../src/deliver/deliver.ts'
-import { Sender } from '../../src/destinations/http/send.ts'
 import { Throttle } from '../../src/dispatch/throttle.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
@@ -15,6 +14,7 @@ import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { testEgress } from '../support/egress.ts'
+import { httpDestination } from '../support/http-destination.ts'
 import { aMember } from '../support/member.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
 import { allAttempts, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
@@ -32,7 +32,6 @@ const payload = Buffer.from('{ "b" : 1,  "a":"é" }')
 
 async function aWorld(t: TestContext, program: Program = {}, changes: Partial<DeliverDeps> = {}) {
   const receiver = await startReceiver(program)
-  const sender = new Sender({ responseBytesMax: 65_536, connector: testEgress().connector })
   const clock = fakeClock(Math.floor(Date.now() / 1000) * 1000) // receivers check that a signature is fresh
   const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const lanePauses: LanePause[] = []
@@ -51,13 +50,12 @@ async function aWorld(t: TestContext, program: Program = {}, changes: Partial<De
   })
   t.after(async () => {
     await log.drained()
-    await sender.close()
     await receiver.close()
   })
   const deliver = new Deliver({
     clock,
     random: () => 0,
-    send: request => sender.send(request),
+    destination: httpDestination(t).destination,
     contents: new ContentLoader(world.database),
     throttle,
     receivers: new ReceiverStates({
@@ -225,14 +223,11 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
   const gone = await startReceiver()
   await gone.close()
   const egress = testEgress({ egressProxy: gone.origin })
-  const sender = new Sender({ responseBytesMax: 1000, connector: egress.connector })
-  t.after(async () => {
-    await sender.close()
-    await egress.close()
-  })
+  t.after(() => egress.close())
+  const { destination } = httpDestination(t, { connector: egress.connector })
   const interrupted: number[] = []
   const interrupt = (id: number) => interrupted.push(id)
-  const world = await aWorld(t, {}, { send: request => sender.send(request), interrupt })
+  const world = await aWorld(t, {}, { destination, interrupt })
   const { clock, throttle, lanePauses, subscription } = world
   const delivery = await world.aDelivery({ dueAt: clock.now() - 1000, lane: { left: () => {} } })
   const until = clock.now() + 5000

@@ -8,22 +8,21 @@ import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { aMember } from '../support/member.ts'
+import { accepted, unreachable } from '../support/outcomes.ts'
 import { aSubscription } from '../support/subscription.ts'
 
-const failed: Outcome = {
-  kind: 'failed',
-  errorClass: 'connect',
-  error: 'connect ECONNREFUSED',
-  durationMs: 0,
-}
-const success: Outcome = { kind: 'success', httpStatus: 200, durationMs: 0 }
+const failed = unreachable()
 
 /** A dispatcher with the breaker off, and so many deliveries to a receiver that answers at once. */
 function aBacklog(deliveries: number) {
   const clock = systemClock()
   const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const subscription = aSubscription({ maxInFlight: 10 })
-  const receiver = { outcome: failed, attempts: 0, deferred: 0 }
+  const receiver: { outcome: Outcome; attempts: number; deferred: number } = {
+    outcome: failed,
+    attempts: 0,
+    deferred: 0,
+  }
   const dispatcher = new Dispatcher({
     limits: { maxInFlight: 100, heldPerSubscription: 10_000, heldInAll: 40_000, heldBytes: 1_000_000 },
     subscription: () => subscription,
@@ -38,7 +37,7 @@ function aBacklog(deliveries: number) {
       await new Promise(resolve => setImmediate(resolve))
       throttle.record(subscription, receiver.outcome)
       dispatcher.release(subscriptionId, sizeBytes)
-      return receiver.outcome.kind === 'success'
+      return receiver.outcome.kind === 'accepted'
     },
   })
   const newId = uuidV7Source(clock)
@@ -68,9 +67,10 @@ test('a receiver that refuses at once is tried at a bounded rate with the breake
   assert.ok(receiver.attempts <= 20 + elapsedMs / 20 + 1, `${receiver.attempts} attempts in ${elapsedMs} ms`)
   assert.ok(receiver.attempts > 20, 'it goes on being tried')
   assert.equal(receiver.deferred, 0, 'they wait in memory')
-  assert.equal(dispatcher.load.held, 2000 - receiver.attempts)
+  const { held, inFlight } = dispatcher.load
+  assert.equal(held, 2000 - receiver.attempts + inFlight)
 
-  receiver.outcome = success
+  receiver.outcome = accepted
   const recoveredAt = performance.now()
   while (dispatcher.load.held > 0) await sleep(5)
   assert.ok(performance.now() - recoveredAt < 1000, 'at once after the first success, not at 50 a second')
@@ -82,11 +82,11 @@ const circuit = { failures: 5, cooldownMs: 30_000 }
 test('a success to one whose state says that it fails is a recovery, whoever has seen the failures', () => {
   const throttle = new Throttle(fakeClock(), circuit)
   const failing = aSubscription({ isFailing: true })
-  assert.equal(throttle.record(failing, success).kind, 'recovered', 'without a gate, as after a restart')
+  assert.equal(throttle.record(failing, accepted).kind, 'recovered', 'without a gate, as after a restart')
   throttle.record(failing, failed)
-  assert.equal(throttle.record(failing, success).kind, 'recovered', 'after a few failures of its own')
+  assert.equal(throttle.record(failing, accepted).kind, 'recovered', 'after a few failures of its own')
   assert.equal(throttle.record(failing, failed).kind, 'none')
-  assert.equal(throttle.record(aSubscription(), success).kind, 'none')
+  assert.equal(throttle.record(aSubscription(), accepted).kind, 'none')
 })
 
 test('a success that was on its way does not end a pause that others have told of', () => {
@@ -94,10 +94,10 @@ test('a success that was on its way does not end a pause that others have told o
   const throttle = new Throttle(clock, circuit)
   const subscription = aSubscription()
   throttle.pause(subscription.id, noon + 60_000, 'retry_after')
-  throttle.record(subscription, success)
+  throttle.record(subscription, accepted)
   assert.equal(throttle.opensAt(subscription), noon + 60_000)
   clock.advance(60_000)
-  throttle.record(subscription, success)
+  throttle.record(subscription, accepted)
   assert.equal(throttle.opensAt(subscription), 0)
 })
 

@@ -3,7 +3,8 @@ import { type TestContext, test } from 'node:test'
 import { cidrs } from '../../src/egress/cidr.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 import type { NameAnswer } from '../support/dns-server.ts'
-import { attempts, guardedWorld } from '../support/egress.ts'
+import { attempts, guardedWorld } from '../support/guarded-world.ts'
+import { classOf } from '../support/http-destination.ts'
 import { type Program, type Receiver, startReceiver } from '../support/receiver.ts'
 
 async function aReceiver(
@@ -17,7 +18,8 @@ async function aReceiver(
 
 /** The facts of a refusal, which hold no address. */
 const notAllowed = {
-  kind: 'failed',
+  kind: 'unreachable',
+  fault: 'rules',
   errorClass: 'blocked',
   errorCode: 'BLOCKED',
   error: 'the address of this host is not allowed',
@@ -138,7 +140,7 @@ test('names that mean something on this network only are refused before anyone i
   }
   for (const host of ['a..b', 'a.test..', '.a.test']) {
     const outcome = await send(`http://${host}`)
-    assert.equal(outcome.kind === 'failed' && outcome.errorClass, 'blocked', host)
+    assert.equal(classOf(outcome), 'blocked', host)
   }
   assert.deepEqual(dns.questions, [])
 })
@@ -157,7 +159,7 @@ test('one forbidden address refuses the whole name', async t => {
     assert.equal(await egress.check(new URL(`http://${name}`)), notAllowed.error)
   }
   assert.equal(receiver.connections, 0)
-  assert.equal((await send(`http://good.test:${receiver.port}`)).kind, 'success')
+  assert.equal((await send(`http://good.test:${receiver.port}`)).kind, 'accepted')
 })
 
 test('the allow-list opens what is in it, and its names, and nothing else', async t => {
@@ -167,8 +169,8 @@ test('the allow-list opens what is in it, and its names, and nothing else', asyn
     { receiver: ['127.0.0.1'] },
     { allowedTargetCidrs: cidrs('127.0.0.1') },
   )
-  assert.equal((await send(receiver.origin)).kind, 'success')
-  assert.equal((await send(`http://receiver:${receiver.port}`)).kind, 'success')
+  assert.equal((await send(receiver.origin)).kind, 'accepted')
+  assert.equal((await send(`http://receiver:${receiver.port}`)).kind, 'accepted')
   assert.equal(receiver.received[1]?.headers.host, `receiver:${receiver.port}`, 'the host stays the name')
   assert.equal(await egress.check(new URL(receiver.origin)), undefined)
   assert.deepEqual(facts(await send('http://127.0.0.2')), notAllowed)
@@ -195,7 +197,7 @@ test('the connection goes to the address that was judged, without a second look-
     { allowedTargetCidrs: cidrs('127.0.0.1') },
   )
   const tried = attempts(t)
-  assert.equal((await send(`http://once.test:${receiver.port}`)).kind, 'success')
+  assert.equal((await send(`http://once.test:${receiver.port}`)).kind, 'accepted')
   assert.deepEqual([...dns.questions].sort(), ['A once.test', 'AAAA once.test'])
   assert.deepEqual(tried, ['127.0.0.1'])
 })
@@ -209,7 +211,7 @@ test('a redirect to a private address is not followed', async t => {
       const open = await aReceiver(t, { status, headers: { location } })
       const { send } = await guardedWorld(t, {}, { allowedTargetCidrs: cidrs('127.0.0.1') })
       const outcome = await send(open.origin)
-      assert.equal(outcome.kind === 'refused' && outcome.httpStatus, status)
+      assert.equal(outcome.httpStatus, status)
     }
   }
   assert.equal(secret.connections, 0)
@@ -231,7 +233,7 @@ test('only the ports that the operator lists, the one of the scheme included', a
   )
   for (const text of ['http://a.test', 'https://a.test:444', 'https://a.test:22']) {
     const outcome = await send(text)
-    assert.equal(outcome.kind === 'failed' && outcome.errorClass, 'blocked', text)
+    assert.equal(classOf(outcome), 'blocked', text)
     assert.equal(await egress.check(new URL(text)), 'this port cannot be delivered to, only 443, 8443')
   }
   for (const text of ['https://a.test', 'https://a.test:8443', 'http://a.test:443']) {
@@ -247,9 +249,15 @@ test('a name that cannot be looked up passes the check, quickly, and fails as dn
   assert.ok(performance.now() - beganAt < 1500)
   const unknown = facts(await send('http://unknown.test'))
   const error = 'the name of this host is not known (ENOTFOUND)'
-  assert.deepEqual(unknown, { kind: 'failed', errorClass: 'dns', errorCode: 'ENOTFOUND', error })
+  assert.deepEqual(unknown, {
+    kind: 'unreachable',
+    fault: 'name',
+    errorClass: 'dns',
+    errorCode: 'ENOTFOUND',
+    error,
+  })
   const dead = await send('http://dead.test')
-  assert.equal(dead.kind === 'failed' && dead.errorClass, 'dns')
+  assert.equal(dead.kind === 'unreachable' && dead.errorClass, 'dns')
 })
 
 test('the service does not deliver to itself, unless private targets are allowed', async t => {
@@ -264,9 +272,9 @@ test('the service does not deliver to itself, unless private targets are allowed
   const everywhere = await guardedWorld(t, {}, { ...own, host: '0.0.0.0' })
   assert.deepEqual(facts(await everywhere.send(receiver.origin)), notAllowed)
   const elsewhere = await guardedWorld(t, {}, { ...own, port: own.port === 1 ? 2 : 1 })
-  assert.equal((await elsewhere.send(receiver.origin)).kind, 'success')
+  assert.equal((await elsewhere.send(receiver.origin)).kind, 'accepted')
   const open = await guardedWorld(t, {}, { ...own, allowPrivateTargets: true })
-  assert.equal((await open.send(receiver.origin)).kind, 'success')
+  assert.equal((await open.send(receiver.origin)).kind, 'accepted')
 })
 
 test('no error names the address that a name has led to', async t => {
@@ -280,9 +288,9 @@ test('no error names the address that a name has led to', async t => {
   const { send } = await guardedWorld(t, names, { allowedTargetCidrs: cidrs('127.0.0.1') })
   for (const name of [...Object.keys(names), 'unknown.test']) {
     const outcome = await send(`http://${name}:${closed.port}`)
-    assert.ok(outcome.kind === 'failed')
+    assert.ok(outcome.kind === 'unreachable')
     assert.doesNotMatch(outcome.error, /\d+\.\d+\.\d+\.\d+|::/, name)
   }
   const refused = await send(`http://refuses.test:${closed.port}`)
-  assert.equal(refused.kind === 'failed' && refused.error, 'connect ECONNREFUSED')
+  assert.equal(refused.kind === 'unreachable' && refused.error, 'connect ECONNREFUSED')
 })

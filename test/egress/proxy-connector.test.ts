@@ -4,35 +4,19 @@ import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import type { OutgoingRequest } from '../../src/destinations/http/exchange.ts'
-import { Sender } from '../../src/destinations/http/send.ts'
-import type { Outcome } from '../../src/model/outcome.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { testEgress } from '../support/egress.ts'
+import { classOf, httpDestination, type RequestOptions } from '../support/http-destination.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startReceiver } from '../support/receiver.ts'
 
 function senderThrough(t: TestContext, egressProxy: string, allowPrivateTargets = true) {
   const egress = testEgress({ egressProxy, allowPrivateTargets })
-  const sender = new Sender({ responseBytesMax: 1000, connector: egress.connector })
-  t.after(async () => {
-    await sender.close()
-    await egress.close()
-  })
-  const send = (origin: string, changes: Partial<OutgoingRequest> = {}): Promise<Outcome> =>
-    sender.send({
-      origin,
-      path: '/x',
-      headers: ['a', 'b'],
-      body: Buffer.from('{}'),
-      timeoutMs: 3000,
-      ...changes,
-    })
+  t.after(() => egress.close())
+  const { send: sendTo } = httpDestination(t, { connector: egress.connector })
+  const send = (origin: string, request: RequestOptions = {}) =>
+    sendTo(origin, { path: '/x', headers: ['a', 'b'], ...request })
   return { egress, send }
-}
-
-function classOf(outcome: Outcome): string {
-  return outcome.kind === 'failed' ? outcome.errorClass : outcome.kind
 }
 
 test('deliveries go through the proxy, names unresolved, connections used again', async t => {
@@ -41,7 +25,7 @@ test('deliveries go through the proxy, names unresolved, connections used again'
   const { send } = senderThrough(t, `http://user:p%40ss@${proxy.address}`)
   const origin = `http://receiver.nowhere.test:${new URL(receiver.origin).port}`
   for (let n = 0; n < 3; n++) {
-    assert.equal(classOf(await send(origin)), 'success')
+    assert.equal(classOf(await send(origin)), 'accepted')
     await new Promise(resolve => setImmediate(resolve)) // the outcome is known before the connection is free
   }
   const authorization = `Basic ${Buffer.from('user:p@ss').toString('base64')}`
@@ -78,7 +62,8 @@ test('a proxy that refuses or is away is no fault of the receiver', async t => {
     assert.deepEqual(
       { ...outcome, durationMs: 0 },
       {
-        kind: 'failed',
+        kind: 'unreachable',
+        fault: status === 407 ? 'ours' : 'proxy',
         errorClass: 'proxy',
         errorCode: status === 407 ? 'PROXY_UNAVAILABLE' : 'PROXY_REFUSED',
         error: `the egress proxy answered ${status}`,
@@ -90,8 +75,8 @@ test('a proxy that refuses or is away is no fault of the receiver', async t => {
   await gone.close()
   const outcome = await senderThrough(t, gone.origin).send('http://receiver.test')
   assert.equal(classOf(outcome), 'proxy')
-  assert.equal(outcome.kind === 'failed' && outcome.errorCode, 'PROXY_UNAVAILABLE')
-  assert.equal(outcome.kind === 'failed' && outcome.error, 'the egress proxy cannot be reached')
+  assert.equal(outcome.kind === 'unreachable' && outcome.errorCode, 'PROXY_UNAVAILABLE')
+  assert.equal(outcome.kind === 'unreachable' && outcome.error, 'the egress proxy cannot be reached')
 })
 
 test('tunnel and handshake share the time for the connection', async t => {
@@ -106,22 +91,21 @@ test('tunnel and handshake share the time for the connection', async t => {
   const portOf = (server: Server) => (server.address() as AddressInfo).port // they listen on TCP
   const hanging = senderThrough(t, `http://127.0.0.1:${portOf(silent)}`)
   const noTunnel = await hanging.send('http://receiver.test', { connectTimeoutMs: 150 })
-  assert.deepEqual(noTunnel.kind === 'failed' && [noTunnel.errorClass, noTunnel.errorCode, noTunnel.error], [
-    'proxy',
-    'PROXY_TIMEOUT',
-    'no connection through the egress proxy within 150 ms',
-  ])
+  assert.deepEqual(
+    noTunnel.kind === 'unreachable' && [noTunnel.errorClass, noTunnel.errorCode, noTunnel.error],
+    ['proxy', 'PROXY_TIMEOUT', 'no connection through the egress proxy within 150 ms'],
+  )
   silent.closeAllConnections()
 
   const proxy = await startProxy(t)
   const { send } = senderThrough(t, `http://${proxy.address}`)
   const noHandshake = await send(`https://receiver.test:${portOf(mute)}`, { connectTimeoutMs: 150 })
   assert.deepEqual(
-    noHandshake.kind === 'failed' && [noHandshake.errorClass, noHandshake.errorCode, noHandshake.error],
+    noHandshake.kind === 'unreachable' && [noHandshake.errorClass, noHandshake.errorCode, noHandshake.error],
     ['timeout', 'UND_ERR_CONNECT_TIMEOUT', 'no connection within 150 ms'],
   )
   for (const { durationMs } of [noTunnel, noHandshake]) {
-    assert.ok(durationMs >= 145 && durationMs < 1000, `${durationMs}`)
+    assert.ok(durationMs >= 145, `${durationMs}`)
   }
 })
 

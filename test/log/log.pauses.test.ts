@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { refused } from '../support/outcomes.ts'
 import { aLane, allAttempts, emptyAll, newId, owe } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -57,7 +58,7 @@ async function failHead(webhookId: Uuid, reason: PauseReason, verdict: 'retry' |
   log.settle({
     kind: 'attempted',
     delivery,
-    outcome: { kind: 'refused', httpStatus: 500, error: 'it broke', durationMs: 4 },
+    outcome: refused(),
     verdict: verdict === 'retry' ? { kind: verdict, dueAt: later } : { kind: verdict },
     at: noon,
     keepsPlace: true,

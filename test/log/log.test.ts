@@ -11,6 +11,7 @@ import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { accepted, refused as refusedBy, unreachable } from '../support/outcomes.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -24,9 +25,8 @@ beforeEach(async () => {
 after(() => world.close())
 
 const me = 7
-const success: Outcome = { kind: 'success', httpStatus: 204, durationMs: 3 }
-const refused: Outcome = { kind: 'refused', httpStatus: 500, error: 'it broke', durationMs: 4 }
-const failed: Outcome = { kind: 'failed', errorClass: 'dns', error: 'ENOTFOUND', durationMs: 5 }
+const refused: Outcome = refusedBy({ durationMs: 4 })
+const failed: Outcome = { ...unreachable('dns', 'name'), error: 'ENOTFOUND', durationMs: 5 }
 
 function aLog(changes: Partial<DeliveryLogDeps> = {}) {
   const settled: Delivery[] = []
@@ -88,7 +88,7 @@ test('each outcome is logged as what it was, and each verdict does what it says'
   const [delivered, retried, givenUp, expired, back] = deliveries
   assert.ok(delivered && retried && givenUp && expired && back)
   const { log, settled, rung, counter } = aLog()
-  log.settle(attempted(delivered, success, 'delivered'))
+  log.settle(attempted(delivered, accepted, 'delivered'))
   log.settle(attempted(retried, refused, noon + 10_000))
   log.settle(attempted(givenUp, failed, 'given_up'))
   log.settle({ kind: 'ended', delivery: expired, verdict: 'expired', reason: 'too old', at: noon })
@@ -147,7 +147,7 @@ test('a thousand settlements take a few transactions', async () => {
   const { log, settled, counter } = aLog()
   const delivery = await aDelivery()
   for (let n = 0; n < 1000; n++) {
-    log.settle(attempted({ ...delivery, webhookId: newId() }, success, 'delivered'))
+    log.settle(attempted({ ...delivery, webhookId: newId() }, accepted, 'delivered'))
   }
   await log.drained()
   assert.equal(counter.statements, 2)
@@ -162,9 +162,9 @@ test('while the database is away settlements are kept, and written when it is ba
       isAway ? Promise.reject(new AppError('database_unavailable', 'away')) : world.database.query(statement),
   }
   const { log, settled } = aLog({ connection })
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   await new Promise(resolve => setTimeout(resolve, 30))
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   assert.ok(log.depth > 0)
   assert.deepEqual(settled, [])
   isAway = false
@@ -188,7 +188,7 @@ test('an attempt whose writing was not heard of is not counted twice', async () 
   }
   const { log, settled } = aLog({ connection })
   log.settle(attempted(await aDelivery(), refused, noon + 10_000))
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   await log.drained()
   const [owed, ...others] = await allOwed(world.database)
   assert.deepEqual([owed?.attempt, owed?.dueAt, others], [2, noon + 10_000, []])
@@ -204,7 +204,7 @@ test('a partition that is missing is made', async t => {
       await database.query({ text: 'create table delivery_logs_all partition of delivery_logs default' })
     },
   })
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   await log.drained()
   assert.equal((await allAttempts(database)).length, 1)
 })
@@ -246,11 +246,11 @@ function spied(): { readonly connection: Queryable; readonly names: (string | un
 test('what an attempt remembers is under its id; a batch of successes takes the statement for nothing else', async () => {
   const { connection, names } = spied()
   const { log } = aLog({ connection })
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   await log.drained()
   const [failed, delivered] = [await aDelivery(), await aDelivery()] // both there, so that one flush takes both
   log.settle(attempted(failed, remembered(100), noon + 10_000))
-  log.settle(attempted(delivered, success, 'delivered'))
+  log.settle(attempted(delivered, accepted, 'delivered'))
   await log.drained()
   assert.deepEqual(names, ['record_final_attempts', 'record_attempts'])
   assert.equal(await countDetails(), 1)
@@ -260,7 +260,7 @@ test('a success that remembers something keeps it too', async () => {
   const { log } = aLog()
   const { exchange } = remembered(10)
   assert.ok(exchange)
-  log.settle(attempted(await aDelivery(), { ...success, exchange }, 'delivered'))
+  log.settle(attempted(await aDelivery(), { ...accepted, exchange }, 'delivered'))
   await log.drained()
   assert.equal(await countDetails(), 1)
 })

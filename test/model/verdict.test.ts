@@ -1,19 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { Outcome } from '../../src/model/outcome.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { type VerdictInput, verdict } from '../../src/model/verdict.ts'
 import { noon } from '../support/clock.ts'
+import { accepted, gone, overloaded, refused, unreachable } from '../support/outcomes.ts'
 
-const success: Outcome = { kind: 'success', httpStatus: 200, durationMs: 5 }
-const refused: Outcome = { kind: 'refused', httpStatus: 500, error: 'HTTP 500', durationMs: 5 }
-const failed: Outcome = { kind: 'failed', errorClass: 'connect', error: 'ECONNREFUSED', durationMs: 5 }
-const unsuccessful = [refused, failed] as const
+const unsuccessful = [refused(), overloaded(), unreachable()] as const
 
 function after(changes: Partial<VerdictInput>): VerdictInput {
   return {
-    outcome: refused,
+    outcome: refused(),
     attemptsMade: 1,
     policy: defaultRetryPolicy,
     now: noon,
@@ -25,7 +22,7 @@ function after(changes: Partial<VerdictInput>): VerdictInput {
 
 test('whatever is accepted is delivered, even by the last attempt and after the limit', () => {
   for (const attemptsMade of [1, 5, 99]) {
-    const input = after({ outcome: success, attemptsMade, expiresAt: noon - 1 })
+    const input = after({ outcome: accepted, attemptsMade, expiresAt: noon - 1 })
     assert.deepEqual(verdict(input), { kind: 'delivered' })
   }
 })
@@ -84,4 +81,23 @@ test('a retry is never due before its delay is over, nor after the limit', () =>
       },
     ),
   )
+})
+
+test('an answer that is final for this delivery, and a receiver that is gone, are not tried again', () => {
+  for (const outcome of [refused({ isFinal: true }), overloaded({ isFinal: true }), gone]) {
+    assert.deepEqual(verdict(after({ outcome })), { kind: 'given_up' })
+  }
+})
+
+test('the next attempt is never sooner than the receiver asked for, nor sooner than its delay', () => {
+  for (const answer of [refused, overloaded]) {
+    const dueAfter = (askedMs: number) => verdict(after({ outcome: answer({ notBefore: noon + askedMs }) }))
+    assert.deepEqual(dueAfter(60_000), { kind: 'retry', dueAt: noon + 60_000 })
+    assert.deepEqual(dueAfter(1000), { kind: 'retry', dueAt: noon + 10_000 })
+  }
+})
+
+test('a receiver that asks for more time than is left lets the delivery expire', () => {
+  const outcome = overloaded({ notBefore: noon + 60_000 })
+  assert.deepEqual(verdict(after({ outcome, expiresAt: noon + 59_999 })), { kind: 'expired' })
 })

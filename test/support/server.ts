@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { httpHint } from '../../src/destinations/http/http-destination.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
@@ -60,6 +61,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const app = await buildServer({
     subscriptions,
     database: world.database,
+    hint: httpHint,
     keys: undefined,
     log: silentLogger(),
     bodyLimitBytes: 65_536,

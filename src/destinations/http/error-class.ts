@@ -1,6 +1,6 @@
 import { errors } from 'undici'
-import { EgressError } from '../../egress/egress-error.ts'
-import { type ErrorClass, errorText } from '../../model/outcome.ts'
+import { EgressError, proxyUnavailable } from '../../egress/egress-error.ts'
+import { type ErrorClass, errorText, type Fault } from '../../model/outcome.ts'
 
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
 const classOfCode: Readonly<Record<string, ErrorClass>> = {
@@ -23,7 +23,8 @@ const classOfCode: Readonly<Record<string, ErrorClass>> = {
 }
 
 /** Why a request got no answer. */
-export interface Failure {
+export interface NoAnswer {
+  readonly fault: Fault
   readonly errorClass: ErrorClass
   /** As Node or undici name it, when they do. */
   readonly errorCode?: string
@@ -31,12 +32,29 @@ export interface Failure {
   readonly error: string
 }
 
-/** Sorts the error of a request that got no answer into a class. */
-export function classify(error: unknown): Failure {
+/** Sorts the error of a request that got no answer into a class, and says whose fault it is. */
+export function classify(error: unknown): NoAnswer {
   const { code, message } = describe(error)
   const errorClass = error instanceof EgressError ? error.errorClass : classOf(code)
-  const failure = { errorClass, error: errorText(message) }
+  const failure = { fault: faultOf(errorClass, code), errorClass, error: errorText(message) }
   return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
+}
+
+function faultOf(errorClass: ErrorClass, code: string): Fault {
+  switch (errorClass) {
+    case 'dns':
+      return 'name'
+    case 'blocked':
+      return 'rules'
+    case 'proxy':
+      return code === proxyUnavailable ? 'ours' : 'proxy'
+    case 'connect':
+    case 'tls':
+    case 'timeout':
+    case 'http':
+    case 'invalid':
+      return 'receiver'
+  }
 }
 
 function classOf(code: string): ErrorClass {

@@ -8,8 +8,10 @@ import {
   type Timings,
 } from '../../model/exchange-details.ts'
 import { errorText, type Outcome } from '../../model/outcome.ts'
+import type { Clock } from '../../platform/clock.ts'
+import { wordOf } from './answer.ts'
 import type { ConnectionState, TracedHandler } from './connection.ts'
-import { classify, type Failure } from './error-class.ts'
+import { classify, type NoAnswer } from './error-class.ts'
 
 /** One HTTP request to a receiver. */
 export interface OutgoingRequest {
@@ -24,10 +26,14 @@ export interface OutgoingRequest {
   readonly timeoutMs: number
   /** Of that, until there is a connection; no matter where one is open already. Left out: as the connector has it. */
   readonly connectTimeoutMs?: number
+  /** Statuses after which there is to be no further attempt. */
+  readonly terminalStatuses: readonly number[]
 }
 
 export interface ExchangeOptions {
-  /** So much of an answer is read; then the connection is closed. */
+  /** To tell how long from now a receiver wants to be left alone. */
+  readonly clock: Clock
+  /** At most this much of an answer is read; then the connection is closed. */
   readonly responseBytesMax: number
   readonly capture: Capture
 }
@@ -37,7 +43,7 @@ const quotedBytesMax = 1024
 
 const nothing = Buffer.alloc(0)
 
-/** One request under way: undici's handler, reduced to the outcome. */
+/** One request under way: what undici tells of it goes in, one outcome comes out. */
 export class Exchange implements TracedHandler {
   /** The connection it runs on, once one was chosen. */
   connection: ConnectionState | undefined
@@ -80,22 +86,30 @@ export class Exchange implements TracedHandler {
 
   #late(): void {
     const { timeoutMs } = this.#request
-    if (this.#controller) this.expire(`no complete answer within ${timeoutMs} ms`)
-    // As it is called where the connection has less time than the whole, and ends first.
-    else this.expire(`no connection within ${timeoutMs} ms`, 'UND_ERR_CONNECT_TIMEOUT')
+    const timeout = { fault: 'receiver', errorClass: 'timeout' } as const
+    if (this.#controller) this.#end({ ...timeout, error: `no complete answer within ${timeoutMs} ms` })
+    // In the words used where the time for the connection alone is over, which may be shorter.
+    else {
+      const error = `no connection within ${timeoutMs} ms`
+      this.#end({ ...timeout, errorCode: 'UND_ERR_CONNECT_TIMEOUT', error })
+    }
   }
 
-  /** The deadline has passed. A 2xx whose headers have arrived stays a success: the receiver has accepted. */
-  expire(reason: string, errorCode?: string): void {
+  /** The service stops: nothing more is waited for, and it is not the receiver's fault. */
+  cutOff(): void {
+    this.#end({ fault: 'ours', errorClass: 'timeout', error: 'the service is stopping' })
+  }
+
+  /** Ends it here. An answer whose headers have arrived stands: a receiver that said 2xx has accepted. */
+  #end(why: NoAnswer): void {
     if (this.#done) return
-    if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish(this.#failed({ errorClass: 'timeout', ...(errorCode && { errorCode }), error: reason }))
-    this.#controller?.abort(new Error('deadline'))
+    this.#finish(this.#status === 0 ? this.#unreachable(why) : this.#answered())
+    this.#controller?.abort(new Error('ended'))
   }
 
   onRequestStart(controller: Undici.DispatchController): void {
-    // A request whose deadline passed while it waited for a connection is dropped here, before a byte is sent.
-    if (this.#done) controller.abort(new Error('deadline'))
+    // One that ended while it waited for a connection is dropped here, before a byte is sent.
+    if (this.#done) controller.abort(new Error('ended'))
     else this.#controller = controller
   }
 
@@ -143,30 +157,30 @@ export class Exchange implements TracedHandler {
     if (this.#done) return
     // The connection broke after the status line: the receiver's word stands, its body does not matter.
     if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish(this.#failed(classify(error)))
+    else this.#finish(this.#unreachable(classify(error)))
   }
 
   #answered(): Outcome {
     const durationMs = this.#elapsed()
     const httpStatus = this.#status
     if (httpStatus < 300) {
-      if (this.#headers === undefined) return { kind: 'success', httpStatus, durationMs }
-      return { kind: 'success', httpStatus, durationMs, exchange: this.#details() }
+      if (this.#headers === undefined) return { kind: 'accepted', httpStatus, durationMs }
+      return { kind: 'accepted', httpStatus, durationMs, exchange: this.#details() }
     }
-    const retryAfter = this.#retryAfter === undefined ? {} : { retryAfter: this.#retryAfter }
-    const refused = {
-      kind: 'refused',
+    const refusal = { status: httpStatus, retryAfter: this.#retryAfter }
+    const outcome: Outcome = {
+      ...wordOf(refusal, this.#request.terminalStatuses, this.#options.clock.now()),
       httpStatus,
+      errorClass: 'http',
       error: this.#refusal(),
       durationMs,
-      ...retryAfter,
-    } as const
-    return this.#headers === undefined ? refused : { ...refused, exchange: this.#details() }
+    }
+    return this.#headers === undefined ? outcome : { ...outcome, exchange: this.#details() }
   }
 
-  #failed(why: Failure): Outcome {
-    const failed = { kind: 'failed', ...why, durationMs: this.#elapsed() } as const
-    return this.#isRemembered(false) ? { ...failed, exchange: this.#details() } : failed
+  #unreachable(why: NoAnswer): Outcome {
+    const outcome = { kind: 'unreachable', ...why, durationMs: this.#elapsed() } as const
+    return this.#isRemembered(false) ? { ...outcome, exchange: this.#details() } : outcome
   }
 
   /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */

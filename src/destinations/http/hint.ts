@@ -1,15 +1,8 @@
 import type { ErrorClass } from '../../model/outcome.ts'
+import type { FailedAttempt, Hint } from '../destination.ts'
 
-/** What is known of a failed attempt. */
-export interface FailedAttempt {
-  readonly errorClass: ErrorClass
-  /** As Node or undici name it, such as ENOTFOUND. */
-  readonly errorCode: string | null
-  readonly httpStatus: number | null
-}
-
-/** What the owner of the receiver can do about a failed attempt, in plain words. */
-export function hint({ errorClass, errorCode, httpStatus }: FailedAttempt): string {
+/** What the owner of an HTTP receiver can do about a failed attempt, in plain words. */
+export const httpHint: Hint = ({ errorClass, errorCode, httpStatus }: FailedAttempt): string => {
   switch (errorClass) {
     case 'http':
       return hintOfStatus(httpStatus ?? 0)

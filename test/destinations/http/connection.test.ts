@@ -7,16 +7,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { buildConnector } from 'undici'
 import { TracedClient } from '../../../src/destinations/http/connection.ts'
 import { Exchange } from '../../../src/destinations/http/exchange.ts'
-import { Sender } from '../../../src/destinations/http/send.ts'
 import type { ExchangeDetails } from '../../../src/model/exchange-details.ts'
 import type { Outcome } from '../../../src/model/outcome.ts'
-import { testEgress } from '../../support/egress.ts'
+import { systemClock } from '../../../src/platform/clock.ts'
+import { httpDestination } from '../../support/http-destination.ts'
 import { startReceiver } from '../../support/receiver.ts'
 
-const all = { responseBytesMax: 65_536, capture: { of: 'all', bodyBytesMax: 100 } } as const
+const all = {
+  clock: systemClock(),
+  responseBytesMax: 65_536,
+  capture: { of: 'all', bodyBytesMax: 100 },
+} as const
 
 async function send(client: TracedClient, origin: string): Promise<ExchangeDetails> {
-  const request = { origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 2000 }
+  const body = Buffer.from('{}')
+  const request = { origin, path: '/', headers: [], body, timeoutMs: 2000, terminalStatuses: [] }
   const outcome = await new Promise<Outcome>(resolve => {
     client.dispatch({ path: '/', method: 'POST', body: request.body }, new Exchange(request, all, resolve))
   })
@@ -75,44 +80,20 @@ test('a new connection has all its times, the next request on it has none of the
 
 test('an address needs no look-up, and plain HTTP no TLS', async t => {
   await using receiver = await startReceiver({ status: 500 })
-  const sender = new Sender({
-    responseBytesMax: 1000,
-    capture: all.capture,
-    connector: testEgress().connector,
-  })
-  t.after(() => sender.close())
-  const request = {
-    origin: receiver.origin,
-    path: '/',
-    headers: [],
-    body: Buffer.from('{}'),
-    timeoutMs: 2000,
-  }
-  const { exchange } = await sender.send(request)
+  const { send: sendTo } = httpDestination(t, { capture: all.capture })
+  const { exchange } = await sendTo(receiver.origin)
   assert.ok(exchange)
   assert.deepEqual([exchange.timings.reused, exchange.timings.dns, exchange.timings.tls], [false, 0, null])
   assert.ok(exchange.timings.connect !== null)
   await sleep(10)
-  assert.equal((await sender.send(request)).exchange?.timings.reused, true)
+  assert.equal((await sendTo(receiver.origin)).exchange?.timings.reused, true)
 })
 
 test('a port where nobody listens has the address that was tried', async t => {
   const receiver = await startReceiver()
   await receiver.close()
-  const sender = new Sender({
-    responseBytesMax: 1000,
-    capture: all.capture,
-    connector: testEgress().connector,
-  })
-  t.after(() => sender.close())
-  const request = {
-    origin: receiver.origin,
-    path: '/',
-    headers: [],
-    body: Buffer.from('{}'),
-    timeoutMs: 2000,
-  }
-  const { exchange } = await sender.send(request)
+  const { send: sendTo } = httpDestination(t, { capture: all.capture })
+  const { exchange } = await sendTo(receiver.origin)
   assert.equal(exchange?.remoteAddress, '127.0.0.1')
   assert.deepEqual([exchange?.timings.connect, exchange?.timings.first_byte], [null, null])
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { errors } from 'undici'
 import { classify } from '../../../src/destinations/http/error-class.ts'
+import { blocked, EgressError, proxyUnavailable } from '../../../src/egress/egress-error.ts'
 
 function coded(code: string, message = 'it failed'): Error {
   return Object.assign(new Error(message), { code })
@@ -35,12 +36,17 @@ test('a code is sorted by what it means to someone who runs a receiver', () => {
 
 test('an answer that is not HTTP is invalid', () => {
   const message = 'Response does not match the HTTP/1.1 protocol'
-  assert.deepEqual(classify(new errors.HTTPParserError(message)), { errorClass: 'invalid', error: message })
+  assert.deepEqual(classify(new errors.HTTPParserError(message)), {
+    fault: 'receiver',
+    errorClass: 'invalid',
+    error: message,
+  })
 })
 
 test('an informational answer that undici does not take is invalid, not a broken connection', () => {
   for (const message of ['bad response', 'bad upgrade']) {
     assert.deepEqual(classify(new errors.SocketError(message)), {
+      fault: 'receiver',
       errorClass: 'invalid',
       error: 'answered 100 or 101, which was not asked for',
     })
@@ -60,6 +66,7 @@ test('of several addresses that were tried, the first tells why', () => {
     coded('ENETUNREACH'),
   ])
   assert.deepEqual(classify(error), {
+    fault: 'receiver',
     errorClass: 'connect',
     errorCode: 'ECONNREFUSED',
     error: 'connect ECONNREFUSED ::1:80',
@@ -72,4 +79,25 @@ test('an error without a message is told by its code', () => {
 
 test('the message is made fit for the log', () => {
   assert.equal(classify(new Error(`bad\u0000${'x'.repeat(300)}`)).error, `bad ${'x'.repeat(196)}`)
+})
+
+test('it says whose fault it was, which decides what is learnt of the receiver', () => {
+  const table = {
+    receiver: [
+      coded('ECONNREFUSED'),
+      coded('CERT_HAS_EXPIRED'),
+      coded('ETIMEDOUT'),
+      coded('HPE_HEADER_OVERFLOW'),
+    ],
+    name: [coded('ENOTFOUND'), new EgressError('dns', 'ETIMEOUT', 'no answer')],
+    rules: [blocked('the address of this host is not allowed')],
+    proxy: [
+      new EgressError('proxy', 'PROXY_REFUSED', 'the egress proxy answered 502'),
+      new EgressError('proxy', 'PROXY_TIMEOUT', 'no connection through the egress proxy within 5 ms'),
+    ],
+    ours: [new EgressError('proxy', proxyUnavailable, 'the egress proxy cannot be reached')],
+  }
+  for (const [fault, failures] of Object.entries(table)) {
+    for (const error of failures) assert.equal(classify(error).fault, fault, error.message)
+  }
 })

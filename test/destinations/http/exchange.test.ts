@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
-import type { OutgoingRequest } from '../../../src/destinations/http/exchange.ts'
-import { Sender } from '../../../src/destinations/http/send.ts'
 import type { Capture, ExchangeDetails } from '../../../src/model/exchange-details.ts'
 import type { Outcome } from '../../../src/model/outcome.ts'
-import { testEgress } from '../../support/egress.ts'
+import { httpDestination, type RequestOptions } from '../../support/http-destination.ts'
 import { type Program, startReceiver } from '../../support/receiver.ts'
 
 const failures: Capture = { of: 'failures', bodyBytesMax: 16_384 }
@@ -18,23 +16,11 @@ async function sendTo(
   t: TestContext,
   program: Program,
   capture: Capture = failures,
-  changes: Partial<OutgoingRequest> = {},
+  request: RequestOptions = {},
 ): Promise<Outcome> {
   const receiver = await startReceiver(program)
-  const sender = new Sender({ responseBytesMax: 65_536, capture, connector: testEgress().connector })
-  t.after(async () => {
-    await sender.close()
-    await receiver.close()
-  })
-  const { origin } = receiver
-  return sender.send({
-    origin,
-    path: '/hook?x=1',
-    headers,
-    body: Buffer.from('{}'),
-    timeoutMs: 2000,
-    ...changes,
-  })
+  t.after(() => receiver.close())
+  return httpDestination(t, { capture }).send(receiver.origin, { path: '/hook?x=1', headers, ...request })
 }
 
 function detailsOf(outcome: Outcome): ExchangeDetails {
@@ -121,7 +107,7 @@ test('headers are kept up to what is read of them at all', async t => {
   )
   const tooLarge = { 'x-large': 'x'.repeat(15_000), 'x-more': 'x'.repeat(15_000) }
   const overflow = await sendTo(t, { status: 500, headers: tooLarge })
-  assert.equal(overflow.kind === 'failed' && overflow.errorCode, 'UND_ERR_HEADERS_OVERFLOW')
+  assert.equal(overflow.kind === 'unreachable' && overflow.errorCode, 'UND_ERR_HEADERS_OVERFLOW')
   assert.equal(detailsOf(overflow).response, null)
 })
 
@@ -135,16 +121,16 @@ test('a body that breaks off, or that the deadline cuts, is kept as far as it ca
 
 test('without an answer there are the request, the address and the times that passed', async t => {
   const outcome = await sendTo(t, { fault: 'hang' }, failures, { timeoutMs: 100 })
-  assert.equal(outcome.kind === 'failed' && outcome.errorClass, 'timeout')
+  assert.equal(outcome.kind === 'unreachable' && outcome.errorClass, 'timeout')
   const { response, responseBody, timings, remoteAddress } = detailsOf(outcome)
   assert.deepEqual([response, responseBody.length, remoteAddress], [null, 0, '127.0.0.1'])
   assert.equal(timings.first_byte, null)
-  assert.ok(timings.connect !== null && timings.connect < 100 && timings.total >= 99)
+  assert.ok(timings.connect !== null && timings.total >= 99)
 })
 
 test('a host that does not exist has no time of a connection', async t => {
-  const outcome = await sendTo(t, {}, failures, { origin: 'http://no-such-host.invalid' })
-  assert.equal(outcome.kind === 'failed' && outcome.errorCode, 'ENOTFOUND')
+  const outcome = await httpDestination(t, { capture: failures }).send('http://no-such-host.invalid')
+  assert.equal(outcome.kind === 'unreachable' && outcome.errorCode, 'ENOTFOUND')
   const { timings, remoteAddress } = detailsOf(outcome)
   assert.deepEqual(
     [timings.connect, timings.tls, timings.first_byte, remoteAddress],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hint } from '../../../src/destinations/http/hint.ts'
+import { httpHint as hint } from '../../../src/destinations/http/hint.ts'
 import type { ErrorClass } from '../../../src/model/outcome.ts'
 
 const noAnswer = (errorClass: ErrorClass, errorCode: string | null = null) =>

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { Exchange } from '../../../src/destinations/http/exchange.ts'
 import { OriginPool } from '../../../src/destinations/http/origin-pool.ts'
 import type { Outcome } from '../../../src/model/outcome.ts'
+import { systemClock } from '../../../src/platform/clock.ts'
 import { testEgress } from '../../support/egress.ts'
 
 interface World {
@@ -53,10 +54,10 @@ async function send(
   timeoutMs: number,
 ): Promise<Outcome> {
   const body = Buffer.from('{}')
-  const request = { origin, path: '/', headers, body, timeoutMs }
+  const request = { origin, path: '/', headers, body, timeoutMs, terminalStatuses: [] }
   const capture = { of: 'none', bodyBytesMax: 0 } as const
   const outcome = await new Promise<Outcome>(resolve => {
-    const exchange = new Exchange(request, { responseBytesMax: 1000, capture }, resolve)
+    const exchange = new Exchange(request, { clock: systemClock(), responseBytesMax: 1000, capture }, resolve)
     pool.dispatch({ path: '/', method: 'POST', headers: [...headers], body }, exchange)
   })
   await turns(3) // a connection is free again a turn after its outcome is known
@@ -83,13 +84,13 @@ test('an idle connection that its receiver closed is not used again', async t =>
   await Promise.all(Array.from({ length: 3 }, () => world.send()))
   world.server.closeAllConnections()
   await turns(20)
-  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'success')
+  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'accepted')
   assert.equal(world.connections, 4)
 })
 
 test('a receiver that closes after each answer gets a connection for each request', async t => {
   const world = await aWorld(t, () => ({ connection: 'close' }))
-  for (let n = 0; n < 5; n++) assert.equal((await world.send()).kind, 'success')
+  for (let n = 0; n < 5; n++) assert.equal((await world.send()).kind, 'accepted')
   assert.equal(world.connections, 5)
 })
 
@@ -112,18 +113,18 @@ test('after a connection that could not be made the next request makes one', asy
   const world = await aWorld(t)
   const { port } = world.server.address() as AddressInfo // it listens on TCP
   await new Promise(resolve => world.server.close(resolve))
-  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'failed')
+  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'unreachable')
   world.server.listen(port, '127.0.0.1')
   await once(world.server, 'listening')
-  assert.equal((await world.send()).kind, 'success')
+  assert.equal((await world.send()).kind, 'accepted')
 })
 
 test('a request that cannot be sent as it is leaves the others alone', async t => {
   const world = await aWorld(t)
   await world.send()
   const refused = await world.send(['bad header', 'x'])
-  assert.equal(refused.kind === 'failed' && refused.errorClass, 'invalid')
-  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'success')
+  assert.equal(refused.kind === 'unreachable' && refused.errorClass, 'invalid')
+  for (let n = 0; n < 3; n++) assert.equal((await world.send()).kind, 'accepted')
 })
 
 test('a pool that is closed lets what runs end', async t => {
@@ -139,7 +140,7 @@ test('a pool that is closed lets what runs end', async t => {
   await once(server, 'request')
   pool.close()
   answer()
-  assert.equal((await running).kind, 'success')
+  assert.equal((await running).kind, 'accepted')
   await turns(20)
   const open = await new Promise(resolve => server.getConnections((_, count) => resolve(count)))
   assert.equal(open, 0)

@@ -3,9 +3,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Sender } from '../../../src/destinations/http/send.ts'
 import type { Outcome } from '../../../src/model/outcome.ts'
-import { testEgress } from '../../support/egress.ts'
+import { httpDestination } from '../../support/http-destination.ts'
 
 const interim = 'HTTP/1.1 100 Continue\r\n\r\n'
 const final = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
@@ -28,17 +27,12 @@ async function outcomesOf(t: TestContext, pieces: readonly string[], requests = 
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // it listens on TCP
   const capture = { of: 'all', bodyBytesMax: 1000 } as const
-  const sender = new Sender({ responseBytesMax: 1000, connector: testEgress().connector, capture })
-  t.after(async () => {
-    await sender.close()
-    server.close()
-  })
+  t.after(() => server.close())
+  const { send } = httpDestination(t, { responseBytesMax: 1000, capture })
   const origin = `http://127.0.0.1:${port}`
   const outcomes: Outcome[] = []
   for (let n = 0; n < requests; n++) {
-    outcomes.push(
-      await sender.send({ origin, path: '/', headers: [], body: Buffer.from('{}'), timeoutMs: 1000 }),
-    )
+    outcomes.push(await send(origin, { timeoutMs: 1000 }))
     await sleep(15 * pieces.length)
   }
   return { outcomes, connections }
@@ -47,7 +41,7 @@ async function outcomesOf(t: TestContext, pieces: readonly string[], requests = 
 async function bodyOf(t: TestContext, ...pieces: readonly string[]): Promise<string> {
   const { outcomes } = await outcomesOf(t, pieces)
   const [outcome] = outcomes
-  assert.equal(outcome?.kind, 'success', JSON.stringify(outcome))
+  assert.equal(outcome?.kind, 'accepted', JSON.stringify(outcome))
   return String(outcome.exchange?.responseBody)
 }
 
@@ -79,12 +73,12 @@ test('the connection is used again, and the next answer is read in the same way'
   const { outcomes, connections } = await outcomesOf(t, [interim, final], 3)
   assert.deepEqual(
     outcomes.map(({ kind }) => kind),
-    ['success', 'success', 'success'],
+    ['accepted', 'accepted', 'accepted'],
   )
   assert.equal(connections, 1)
 })
 
 test('with nothing behind it, the deadline ends the attempt', async t => {
   const { outcomes } = await outcomesOf(t, [interim])
-  assert.equal(outcomes[0]?.kind === 'failed' && outcomes[0].errorClass, 'timeout')
+  assert.equal(outcomes[0]?.kind === 'unreachable' && outcomes[0].errorClass, 'timeout')
 })

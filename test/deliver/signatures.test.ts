@@ -13,13 +13,13 @@ import {
   signV1,
   signV1a,
   stripeSignature,
-} from '../../../src/destinations/http/sign.ts'
-import { makeKeyPair, privateKey } from '../../../src/subscriptions/key-pair.ts'
-import { headersOf } from '../../../src/subscriptions/signing.ts'
-import type { SigningKey } from '../../../src/subscriptions/subscription.ts'
-import { noon } from '../../support/clock.ts'
-import { aSubscription } from '../../support/subscription.ts'
-import vectors from '../../support/vectors.json' with { type: 'json' }
+} from '../../src/deliver/signatures.ts'
+import { makeKeyPair, privateKey } from '../../src/subscriptions/key-pair.ts'
+import { headersOf } from '../../src/subscriptions/signing.ts'
+import type { SigningKey } from '../../src/subscriptions/subscription.ts'
+import { noon } from '../support/clock.ts'
+import { aSubscription } from '../support/subscription.ts'
+import vectors from '../support/vectors.json' with { type: 'json' }
 
 const { standardWebhooks_v1: vector, standardWebhooks_v1a: vectorA, standardWebhooks_wrong: wrong } = vectors
 const vectorBytes = Buffer.from(vector.secret.replace('whsec_', ''), 'base64')
@@ -174,7 +174,7 @@ test('where there is room for one signature, the oldest live key signs', () => {
 })
 
 test('the receivers of the guide take what is signed here, for five minutes before and after, and nothing else', async () => {
-  const guide = await readFile(new URL('../../../docs/guides/signatures.md', import.meta.url), 'utf8')
+  const guide = await readFile(new URL('../../docs/guides/signatures.md', import.meta.url), 'utf8')
   const blocks = guide.split('```js\n').map(part => part.split('\n```')[0] ?? '')
   const receivers = blocks.filter(code => code.includes('export function verifies'))
   assert.equal(receivers.length, 2, 'one for v1, one for v1a')

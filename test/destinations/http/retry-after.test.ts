@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { retryAfterMoment } from '../../src/model/retry-after.ts'
+import { retryAfterMoment } from '../../../src/destinations/http/retry-after.ts'
 
 const now = Date.UTC(2026, 10, 23, 12, 0, 0)
 

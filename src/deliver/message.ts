@@ -1,0 +1,40 @@
+import type { Delivery, DeliveryContent } from '../model/delivery.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { signatures } from './signatures.ts'
+
+// The steps that make the message of an attempt. Each gives headers, names and values in turn.
+
+/** A delivery with all that is needed to send it. */
+export interface LoadedDelivery {
+  readonly delivery: Delivery
+  readonly to: Subscription
+  readonly content: DeliveryContent
+}
+
+/** What the subscription adds so that its receiver lets the message in: headers of its own, credentials among them. */
+export function authorize({ to }: LoadedDelivery): readonly string[] {
+  return to.headers
+}
+
+/** Says what the body is, who sends it, and which attempt this is. */
+export function describe({ delivery, to, content }: LoadedDelivery, userAgent: string): readonly string[] {
+  const { contentType, eventType, hops } = content
+  const headers = ['content-type', contentType, 'user-agent', userAgent, 'accept-encoding', 'identity']
+  if (to.signingHeaders.attempt !== null) headers.push(to.signingHeaders.attempt, String(delivery.attempt))
+  if (eventType !== null) headers.push('x-event-type', eventType)
+  if (hops) headers.push('webhook-hop', String(hops))
+  return headers
+}
+
+/**
+ * The id of the event, the time of this attempt, and the signatures over both and the body.
+ *
+ * @param now Unix milliseconds
+ */
+export function sign({ delivery, to, content }: LoadedDelivery, now: number): readonly string[] {
+  const { webhookId } = delivery
+  const { id, timestamp } = to.signingHeaders
+  const seconds = Math.floor(now / 1000)
+  const list = signatures(to, webhookId, seconds, content.payload, now)
+  return [id, webhookId, timestamp, String(seconds), ...list]
+}

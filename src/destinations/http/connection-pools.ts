@@ -1,0 +1,85 @@
+import type { Client } from 'undici'
+import type { Connector } from '../../egress/connector.ts'
+import { OriginPool } from './origin-pool.ts'
+
+/** All that a connection depends on: requests that agree in it share connections, others never do. */
+export interface Route {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /**
+   * What makes the connections. It stands for the rest that they depend on (proxy, rules of TLS, client certificate),
+   * since it is made with those, and keeps the TLS sessions that are resumed. So requests that differ in any of it need
+   * different connectors.
+   */
+  readonly connector: Connector
+}
+
+/** At most this many routes keep a pool; the one unused for longest goes. With an open socket each takes about 190 KB. */
+const poolsMax = 1024
+
+/** The pools of connections to receivers, one for each route. */
+export class ConnectionPools {
+  /** In order of last use: a Map remembers insertion, and each use inserts anew. */
+  readonly #pools = new Map<string, OriginPool>()
+  readonly #connectorNumbers = new WeakMap<Connector, number>()
+  #lastNumber = 0
+
+  /** @throws TypeError when the origin is no URL */
+  poolFor(route: Route): OriginPool {
+    const key = this.#keyOf(route)
+    const known = this.#pools.get(key)
+    if (known) {
+      // Moving to the end on every use costs a hash insert; only worth it when eviction is near.
+      if (this.#pools.size > poolsMax / 2) {
+        this.#pools.delete(key)
+        this.#pools.set(key, known)
+      }
+      return known
+    }
+    const pool = new OriginPool(route.origin, clientOptions(route.connector))
+    this.#pools.set(key, pool)
+    this.#evict()
+    return pool
+  }
+
+  /** Cuts what runs, and closes every connection. */
+  async destroy(): Promise<void> {
+    await Promise.allSettled([...this.#pools.values()].map(pool => pool.destroy()))
+    this.#pools.clear()
+  }
+
+  /** The one place where routes are told apart. */
+  #keyOf({ origin, connector }: Route): string {
+    let number = this.#connectorNumbers.get(connector)
+    if (number === undefined) {
+      number = ++this.#lastNumber
+      this.#connectorNumbers.set(connector, number)
+    }
+    return `${number} ${origin}`
+  }
+
+  #evict(): void {
+    if (this.#pools.size <= poolsMax) return
+    const [oldest] = this.#pools
+    if (!oldest) return
+    this.#pools.delete(oldest[0])
+    oldest[1].close() // what runs on it ends first
+  }
+}
+
+/**
+ * Settings differ from undici's defaults where those are made for clients of few, known servers: no HTTP/2, and no
+ * timeouts between chunks, which a dripping receiver never reaches; the total deadline of each request covers both.
+ */
+function clientOptions(connect: Connector): Client.Options {
+  return {
+    connect,
+    pipelining: 1,
+    allowH2: false,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveTimeout: 10_000,
+    keepAliveMaxTimeout: 60_000,
+    maxHeaderSize: 16_384,
+  }
+}

@@ -1,0 +1,84 @@
+import type { Connector } from '../../egress/connector.ts'
+import type { Capture } from '../../model/exchange-details.ts'
+import type { Outcome } from '../../model/outcome.ts'
+import type { Clock } from '../../platform/clock.ts'
+import type { Subscription } from '../../subscriptions/subscription.ts'
+import type { Destination, Message } from '../destination.ts'
+import { ConnectionPools } from './connection-pools.ts'
+import { Exchange, type ExchangeOptions, type OutgoingRequest } from './exchange.ts'
+
+/** Explains what fails over HTTP. */
+export { httpHint } from './hint.ts'
+
+export interface HttpDestinationOptions {
+  readonly clock: Clock
+  /** At most this much of an answer is read; then the connection is closed. */
+  readonly responseBytesMax: number
+  /** What is remembered of attempts, besides their outcome; nothing by default. */
+  readonly capture?: Capture
+  /**
+   * Makes the connections to the receiver of a subscription; it alone decides where one may lead (egress.ts).
+   * Subscriptions share connections to an origin if they have the same connector, and never else.
+   */
+  readonly connectorFor: (to: Subscription) => Connector
+}
+
+/**
+ * Delivers by POST over HTTP/1.1, on connections that are used again. One total deadline for each request; redirects are
+ * not followed (undici's `dispatch` never does). 2xx is accepted at the headers; what other answers mean is in answer.ts.
+ */
+export class HttpDestination implements Destination {
+  readonly #connectorFor: (to: Subscription) => Connector
+  readonly #exchangeOptions: ExchangeOptions
+  readonly #pools = new ConnectionPools()
+  readonly #running = new Set<Exchange>()
+  #isClosed = false
+
+  constructor(options: HttpDestinationOptions) {
+    const { clock, responseBytesMax, capture = { of: 'none', bodyBytesMax: 0 }, connectorFor } = options
+    this.#connectorFor = connectorFor
+    this.#exchangeOptions = { clock, responseBytesMax, capture }
+  }
+
+  deliver(message: Message, timeoutMs: number): Promise<Outcome> {
+    return new Promise(resolve => {
+      const request = requestOf(message, timeoutMs)
+      const exchange = new Exchange(request, this.#exchangeOptions, outcome => {
+        this.#running.delete(exchange)
+        resolve(outcome)
+      })
+      this.#running.add(exchange)
+      if (this.#isClosed) exchange.cutOff()
+      else this.#dispatch(message.to, request, exchange)
+    })
+  }
+
+  #dispatch(to: Subscription, { origin, path, headers, body }: OutgoingRequest, exchange: Exchange): void {
+    try {
+      const pool = this.#pools.poolFor({ origin, connector: this.#connectorFor(to) })
+      // undici's type wants a list that may be changed; it does not change it.
+      pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, exchange)
+    } catch (error) {
+      exchange.onResponseError(undefined, error)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const exchange of [...this.#running]) exchange.cutOff()
+    await this.#pools.destroy()
+  }
+}
+
+function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
+  const { origin, path, connectTimeoutMs, retry } = to
+  return {
+    origin,
+    path,
+    headers,
+    body,
+    timeoutMs,
+    connectTimeoutMs,
+    terminalStatuses: retry.terminalStatuses,
+  }
+}
