@@ -28,13 +28,21 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
       logger,
       retentionHours: config.logRetentionHours,
       detailsHours: config.detailsRetentionHours,
-      subscription: id => subscriptions.get(id),
+      subscriptions,
     })
   })
+  if (report === undefined) {
+    io.out('Another process is at it: retention runs in one process at a time. Nothing was done here.')
+    return exitCode.ok
+  }
   io.out(
     `Dropped ${report.partitionsDropped.length} partitions` +
       (report.partitionsDropped.length > 0 ? ` (${report.partitionsDropped.join(', ')})` : '') +
-      `, made ${report.partitionsMade}; ${report.expired} deliveries expired, ${report.carried} events carried over.`,
+      `, made ${report.partitionsMade}; ${report.expired} deliveries expired, ${report.cancelled} cancelled, ` +
+      `${report.carried} events carried over.`,
   )
+  if (report.unread > 0) {
+    io.out(`${report.unread} subscriptions cannot be read; what they are owed was kept beyond its time.`)
+  }
   return exitCode.ok
 }

@@ -1,5 +1,5 @@
 import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
-import { type Database, sqlState } from '../platform/postgres.ts'
+import { type Database, isDatabaseUnavailable, sqlState } from '../platform/postgres.ts'
 import {
   attachPartition,
   createPartition,
@@ -114,21 +114,40 @@ export async function dropPartitions(
   return dropped
 }
 
+/** When the partitions of a table end (Unix milliseconds) that end before `before` at the latest, oldest first. */
+export async function endsOfPartitions(
+  database: Database,
+  table: PartitionedTable,
+  before: number,
+): Promise<readonly number[]> {
+  const ends = (await listPartitions(database, table)).map(partition => timeOf(partition.to))
+  return ends.filter(end => end <= before)
+}
+
 /** The moment (Unix milliseconds) at which the oldest partition of a table begins; infinity when it has none. */
 export async function oldestMoment(database: Database, table: PartitionedTable): Promise<number> {
   return Math.min(...(await listPartitions(database, table)).map(partition => timeOf(partition.from)))
 }
 
-/** @returns false when another process is at the same partition; the next round looks again */
+/** @returns false when it cannot be done now; the next round looks again */
 async function unlessBusy(detaching: Promise<void>): Promise<boolean> {
   try {
     await detaching
     return true
   } catch (error) {
-    // 55P03: it is locked; 42P01, 55000: it is gone, or another one is being detached.
-    if (['55P03', '42P01', '55000'].includes(sqlState(error) ?? '')) return false
+    // 55P03: it is locked; 42P01, 55000: it is gone, or another one is being detached; 57014: it took too long, since a
+    // transaction that began before it is still open.
+    if (['55P03', '42P01', '55000', '57014'].includes(stateOf(error) ?? '')) return false
     throw error
   }
+}
+
+/** Of an error of the server, also where it was taken for one that says "not now". */
+function stateOf(error: unknown): string | undefined {
+  return (
+    sqlState(error) ??
+    (isDatabaseUnavailable(error) && error instanceof Error ? sqlState(error.cause) : undefined)
+  )
 }
 
 function overlaps(partition: Partition, from: number, to: number): boolean {

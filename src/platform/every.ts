@@ -2,7 +2,7 @@ import type { Logger } from './logger.ts'
 
 /** Work that is repeated until it is stopped. */
 export interface Repeated {
-  /** Ends the repetition and waits for a run that is under way. */
+  /** Ends the repetition, tells a run that is under way to end soon (its signal), and waits for it. */
   stop(): Promise<void>
 }
 
@@ -10,10 +10,16 @@ export interface Repeated {
  * Runs `work` at once and then every so many milliseconds, never twice at a time; a run that fails is logged, and the
  * next one comes.
  */
-export function every(ms: number, name: string, logger: Logger, work: () => Promise<unknown>): Repeated {
+export function every(
+  ms: number,
+  name: string,
+  logger: Logger,
+  work: (signal: AbortSignal) => Promise<unknown>,
+): Repeated {
+  const stopping = new AbortController()
   let running: Promise<unknown> | undefined
   const run = () => {
-    running ??= work()
+    running ??= work(stopping.signal)
       .catch(error => logger.warn({ err: error }, `${name} failed, again in ${ms / 1000} s`))
       .finally(() => {
         running = undefined
@@ -24,6 +30,7 @@ export function every(ms: number, name: string, logger: Logger, work: () => Prom
   return {
     async stop() {
       clearInterval(timer)
+      stopping.abort()
       await running
     },
   }

@@ -34,3 +34,20 @@ export async function writeFact(tx: Queryable, name: string, value: unknown): Pr
     values: [name, JSON.stringify(value)],
   })
 }
+
+/** Reads a fact, if there is one. */
+export async function readFact(db: Queryable, name: string): Promise<unknown> {
+  const { rows } = await db.query<{ value: unknown }>({
+    text: 'select value from installation where name = $1',
+    values: [name],
+  })
+  return rows[0]?.value
+}
+
+/** Writes a fact, whatever it was before. */
+export async function setFact(db: Queryable, name: string, value: unknown): Promise<void> {
+  await db.query({
+    text: 'insert into installation (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value',
+    values: [name, JSON.stringify(value)],
+  })
+}

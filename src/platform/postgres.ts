@@ -36,6 +36,8 @@ export interface ConnectionSettings {
   readonly session?: string
   /** Called for each NOTIFY on the channels this connection listens on. */
   readonly onNotification?: (channel: string, payload: string) => void
+  /** False: after it broke its statements fail, so that what belongs to the session (locks) holds for all of them. */
+  readonly reopens?: boolean
 }
 
 /**
@@ -46,7 +48,7 @@ export interface ConnectionSettings {
 export class Database implements Queryable {
   readonly #options: DatabaseOptions
   readonly #pool: pg.Pool
-  readonly #connections: Connection[] = []
+  readonly #connections = new Set<Connection>()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -103,13 +105,15 @@ export class Database implements Queryable {
   /** A connection of its own that is opened at first use and opened again after it broke. */
   connection(name: string, settings: ConnectionSettings = {}): Connection {
     const { queryTimeoutMs = this.#options.queryTimeoutMs } = settings
-    const connection = new Connection({ ...this.#options, queryTimeoutMs }, name, settings)
-    this.#connections.push(connection)
+    const connection: Connection = new Connection({ ...this.#options, queryTimeoutMs }, name, settings, () =>
+      this.#connections.delete(connection),
+    )
+    this.#connections.add(connection)
     return connection
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#connections.map(connection => connection.close()))
+    await Promise.allSettled([...this.#connections].map(connection => connection.close()))
     await this.#pool.end()
   }
 }
@@ -122,16 +126,19 @@ export class Connection implements Queryable {
   readonly #options: DatabaseOptions
   readonly #name: string
   readonly #settings: ConnectionSettings
+  readonly #closed: () => void
   #client: pg.Client | undefined
   #opening: Promise<pg.Client> | undefined
   #failedAt = Number.NEGATIVE_INFINITY
   #failure: unknown
   #opened = 0
 
-  constructor(options: DatabaseOptions, name: string, settings: ConnectionSettings) {
+  /** @param closed called when it is closed for good */
+  constructor(options: DatabaseOptions, name: string, settings: ConnectionSettings, closed: () => void) {
     this.#options = options
     this.#name = name
     this.#settings = settings
+    this.#closed = closed
   }
 
   /** How often it was opened; a change tells that what belonged to the session (LISTEN, locks) is gone. */
@@ -168,11 +175,15 @@ export class Connection implements Queryable {
   async close(): Promise<void> {
     const client = this.#client
     this.#client = undefined
+    this.#closed()
     await client?.end()
   }
 
   #open(): Promise<pg.Client> {
     if (performance.now() - this.#failedAt < 250) return Promise.reject(notConnected(this.#failure))
+    if (this.#settings.reopens === false && this.#opened > 0) {
+      return Promise.reject(notConnected(new Error('the connection was lost')))
+    }
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined
     })

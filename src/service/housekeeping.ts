@@ -31,10 +31,9 @@ export interface House {
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, unsure, notices, messengers } = house
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
-  const subscription = (id: number) => subscriptions.get(id)
   return [
-    every(3_600_000, 'retention', logger, () =>
-      runRetention({ database, clock, logger, retentionHours, detailsHours, subscription }),
+    every(3_600_000, 'retention', logger, signal =>
+      runRetention({ database, clock, logger, retentionHours, detailsHours, subscriptions }, signal),
     ),
     every(60_000, 'repair', logger, async () => {
       const report = await repair(database)

@@ -144,6 +144,15 @@ export async function readSubscription(
   return rows[0]
 }
 
+/** Those of the ids that there are, whatever is in their rows. */
+export async function readExisting(database: Queryable, ids: readonly number[]): Promise<readonly number[]> {
+  const { rows } = await database.query<{ id: number }>({
+    text: 'select id from subscriptions where id = any($1::int[])',
+    values: [[...ids]],
+  })
+  return rows.map(row => row.id)
+}
+
 /** Newest first, from below `before`. */
 export async function listSubscriptions(
   database: Queryable,

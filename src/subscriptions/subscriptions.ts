@@ -26,6 +26,7 @@ import {
   listSubscriptions,
   lockSubscription,
   notifyChange,
+  readExisting,
   readSubscription,
   type SubscriptionRow,
   type SubscriptionValues,
@@ -157,6 +158,11 @@ export class Subscriptions {
   /** Whether there is one; asks the table only when the copy knows none. */
   async exists(id: number): Promise<boolean> {
     return this.#cache.get(id) !== undefined || (await readSubscription(this.#database, id)) !== undefined
+  }
+
+  /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
+  async whichExist(ids: readonly number[]): Promise<ReadonlySet<number>> {
+    return new Set(await readExisting(this.#database, ids))
   }
 
   /** Newest first; `before` is the id to begin below. */

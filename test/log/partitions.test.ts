@@ -5,7 +5,7 @@ import type { Partition } from '../../src/log/partition-store.ts'
 import { partitionedTables } from '../../src/log/partition-store.ts'
 import { dropPartitions, ensurePartitions, missingRanges, partitionMs } from '../../src/log/partitions.ts'
 import { uuidLowerBound, uuidTime } from '../../src/platform/id.ts'
-import { type Database, isDatabaseUnavailable } from '../../src/platform/postgres.ts'
+import type { Database } from '../../src/platform/postgres.ts'
 import { hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { countEvents, idAt, owe } from '../support/rows.ts'
@@ -139,7 +139,7 @@ test('a partition whose detaching was cut short is dropped by a later round', as
   await ensurePartitions(database, noon, 72)
   await database.transaction(async tx => {
     await tx.query({ text: 'select count(*) from events' })
-    await assert.rejects(dropPartitions(database, 'events', noon), isDatabaseUnavailable)
+    assert.deepEqual(await dropPartitions(database, 'events', noon), [], 'left for later')
   })
   await dropPartitions(database, 'events', noon + hourMs)
   const left = await partitionsOf(database, 'events')

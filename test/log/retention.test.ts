@@ -3,32 +3,34 @@ import { type TestContext, test } from 'node:test'
 import { readContents } from '../../src/deliver/store.ts'
 import { partitionedTables } from '../../src/log/partition-store.ts'
 import { ensurePartitions } from '../../src/log/partitions.ts'
-import { runRetention } from '../../src/log/retention.ts'
+import { type RetentionDeps, runRetention } from '../../src/log/retention.ts'
 import { recordFinalAttempts } from '../../src/log/store.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { audit } from '../../src/monitor/audit.ts'
+import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
+import { besideThePath } from '../../src/platform/batches.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import { Database } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
-import { testDatabase } from '../support/database.ts'
+import { type TestConnection, testDatabase } from '../support/database.ts'
 import { allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 /** A database with partitions for an hour that was so many hours before noon, and for the present. */
 async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [aSubscription()]) {
-  const { database, close } = await testDatabase({ partitions: false })
+  const { database, connection, close } = await testDatabase({ partitions: false })
   t.after(close)
   // What is ended in the log is dated by the database, whose present is not noon.
   for (const time of [noon - 73 * hourMs, noon, Date.now()]) await ensurePartitions(database, time, 72)
   const clock = fakeClock(noon)
-  const run = () =>
-    runRetention({
-      database,
-      clock,
-      logger: silentLogger(),
-      retentionHours: 72,
-      subscription: id => subscriptions.find(subscription => subscription.id === id),
-    })
+  const deps = { database, clock, logger: silentLogger(), retentionHours: 72 }
+  const known = knowing(subscriptions)
+  const run = async (changes: Partial<RetentionDeps> = {}, signal?: AbortSignal) => {
+    const report = await runRetention({ ...deps, subscriptions: known, ...changes }, signal)
+    if (!report) throw new Error('another process is at it')
+    return report
+  }
   /** An event of so many hours ago that was delivered at once. */
   const deliver = async (hoursAgo: number) => {
     const ms = noon - hoursAgo * hourMs
@@ -50,7 +52,34 @@ async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [
     ])
     return webhookId
   }
-  return { database, clock, run, deliver }
+  return {
+    database,
+    deps: { ...deps, subscriptions: known },
+    run,
+    deliver,
+    hurried: () => hurried(t, connection),
+  }
+}
+
+/** The same database for one who waits half a second at the most. */
+function hurried(t: TestContext, connection: TestConnection): Database {
+  const database = new Database({ connection, poolSize: 2, queryTimeoutMs: 500, connectTimeoutMs: 5000 })
+  t.after(() => database.close())
+  return database
+}
+
+/** These subscriptions exist, and can be read. */
+function knowing(subscriptions: readonly Subscription[]): RetentionDeps['subscriptions'] {
+  const ids = new Set(subscriptions.map(({ id }) => id))
+  return {
+    get: id => subscriptions.find(subscription => subscription.id === id),
+    whichExist: async asked => new Set(asked.filter(id => ids.has(id))),
+  }
+}
+
+const nothing = {
+  ...{ partitionsMade: 0, partitionsDropped: [], expired: 0, cancelled: 0, carried: 0, unread: 0 },
+  isDone: true,
 }
 
 const patient = aSubscription({ retry: { ...defaultRetryPolicy, maxAgeSeconds: 100 * 3600 } })
@@ -75,7 +104,7 @@ test('a second round has nothing to do', async t => {
   const { run, deliver } = await aWorld(t)
   await deliver(73.5)
   await run()
-  assert.deepEqual(await run(), { partitionsMade: 0, partitionsDropped: [], expired: 0, carried: 0 })
+  assert.deepEqual(await run(), nothing)
 })
 
 test('what is still wanted outlives its partition, readable to the last byte, until it is settled', async t => {
@@ -145,25 +174,172 @@ test('a replay counts from the moment it was asked for', async t => {
   assert.deepEqual({ expired, carried }, { expired: 0, carried: 1 })
 })
 
-test('what is owed to a subscription that is gone expires with its partition', async t => {
+test('what is owed to a subscription that was deleted is cancelled with its partition', async t => {
   const { database, run } = await aWorld(t, [patient])
   await owe(database, { webhookId: idAt(noon - 73.5 * hourMs), subscriptionIds: [1, 404] })
-  const { expired, carried } = await run()
-  assert.deepEqual({ expired, carried }, { expired: 1, carried: 1 })
+  const { expired, cancelled, carried } = await run()
+  assert.deepEqual({ expired, cancelled, carried }, { expired: 0, cancelled: 1, carried: 1 })
   assert.deepEqual(
-    (await allAttempts(database)).map(row => [row.subscriptionId, row.verdict]),
-    [[404, 'expired']],
+    (await allAttempts(database)).map(row => [row.subscriptionId, row.verdict, row.error]),
+    [[404, 'cancelled', 'the subscription was deleted']],
+  )
+})
+
+test('what is owed to a subscription that exists but cannot be read is kept, and its event with it', async t => {
+  const { database, run } = await aWorld(t)
+  const webhookId = await owe(database, { webhookId: idAt(noon - 73.5 * hourMs) })
+  const unreadable = { get: () => undefined, whichExist: async () => new Set([1]) }
+  const report = await run({ subscriptions: unreadable })
+  assert.deepEqual([report.unread, report.expired, report.cancelled, report.carried], [1, 0, 0, 1])
+  assert.deepEqual(
+    (await allOwed(database)).map(row => row.webhookId),
+    [webhookId],
+  )
+  assert.deepEqual(await allAttempts(database), [])
+  assert.equal((await readContents(database, [webhookId])).size, 1)
+  assert.equal((await run()).expired, 1, 'it ends once its policy is known')
+})
+
+test('one process at a time does it, the others leave it to that one', async t => {
+  const { database, deps, deliver } = await aWorld(t)
+  await deliver(73.5)
+  await besideThePath(database, 'another process', async session => {
+    assert.ok(await tryLockForSession(session, 'retention'))
+    assert.equal(await runRetention(deps), undefined)
+    assert.equal(await countEvents(database), 1)
+  })
+  assert.equal((await runRetention(deps))?.partitionsDropped.length, 6)
+})
+
+/** Events of two hours that are over, owed to one who still wants them and to one who does not; more than one batch holds. */
+async function aBacklog(database: Database) {
+  const { rows } = await database.query<{ n: number }>({
+    text: `
+      with e as (
+        insert into events (webhook_id, tenant, content_type, payload, subscription_ids)
+        select (lpad(to_hex($1::bigint + n * 2500), 12, '0') || '7000' || substr(md5(n::text), 1, 16))::uuid,
+               'default', 'text/plain', 'x', '{1,2}'
+        from generate_series(1, 1500) n returning webhook_id, subscription_ids),
+      o as (
+        insert into owed (webhook_id, subscription_id, size_bytes, due_at)
+        select webhook_id, unnest(subscription_ids), 1, now() from e returning 1)
+      select count(*)::int as n from o`,
+    values: [noon - 74 * hourMs + 600_000],
+  })
+  return rows[0]?.n ?? 0
+}
+
+for (const cut of ['told to stop', 'its connection breaks'] as const) {
+  test(`cut off between any two batches (${cut}) it loses nothing, and the next round goes on`, async t => {
+    const { database, run } = await aWorld(t, [aSubscription(), { ...patient, id: 2 }])
+    assert.equal(await aBacklog(database), 3000)
+    const subscriptions = knowing([aSubscription(), { ...patient, id: 2 }])
+    let [expired, carried, rounds, isDone] = [0, 0, 0, false]
+    while (!isDone) {
+      const stopping = new AbortController()
+      let batches = 0
+      const get = (id: number) => {
+        if (id === 1 && ++batches > rounds) {
+          if (cut === 'told to stop') stopping.abort()
+          else
+            void database.query({
+              text: `select pg_terminate_backend(pid) from pg_stat_activity
+                     where application_name like '% retention' and datname = current_database()`,
+            })
+        }
+        return subscriptions.get(id)
+      }
+      const report = await run({ subscriptions: { ...subscriptions, get } }, stopping.signal).catch(
+        () => undefined,
+      )
+      expired += report?.expired ?? 0
+      carried += report?.carried ?? 0
+      isDone = report?.isDone ?? false
+      if (++rounds > 40) assert.fail('it does not come to an end')
+      const { missing, deliveries } = await audit(database)
+      assert.equal(missing, 0, `after round ${rounds}`)
+      assert.ok(deliveries >= 1500)
+    }
+    assert.ok(rounds > 2, `it was cut off in ${rounds - 1} rounds`)
+    if (cut === 'told to stop') assert.deepEqual([expired, carried], [1500, 1500])
+    assert.equal(await countEvents(database), 0)
+    const attempts = await allAttempts(database)
+    assert.deepEqual([attempts.length, new Set(attempts.map(row => row.webhookId)).size], [1500, 1500])
+    const owed = (await allOwed(database)).map(row => row.webhookId)
+    assert.equal(owed.length, 1500)
+    assert.equal((await readContents(database, owed)).size, 1500)
+  })
+}
+
+test('a row that is being settled at that moment is not waited for, and its event is kept', async t => {
+  const { database, run } = await aWorld(t)
+  const webhookId = await owe(database, { webhookId: idAt(noon - 73.5 * hourMs) })
+  await database.transaction(async tx => {
+    await tx.query({ text: 'select from owed for update' })
+    const { expired, carried } = await run()
+    assert.deepEqual({ expired, carried }, { expired: 0, carried: 1 })
+  })
+  assert.equal((await readContents(database, [webhookId])).size, 1)
+})
+
+test('a partition that an open transaction keeps from being detached holds up nothing else', async t => {
+  const { database, deliver, run, hurried } = await aWorld(t)
+  await deliver(73.5)
+  await database.transaction(async tx => {
+    await tx.query({ text: 'lock table events_2026022610 in access share mode' })
+    const { partitionsDropped, isDone } = await run({ database: hurried() })
+    assert.ok(isDone)
+    assert.ok(!partitionsDropped.includes('events_2026022610'))
+    assert.ok(partitionsDropped.includes('delivery_logs_2026022610'), 'the others went')
+    assert.equal(await countEvents(database), 0, 'nobody sees its events any more, so none without its log')
+  })
+  const { partitionsDropped } = await run()
+  assert.ok(partitionsDropped.includes('events_2026022610'))
+})
+
+test('a carried event is held against those only who are still owed it, once the log of the others may go', async t => {
+  const { database, run } = await aWorld(t, [patient, { ...patient, id: 2 }])
+  const webhookId = await owe(database, { webhookId: idAt(noon - 73.5 * hourMs), subscriptionIds: [1, 2] })
+  await run()
+  await database.query({ text: 'delete from owed where subscription_id = 2' })
+  await run()
+  const { rows } = await database.query({ text: 'select webhook_id, subscription_ids from events_carried' })
+  assert.deepEqual(rows, [{ webhook_id: webhookId, subscription_ids: [1] }])
+})
+
+test('a tombstone goes once it is old and nothing names it any more', async t => {
+  const { database, run } = await aWorld(t, [patient])
+  const bury = (id: number, hoursAgo: number) =>
+    database.query({
+      text: `insert into subscription_tombstones (id, tenant, target_url, deleted_at) values ($1, 'default', '', $2)`,
+      values: [id, new Date(noon - hoursAgo * hourMs)],
+    })
+  for (const id of [11, 12, 13]) await bury(id, 100)
+  await bury(14, 71)
+  await owe(database, { webhookId: idAt(noon - 100), subscriptionIds: [12] })
+  await database.query({
+    text: `insert into delivery_logs (id, subscription_id, webhook_id, attempt, status, verdict)
+           values ($1, 13, $1, 1, 'success', 'delivered')`,
+    values: [idAt(noon - 100)],
+  })
+  await run()
+  const { rows } = await database.query<{ id: number }>({
+    text: 'select id from subscription_tombstones order by id',
+  })
+  assert.deepEqual(
+    rows.map(row => row.id),
+    [12, 13, 14],
   )
 })
 
 test('details go before the log where they are kept for less', async t => {
   const { database, close } = await testDatabase({ partitions: false })
   t.after(close)
-  const deps = { database, clock: fakeClock(noon), logger: silentLogger(), subscription: () => undefined }
+  const deps = { database, clock: fakeClock(noon), logger: silentLogger(), subscriptions: knowing([]) }
   await ensurePartitions(database, noon - 4 * hourMs, 72, 2)
   await ensurePartitions(database, noon, 72, 2)
-  const { partitionsDropped } = await runRetention({ ...deps, retentionHours: 72, detailsHours: 2 })
-  assert.deepEqual(partitionsDropped.toSorted(), [
+  const report = await runRetention({ ...deps, retentionHours: 72, detailsHours: 2 })
+  assert.deepEqual(report?.partitionsDropped.toSorted(), [
     'attempt_details_2026030107',
     'attempt_details_2026030108',
     'attempt_details_2026030109',

@@ -29,8 +29,10 @@ test('stopping waits for the run that is under way, and no other comes', async t
   t.mock.timers.enable({ apis: ['setInterval'] })
   let runs = 0
   let end = () => {}
-  const repeated = every(1000, 'work', silentLogger(), () => {
+  let told: AbortSignal | undefined
+  const repeated = every(1000, 'work', silentLogger(), signal => {
     runs++
+    told = signal
     return new Promise<void>(resolve => {
       end = resolve
     })
@@ -41,6 +43,7 @@ test('stopping waits for the run that is under way, and no other comes', async t
   })
   await settle()
   assert.equal(stopped, false)
+  assert.equal(told?.aborted, true, 'it may end before it is done')
   end()
   await stopping
   t.mock.timers.tick(5000)

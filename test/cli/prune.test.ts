@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { exitCode } from '../../src/cli/command.ts'
+import { runPrune } from '../../src/cli/prune.ts'
+import type { Environment } from '../../src/config/config.ts'
+import { ensurePartitions } from '../../src/log/partitions.ts'
+import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
+import { besideThePath } from '../../src/platform/batches.ts'
+import { hourMs } from '../support/clock.ts'
+import { allAttempts, allOwed, idAt, owe } from '../support/rows.ts'
+import { client, testService } from '../support/service.ts'
+
+async function prune(environment: Environment) {
+  const lines: string[] = []
+  const write = (text: string) => void lines.push(text)
+  const code = await runPrune([], { out: write, err: write, environment })
+  return { code, text: lines.join('\n') }
+}
+
+test('prune drops what is old, and keeps what is owed to a subscription whose secrets do not open', async () => {
+  await using world = await testService()
+  const { database } = world.world
+  const api = client(world.url)
+  const rules = { target_url: 'http://127.0.0.1:9/', paused: true }
+  const [readable, unreadable] = [await api.subscribe(rules), await api.subscribe(rules)]
+  await database.query({
+    text: `update subscriptions set signing_secrets = '[{"sealed": "v1:00000000:AAAA", "expires_at": null}]' where id = $1`,
+    values: [unreadable.id],
+  })
+  const then = Date.now() - 1000 * hourMs
+  await ensurePartitions(database, then, 72)
+  await owe(database, { webhookId: idAt(then), subscriptionIds: [readable.id, unreadable.id, 404] })
+  const { code, text } = await prune(world.environment)
+  assert.equal(code, exitCode.ok)
+  assert.match(text, /1 deliveries expired, 1 cancelled, 1 events carried over/)
+  assert.match(text, /1 subscriptions cannot be read/)
+  assert.deepEqual(
+    (await allOwed(database)).map(row => row.subscriptionId),
+    [unreadable.id],
+  )
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => [row.subscriptionId, row.verdict]),
+    [
+      [readable.id, 'expired'],
+      [404, 'cancelled'],
+    ],
+  )
+})
+
+test('prune says when another process is at it', async () => {
+  await using world = await testService()
+  await besideThePath(world.world.database, 'another process', async session => {
+    while (!(await tryLockForSession(session, 'retention'))) {
+      await new Promise(resolve => setTimeout(resolve, 20)) // the service's own first round
+    }
+    const { code, text } = await prune(world.environment)
+    assert.equal(code, exitCode.ok)
+    assert.match(text, /Another process is at it/)
+  })
+})
