@@ -1,7 +1,8 @@
 import { hash, randomBytes } from 'node:crypto'
+import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { insertFirstKey, lockKeys, readHashes } from './store.ts'
+import { insertFirstKey, readHashes } from './store.ts'
 
 /** An unknown key makes the table be read again, but not more often than this: guessing costs the database nothing. */
 const missReloadMs = 1000
@@ -70,7 +71,7 @@ export async function ensureFirstKey(database: Database): Promise<string | undef
   const key = `whk_${randomBytes(32).toString('base64url')}`
   const digest = Buffer.from(hash('sha256', key), 'hex')
   const made = await database.transaction(async tx => {
-    await lockKeys(tx)
+    await lockForTransaction(tx, 'firstKey')
     return insertFirstKey(tx, 'first key', digest)
   })
   return made ? key : undefined

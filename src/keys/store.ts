@@ -1,19 +1,11 @@
 import type { Queryable } from '../platform/postgres.ts'
 
-/** Any number that nobody else uses: one process at a time makes the first key. */
-const lockKey = 7_461_906
-
 /** The hashes of all keys, as lower-case hex. */
 export async function readHashes(database: Queryable): Promise<readonly string[]> {
   const { rows } = await database.query<{ hash: string }>({
     text: `select encode(hash, 'hex') as hash from api_keys`,
   })
   return rows.map(row => row.hash)
-}
-
-/** Until the end of the transaction. */
-export async function lockKeys(tx: Queryable): Promise<void> {
-  await tx.query({ text: `select pg_advisory_xact_lock(${lockKey})` })
 }
 
 /** @returns whether it was inserted; not when there is a key already */

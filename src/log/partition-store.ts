@@ -1,3 +1,4 @@
+import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { PartitionedTable } from './partitions.ts'
@@ -9,13 +10,10 @@ export interface Partition {
   readonly to: Uuid
 }
 
-/** Any number that nobody else uses. */
-const lockKey = 7_461_906
-
 /** Runs work that changes partitions, one at a time among all processes. */
 export function withPartitionLock<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
   return database.transaction(async tx => {
-    await tx.query({ text: `select pg_advisory_xact_lock(${lockKey})` })
+    await lockForTransaction(tx, 'partitions')
     return work(tx)
   })
 }

@@ -1,13 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { StartupError } from '../errors.ts'
+import { lockForTransaction } from './advisory-lock.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** Resolves from `src/platform` and from `dist/platform` alike. */
 const migrationsDirectory = new URL('../../migrations/', import.meta.url)
-
-/** Any number that nobody else uses: one migration runs at a time on a database. */
-const lockKey = 7_461_905
 
 interface Migration {
   readonly name: string
@@ -25,7 +23,7 @@ interface Migration {
 export async function migrate(database: Database): Promise<readonly string[]> {
   const migrations = await readMigrations()
   return database.transaction(async tx => {
-    await tx.query({ text: `select pg_advisory_xact_lock(${lockKey})` })
+    await lockForTransaction(tx, 'migrate')
     await tx.query({
       text: `create table if not exists schema_migrations (
                name text primary key, checksum text not null, ran_at timestamptz not null default now())`,
