@@ -63,7 +63,7 @@ export async function startService(options: ServiceOptions): Promise<Service> {
 
 async function compose(ground: Ground, opened: OpenDatabase): Promise<Service> {
   const { config, logger, clock, database } = ground
-  await migrate(database)
+  await migrate(database, { logger })
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await makeParts(ground)

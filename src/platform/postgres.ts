@@ -34,6 +34,8 @@ export interface ConnectionSettings {
   readonly session?: string
   /** Called for each NOTIFY on the channels this connection listens on. */
   readonly onNotification?: (channel: string, payload: string) => void
+  /** False: after it broke its statements fail, so that what belongs to the session (locks) holds for all of them. */
+  readonly reopens?: boolean
 }
 
 /**
@@ -171,6 +173,9 @@ export class Connection implements Queryable {
 
   #open(): Promise<pg.Client> {
     if (performance.now() - this.#failedAt < 250) return Promise.reject(notConnected(this.#failure))
+    if (this.#settings.reopens === false && this.#opened > 0) {
+      return Promise.reject(notConnected(new Error('the connection was lost')))
+    }
     this.#opening ??= this.#connect().finally(() => {
       this.#opening = undefined
     })

@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { StartupError } from '../errors.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -117,7 +118,10 @@ export class Presence {
   #tick(): void {
     // A slow database makes beats overlap; one at a time is enough.
     this.#beating ??= this.#beatOnce()
-      .catch(error => this.#deps.logger.debug({ err: error }, 'no heartbeat'))
+      .catch(error => {
+        const level = error instanceof StartupError ? 'error' : 'debug' // the first means: for good
+        this.#deps.logger[level]({ err: error }, 'no heartbeat')
+      })
       .finally(() => {
         this.#beating = undefined
       })
