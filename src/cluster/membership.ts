@@ -1,5 +1,6 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { StartupError } from '../errors.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import { databaseTime } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -149,7 +150,10 @@ export class Membership implements Member {
   #tick(): void {
     // A slow database makes beats overlap; one at a time is enough.
     this.#beating ??= this.#beatOnce()
-      .catch(error => this.#deps.logger.debug({ err: error }, 'no heartbeat'))
+      .catch(error => {
+        const level = error instanceof StartupError ? 'error' : 'debug' // the first means: for good
+        this.#deps.logger[level]({ err: error }, 'no heartbeat')
+      })
       .finally(() => {
         this.#beating = undefined
       })

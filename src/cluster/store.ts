@@ -1,3 +1,5 @@
+import { StartupError } from '../errors.ts'
+import { newestMigration } from '../platform/migration-files.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
 /** One row of `processes`, and the mark of its last sign of life: any other value is a newer sign. */
@@ -9,17 +11,29 @@ export interface ProcessRow {
   readonly sign: string
 }
 
-/** Enters this process. @returns its id, which nobody had before */
+/**
+ * Enters this process.
+ *
+ * @returns its id, which nobody had before
+ * @throws StartupError when a newer version has made a change since this process started that it must not run beside
+ */
 export async function insertProcess(
   db: Queryable,
   process: { readonly host: string; readonly pid: number; readonly role: string; readonly version: string },
 ): Promise<number> {
   const { rows } = await db.query<{ id: number }>({
-    text: 'insert into processes (host, pid, role, version) values ($1, $2, $3, $4) returning id',
-    values: [process.host, process.pid, process.role, process.version],
+    text: `insert into processes (host, pid, role, version)
+           select $1, $2, $3, $4 where not exists (select from schema_migrations where breaking and name > $5)
+           returning id`,
+    values: [process.host, process.pid, process.role, process.version, await newestMigration()],
   })
   const id = rows[0]?.id
-  if (id === undefined) throw new Error('insert into processes returned no row')
+  if (id === undefined) {
+    throw new StartupError(
+      'The database was migrated by a newer version of this program, and this version does not work with it any more. ' +
+        'Run the newer version.',
+    )
+  }
   return id
 }
 

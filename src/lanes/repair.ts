@@ -1,5 +1,6 @@
+import { tryLockForTransaction } from '../platform/advisory-lock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { findOrphanedOwners, freeHoldings, repairLanes, tryRepairLock } from './store.ts'
+import { findOrphanedOwners, freeHoldings, repairLanes } from './store.ts'
 
 /** What a round of repair put right; all zero in a healthy installation. */
 export interface RepairReport {
@@ -17,7 +18,7 @@ export interface RepairReport {
  */
 export function repair(database: Database): Promise<RepairReport | undefined> {
   return database.transaction(async tx => {
-    if (!(await tryRepairLock(tx))) return undefined
+    if (!(await tryLockForTransaction(tx, 'repair'))) return undefined
     let orphans = 0
     for (const owner of await findOrphanedOwners(tx)) orphans += await freeHoldings(tx, owner)
     return { orphans, lanes: await repairLanes(tx) }

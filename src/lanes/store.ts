@@ -227,17 +227,6 @@ export async function repairLanes(db: Queryable): Promise<number> {
   return rowCount
 }
 
-/** Any number that nobody else uses. */
-const repairLockKey = 7_461_907
-
-/** @returns false when another process is repairing */
-export async function tryRepairLock(tx: Queryable): Promise<boolean> {
-  const { rows } = await tx.query<{ locked: boolean }>({
-    text: `select pg_try_advisory_xact_lock(${repairLockKey}) as locked`,
-  })
-  return rows[0]?.locked === true
-}
-
 /**
  * Leases up to `limit` lanes that have become due after `since`, the newest first: the other end of the index that
  * `leaseLanes` reads, so neither pays for what waits in between.

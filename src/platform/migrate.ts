@@ -1,83 +1,264 @@
-import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { StartupError } from '../errors.ts'
-import type { Database, Queryable } from './postgres.ts'
+import { tryLockForSession } from './advisory-lock.ts'
+import { type Logger, silentLogger } from './logger.ts'
+import { type Migration, migrationsDirectory, readMigrations } from './migration-files.ts'
+import { type Database, isDatabaseUnavailable, type Queryable, sqlState } from './postgres.ts'
 
-/** Resolves from `src/platform` and from `dist/platform` alike. */
-const migrationsDirectory = new URL('../../migrations/', import.meta.url)
+/** How long a migration may take and wait. */
+export interface MigrationLimits {
+  /**
+   * How long a statement waits for the lock on a table. All who come later to that table wait behind it, so it steps back
+   * then and tries again. Longer than deadlock_timeout (1 s), after which an autovacuum gives way.
+   */
+  readonly lockTimeoutMs: number
+  /** So often it tries, */
+  readonly triesMax: number
+  /** with this pause after the first time, twice as long each time, up to ten times as long. */
+  readonly pauseMs: number
+  /** The longest statement of a file that runs in a transaction. */
+  readonly statementTimeoutMs: number
+  /** The longest statement of a file marked `concurrently`, and the longest wait for another process that migrates. */
+  readonly concurrentTimeoutMs: number
+}
 
-/** Any number that nobody else uses: one migration runs at a time on a database. */
-const lockKey = 7_461_905
+const usualLimits: MigrationLimits = {
+  lockTimeoutMs: 2000,
+  triesMax: 25,
+  pauseMs: 500,
+  statementTimeoutMs: 600_000,
+  concurrentTimeoutMs: 12 * 3_600_000,
+}
 
-interface Migration {
-  readonly name: string
-  readonly text: string
-  readonly checksum: string
+export interface MigrateOptions {
+  /** Hears what is waited for. */
+  readonly logger?: Pick<Logger, 'info' | 'warn'>
+  /** Where the files are, and other limits: for tests. */
+  readonly directory?: URL
+  readonly limits?: Partial<MigrationLimits>
+}
+
+interface Migrating {
+  /** Never opened again, so that what runs on it runs under its lock. */
+  readonly session: Queryable
+  readonly limits: MigrationLimits
+  readonly logger: Pick<Logger, 'info' | 'warn'>
 }
 
 /**
- * Brings the database to the newest schema, each file in a transaction, all under an advisory lock; files that ran
- * before are recognised by name and checksum. Safe to call from any number of processes at the same moment.
+ * Brings the database to the newest schema that this program knows; files that ran before are recognised by name and
+ * checksum. Safe to call from any number of processes at the same moment, and while other processes work.
+ *
+ * A database that a newer program has migrated is accepted, unless one of the newer files is marked `breaking`.
  *
  * @returns the names of the files that ran now
- * @throws StartupError when a file that ran before has changed, or the database is newer than this program
+ * @throws StartupError when a file that ran before has changed, when the database does not fit this program, when a
+ *   file fails, or when it could not get what it waits for
  */
-export async function migrate(database: Database): Promise<readonly string[]> {
-  const migrations = await readMigrations()
-  return database.transaction(async tx => {
-    await tx.query({ text: `select pg_advisory_xact_lock(${lockKey})` })
-    await tx.query({
-      text: `create table if not exists schema_migrations (
-               name text primary key, checksum text not null, ran_at timestamptz not null default now())`,
-    })
-    const done = await readDone(tx)
-    refuseUnknown(done, migrations)
-    const ran: string[] = []
-    for (const migration of migrations) {
-      const checksum = done.get(migration.name)
-      if (checksum === migration.checksum) continue
-      if (checksum !== undefined) throw new StartupError(changed(migration.name))
-      await tx.query({ text: migration.text })
-      await tx.query({
-        text: 'insert into schema_migrations (name, checksum) values ($1, $2)',
-        values: [migration.name, migration.checksum],
-      })
-      ran.push(migration.name)
+export async function migrate(
+  database: Database,
+  { logger = silentLogger(), directory = migrationsDirectory, limits: changed }: MigrateOptions = {},
+): Promise<readonly string[]> {
+  const migrations = await readMigrations(directory)
+  const limits = { ...usualLimits, ...changed }
+  // Without the lock: a process that has nothing to do does not wait for one that makes an index for hours.
+  if (pendingOf(migrations, await readDone(database)).length === 0) return []
+  const session = database.connection('migrate', {
+    queryTimeoutMs: limits.concurrentTimeoutMs,
+    session: 'set lock_timeout = 0',
+    reopens: false,
+  })
+  try {
+    return await migrateOn({ session, limits, logger }, migrations)
+  } finally {
+    await session.close() // which frees the lock
+  }
+}
+
+async function migrateOn(migrating: Migrating, migrations: readonly Migration[]): Promise<readonly string[]> {
+  const { session, logger } = migrating
+  await waitForTurn(migrating)
+  await session.query({
+    text: `create table if not exists schema_migrations (
+             name text primary key,
+             checksum text not null,
+             breaking boolean not null default false, -- programs that do not know the file must not run
+             ran_at timestamptz not null default clock_timestamp())`,
+  })
+  const pending = pendingOf(migrations, await readDone(session))
+  for (const migration of pending) {
+    logger.info({ migration: migration.name }, 'migrating the database')
+    if (migration.statements) await runConcurrently(migrating, migration)
+    else await runInTransaction(migrating, migration)
+  }
+  return pending.map(({ name }) => name)
+}
+
+/** The lock is held until the session ends. */
+async function waitForTurn({ session, limits, logger }: Migrating): Promise<void> {
+  const until = performance.now() + limits.concurrentTimeoutMs
+  for (let looks = 0; !(await tryLockForSession(session, 'migrate')); looks++) {
+    if (looks === 0) logger.info('another process is migrating the database; waiting until it has ended')
+    if (performance.now() > until) {
+      throw new StartupError(
+        'Another process has been migrating the database for too long. Look for it in pg_stat_activity.',
+      )
     }
-    return ran
-  })
+    await sleep(100)
+  }
 }
 
-async function readMigrations(): Promise<readonly Migration[]> {
-  const names = (await readdir(migrationsDirectory)).filter(name => name.endsWith('.sql')).sort()
-  return Promise.all(
-    names.map(async name => {
-      const text = await readFile(new URL(name, migrationsDirectory), 'utf8')
-      return { name, text, checksum: createHash('sha256').update(text).digest('hex') }
-    }),
-  )
+interface Done {
+  readonly name: string
+  readonly checksum: string
+  readonly breaking: boolean
 }
 
-async function readDone(tx: Queryable): Promise<ReadonlyMap<string, string>> {
-  const { rows } = await tx.query<{ name: string; checksum: string }>({
-    text: 'select name, checksum from schema_migrations',
-  })
-  return new Map(rows.map(row => [row.name, row.checksum]))
+async function readDone(db: Queryable): Promise<readonly Done[]> {
+  try {
+    return (await db.query<Done>({ text: 'select * from schema_migrations order by name' })).rows
+  } catch (error) {
+    if (sqlState(error) === '42P01') return [] // there is no such table: nothing ran yet
+    throw error
+  }
 }
 
-function refuseUnknown(done: ReadonlyMap<string, string>, migrations: readonly Migration[]): void {
-  const known = new Set(migrations.map(migration => migration.name))
-  const unknown = [...done.keys()].filter(name => !known.has(name))
-  if (unknown.length > 0) {
+/** The files that have to run, given those that ran. @throws StartupError when the database does not fit this program */
+function pendingOf(migrations: readonly Migration[], done: readonly Done[]): readonly Migration[] {
+  const newestKnown = migrations.at(-1)?.name ?? ''
+  const newestDone = done.at(-1)?.name ?? ''
+  const known = new Set(migrations.map(({ name }) => name))
+  const unknown = done.filter(({ name }) => !known.has(name))
+  const checksums = new Map(done.map(({ name, checksum }) => [name, checksum]))
+  const edited = migrations.find(({ name, checksum }) => checksum !== (checksums.get(name) ?? checksum))
+  const pending = migrations.filter(({ name }) => !checksums.has(name))
+
+  const foreign = unknown.filter(({ name }) => name < newestKnown)
+  if (foreign.length > 0) {
     throw new StartupError(
-      `The database was migrated by a newer version of this program (it has ${unknown.join(', ')}). Run that version.`,
+      `The database has migrations that no version before this one had (${listed(foreign)}): it was made by a ` +
+        'development version. Begin with an empty database.',
+    )
+  }
+  const breaking = unknown.filter(row => row.breaking)
+  if (breaking.length > 0) {
+    throw new StartupError(
+      `The database was migrated by a newer version of this program, and this version does not work with it any more ` +
+        `(${listed(breaking)} is marked as breaking). Run the newer version.`,
+    )
+  }
+  if (edited) {
+    throw new StartupError(
+      `migrations/${edited.name} ran on this database with another content. Migrations are never edited: ` +
+        'restore the file, and put the change into a new one.',
+    )
+  }
+  const late = pending.filter(({ name }) => name < newestDone)
+  if (late.length > 0) {
+    throw new StartupError(
+      `migrations/${listed(late)} did not run on this database, though ${newestDone}, which comes later, did. ` +
+        'Give the new file a number after all others.',
+    )
+  }
+  return pending
+}
+
+function listed(files: readonly { readonly name: string }[]): string {
+  return files.map(({ name }) => name).join(', ')
+}
+
+/** The whole file and the note that it ran, in one transaction that waits for no lock for long. */
+async function runInTransaction(migrating: Migrating, migration: Migration): Promise<void> {
+  const { limits, logger } = migrating
+  for (let tries = 1; ; tries++) {
+    const obstacle = await tryInTransaction(migrating, migration)
+    if (obstacle === undefined) return
+    if (tries >= limits.triesMax) {
+      throw new StartupError(`migrations/${migration.name} could not run: ${obstacle}`)
+    }
+    logger.warn({ migration: migration.name, tries }, `cannot migrate yet: ${obstacle}`)
+    await sleep(limits.pauseMs * Math.min(2 ** (tries - 1), 10))
+  }
+}
+
+/** @returns what keeps it from running just now; undefined when it has run */
+async function tryInTransaction(
+  { session, limits }: Migrating,
+  migration: Migration,
+): Promise<string | undefined> {
+  try {
+    await session.query({
+      text: `begin; set local lock_timeout = ${limits.lockTimeoutMs}; set local statement_timeout = ${limits.statementTimeoutMs}`,
+    })
+    const others = migration.isBreaking ? await readOthers(session) : []
+    if (others.length > 0) {
+      await session.query({ text: 'rollback' })
+      return `older processes must not run beside it. Stop these: ${others.join(', ')}.`
+    }
+    await session.query({ text: migration.text })
+    await noteDone(session, migration)
+    await session.query({ text: 'commit' })
+    return undefined
+  } catch (error) {
+    if (isDatabaseUnavailable(error)) throw failed(migration, error) // the session is gone, and its transaction with it
+    await session.query({ text: 'rollback' })
+    const state = sqlState(error)
+    // 55P03: lock_timeout; 40P01: a deadlock, which may be with a statement of the service.
+    if (state !== '55P03' && state !== '40P01') throw failed(migration, error)
+    return (
+      'an open transaction uses a table that it changes. If this goes on, look for the oldest xact_start in ' +
+      'pg_stat_activity, and end that transaction.'
     )
   }
 }
 
-function changed(name: string): string {
-  return (
-    `migrations/${name} ran on this database with another content. Migrations are never edited: ` +
-    'restore the file, and put the change into a new one.'
-  )
+/**
+ * The processes that were alive ten seconds ago. None can be entered before the end of this transaction, and then
+ * `insertProcess` refuses those that do not know the migration.
+ */
+async function readOthers(tx: Queryable): Promise<readonly string[]> {
+  const { rows: there } = await tx.query({ text: "select where to_regclass('processes') is not null" })
+  if (there.length === 0) return []
+  await tx.query({ text: 'lock table processes in exclusive mode' })
+  const { rows } = await tx.query<{ process: string }>({
+    text: `select format('process %s on %s (version %s)', pid, split_part(host, '/', 1), version) as process
+           from processes where heartbeat_at > clock_timestamp() - interval '10 seconds' order by id`,
+  })
+  return rows.map(({ process }) => process)
+}
+
+/** Each statement by itself. Cut off anywhere, the whole file runs again. */
+async function runConcurrently({ session }: Migrating, migration: Migration): Promise<void> {
+  try {
+    for (const { text, indexMade } of migration.statements ?? []) {
+      if (indexMade !== undefined) await dropInvalidIndex(session, indexMade)
+      await session.query({ text })
+    }
+    await noteDone(session, migration)
+  } catch (error) {
+    throw failed(migration, error)
+  }
+}
+
+/** What CREATE INDEX CONCURRENTLY leaves when it is cut off: it costs every write, and no query uses it. */
+async function dropInvalidIndex(session: Queryable, index: string): Promise<void> {
+  const { rows } = await session.query({
+    text: 'select from pg_index where indexrelid = to_regclass($1) and not indisvalid',
+    values: [index],
+  })
+  // The name is made of letters, digits and underscores (`readMigrations`), so it needs no quoting.
+  if (rows.length > 0) await session.query({ text: `drop index concurrently ${index}` })
+}
+
+async function noteDone(session: Queryable, { name, checksum, isBreaking }: Migration): Promise<void> {
+  await session.query({
+    text: 'insert into schema_migrations (name, checksum, breaking) values ($1, $2, $3)',
+    values: [name, checksum, isBreaking],
+  })
+}
+
+function failed(migration: Migration, error: unknown): StartupError {
+  const inner = isDatabaseUnavailable(error) && error instanceof Error ? error.cause : error
+  const reason = inner instanceof Error ? inner.message : String(inner)
+  return new StartupError(`migrations/${migration.name} failed: ${reason}`, { cause: error })
 }

@@ -79,7 +79,7 @@ interface Running {
 async function start(running: Running): Promise<Service> {
   const { ground, opened } = running
   const { config, logger, clock, database } = ground
-  await migrate(database)
+  await migrate(database, { logger })
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await compose(ground)

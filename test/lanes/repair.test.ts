@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { repair } from '../../src/lanes/repair.ts'
-import { tryRepairLock } from '../../src/lanes/store.ts'
+import { tryLockForTransaction } from '../../src/platform/advisory-lock.ts'
 import { noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { aLane, allOwed, laneOf, owe } from '../support/rows.ts'
@@ -28,7 +28,7 @@ test('while another process repairs, nothing is done', async t => {
   t.after(close)
   await owe(database, { owner: 404 })
   await database.transaction(async tx => {
-    await tryRepairLock(tx)
+    await tryLockForTransaction(tx, 'repair')
     assert.equal(await repair(database), undefined)
   })
   assert.equal((await allOwed(database))[0]?.owner, 404)

@@ -12,7 +12,6 @@ import {
   readDue,
   releaseLanes,
   repairLanes,
-  tryRepairLock,
 } from '../../src/lanes/store.ts'
 import { uuidLowerBound } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
@@ -287,13 +286,4 @@ test('lanes that do not know what they owe are put right, and no others', async 
   assert.deepEqual(await laneOf(database, lanes.leased), { owner: me, dueAt: null })
   assert.deepEqual(await laneOf(database, lanes.early), { owner: null, dueAt: noon - 9 })
   assert.equal(await repairLanes(database), 0)
-})
-
-test('one process at a time repairs', async () => {
-  const { database } = world
-  await database.transaction(async tx => {
-    assert.equal(await tryRepairLock(tx), true)
-    assert.equal(await tryRepairLock(database), false)
-  })
-  assert.equal(await tryRepairLock(database), true)
 })
