@@ -8,7 +8,7 @@ interface Waiting {
   readonly reject: (error: unknown) => void
 }
 
-/** One read takes at most so many events. */
+/** One read takes at most this many events. */
 const batchMax = 100
 
 /**

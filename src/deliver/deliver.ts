@@ -76,8 +76,8 @@ type Decision =
   | Attempted
   /** The service stops and has ended it. Whether it arrived is not known, so it does not count. */
   | { readonly kind: 'cut_off' }
-  /** This service could not send: its own proxy is away. The receiver was not asked, so no attempt is spent. */
-  | { readonly kind: 'proxy_away'; readonly to: Subscription; readonly error: string }
+  /** This service could not send: its proxy is away. The receiver was not asked, so no attempt is spent. */
+  | { readonly kind: 'postponed'; readonly to: Subscription; readonly error: string }
 
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
@@ -130,7 +130,7 @@ export class Deliver {
     const { clock, random, isCuttingOff } = this.#deps
     if (outcome.kind === 'unreachable') {
       if (isCuttingOff()) return { kind: 'cut_off' }
-      if (outcome.fault === 'ours') return { kind: 'proxy_away', to, error: outcome.error }
+      if (outcome.fault === 'ours') return { kind: 'postponed', to, error: outcome.error }
     }
     const at = clock.now()
     const next = verdict({
@@ -167,7 +167,7 @@ export class Deliver {
       case 'payload_gone':
         this.#expire(delivery, 'its payload is no longer stored')
         return false
-      case 'proxy_away':
+      case 'postponed':
         this.#postpone(delivery, decision.to, decision.error)
         return false
     }
@@ -182,8 +182,8 @@ export class Deliver {
   }
 
   /**
-   * What the outcome says of the receiver. A pause closes its lane for all processes, so it is written with the
-   * settlement; here it takes effect at once.
+   * What the outcome says of the receiver. A pause takes effect here at once, and in all processes when its lane is
+   * closed, which the log does just before it writes the settlement.
    */
   #learn(to: Subscription, outcome: Outcome, next: Verdict): LanePause | undefined {
     const { throttle, receivers } = this.#deps

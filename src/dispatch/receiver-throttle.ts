@@ -1,145 +1,157 @@
 import type { Outcome } from '../model/outcome.ts'
 import type { PauseReason, ReceiverPauseReason } from '../model/pause.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { TokenBucket } from './token-bucket.ts'
 
 /** When the circuit breaker opens, and for how long. */
 export interface CircuitRules {
-  /** So many failures in a row open it; 0: never. */
+  /** This many failures in a row open it; 0: never. */
   readonly failures: number
   /** How long it stays open at first, in milliseconds; doubled at each probe that fails, up to 20 times as long. */
   readonly cooldownMs: number
 }
 
-/** What an outcome did to the gate, for others to know of. */
+/** What an outcome did to the throttle, for others to know of. */
 export type ThrottleChange =
   | { readonly kind: 'none' }
   /** Nothing is to be sent before `until` (Unix milliseconds). Deliveries that wait spend no attempt. */
   | { readonly kind: 'paused'; readonly until: number; readonly reason: ReceiverPauseReason }
-  /** The receiver has failed so often in a row that it is told. */
+  /** The receiver has failed so often in a row that its owner is told. */
   | { readonly kind: 'failing' }
   /** A success after the circuit was open or the receiver was failing, be it by what its state says only. */
   | { readonly kind: 'recovered' }
 
+/**
+ * How a receiver is treated. Times are Unix milliseconds. Each mode is left as follows; `resume` leads from all to `open`.
+ *
+ * | mode | leaves it by |
+ * |---|---|
+ * | open | a pause → paused; failures enough to open the circuit, here or in another process → probing |
+ * | paused | its end: from then on it is as good as open. A pause that ends later → paused until then; the circuit, as above → probing |
+ * | probing | a success → open, or paused if it came before the first probe. A probe that fails → probing, twice as long after. A pause that ends later → probing from then |
+ */
+type Mode =
+  /** As many at a time as its rules allow. */
+  | { readonly kind: 'open' }
+  /** Nothing before `until`. */
+  | { readonly kind: 'paused'; readonly until: number }
+  /** The circuit is open. Nothing before `from`, then one at a time; when that fails, nothing for `cooldownMs`. */
+  | { readonly kind: 'probing'; readonly from: number; readonly cooldownMs: number }
+
+const open: Mode = { kind: 'open' }
 const none: ThrottleChange = { kind: 'none' }
 
-/** So many failures in a row, and the receiver counts as failing; its first success is then told. */
+/** After this many failures in a row the receiver counts as failing; its first success is then told. */
 const failingAfter = 10
 
 /**
- * So many milliseconds lie between the attempts to a receiver that fails again and again. One that refuses at once would
+ * How many milliseconds lie between the attempts to a receiver that fails again and again. One that refuses at once would
  * else be tried as fast as the machine can, by all that is owed to it, wherever the circuit breaker is off or not yet
  * open. The pace stays the same however long it goes on, unlike a cooldown: who switches the breaker off wants every
  * delivery to have its attempts, and a receiver that refuses only some events still gets all of them.
  */
 const paceMs = 20
 
+/** A receiver that has too much to do is left this share of `maxInFlight` at least; one request at a time it always gets. */
+const shareMin = 0.001
+
 /**
- * What a process knows of how one receiver is doing, and so how much may be sent to it: nothing during a pause, a
- * single probe after one, fewer at a time while it says that it is overloaded, one after the other at a slow pace while
- * all fail, as many as its rules allow else.
+ * What a process knows of how one receiver is doing, and so how much may be sent to it. Its mode says whether anything
+ * may be sent now, and whether more than a probe. Besides, it gets a smaller share of its requests in flight while it has
+ * too much to do, a slow pace while all fail, and no more than its rate limit.
  */
 export class ReceiverThrottle {
   readonly #circuit: CircuitRules
-  #pausedUntil = 0
-  #probing = false
+  #mode: Mode = open
+  /** Failures in a row for which the receiver is to blame. */
   #streak = 0
-  /** The same with those that are not the receiver's fault. */
+  /** The same with those for which it is not. */
   #failures = 0
-  #pacedUntil = 0
-  #cooldownMs: number
-  /** The allowed share of `maxInFlight`: halved when overloaded, regained by successes. */
+  #lastBeganAt = Number.NEGATIVE_INFINITY
+  /** The share of `maxInFlight` that it gets: halved when it has too much to do, regained by successes. */
   #share = 1
-  #tokens = Number.POSITIVE_INFINITY
-  #tokensAt = 0
+  #bucket: TokenBucket | undefined
 
   constructor(circuit: CircuitRules) {
     this.#circuit = circuit
-    this.#cooldownMs = circuit.cooldownMs
   }
 
-  /** True when there is nothing to remember, and the gate may be forgotten. */
+  /** True when there is nothing to remember but a rate limit, so that it may be forgotten where there is none. */
   isIdle(now: number): boolean {
-    return this.#failures === 0 && this.#share === 1 && !this.#probing && this.#pausedUntil <= now
+    const isTrouble = this.#mode.kind === 'probing' || this.pausedUntil > now
+    return !isTrouble && this.#failures === 0 && this.#share === 1
   }
 
-  /** The end of the last pause, in Unix milliseconds; it may be over. */
+  /** The end of the last pause, in Unix milliseconds; it may be over. 0: there was none. */
   get pausedUntil(): number {
-    return this.#pausedUntil
-  }
-
-  get failuresInARow(): number {
-    return this.#streak
+    return pauseEnd(this.#mode)
   }
 
   /** How many requests may be in flight now. */
   cap(maxInFlight: number): number {
-    if (this.#probing) return 1
+    if (this.#mode.kind === 'probing') return 1
     return Math.max(1, Math.floor(maxInFlight * this.#share))
   }
 
   /** The moment from which something may be sent (Unix milliseconds); not after `now`: at once. */
-  opensAt(subscription: Subscription, now: number): number {
-    const pacedUntil = this.#failures >= failingAfter ? this.#pacedUntil : 0
-    return Math.max(this.#pausedUntil, pacedUntil, this.#nextTokenAt(subscription, now))
+  opensAt({ rateLimit }: Subscription, now: number): number {
+    const pacedUntil = this.#failures >= failingAfter ? this.#lastBeganAt + paceMs : 0
+    const tokenAt = rateLimit ? this.#tokens().nextAt(rateLimit, now) : 0
+    return Math.max(this.pausedUntil, pacedUntil, tokenAt)
   }
 
   /** An attempt begins: it takes its part of the rate limit, and of the pace. */
-  begin(subscription: Subscription, now: number): void {
-    this.#pacedUntil = now + paceMs
-    if (!subscription.rateLimit) return
-    this.#nextTokenAt(subscription, now)
-    this.#tokens -= 1
+  begin({ rateLimit }: Subscription, now: number): void {
+    this.#lastBeganAt = now
+    if (rateLimit) this.#tokens().take(rateLimit, now)
   }
 
   /** When the rate limit will have everything again, in Unix milliseconds. */
-  fullAt(subscription: Subscription, now: number): number {
-    const { rateLimit } = subscription
-    if (!rateLimit) return now
-    this.#nextTokenAt(subscription, now)
-    return now + ((rateLimit.requests - this.#tokens) * rateLimit.perSeconds * 1000) / rateLimit.requests
+  fullAt({ rateLimit }: Subscription, now: number): number {
+    return rateLimit ? this.#tokens().fullAt(rateLimit, now) : now
   }
 
   /** Another process has used the rate limit, and it has everything again then; Infinity: nothing is left. */
-  goOn(subscription: Subscription, fullAt: number, now: number): void {
-    const { rateLimit } = subscription
-    if (!rateLimit) return
-    this.#nextTokenAt(subscription, now)
-    const perMs = rateLimit.requests / (rateLimit.perSeconds * 1000)
-    const left = rateLimit.requests - Math.max(0, fullAt - now) * perMs
-    this.#tokens = Math.max(0, Math.min(this.#tokens, left))
+  continueFrom({ rateLimit }: Subscription, fullAt: number, now: number): void {
+    if (rateLimit) this.#tokens().continueFrom(fullAt, rateLimit, now)
   }
 
-  /** Keeps everything back until then, as another process has found out. */
+  /** Keeps everything back until then, as another process, or an attempt that was not made, has found out. */
   pause(until: number, reason: PauseReason): void {
-    this.#pausedUntil = Math.max(this.#pausedUntil, until)
-    if (reason === 'circuit_open') this.#probing = true
+    switch (reason) {
+      case 'circuit_open':
+        this.#mode = {
+          kind: 'probing',
+          from: Math.max(this.pausedUntil, until),
+          cooldownMs: this.#mode.kind === 'probing' ? this.#mode.cooldownMs : this.#circuit.cooldownMs,
+        }
+        return
+      case 'retry_after':
+      case 'order':
+      case 'proxy':
+        this.#holdUntil(until)
+    }
   }
 
-  /** Forgets every pause: an operator has resumed the subscription. */
+  /** Forgets every pause and every failure: an operator has resumed the subscription. */
   resume(): void {
-    this.#pausedUntil = 0
-    this.#probing = false
+    this.#mode = open
     this.#streak = 0
     this.#failures = 0
     this.#share = 1
-    this.#cooldownMs = this.#circuit.cooldownMs
   }
 
   /** Learns from an outcome. */
   record(outcome: Outcome, now: number): ThrottleChange {
     switch (outcome.kind) {
       case 'accepted':
-        return this.#succeeded()
+        return this.#succeeded(now)
       case 'overloaded':
-        this.#countFailure()
         this.#halve()
-        if (outcome.notBefore === undefined) return this.#tripIfDue(now)
-        this.#pausedUntil = Math.max(this.#pausedUntil, outcome.notBefore)
-        return { kind: 'paused', until: outcome.notBefore, reason: 'retry_after' }
+        return this.#failed(now, outcome.notBefore)
       case 'gone':
       case 'refused':
-        this.#countFailure()
-        return this.#tripIfDue(now)
+        return this.#failed(now)
       case 'unreachable':
         return this.#unreached(outcome, now)
     }
@@ -149,57 +161,92 @@ export class ReceiverThrottle {
     switch (fault) {
       case 'proxy':
       case 'ours':
-        this.#failures++ // it says nothing of the receiver
+        this.#failures++ // it says nothing of the receiver, but is not tried faster for that
         return none
       case 'receiver':
       case 'name':
       case 'rules':
-        this.#countFailure()
-        // A receiver that does not answer in time holds its slots for as long as that takes: it gets fewer.
+        // A receiver that does not answer in time holds its requests in flight for as long as that takes: it gets fewer.
         if (errorClass === 'timeout') this.#halve()
-        return this.#tripIfDue(now)
+        return this.#failed(now)
     }
   }
 
-  #countFailure(): void {
-    this.#failures++
-    this.#streak++
-  }
-
-  #halve(): void {
-    this.#share = Math.max(this.#share / 2, 0.001)
-  }
-
-  #succeeded(): ThrottleChange {
-    const wasFailing = this.#probing || this.#streak >= failingAfter
+  #succeeded(now: number): ThrottleChange {
+    const wasFailing = this.#mode.kind === 'probing' || this.#streak >= failingAfter
     this.#streak = 0
     this.#failures = 0
-    this.#probing = false
-    this.#cooldownMs = this.#circuit.cooldownMs
     if (this.#share < 1) this.#share = Math.min(1, this.#share + 0.05)
+    // An attempt that was in flight when a pause began does not end it.
+    this.#mode = this.pausedUntil > now ? { kind: 'paused', until: this.pausedUntil } : open
     return wasFailing ? { kind: 'recovered' } : none
   }
 
-  #tripIfDue(now: number): ThrottleChange {
-    const { failures, cooldownMs } = this.#circuit
-    if (failures === 0) return this.#streak === failingAfter ? { kind: 'failing' } : none
-    if (now < this.#pausedUntil) return none
-    if (!this.#probing && this.#streak < failures)
-      return this.#streak === failingAfter ? { kind: 'failing' } : none
-    const until = now + this.#cooldownMs
-    this.#pausedUntil = until
-    this.#probing = true
-    this.#cooldownMs = Math.min(this.#cooldownMs * 2, cooldownMs * 20)
-    return { kind: 'paused', until, reason: 'circuit_open' }
+  /** @param notBefore until when the receiver asks for a pause */
+  #failed(now: number, notBefore?: number): ThrottleChange {
+    this.#streak++
+    this.#failures++
+    if (notBefore !== undefined) {
+      this.#holdUntil(notBefore)
+      return { kind: 'paused', until: notBefore, reason: 'retry_after' }
+    }
+    if (this.#circuit.failures === 0) return this.#toldWhenFailing()
+    if (now < this.pausedUntil) return none // it was in flight when the pause began, and is no probe
+    switch (this.#mode.kind) {
+      case 'open':
+      case 'paused':
+        if (this.#streak < this.#circuit.failures) return this.#toldWhenFailing()
+        return this.#openCircuit(now, this.#circuit.cooldownMs)
+      case 'probing':
+        return this.#openCircuit(now, this.#mode.cooldownMs)
+    }
   }
 
-  /** A token bucket: `requests` per `per_seconds`, full at first, refilled evenly. */
-  #nextTokenAt(subscription: Subscription, now: number): number {
-    const { rateLimit } = subscription
-    if (!rateLimit) return 0
-    const perMs = rateLimit.requests / (rateLimit.perSeconds * 1000)
-    this.#tokens = Math.min(rateLimit.requests, this.#tokens + (now - this.#tokensAt) * perMs)
-    this.#tokensAt = now
-    return this.#tokens >= 1 ? now : Math.ceil(now + (1 - this.#tokens) / perMs)
+  #toldWhenFailing(): ThrottleChange {
+    return this.#streak === failingAfter ? { kind: 'failing' } : none
+  }
+
+  #openCircuit(now: number, cooldownMs: number): ThrottleChange {
+    const from = now + cooldownMs
+    this.#mode = {
+      kind: 'probing',
+      from,
+      cooldownMs: Math.min(cooldownMs * 2, this.#circuit.cooldownMs * 20),
+    }
+    return { kind: 'paused', until: from, reason: 'circuit_open' }
+  }
+
+  /** Nothing before then. It shortens no pause, and a probe that is still to come stays to come. */
+  #holdUntil(until: number): void {
+    switch (this.#mode.kind) {
+      case 'open':
+        this.#mode = { kind: 'paused', until }
+        return
+      case 'paused':
+        this.#mode = { kind: 'paused', until: Math.max(this.#mode.until, until) }
+        return
+      case 'probing':
+        this.#mode = { ...this.#mode, from: Math.max(this.#mode.from, until) }
+    }
+  }
+
+  #halve(): void {
+    this.#share = Math.max(this.#share / 2, shareMin)
+  }
+
+  #tokens(): TokenBucket {
+    this.#bucket ??= new TokenBucket()
+    return this.#bucket
+  }
+}
+
+function pauseEnd(mode: Mode): number {
+  switch (mode.kind) {
+    case 'open':
+      return 0
+    case 'paused':
+      return mode.until
+    case 'probing':
+      return mode.from
   }
 }

@@ -8,17 +8,20 @@ import { type CircuitRules, ReceiverThrottle, type ThrottleChange } from './rece
 const none: ThrottleChange = { kind: 'none' }
 const recovered: ThrottleChange = { kind: 'recovered' }
 
-/** So many throttle are remembered; beyond it those of healthy receivers are forgotten first. */
+/**
+ * At most this many receivers are remembered. Beyond it the one that came first is forgotten, in whatever mode it is: its
+ * lane stays closed for as long as it was paused, but what comes fresh from ingest is sent to it as if it were well.
+ */
 const receiversMax = 50_000
 
 /**
- * The throttle of all subscriptions this process has to do with. A receiver without any trouble and without a rate limit
- * has none: it costs a look into a map.
+ * How much may be sent to each receiver now. Nothing is remembered of one without any trouble and without a rate limit:
+ * it costs a look into a map.
  */
 export class Throttle {
   readonly #clock: Clock
   readonly #circuit: CircuitRules
-  readonly #throttle = new Map<number, ReceiverThrottle>()
+  readonly #receivers = new Map<number, ReceiverThrottle>()
   #slots: ConcurrencyShare | undefined
 
   constructor(clock: Clock, circuit: CircuitRules) {
@@ -34,7 +37,7 @@ export class Throttle {
   /** How many requests to it may be in flight now. */
   cap(subscription: Subscription): number {
     const most = this.#most(subscription)
-    return this.#throttle.get(subscription.id)?.cap(most) ?? most
+    return this.#receivers.get(subscription.id)?.cap(most) ?? most
   }
 
   /** A delivery waits because `cap` is reached: with others who have room to spare, it may be more soon. */
@@ -42,7 +45,7 @@ export class Throttle {
     if (!this.#slots) return
     const most = this.#most(subscription)
     // A receiver in trouble gets fewer than it may have; more would not help it.
-    if ((this.#throttle.get(subscription.id)?.cap(most) ?? most) === most) this.#slots.want(subscription)
+    if ((this.#receivers.get(subscription.id)?.cap(most) ?? most) === most) this.#slots.want(subscription)
   }
 
   #most(subscription: Subscription): number {
@@ -52,7 +55,7 @@ export class Throttle {
 
   /** Unix milliseconds from which something may be sent to it; 0: at once. */
   opensAt(subscription: Subscription): number {
-    const receiver = this.#throttle.get(subscription.id)
+    const receiver = this.#receivers.get(subscription.id)
     if (!receiver) return 0
     const now = this.#clock.now()
     const at = receiver.opensAt(subscription, now)
@@ -61,28 +64,28 @@ export class Throttle {
 
   begin(subscription: Subscription): void {
     const { id, rateLimit } = subscription
-    const receiver = rateLimit ? this.#receiverOf(id) : this.#throttle.get(id)
+    const receiver = rateLimit ? this.#receiverOf(id) : this.#receivers.get(id)
     receiver?.begin(subscription, this.#clock.now())
   }
 
   /** When the rate limit will have everything again, in Unix milliseconds. */
   fullAt(subscription: Subscription): number {
     const now = this.#clock.now()
-    return this.#throttle.get(subscription.id)?.fullAt(subscription, now) ?? now
+    return this.#receivers.get(subscription.id)?.fullAt(subscription, now) ?? now
   }
 
   /** Another process has used the rate limit until now, and it has everything again then; Infinity: nothing is left. */
   goOn(subscription: Subscription, fullAt: number): void {
-    this.#receiverOf(subscription.id).goOn(subscription, fullAt, this.#clock.now())
+    this.#receiverOf(subscription.id).continueFrom(subscription, fullAt, this.#clock.now())
   }
 
   record(subscription: Subscription, outcome: Outcome): ThrottleChange {
-    const known = this.#throttle.get(subscription.id)
+    const known = this.#receivers.get(subscription.id)
     if (outcome.kind === 'accepted' && !known) return subscription.isFailing ? recovered : none
     const receiver = known ?? this.#receiverOf(subscription.id)
     const now = this.#clock.now()
     const change = receiver.record(outcome, now)
-    if (receiver.isIdle(now) && !subscription.rateLimit) this.#throttle.delete(subscription.id)
+    if (receiver.isIdle(now) && !subscription.rateLimit) this.#receivers.delete(subscription.id)
     // The failures of before a restart, or of another process, are in the state only.
     return outcome.kind === 'accepted' && subscription.isFailing ? recovered : change
   }
@@ -92,13 +95,13 @@ export class Throttle {
   }
 
   resume(subscriptionId: number): void {
-    this.#throttle.get(subscriptionId)?.resume()
+    this.#receivers.get(subscriptionId)?.resume()
   }
 
   /** The subscriptions that are paused now, and until when (Unix milliseconds). */
   paused(): ReadonlyMap<number, number> {
     const now = this.#clock.now()
-    const paused = [...this.#throttle].filter(([, receiver]) => receiver.pausedUntil > now)
+    const paused = [...this.#receivers].filter(([, receiver]) => receiver.pausedUntil > now)
     return new Map(paused.map(([id, receiver]) => [id, receiver.pausedUntil]))
   }
 
@@ -110,26 +113,22 @@ export class Throttle {
    */
   follow(lanesOpenAt: ReadonlyMap<number, number>, before: ReadonlyMap<number, number>): void {
     for (const [id, until] of lanesOpenAt) {
-      const receiver = this.#throttle.get(id)
+      const receiver = this.#receivers.get(id)
       if (!receiver || receiver.pausedUntil !== before.get(id)) continue
       if (until < receiver.pausedUntil) receiver.resume()
       receiver.pause(until, 'retry_after') // of the two reasons the one that leaves a probe as it is
     }
   }
 
-  failuresInARow(subscriptionId: number): number {
-    return this.#throttle.get(subscriptionId)?.failuresInARow ?? 0
-  }
-
   #receiverOf(subscriptionId: number): ReceiverThrottle {
-    const known = this.#throttle.get(subscriptionId)
+    const known = this.#receivers.get(subscriptionId)
     if (known) return known
     const receiver = new ReceiverThrottle(this.#circuit)
-    if (this.#throttle.size >= receiversMax) {
-      const [oldest] = this.#throttle.keys()
-      if (oldest !== undefined) this.#throttle.delete(oldest)
+    if (this.#receivers.size >= receiversMax) {
+      const [oldest] = this.#receivers.keys()
+      if (oldest !== undefined) this.#receivers.delete(oldest)
     }
-    this.#throttle.set(subscriptionId, receiver)
+    this.#receivers.set(subscriptionId, receiver)
     return receiver
   }
 }

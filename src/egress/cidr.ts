@@ -21,7 +21,7 @@ export function cidrText({ address, prefix }: Cidr): string {
   return `${address}/${prefix}`
 }
 
-/** Blocks written in the source. @throws on a slip of the pen: a block left out would be a hole in the guard */
+/** Blocks written in the source. @throws when one is not a block: left out, it would be allowed */
 export function cidrs(...texts: readonly string[]): readonly Cidr[] {
   return texts.map(text => {
     const cidr = parseCidr(text)

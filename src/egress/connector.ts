@@ -4,10 +4,10 @@ import { addressNotAllowed, blocked, EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'
 import type { Resolver } from './resolver.ts'
 
-/** What undici asks for a connection. It answers the socket at once, while that is being connected. */
+/** What undici asks for a connection. It may answer the socket at once, while that is being connected. */
 export type Connector = (options: buildConnector.Options, callback: buildConnector.Callback) => unknown
 
-/** Who made a request watches how its connection comes about. Times are those of `performance.now()`. */
+/** What a request wants to know of how its connection comes about. Times are those of `performance.now()`. */
 export interface ConnectionTrace {
   /** How long it may take, in milliseconds, if the request has said so. */
   readonly timeoutMs: number | undefined
@@ -23,7 +23,7 @@ export interface TracedConnectOptions extends buildConnector.Options {
 export interface GuardedConnectorDeps {
   readonly guard: Guard
   readonly resolver: Resolver
-  /** Told of every address that was refused; the one who owns the subscription never is. */
+  /** Told of every address that was refused, for the log of the service; owners of subscriptions never are. */
   readonly onRefused: (refused: { readonly host: string; readonly address: string }) => void
   /** From the look-up of the name to the end of the TLS handshake, for requests that do not say it themselves. */
   readonly connectTimeoutMs: number
@@ -35,9 +35,9 @@ export interface GuardedConnectorDeps {
 export const tlsOptions = { minVersion: 'TLSv1.2', rejectUnauthorized: true, maxCachedSessions: 100 } as const
 
 /**
- * Makes the connector that all pools share (its cache of TLS sessions lives in it). It connects to addresses the guard
- * allows and to no other: for a name, Node asks the look-up below, which answers nothing but judged addresses, so there
- * is no second look-up to rebind; for an address Node asks nobody, so that is judged here.
+ * Makes a connector that many pools can share; the TLS sessions that they resume are kept in it. It connects to addresses
+ * the guard allows and to no other: for a name, Node asks the look-up below, which answers nothing but judged addresses,
+ * so there is no second look-up whose answer could differ; for an address Node asks nobody, so that is judged here.
  */
 export function guardedConnector(deps: GuardedConnectorDeps): Connector {
   const { guard, onRefused, connectTimeoutMs, ca } = deps
@@ -46,7 +46,7 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
     ...(ca !== undefined && { ca }),
     lookup: guardedLookup(deps),
     allowH2: false,
-    timeout: 0, // undici knows one for all, see `limit`
+    timeout: 0, // undici knows one for all, see `limitConnecting`
     // An address that takes longer than this to answer is passed over for the next one of the name.
     autoSelectFamily: true,
     autoSelectFamilyAttemptTimeout: 1000,
@@ -60,11 +60,10 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
     }
     const socket = connect(options, callback)
     if (!(socket instanceof Socket)) throw new TypeError('undici no longer answers with the socket')
-    limit(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
+    limitConnecting(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
     socket.once('connect', () => {
-      // Nothing leads here; it would mean that Node went elsewhere than it was told.
       const { remoteAddress = '' } = socket
-      if (guard(remoteAddress)) return
+      if (guard(remoteAddress)) return // always so, unless Node has gone elsewhere than it was told
       onRefused({ host: hostname, address: remoteAddress })
       socket.destroy(blocked(addressNotAllowed))
     })
@@ -74,10 +73,10 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
 
 function guardedLookup(deps: GuardedConnectorDeps): LookupFunction {
   return (host, options, callback) => {
-    vet(host, deps).then(
-      vetted => {
-        const [first] = vetted
-        if (options.all) callback(null, vetted)
+    allowedAddresses(host, deps).then(
+      addresses => {
+        const [first] = addresses
+        if (options.all) callback(null, addresses)
         else callback(null, first?.address ?? '', first?.family)
       },
       error => callback(error, ''),
@@ -86,11 +85,11 @@ function guardedLookup(deps: GuardedConnectorDeps): LookupFunction {
 }
 
 /**
- * One forbidden address refuses the whole name: who mixes them is trying something.
+ * The addresses of a name. One that is not allowed refuses the whole name: to mix them is an attempt to get in.
  *
  * @throws EgressError of class dns or blocked
  */
-async function vet(host: string, { guard, resolver, onRefused }: GuardedConnectorDeps) {
+async function allowedAddresses(host: string, { guard, resolver, onRefused }: GuardedConnectorDeps) {
   const resolution = await resolver.resolve(host)
   if (resolution.kind === 'failed') throw resolution.error
   const { addresses } = resolution
@@ -103,7 +102,11 @@ async function vet(host: string, { guard, resolver, onRefused }: GuardedConnecto
 }
 
 /** Ends a connection that does not come about in time, counted from when it is asked for. */
-function limit(socket: Socket, { protocol, hostname }: buildConnector.Options, timeoutMs: number): void {
+function limitConnecting(
+  socket: Socket,
+  { protocol, hostname }: buildConnector.Options,
+  timeoutMs: number,
+): void {
   let isKnown = isIP(hostname) !== 0
   socket.once('lookup', () => {
     isKnown = true

@@ -1,6 +1,6 @@
 import type { ErrorClass } from '../model/outcome.ts'
 
-/** What those hear whose address leads to where the guard lets nobody; never which address that is. */
+/** What an owner is told whose address is not allowed; never which address it was that the name led to. */
 export const addressNotAllowed = 'the address of this host is not allowed'
 
 /**
@@ -9,7 +9,7 @@ export const addressNotAllowed = 'the address of this host is not allowed'
  */
 export const proxyUnavailable = 'PROXY_UNAVAILABLE'
 
-/** Why a connection was not made, where the reason is our own: rules, names, the proxy. Its message is for everyone. */
+/** Why a connection was not made: the rules, the name, or the proxy. Its message is shown to owners, and names no address. */
 export class EgressError extends Error {
   override readonly name = 'EgressError'
   readonly errorClass: ErrorClass

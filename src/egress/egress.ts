@@ -10,7 +10,7 @@ import { proxyConnector } from './proxy-connector.ts'
 import { Resolver } from './resolver.ts'
 import { portOf, type Target, type TargetRules, targetFault } from './target-rules.ts'
 
-/** The settings by these names, and what else it takes. */
+/** The settings of these names (src/config/settings.ts), and what else it takes. */
 export interface EgressOptions {
   readonly allowPrivateTargets: boolean
   readonly allowedTargetCidrs: readonly Cidr[] | undefined
@@ -31,12 +31,12 @@ export interface EgressOptions {
   readonly ca?: string
 }
 
-/** So long a check at the API waits for a name; the check that counts is the one at every connection. */
+/** How long a check at the API waits for a name; the check that counts is the one at every connection. */
 const checkTimeoutMs = 1000
 
 /** The way out of this service: where deliveries may go, and the connections that go there. */
 export class Egress {
-  /** For all pools. */
+  /** Makes every connection to a receiver. */
   readonly connector: Connector
   readonly #rules: TargetRules
   readonly #guard: Guard
@@ -82,7 +82,7 @@ export class Egress {
 
   /**
    * Checks the address of a subscription when it is made or changed. A name that cannot be looked up now passes. Where
-   * private targets are allowed no name is looked up: there is hardly anything to find, and no reason to wait for it.
+   * private targets are allowed, or a proxy looks names up, none is looked up here: there is hardly anything to find.
    *
    * @returns what is wrong with it, in words for its owner
    */
@@ -136,7 +136,7 @@ function targetOf({ protocol, hostname, port }: URL): Target {
   return { protocol, hostname: hostname.replace(/^\[|\]$/g, ''), port }
 }
 
-/** All interfaces, where it listens on all; a name it listens on is looked up by nobody here. */
+/** What this service may be reached at: the address it listens on, or, if that is a name or all of them, all interfaces. */
 function ownAddresses(host: string): readonly Cidr[] {
   const one = parseCidr(host)
   if (one !== undefined && host !== '0.0.0.0' && host !== '::') return [one]

@@ -28,7 +28,7 @@ const never = cidrs(
   'fe80::/10', // link-local
   'ff00::/8', // multicast
   // Every way to write an IPv4 address into an IPv6 one, so that none leads around the rules for IPv4. NAT64's
-  // 64:ff9b::/96 is looked into, below; ::1 lies in the first of these blocks, and is looked up before it.
+  // 64:ff9b::/96 is looked into, below; ::1 lies in the first of these blocks, and is excepted below.
   '::/96', // v4-compatible, and ::
   '::ffff:0:0/96', // v4-mapped
   '::ffff:0:0:0/96', // SIIT
@@ -48,7 +48,7 @@ const privateNetworks = cidrs(
   'fc00::/7',
 )
 
-/** The IPv4 blocks without a receiver on the open internet (IANA's special-purpose registry), besides those above. */
+/** The other blocks without a receiver on the open internet (IANA's special-purpose registries). */
 const notPublic = cidrs(
   '192.0.0.0/24', // IETF protocol assignments
   '192.0.2.0/24', // TEST-NET-1

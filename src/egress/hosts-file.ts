@@ -1,9 +1,9 @@
 import { readFile, stat } from 'node:fs/promises'
 import { isIP } from 'node:net'
 
-/** Looked at so often, at most; a file that has not changed is not read again. */
+/** It is looked at no more often than this; a file that has not changed is not read again. */
 const lookEveryMs = 5000
-/** Larger than any hosts file that is meant as one; a file of block lists would take memory for nothing. */
+/** Larger than any hosts file that is meant as one; a larger file is not read. */
 const bytesMax = 1_048_576
 
 /** The names in the system's hosts file, which c-ares does not read when it is asked for records. */

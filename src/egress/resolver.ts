@@ -39,7 +39,7 @@ interface Answer {
 }
 
 const ttlMs = { min: 1000, max: 300_000, unknownName: 30_000, failure: 5000 } as const
-/** Of one family; what is over it is neither judged nor connected to. */
+/** Of one family; those beyond it are neither judged nor connected to. */
 const addressesMax = 32
 
 /**

@@ -32,11 +32,11 @@ export interface DeliveryLogDeps {
   readonly ensurePartitions: () => Promise<void>
 }
 
-/** So many settlements go into one transaction at most. */
+/** At most this many settlements go into one transaction. */
 const batchMax = 500
 
 /**
- * A flush waits so long for company, since nobody waits for a settlement. At full load it makes no difference:
+ * How long a flush waits for more settlements, since nobody waits for one. At full load it makes no difference:
  * with 0, 5 and 15 ms `npm run bench -- --only service` gave the same within its noise.
  */
 const gatherMs = 5
@@ -47,7 +47,7 @@ const gatherMs = 5
  */
 const detailBytesMax = 32 * 1024 * 1024
 
-/** After so many refusals by the database a batch is written without details: they must never stop the log. */
+/** After this many refusals by the database a batch is written without details: they must never stop the log. */
 const refusalsMax = 3
 
 /**

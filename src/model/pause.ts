@@ -4,13 +4,13 @@ import type { Uuid } from '../platform/id.ts'
  * Why nothing is sent to a subscription for a while. The receiver asked for it; its circuit is open; the head of an
  * ordered lane waits for its retry; or the proxy of a process cannot be reached.
  */
-export type PauseReason = 'retry_after' | 'circuit_open' | 'order' | 'proxy'
+export type PauseReason = ReceiverPauseReason | 'order' | 'proxy'
 
 /**
  * What other processes hear of. Of the other two they need not: `order` is no news to those without the head, and
  * `proxy` may be so in one place only.
  */
-export type ReceiverPauseReason = Extract<PauseReason, 'retry_after' | 'circuit_open'>
+export type ReceiverPauseReason = 'retry_after' | 'circuit_open'
 
 /** A lane that is closed for a while, and why. */
 export interface LanePause {
@@ -38,13 +38,7 @@ export const pauseNotice = { channel: 'pauses', parse: parsePause } as const
 function parsePause(text: string): PauseMessage | undefined {
   const [, id, until, word] = /^(\d+) (\d+) (retry_after|circuit_open|resumed)$/.exec(text) ?? []
   const subscriptionId = Number(id)
-  switch (word) {
-    case 'resumed':
-      return { kind: 'resumed', subscriptionId }
-    case 'retry_after':
-    case 'circuit_open':
-      return { kind: 'paused', subscriptionId, until: Number(until), reason: word }
-    default:
-      return undefined
-  }
+  if (word === 'resumed') return { kind: 'resumed', subscriptionId }
+  if (word !== 'retry_after' && word !== 'circuit_open') return undefined
+  return { kind: 'paused', subscriptionId, until: Number(until), reason: word }
 }

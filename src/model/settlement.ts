@@ -3,7 +3,11 @@ import type { Outcome } from './outcome.ts'
 import type { LanePause } from './pause.ts'
 import type { Verdict } from './verdict.ts'
 
-/** How a delivery leaves memory. All that one settlement says is written in one transaction, or not at all. */
+/**
+ * How a delivery leaves memory. What a settlement says of the delivery is written in one transaction, or not at all. The
+ * pause of its lane is written before it, on its own: should the process die between the two, the lane waits for
+ * nothing, and the delivery is still owed.
+ */
 export type Settlement =
   /** An attempt was made: it is logged, and the owed row goes (final) or gets its next time (retry). */
   | {

@@ -82,7 +82,11 @@ const circuit = { failures: 5, cooldownMs: 30_000 }
 test('a success to one whose state says that it fails is a recovery, whoever has seen the failures', () => {
   const throttle = new Throttle(fakeClock(), circuit)
   const failing = aSubscription({ isFailing: true })
-  assert.equal(throttle.record(failing, accepted).kind, 'recovered', 'without a gate, as after a restart')
+  assert.equal(
+    throttle.record(failing, accepted).kind,
+    'recovered',
+    'with nothing remembered, as after a restart',
+  )
   throttle.record(failing, failed)
   assert.equal(throttle.record(failing, accepted).kind, 'recovered', 'after a few failures of its own')
   assert.equal(throttle.record(failing, failed).kind, 'none')
@@ -101,7 +105,7 @@ test('a success that was on its way does not end a pause that others have told o
   assert.equal(throttle.opensAt(subscription), 0)
 })
 
-test('a gate whose lane was opened meanwhile opens, and one whose lane was closed for longer waits for longer', () => {
+test('a receiver whose lane was opened meanwhile is open, and one whose lane was closed for longer waits for longer', () => {
   const throttle = new Throttle(fakeClock(), circuit)
   const [resumed, again, longer, gone] = [1, 2, 3, 4].map(id => aSubscription({ id }))
   assert.ok(resumed && again && longer && gone)
@@ -122,7 +126,7 @@ test('a gate whose lane was opened meanwhile opens, and one whose lane was close
   assert.deepEqual([throttle.cap(resumed), throttle.cap(longer)], [10, 1], 'the probe is still to come')
 })
 
-test('what a gate has heard after the lanes were read stays', () => {
+test('what was heard after the lanes were read stays', () => {
   const throttle = new Throttle(fakeClock(), circuit)
   const subscription = aSubscription()
   throttle.pause(1, noon + 60_000, 'retry_after')

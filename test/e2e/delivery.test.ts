@@ -237,12 +237,14 @@ test('a slow endpoint with a backlog leaves the others alone', async () => {
   await using fast = await startReceiver({ status: 204 })
   await using world = await testService()
   const api = client(world.url)
-  const bad = await api.subscribe({ target_url: slow.origin, timeout_ms: 5000, max_in_flight: 3 })
+  const bad = await api.subscribe({ target_url: slow.origin, timeout_ms: 30_000, max_in_flight: 3 })
   const good = await api.subscribe({ target_url: fast.origin })
-  await Promise.all(Array.from({ length: 1500 }, () => api.ingest(bad.id)))
-  const beganAt = performance.now()
+  // A few at a time: the service says 503 to more than it can write in a second, which may be little on a busy machine.
+  for (let n = 0; n < 1500; n += 25) {
+    await Promise.all(Array.from({ length: 25 }, () => api.ingest(bad.id)))
+  }
+  await slow.waitFor(3, 25_000)
   for (let n = 0; n < 20; n++) await api.ingest(good.id)
-  await fast.waitFor(20, 2000)
-  assert.ok(performance.now() - beganAt < 2000)
-  assert.ok(slow.mostAtOnce <= 3, `at most 3 at once, got ${slow.mostAtOnce}`)
+  await fast.waitFor(20, 25_000)
+  assert.equal(slow.received.length, 3, 'the others have not waited for any attempt at it to end')
 })

@@ -6,8 +6,8 @@ import { passOverContinue } from './unasked-continue.ts'
 
 /**
  * What is known of one connection, from the moment it is asked for. Times are those of `performance.now()`.
- * A connector that gives back its socket has it followed by itself; one that first does other work (names of its own
- * to resolve, a proxy) finds this as `trace` in its options and calls `lookedUp` and `follow` when it gets there.
+ * The socket that a connector gives back at once is followed. A connector that first does other work, such as asking a
+ * proxy, finds this as `trace` in its options, and notes in it what it has done.
  */
 export class ObservedConnection implements ConnectionTrace {
   readonly startedAt = performance.now()

@@ -2,7 +2,7 @@ import type { Client, Dispatcher } from 'undici'
 import { TracedClient } from './connection.ts'
 import type { Exchange } from './exchange.ts'
 
-/** A connection in use all the time still moves when its name does. */
+/** A connection is given up at this age, also while it is in use all the time, so that it follows its name to a new address. */
 const ageMsMax = 300_000
 
 /** One connection, or the place of one. */
