@@ -67,7 +67,7 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await compose(ground)
-  const { subscriptions, membership, messengers, inbound, outbound } = parts
+  const { subscriptions, membership, bell, inbound, outbound } = parts
   await membership.start()
 
   let stopping = false
@@ -79,7 +79,7 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
     bodyLimitBytes: config.bodyLimitBytes,
     version,
     drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(database, messengers.bell.state, stopping),
+    readiness: () => readiness(database, bell.state, stopping),
     registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
   })
   const { url, firstKey } = await listen(server, config)
@@ -91,7 +91,8 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
       throw error
     })
   outbound?.start()
-  messengers.start()
+  parts.leasedRows?.start()
+  parts.receiver?.start()
   const housekeeping = keepHouse({ ...ground, ...parts })
 
   return {
@@ -106,8 +107,9 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
       // What is done from time to time may take long; it can be cut short anywhere.
       await deadline.earlier(5000).limit(Promise.all(housekeeping.map(repeated => repeated.stop())))
       await inbound?.stop()
-      await deadline.earlier(4000).limit(messengers.leave())
+      if (parts.receiver) await deadline.earlier(4000).limit(parts.receiver.stop())
       await outbound?.stop(deadline.earlier(4000))
+      await deadline.earlier(2000).limit(parts.handover.stop())
       await ground.egress.close()
       // Whatever is left in memory goes back to its lane with everything else this process holds.
       await deadline
@@ -116,7 +118,8 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
         .catch(error => {
           logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
         })
-      await messengers.close()
+      parts.concurrencyShare?.close()
+      await parts.link?.close()
       await deadline.limit(opened.close())
     },
   }
