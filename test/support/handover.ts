@@ -6,7 +6,7 @@ import type { Handover } from '../../src/handover/handover.ts'
 import { LaneReturn } from '../../src/handover/lane-return.ts'
 import { PostgresHandover } from '../../src/handover/postgres-handover.ts'
 import { RedisHandover } from '../../src/handover/redis-handover.ts'
-import { insertEvents } from '../../src/ingest/store.ts'
+import { insertEvents, type OwedRow } from '../../src/ingest/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { databaseTime } from '../../src/platform/database-time.ts'
@@ -27,9 +27,10 @@ import { aSubscription } from './subscription.ts'
 export const ways = ['PostgreSQL alone', 'BullMQ'] as const
 export type Way = (typeof ways)[number]
 
-/** A row of an event that a test accepts step by step. */
+/** Events that a test accepts step by step. */
 export interface Accepted {
-  readonly webhookId: Uuid
+  readonly ids: readonly Uuid[]
+  /** To whom the first one is leased. */
   readonly owner: number | null
   /** Tells whoever is to send it. */
   commit(): void
@@ -41,8 +42,11 @@ export interface Accepting {
   readonly handover: Handover
   /** Waits until a worker is offered what comes; nothing to wait for where nobody is. */
   ready(): Promise<void>
-  /** Offers and writes (unless told not to) one event. */
-  accept(subscriptionId: number, options?: { readonly isWritten?: boolean }): Promise<Accepted>
+  /** Offers and writes (unless told not to) one event, or several in one transaction. */
+  accept(
+    subscriptionId: number,
+    options?: { readonly isWritten?: boolean; readonly count?: number },
+  ): Promise<Accepted>
 }
 
 /** An installation with one way between its processes: an api for what people ask, a receiver, and workers as started. */
@@ -122,22 +126,29 @@ async function startAccepting(database: Database, redis: TestRedis | undefined) 
         owner => owner !== null,
       )
     },
-    async accept(subscriptionId, { isWritten = true } = {}) {
-      const event = anEvent({ webhookId: newId(), subscriptionIds: [subscriptionId] })
-      const sizeBytes = event.payload.length
-      const owner = handover.offer(to(subscriptionId), sizeBytes)
+    async accept(subscriptionId, { isWritten = true, count = 1 } = {}) {
       const acceptedAt = clock.now()
-      if (isWritten) await insertEvents(database, [event], owedFor(event, owner), acceptedAt)
-      const { webhookId } = event
-      const delivery: Delivery = {
+      const events = Array.from({ length: count }, () =>
+        anEvent({ webhookId: newId(), subscriptionIds: [subscriptionId] }),
+      )
+      const rows = events.flatMap(event =>
+        owedFor(event, handover.offer(to(subscriptionId), event.payload.length)),
+      )
+      if (isWritten) await insertEvents(database, events, rows, acceptedAt)
+      const deliveryOf = ({ webhookId, sizeBytes }: OwedRow): Delivery => ({
         ...{ webhookId, subscriptionId, sizeBytes, attempt: 1, attemptsBefore: 0, content: null, lane: null },
         since: acceptedAt,
         dueAt: acceptedAt,
-      }
+      })
       return {
-        ...{ webhookId, owner },
-        commit: () => handover.commit(owner, delivery),
-        abort: written => handover.abort({ webhookId, subscriptionId, sizeBytes, owner }, written),
+        ids: rows.map(row => row.webhookId),
+        owner: rows[0]?.owner ?? null,
+        commit() {
+          for (const row of rows) handover.commit(row.owner, deliveryOf(row))
+        },
+        abort(written) {
+          for (const row of rows) handover.abort(row, written)
+        },
       }
     },
     async stop() {
@@ -177,7 +188,7 @@ export async function acceptAll(
   for (const id of subscriptionIds) {
     const accepted = await accepting.accept(id)
     accepted.commit()
-    ids.push(accepted.webhookId)
+    ids.push(...accepted.ids)
   }
   return ids
 }
