@@ -139,10 +139,10 @@ function shareConcurrency(shared: Shared, { dispatcher }: Outbound): Concurrency
     membership,
     subscription: id => subscriptions.get(id),
     inFlight: id => dispatcher.inFlightTo(id),
-    nudge: id => dispatcher.nudge(id),
+    mayHaveMore: id => dispatcher.lookAgain(id),
     link,
   })
-  throttle.shareSlots(concurrencyShare)
+  throttle.shareWith(concurrencyShare)
   return concurrencyShare
 }
 
