@@ -1,11 +1,12 @@
 // An api and a worker apart, over PostgreSQL alone and over Redis, beside one process: `npm run bench:roles`.
-// README.md says what is measured.
+// With `-- shares` how several processes share `max_in_flight` instead. README.md says what is measured.
 import { fileURLToPath } from 'node:url'
 import { startRedis } from '../test/support/redis.ts'
 import { Children } from './children.ts'
 import { type Contender, startContender } from './contenders.ts'
 import { median, pause, rounded } from './growth-world.ts'
 import { readMachine } from './report.ts'
+import { measureShares } from './shares.ts'
 import { type Ends, type PhaseResult, runPhase, startEnds } from './trial.ts'
 
 const rounds = 3
@@ -65,6 +66,13 @@ async function measure(ends: Ends, ways: readonly Way[]): Promise<readonly Sampl
 const children = new Children()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 const redis = await startRedis()
+if (process.argv.includes('shares')) {
+  await measureShares([
+    { between: 'PostgreSQL alone', settings: {} },
+    { between: 'Redis', settings: { REDIS_URL: redis.url } },
+  ]).finally(() => redis[Symbol.asyncDispose]())
+  process.exit()
+}
 try {
   const ends = await startEnds(children)
   const ways = await startWays(children, ends.receiverPort, redis.url)

@@ -125,7 +125,7 @@ export class Dispatcher {
   }
 
   /** Looks again at a subscription that may have more slots than a moment ago. */
-  nudge(subscriptionId: number): void {
+  lookAgain(subscriptionId: number): void {
     const queue = this.#queues.get(subscriptionId)
     if (!queue) return
     this.#enqueue(queue)

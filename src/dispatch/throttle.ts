@@ -22,7 +22,7 @@ export class Throttle {
   readonly #clock: Clock
   readonly #circuit: CircuitRules
   readonly #receivers = new Map<number, ReceiverThrottle>()
-  #slots: ConcurrencyShare | undefined
+  #share: ConcurrencyShare | undefined
 
   constructor(clock: Clock, circuit: CircuitRules) {
     this.#clock = clock
@@ -30,8 +30,8 @@ export class Throttle {
   }
 
   /** From now on `max_in_flight` is shared with other processes. Without, all of it is this one's. */
-  shareSlots(slots: ConcurrencyShare): void {
-    this.#slots = slots
+  shareWith(share: ConcurrencyShare): void {
+    this.#share = share
   }
 
   /** How many requests to it may be in flight now. */
@@ -42,15 +42,15 @@ export class Throttle {
 
   /** A delivery waits because `cap` is reached: with others who have room to spare, it may be more soon. */
   isShort(subscription: Subscription): void {
-    if (!this.#slots) return
+    if (!this.#share) return
     const most = this.#most(subscription)
     // A receiver in trouble gets fewer than it may have; more would not help it.
-    if ((this.#receivers.get(subscription.id)?.cap(most) ?? most) === most) this.#slots.want(subscription)
+    if ((this.#receivers.get(subscription.id)?.cap(most) ?? most) === most) this.#share.ask(subscription)
   }
 
   #most(subscription: Subscription): number {
     if (subscription.ordered) return 1
-    return this.#slots ? this.#slots.cap(subscription) : subscription.maxInFlight
+    return this.#share ? this.#share.cap(subscription) : subscription.maxInFlight
   }
 
   /** Unix milliseconds from which something may be sent to it; 0: at once. */

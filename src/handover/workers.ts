@@ -1,7 +1,7 @@
 import type { RedisLink } from '../platform/redis.ts'
 
 const workersChannel = 'workers'
-const crowdedChannel = 'crowded'
+const fullChannel = 'full'
 
 /** How often a process that delivers says that it is there, and after what silence it is not written to. */
 export const announceEveryMs = 250
@@ -11,8 +11,8 @@ const silentAfterMs = 1000
 const goneAfterMs = 60_000
 
 /** So long what comes for a subscription that found no room goes to its lane, and how many are remembered. */
-const crowdedMs = 500
-const crowdedMax = 10_000
+const fullMs = 500
+const fullMax = 10_000
 
 interface Announcement {
   readonly owner: number
@@ -31,14 +31,14 @@ export function announceLeaving(link: RedisLink, owner: number): void {
 }
 
 /** Says that what comes for a subscription had better go to its lane for a while. */
-export function announceCrowded(link: RedisLink, subscriptionId: number): void {
-  link.publish(crowdedChannel, String(subscriptionId))
+export function announceFull(link: RedisLink, subscriptionId: number): void {
+  link.publish(fullChannel, String(subscriptionId))
 }
 
 /** Which processes deliver, as they say themselves. Nobody who was silent for a second is chosen. */
 export class Workers {
   readonly #workers = new Map<number, { room: number; heardAt: number }>()
-  readonly #crowded = new Map<number, number>()
+  readonly #full = new Map<number, number>()
 
   readonly #monotonicNow: () => number
 
@@ -46,13 +46,13 @@ export class Workers {
   constructor(link: RedisLink, monotonicNow = () => performance.now()) {
     this.#monotonicNow = monotonicNow
     link.subscribe(workersChannel, message => this.#hear(message))
-    link.subscribe(crowdedChannel, message => this.#hearCrowded(Number(message)))
+    link.subscribe(fullChannel, message => this.#hearFull(Number(message)))
   }
 
   /** Takes room at the process that has the most of it; undefined: nobody has any. */
   choose(subscriptionId: number): number | undefined {
     const now = this.#monotonicNow()
-    if ((this.#crowded.get(subscriptionId) ?? 0) > now) return undefined
+    if ((this.#full.get(subscriptionId) ?? 0) > now) return undefined
     let best: number | undefined
     let most = 0
     for (const [owner, { room, heardAt }] of this.#workers) {
@@ -91,8 +91,8 @@ export class Workers {
     return this.#monotonicNow() - (this.#workers.get(owner)?.heardAt ?? Number.NEGATIVE_INFINITY)
   }
 
-  #hearCrowded(subscriptionId: number): void {
-    if (this.#crowded.size >= crowdedMax) this.#crowded.clear()
-    this.#crowded.set(subscriptionId, this.#monotonicNow() + crowdedMs)
+  #hearFull(subscriptionId: number): void {
+    if (this.#full.size >= fullMax) this.#full.clear()
+    this.#full.set(subscriptionId, this.#monotonicNow() + fullMs)
   }
 }

@@ -1,13 +1,11 @@
-import type { Member } from '../cluster/membership.ts'
-import { isLaneOnly } from '../dispatch/concurrency-share.ts'
 import { AppError } from '../errors.ts'
-import type { Holder } from '../handover/holder.ts'
+import type { Handover } from '../handover/handover.ts'
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { OwedRow } from './store.ts'
-import type { EventWriter } from './writer.ts'
+import { CommitUnknown, type EventWriter } from './writer.ts'
 
 /** An event as it came in: parsed, verified and matched. */
 export interface IncomingEvent extends DeliveryContent {
@@ -20,15 +18,10 @@ export interface IngestDeps {
   readonly clock: Clock
   readonly newId: () => Uuid
   readonly writer: EventWriter
-  readonly holder: Holder
-  /** When its receiver may be sent to (Unix milliseconds); 0: at once. */
-  readonly opensAt: (subscription: Subscription) => number
-  readonly membership: Pick<Member, 'position'>
-  /** Called when deliveries went straight to their lanes. */
-  readonly lanesDue: (dueAt: number) => void
+  readonly handover: Handover
 }
 
-/** Accepts events: decides which of their deliveries are held in memory, makes all of it durable, and starts them. */
+/** Accepts events: offers their deliveries, makes all of it durable, and lets whoever took them know. */
 export class Ingest {
   readonly #deps: IngestDeps
   #closed = false
@@ -44,11 +37,16 @@ export class Ingest {
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer, holder } = this.#deps
+    const { newId, clock, writer, handover } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
     const sizeBytes = event.payload.length
-    const owed = event.subscriptions.map(subscription => this.#owe(webhookId, subscription, sizeBytes))
+    const owed = event.subscriptions.map(subscription => ({
+      webhookId,
+      subscriptionId: subscription.id,
+      sizeBytes,
+      owner: handover.offer(subscription, sizeBytes),
+    }))
     try {
       await writer.write({
         event: {
@@ -63,36 +61,17 @@ export class Ingest {
         owed,
       })
     } catch (error) {
-      for (const { owner, subscriptionId } of owed) {
-        if (owner !== null) holder.release(owner, subscriptionId, sizeBytes)
-      }
+      const written = error instanceof CommitUnknown ? 'unknown' : 'no'
+      for (const row of owed) handover.abort(row, written)
       throw error
     }
-    for (const row of owed) {
-      if (row.owner === null) this.#deps.lanesDue(acceptedAt)
-      else holder.push(row.owner, freshDelivery(row, event, acceptedAt))
-    }
+    for (const row of owed) handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
     return webhookId
   }
 
   /** Accepts nothing from now on. */
   close(): void {
     this.#closed = true
-  }
-
-  /**
-   * Order, exact rates, and fewer attempts at a time than there are processes are kept by whoever has leased the lane,
-   * so such deliveries all go through it; and what may not be sent now waits there.
-   */
-  #mayBeHot(subscription: Subscription): boolean {
-    if (subscription.paused || isLaneOnly(subscription, this.#deps.membership.position.count)) return false
-    return this.#deps.opensAt(subscription) === 0
-  }
-
-  /** The hot lane when there is room in memory, else the subscription's lane. */
-  #owe(webhookId: Uuid, subscription: Subscription, sizeBytes: number): OwedRow {
-    const owner = this.#mayBeHot(subscription) ? this.#deps.holder.take(subscription, sizeBytes) : null
-    return { webhookId, subscriptionId: subscription.id, sizeBytes, owner }
   }
 }
 

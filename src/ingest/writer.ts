@@ -1,5 +1,4 @@
 import { AppError, overloaded } from '../errors.ts'
-import type { UnsureRows } from '../handover/unsure-rows.ts'
 import type { Clock } from '../platform/clock.ts'
 import { Fifo } from '../platform/fifo.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -21,7 +20,6 @@ export interface EventWriterDeps {
   readonly connections: readonly Queryable[]
   readonly clock: Clock
   readonly logger: Logger
-  readonly unsure: UnsureRows
   /** An event that is not committed so long after it came in is refused with 503. */
   readonly timeoutMs: number
   /** An event that would have to wait so long for its transaction is refused at once; a second unless given. */
@@ -82,7 +80,10 @@ export class EventWriter {
     return this.#waiting.length
   }
 
-  /** Resolves when the event is committed; rejects with an `AppError` (503) when it is not known to be. */
+  /**
+   * Resolves when the event is committed; rejects with an `AppError` (503) when it is not, and with `CommitUnknown` when
+   * it may be.
+   */
   write(write: Write): Promise<void> {
     const now = performance.now()
     if (this.#isOverloaded(now)) {
@@ -222,10 +223,10 @@ export class EventWriter {
     }
   }
 
-  /** The answer to the commit is lost: it may have happened, though the callers hear 503. */
-  #fail(batch: readonly Waiting[], error: unknown): void {
-    if (!wasNeverSent(error)) this.#deps.unsure.add(batch.flatMap(write => write.owed))
-    for (const write of batch) write.reject(error)
+  /** The database failed: unless the statement was never sent it may have taken effect, though the callers hear 503. */
+  #fail(batch: readonly Waiting[], error: AppError): void {
+    const reason = wasNeverSent(error) ? error : new CommitUnknown(error)
+    for (const write of batch) write.reject(reason)
   }
 
   #refuseLate(): void {
@@ -237,11 +238,17 @@ export class EventWriter {
     }
     for (const write of this.#writing) {
       if (write.isLate || write.since >= oldest) continue
-      // It may be committed yet, and then nobody here has it in memory.
       write.isLate = true
-      this.#deps.unsure.add(write.owed)
-      write.reject(tooLate())
+      write.reject(new CommitUnknown(tooLate()))
     }
+  }
+}
+
+/** An event is refused that may be committed all the same, now or some time later. Says what its cause says. */
+export class CommitUnknown extends AppError {
+  constructor(cause: AppError) {
+    const { code, message, retryAfterSeconds } = cause
+    super(code, message, { cause, ...(retryAfterSeconds !== undefined && { retryAfterSeconds }) })
   }
 }
 

@@ -227,7 +227,7 @@ export function wasNeverSent(error: unknown): boolean {
 }
 
 /** True when it was the database that failed, not the statement; the statement may or may not have taken effect. */
-export function isDatabaseUnavailable(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'database_unavailable'
 }
 

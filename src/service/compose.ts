@@ -1,24 +1,33 @@
+import { type Bell, lanesNotice, PostgresBell, RedisBell } from '../cluster/bell.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
+import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
-import { lanesOnly, ownMemory } from '../handover/holder.ts'
-import { UnsureRows } from '../handover/unsure-rows.ts'
+import type { Handover } from '../handover/handover.ts'
+import { LaneReturn } from '../handover/lane-return.ts'
+import { LeasedRows } from '../handover/leased-rows.ts'
+import { OwnMemory } from '../handover/own-memory.ts'
+import { PostgresHandover } from '../handover/postgres-handover.ts'
+import { HandoverReceiver } from '../handover/receiver.ts'
+import { RedisHandover } from '../handover/redis-handover.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { pauseNotice } from '../model/pause.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import type { SteerableClock } from '../platform/clock.ts'
+import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database } from '../platform/postgres.ts'
+import type { Connection, Database } from '../platform/postgres.ts'
+import { openRedis, type RedisLink } from '../platform/redis.ts'
 import { agreeOnKey, createSealer, loadEncryptionKeys } from '../platform/seal.ts'
+import { fixedPlans } from '../platform/sql.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { Inbound } from './inbound.ts'
-import { Messengers } from './messengers.ts'
 import { Outbound } from './outbound.ts'
 
 /** What every part is made from. */
@@ -38,8 +47,16 @@ export interface Parts {
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
-  readonly unsure: UnsureRows
-  readonly messengers: Messengers
+  /** How lanes of other processes are woken. */
+  readonly bell: Bell
+  /** Undefined without Redis. */
+  readonly link: RedisLink | undefined
+  readonly handover: Handover
+  /** Undefined where nothing is heard of what others accept. */
+  readonly receiver: HandoverReceiver | undefined
+  /** Undefined where nothing is delivered. */
+  readonly leasedRows: LeasedRows | undefined
+  readonly concurrencyShare: ConcurrencyShare | undefined
   /** Undefined where nothing is accepted (role `worker`). */
   readonly inbound: Inbound | undefined
   /** Undefined where nothing is delivered (role `api`). */
@@ -73,19 +90,115 @@ export async function compose(ground: Ground): Promise<Parts> {
     cooldownMs: config.circuitCooldownSeconds * 1000,
   })
   hearOfPauses(database, notices, throttle)
-  const unsure = new UnsureRows(clock)
+  const link = await openLink(ground)
+  const bell = openBell(link, connection)
   const shared = {
     ...ground,
-    ...{ notices, membership, subscriptions, receivers, throttle, unsure },
+    ...{ notices, membership, subscriptions, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
-  const messengers = await Messengers.open({ ...shared, outbound })
-  const holder = outbound ? ownMemory(outbound.dispatcher, membership) : (messengers.handOff ?? lanesOnly)
-  const lanesDue = (dueAt: number) => (outbound ? outbound.lanes.ring(dueAt) : messengers.bell.ring())
-  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, holder, lanesDue })
-  membership.describe(() => statsOf(messengers, inbound, outbound))
-  return { ...shared, messengers, inbound, outbound }
+  if (outbound) hearBells(shared, outbound)
+  const concurrencyShare = outbound && shareConcurrency(shared, outbound)
+  const hand = outbound ? ownMemory(shared, outbound) : handoverToOthers(shared)
+  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
+  membership.describe(() => statsOf(bell, inbound, outbound))
+  return { ...shared, ...hand, concurrencyShare, inbound, outbound }
+}
+
+/** What the parts below are joined from. */
+interface Shared extends Ground {
+  readonly notices: Notices
+  readonly membership: Membership
+  readonly subscriptions: Subscriptions
+  readonly throttle: Throttle
+  readonly link: RedisLink | undefined
+  readonly bell: Bell
+}
+
+async function openLink({ config, database, logger }: Ground): Promise<RedisLink | undefined> {
+  const { redisUrl: url } = config
+  if (url === undefined) return undefined
+  // Each installation has keys of its own, so that several can share one Redis.
+  return openRedis({ url, prefix: `webhooks:${await installationId(database)}`, logger })
+}
+
+function openBell(link: RedisLink | undefined, connection: Connection): Bell {
+  const postgres = new PostgresBell(connection)
+  return link ? new RedisBell(link, postgres) : postgres
+}
+
+function hearBells({ notices, bell, clock }: Shared, { lanes }: Outbound): void {
+  const ring = () => lanes.ring(clock.now())
+  notices.on(lanesNotice, ring)
+  if (bell instanceof RedisBell) bell.onRing(ring)
+}
+
+function shareConcurrency(shared: Shared, { dispatcher }: Outbound): ConcurrencyShare {
+  const { clock, membership, subscriptions, link, throttle } = shared
+  const concurrencyShare = new ConcurrencyShare({
+    clock,
+    membership,
+    subscription: id => subscriptions.get(id),
+    inFlight: id => dispatcher.inFlightTo(id),
+    mayHaveMore: id => dispatcher.lookAgain(id),
+    link,
+  })
+  throttle.shareWith(concurrencyShare)
+  return concurrencyShare
+}
+
+type Hand = Pick<Parts, 'handover' | 'receiver' | 'leasedRows'>
+
+/** This process delivers: it holds what it accepts, and as a worker what others hand over to it. */
+function ownMemory(shared: Shared, outbound: Outbound): Hand {
+  const { clock, config, link, logger, membership, subscriptions, throttle } = shared
+  const { dispatcher, lanes } = outbound
+  // A process that accepts events itself has enough to do with those.
+  const hearsFrom = config.role === 'worker' ? link : undefined
+  const leasedRows = new LeasedRows({
+    ...{ clock, logger, membership },
+    connection: handoverConnection(shared),
+    // An event waits for its statement for at most this long, and the statement may then take as long.
+    commitMsMax: 2 * config.ingestTimeoutMs,
+    hearsByMessage: hearsFrom !== undefined,
+    returned: () => lanes.ring(clock.now()),
+  })
+  outbound.onLeft(delivery => leasedRows.left(delivery))
+  const handover = new OwnMemory({
+    ...{ dispatcher, membership, throttle, leasedRows },
+    ringLanes: dueAt => lanes.ring(dueAt),
+  })
+  const receiver =
+    hearsFrom &&
+    new HandoverReceiver({
+      ...{ link: hearsFrom, membership, leasedRows, ownMemory: handover },
+      subscription: id => subscriptions.get(id),
+      room: () => outbound.roomForFresh,
+    })
+  membership.on('newId', () => {
+    leasedRows.forget()
+    receiver?.renew()
+  })
+  return { handover, receiver, leasedRows }
+}
+
+/** This process accepts only: workers deliver. */
+function handoverToOthers(shared: Shared): Hand {
+  const { bell, clock, link, membership, throttle } = shared
+  if (!link) return { handover: new PostgresHandover(bell), receiver: undefined, leasedRows: undefined }
+  const laneReturn = new LaneReturn({
+    connection: handoverConnection(shared),
+    clock,
+    returned: () => bell.ring(),
+  })
+  const handover = new RedisHandover({ link, bell, membership, throttle, laneReturn })
+  return { handover, receiver: undefined, leasedRows: undefined }
+}
+
+/** Opened when it is needed first. */
+function handoverConnection({ database }: Shared): Connection {
+  return database.connection('handover', { queryTimeoutMs: 5000, session: fixedPlans })
 }
 
 /** What another process (or this one) has found out about a receiver, and what was missed of it. */
@@ -105,14 +218,10 @@ function hearOfPauses(database: Database, notices: Notices, throttle: Throttle):
 }
 
 /** What operators see of this process (`processes.stats`, `GET /system`). */
-function statsOf(
-  messengers: Messengers,
-  inbound: Inbound | undefined,
-  outbound: Outbound | undefined,
-): object {
+function statsOf(bell: Bell, inbound: Inbound | undefined, outbound: Outbound | undefined): object {
   return {
-    engine: messengers.bell.name,
-    ...(messengers.bell.state && { redis: messengers.bell.state }),
+    engine: bell.name,
+    ...(bell.state && { redis: bell.state }),
     ...(outbound && {
       ...outbound.dispatcher.load,
       lanes: outbound.lanes.held,

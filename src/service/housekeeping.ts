@@ -1,16 +1,14 @@
-import type { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
-import { removeDeadInboxes } from '../handover/receiver.ts'
-import type { UnsureRows } from '../handover/unsure-rows.ts'
+import { removeDeadQueues } from '../handover/bullmq.ts'
 import { repair } from '../lanes/repair.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { RedisLink } from '../platform/redis.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
-import type { Messengers } from './messengers.ts'
 
 export interface House {
   readonly config: Config
@@ -19,9 +17,7 @@ export interface House {
   readonly logger: Logger
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
-  readonly unsure: UnsureRows
-  readonly notices: Notices
-  readonly messengers: Messengers
+  readonly link: RedisLink | undefined
 }
 
 /**
@@ -29,7 +25,7 @@ export interface House {
  * that gets its advisory lock.
  */
 export function keepHouse(house: House): readonly Repeated[] {
-  const { config, database, clock, logger, subscriptions, receivers, unsure, notices, messengers } = house
+  const { config, database, clock, logger, subscriptions, receivers, link } = house
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   return [
     every(3_600_000, 'retention', logger, signal =>
@@ -39,15 +35,10 @@ export function keepHouse(house: House): readonly Repeated[] {
       const report = await repair(database)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
     }),
-    every(60_000, 'removal of dead inboxes', logger, async () => {
-      const { link } = messengers
-      const removed = link ? await removeDeadInboxes(link, database) : 0
+    every(60_000, 'removal of the queues of dead workers', logger, async () => {
+      const removed = link ? await removeDeadQueues(link, database) : 0
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
-    every(5000, 'looking for unsure rows', logger, async () => {
-      const freed = await unsure.release(notices.connection)
-      if (freed > 0) logger.warn({ freed }, 'found rows whose commit had not been heard of')
-    }),
   ]
 }

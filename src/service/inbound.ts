@@ -1,8 +1,5 @@
-import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
-import type { Throttle } from '../dispatch/throttle.ts'
-import type { Holder } from '../handover/holder.ts'
-import type { UnsureRows } from '../handover/unsure-rows.ts'
+import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { EventWriter } from '../ingest/writer.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -17,13 +14,8 @@ export interface InboundDeps {
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
-  readonly throttle: Throttle
-  readonly unsure: UnsureRows
-  /** Who keeps in memory what is accepted here. */
-  readonly holder: Holder
-  readonly membership: Membership
-  /** Called when deliveries went straight to their lanes. */
-  readonly lanesDue: (dueAt: number) => void
+  /** How what is accepted here gets to a process that delivers it. */
+  readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
 }
 
@@ -33,7 +25,7 @@ export class Inbound {
   readonly writer: EventWriter
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, throttle, unsure, holder } = deps
+    const { config, database, clock, logger, handover } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
@@ -41,19 +33,10 @@ export class Inbound {
       ),
       clock,
       logger,
-      unsure,
       timeoutMs,
       ensurePartitions: deps.ensurePartitions,
     })
-    this.ingest = new Ingest({
-      clock,
-      newId: uuidV7Source(clock),
-      writer: this.writer,
-      holder,
-      opensAt: to => throttle.opensAt(to),
-      membership: deps.membership,
-      lanesDue: deps.lanesDue,
-    })
+    this.ingest = new Ingest({ clock, newId: uuidV7Source(clock), writer: this.writer, handover })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

@@ -84,7 +84,7 @@ async function start(running: Running): Promise<Service> {
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, membership, messengers, inbound, outbound } = parts
+  const { subscriptions, membership, bell, inbound, outbound } = parts
   await membership.start()
   running.server = await buildServer({
     subscriptions,
@@ -95,14 +95,15 @@ async function start(running: Running): Promise<Service> {
     bodyLimitBytes: config.bodyLimitBytes,
     version,
     drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(database, messengers.bell.state, running.isStopping),
+    readiness: () => readiness(database, bell.state, running.isStopping),
     registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
   })
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
   const firstKey = keys ? await ensureFirstKey(database) : undefined
   outbound?.start()
-  messengers.start()
+  parts.leasedRows?.start()
+  parts.receiver?.start()
   running.housekeeping = keepHouse({ ...ground, ...parts })
   const close = async () => void (await stop(running))
   return { url, databaseDescription: opened.description, firstKey, close }
@@ -129,11 +130,13 @@ async function stop(running: Running): Promise<void> {
         close: () => Promise.all(housekeeping.map(one => one.stop())),
       },
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
-      { what: 'what others hand over', deadline: middle, close: () => parts?.messengers.leave() },
+      { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
       { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
+      { what: 'handover', deadline: whole.earlier(2000), close: () => parts?.handover.stop() },
       { what: 'connections to receivers', deadline: late, close: () => egress.close() },
       { what: 'membership', deadline: late, close: () => parts?.membership.stop() },
-      { what: 'ways to other processes', deadline: late, close: () => parts?.messengers.close() },
+      { what: 'shares of concurrency', deadline: late, close: () => parts?.concurrencyShare?.close() },
+      { what: 'Redis', deadline: late, close: () => parts?.link?.close() },
       { what: 'database', deadline: whole, close: () => opened.close() },
     ],
     logger,

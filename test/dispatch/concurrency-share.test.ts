@@ -33,7 +33,7 @@ class Receiver {
 
 /** A process that delivers: as many attempts at a time as it is allowed, while it has something to send. */
 class Process {
-  readonly slots: ConcurrencyShare
+  readonly share: ConcurrencyShare
   readonly #receiver: Receiver
   inFlight = 0
   waiting = 0
@@ -42,12 +42,12 @@ class Process {
   constructor(receiver: Receiver, position: Position, link?: RedisLink, pace: Partial<Pace> = {}) {
     this.#receiver = receiver
     this.#pace = { loanMs: 500, tookMs: () => attemptMs * Math.random(), ...pace }
-    this.slots = new ConcurrencyShare({
+    this.share = new ConcurrencyShare({
       clock,
       membership: aMember({ position }),
       subscription: () => to,
       inFlight: () => this.inFlight,
-      nudge: () => this.#pump(),
+      mayHaveMore: () => this.#pump(),
       link,
       loanMs: this.#pace.loanMs,
       marginMs,
@@ -61,8 +61,8 @@ class Process {
 
   #pump(): void {
     for (; this.waiting > 0; this.waiting--) {
-      if (this.inFlight >= this.slots.cap(to)) {
-        this.slots.want(to)
+      if (this.inFlight >= this.share.cap(to)) {
+        this.share.ask(to)
         return
       }
       this.inFlight++
@@ -95,13 +95,13 @@ async function world(t: TestContext, count: number, pace: Partial<Pace> = {}): P
   t.after(async () => {
     for (const process of processes) {
       process.waiting = 0
-      process.slots.close()
+      process.share.close()
     }
     await Promise.all(links.map(link => link.close()))
     await redis[Symbol.asyncDispose]()
   })
   await until(() => links.every(link => link.isUsable))
-  await until(async () => (await redis.command('PUBSUB', 'NUMSUB', 'test:slots')).endsWith(`:${count}`))
+  await until(async () => (await redis.command('PUBSUB', 'NUMSUB', 'test:concurrency')).endsWith(`:${count}`))
   return { redis, links, receiver, processes }
 }
 
@@ -136,14 +136,14 @@ test('with fewer slots than processes, all deliveries go through the lane, whose
   assert.equal(isLaneOnly(narrow, 3), true)
   assert.equal(isLaneOnly(aSubscription({ ordered: true }), 2), true)
   assert.equal(isLaneOnly(aSubscription({ rateLimit: { requests: 1, perSeconds: 1 } }), 2), true)
-  const slots = new Process(new Receiver(), { count: 3, index: 0 }).slots
-  assert.equal(slots.cap(narrow), 2)
+  const { share } = new Process(new Receiver(), { count: 3, index: 0 })
+  assert.equal(share.cap(narrow), 2)
 })
 
 test('a process that delivers alone has every slot, and one without Redis its share', () => {
-  assert.equal(new Process(new Receiver(), { count: 1, index: 0 }).slots.cap(to), 10)
-  assert.equal(new Process(new Receiver(), { count: 3, index: 0 }).slots.cap(to), 4)
-  assert.equal(new Process(new Receiver(), { count: 3, index: 2 }).slots.cap(to), 3)
+  assert.equal(new Process(new Receiver(), { count: 1, index: 0 }).share.cap(to), 10)
+  assert.equal(new Process(new Receiver(), { count: 3, index: 0 }).share.cap(to), 4)
+  assert.equal(new Process(new Receiver(), { count: 3, index: 2 }).share.cap(to), 3)
 })
 
 test('one busy process has the slots of the idle ones, all but one each, for as long as it needs them', async t => {
@@ -155,13 +155,13 @@ test('one busy process has the slots of the idle ones, all but one each, for as 
   const from = clock.now()
   let least = 8
   await until(() => {
-    least = Math.min(least, busy.slots.cap(to))
+    least = Math.min(least, busy.share.cap(to))
     return clock.now() - from > 1500
   })
   assert.equal(least, 8)
   busy.waiting = 0
   const other = at(w.processes, 1)
-  await until(() => busy.slots.cap(to) === 4 && other.slots.cap(to) === 3) // given back
+  await until(() => busy.share.cap(to) === 4 && other.share.cap(to) === 3) // given back
   assert.equal(w.receiver.most, 8)
 })
 
@@ -184,10 +184,10 @@ test('what a dead process has borrowed comes back', async t => {
   dead.send(1_000_000)
   await until(() => dead.inFlight === 9)
   dead.waiting = 0
-  dead.slots.close()
+  dead.share.close()
   await at(w.links, 0).close()
-  assert.equal(alive.slots.cap(to), 1)
-  await until(() => alive.slots.cap(to) === 5)
+  assert.equal(alive.share.cap(to), 1)
+  await until(() => alive.share.cap(to) === 5)
   assert.equal(dead.inFlight, 0) // not before all that was started on the loan has ended
 })
 

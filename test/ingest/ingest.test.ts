@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
-import { Dispatcher } from '../../src/dispatch/dispatcher.ts'
-import { Throttle } from '../../src/dispatch/throttle.ts'
 import { AppError } from '../../src/errors.ts'
-import { ownMemory } from '../../src/handover/holder.ts'
-import { UnsureRows } from '../../src/handover/unsure-rows.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
 import { EventWriter } from '../../src/ingest/writer.ts'
-import type { Delivery } from '../../src/model/delivery.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
-import { fakeClock, noon } from '../support/clock.ts'
+import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { anOwnMemory, commitMsMax } from '../support/own-memory.ts'
 import { aLane, allOwed, countEvents, emptyAll, laneOf, newId } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -32,40 +28,23 @@ function aWorld(
   connection: Queryable = world.database,
   membership = aMember({ id: me }),
 ) {
-  const clock = fakeClock(noon)
-  const started: Delivery[] = []
-  const rung: number[] = []
-  const dispatcher = new Dispatcher({
-    limits: { maxInFlight: 100, heldPerSubscription, heldInAll: 1000, heldBytes: 1_000_000 },
-    subscription: () => undefined,
-    clock,
+  const { clock, started, rung, dispatcher, leasedRows, ownMemory } = anOwnMemory(
+    world.database,
     membership,
-    throttle: new Throttle(clock, { failures: 0, cooldownMs: 1000 }),
-    defer: () => {},
-    attempt: async delivery => {
-      started.push(delivery)
-      return true
+    {
+      heldPerSubscription,
     },
-  })
+  )
   const writer = new EventWriter({
     connections: [connection],
     clock,
     logger: silentLogger(),
-    unsure: new UnsureRows(clock),
     timeoutMs: 5000,
     ensurePartitions: async () => {},
   })
   t.after(() => writer.close())
-  const ingest = new Ingest({
-    clock,
-    newId,
-    writer,
-    holder: ownMemory(dispatcher, membership),
-    opensAt: () => 0,
-    membership,
-    lanesDue: dueAt => rung.push(dueAt),
-  })
-  return { ingest, dispatcher, started, rung }
+  const ingest = new Ingest({ clock, newId, writer, handover: ownMemory })
+  return { ingest, clock, dispatcher, leasedRows, started, rung }
 }
 
 function anIncoming(...subscriptions: readonly Subscription[]) {
@@ -148,6 +127,26 @@ test('an event that cannot be stored takes no room and starts nothing', async t 
   const { ingest, dispatcher, started } = aWorld(t, 100, away)
   await assert.rejects(ingest.accept(anIncoming(aSubscription(), aSubscription({ id: 2 }))), /away/)
   assert.deepEqual(dispatcher.load, { held: 0, heldBytes: 0, inFlight: 0 })
+  assert.deepEqual(started, [])
+})
+
+test('an event that was stored though nobody heard of it takes no room, and goes to its lane', async t => {
+  const losesAnswers: Queryable = {
+    async query(statement) {
+      await world.database.query(statement)
+      throw new AppError('database_unavailable', 'the answer is lost')
+    },
+  }
+  const { ingest, clock, dispatcher, leasedRows, started } = aWorld(t, 100, losesAnswers)
+  await assert.rejects(ingest.accept(anIncoming(aSubscription())), /the answer is lost/)
+  assert.equal(dispatcher.load.held, 0)
+  assert.deepEqual(
+    (await allOwed(world.database)).map(row => row.owner),
+    [me],
+  )
+  clock.advance(commitMsMax + 2001)
+  assert.equal(await leasedRows.look(), 1)
+  assert.equal((await allOwed(world.database))[0]?.owner, null)
   assert.deepEqual(started, [])
 })
 

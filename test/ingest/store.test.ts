@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { releaseUnsure } from '../../src/handover/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -143,31 +142,4 @@ test('writers with the same lanes in different order do not wait for each other 
   })
   await Promise.all(rounds)
   assert.deepEqual(await laneOf(database, 7), { owner: null, dueAt: noon - 39 })
-})
-
-test('rows of an unheard commit go to their lanes, once', async () => {
-  const { database } = world
-  for (const id of [1, 2, 3]) await aLane(database, id)
-  const unsure = await owe(database, { owner: 7, subscriptionIds: [1, 2] })
-  const held = await owe(database, { owner: 7, subscriptionIds: [3] })
-  const others = await owe(database, { owner: 8, subscriptionIds: [3] })
-  const absent = anEvent().webhookId
-  assert.equal(await releaseUnsure(database, 7, [unsure, others, absent], noon + 50), 2)
-  const owners = new Map(
-    (await allOwed(database)).map(row => [`${row.webhookId} ${row.subscriptionId}`, row]),
-  )
-  assert.equal(owners.get(`${unsure} 1`)?.owner, null)
-  assert.equal(owners.get(`${unsure} 2`)?.dueAt, noon + 50)
-  assert.equal(owners.get(`${held} 3`)?.owner, 7)
-  assert.equal(owners.get(`${others} 3`)?.owner, 8)
-  assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 50 })
-  assert.deepEqual(await laneOf(database, 3), { owner: null, dueAt: null })
-  assert.equal(await releaseUnsure(database, 7, [unsure], noon + 60), 0)
-})
-
-test('rows of an unheard commit are counted, not their lanes', async () => {
-  const { database } = world
-  await aLane(database, 1)
-  const ids = [await owe(database, { owner: 7 }), await owe(database, { owner: 7 })]
-  assert.equal(await releaseUnsure(database, 7, ids, noon), 2)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { freeLeased, releaseUnsure } from '../../src/handover/store.ts'
+import { freeLeased } from '../../src/handover/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { wakeOwing } from '../../src/lanes/store.ts'
 import { recordAttempts } from '../../src/log/store.ts'
@@ -37,10 +37,6 @@ const ways: Readonly<Record<string, (dueAt: number) => Promise<unknown>>> = {
   'a row that was handed over and not heard of': async dueAt => {
     const webhookId = await owe(world.database, { owner: me })
     assert.equal(await freeLeased(world.database, me, [{ webhookId, subscriptionId: 1 }], dueAt), 1)
-  },
-  'a row whose commit was not heard of': async dueAt => {
-    const webhookId = await owe(world.database, { owner: me })
-    assert.equal(await releaseUnsure(world.database, me, [webhookId], dueAt), 1)
   },
   'a row that is found waiting': async dueAt => {
     await world.database.query({
