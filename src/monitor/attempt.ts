@@ -4,7 +4,7 @@ import { attemptOf } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
 import { type DetailsRow, readAttempt, readDetails } from './store.ts'
 
-/** An attempt with all that is remembered of it; undefined when there is no such attempt (any more). */
+/** An attempt with its details; undefined when there is no such attempt, or it was removed by retention. */
 export async function readAttemptDetails(database: Database, id: Uuid): Promise<AttemptDetails | undefined> {
   const [row, details] = await Promise.all([readAttempt(database, id), readDetails(database, id)])
   if (row === undefined) return undefined
@@ -34,7 +34,7 @@ function responseOf(
   }
 }
 
-/** @returns undefined when the bytes are not UTF-8; a character that the cut went through is left out */
+/** @returns undefined when the bytes are not UTF-8. An incomplete last character of a cut body is left out */
 function asText(bytes: Buffer, isCut: boolean): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut })

@@ -23,14 +23,14 @@ export const headersInput = (valueTypes: readonly string[]) => ({
     `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
 })
 
-/** Whether a custom header must not be sent: it would stand beside, or instead of, one that the service sets. */
+/** Whether a custom header must not be sent, because the service sets one of this name itself. */
 export function isReserved(name: string, signing: SigningHeaders): boolean {
   const lower = name.toLowerCase()
   if (lower.startsWith('webhook-') || fieldNameFault(name) !== undefined) return true
   return Object.values(signing).some(used => used?.toLowerCase() === lower)
 }
 
-/** Everything that is wrong with custom headers, but for masked values that mask nothing. */
+/** Everything that is wrong with custom headers, except masked values without a value before them. */
 export function headerFaults(
   headers: Readonly<Record<string, string>>,
   signing: SigningHeaders,
@@ -70,8 +70,8 @@ export function headerPointer(name: string): string {
 }
 
 /**
- * Applies a merge patch to the names that are stored, giving what a PUT would say: a mask for what stays. Names are
- * the same in upper and lower case; the newest way of writing one wins.
+ * Applies a merge patch to the stored names. @returns the headers of the PUT that would do the same, with a mask for
+ * each value that stays. Names are compared without case; the spelling of the patch wins.
  */
 export function mergeHeaders(
   stored: Readonly<Record<string, string>>,
@@ -84,7 +84,7 @@ export function mergeHeaders(
   return Object.fromEntries([...kept.map((name): [string, string] => [name, secretMask]), ...set])
 }
 
-/** As they are shown. */
+/** Custom headers as they are shown: every value masked. */
 export function masked(stored: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.keys(stored).map(name => [name, secretMask]))
 }

@@ -19,7 +19,7 @@ const retryFields = {
     minItems: 1,
     maxItems: 50,
     description:
-      'Explicit delays, the first after attempt 1, the last one repeated; they replace base, factor and maximum',
+      'Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum',
   }),
   jitter: number(0, 1, 'Up to this share of a delay is added at random'),
   max_age_seconds: integer(1, secondsMax.age, 'No attempt later than this after the event was accepted'),
@@ -48,7 +48,8 @@ export const RateLimitInput = Type.Unsafe<RateLimitFields | null>({
   },
   required: ['requests', 'per_seconds'],
   additionalProperties: false,
-  description: 'At most so many attempts in so many seconds; what is over it waits, and spends no attempt',
+  description:
+    'At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt',
 })
 
 /** A rate limit as sent and stored. */
@@ -61,10 +62,11 @@ export const RetryInput = Type.Unsafe<RetryFields | null>({
   type: ['object', 'null'],
   properties: retryFields,
   additionalProperties: false,
-  description: 'When a failed delivery is tried again. What is left out or null is as the service is set up.',
+  description:
+    'When a failed delivery is tried again. A field that is left out or null has the default of the service.',
 })
 
-/** Each field as sent or stored; null: the default of the service (for the schedule and the age: none). */
+/** Each field as sent or stored. Null is the default of the service; for the schedule and the age it is none. */
 export interface RetryFields {
   max_attempts?: number | null
   base_seconds?: number | null

@@ -74,8 +74,8 @@ const optionalFields = {
     integer(
       100,
       30_000,
-      'How long looking up the name, connecting and the TLS handshake may take in all, within `timeout_ms`; more than ' +
-        'that has no effect. No part of an attempt that finds a connection open',
+      'How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has ' +
+        'no effect. An attempt over an open connection does none of them',
     ),
   ),
   max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
@@ -83,7 +83,7 @@ const optionalFields = {
   ordered: Type.Optional(
     Type.Boolean({
       description:
-        'One at a time, in the order of acceptance; one that fails holds those behind it until it is over',
+        'One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up',
     }),
   ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
@@ -91,7 +91,7 @@ const optionalFields = {
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
 
-/** What an answer holds besides; sent back it is ignored, so that a GET answer can be sent as a PUT. */
+/** Further fields of an answer. In a request they are ignored, so that the answer of a GET can be sent as a PUT. */
 const readOnly = (name: string) =>
   Type.Optional(Type.Unknown({ readOnly: true, description: `Ignored; \`${name}\` is set by the service` }))
 const readOnlyFields = {
@@ -165,7 +165,7 @@ export const Subscription = Type.Object(
       description: `The inbound secret, masked as ${secretMask}; null: there is none`,
     }),
     signing_secret: Type.String({
-      description: `Signs what is delivered; shown when the subscription is made, masked as ${secretMask} afterwards`,
+      description: `Signs deliveries. Shown when the subscription is made, masked as ${secretMask} afterwards`,
     }),
     signing_public_key: nullable('string', {
       description: 'Verifies signatures of the version v1a; null until that scheme is asked for',

@@ -57,11 +57,11 @@ export interface SubscriptionsDeps {
 const pageRows = 1000
 
 /**
- * All subscriptions: their management, and a copy of them all in memory for the path of an event.
+ * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
  *
- * The copy follows the table: `load` at start and after the connection that listens was lost, `refresh` at each
- * notification on the channel `subscriptions`, whose payload is the id. A change made here is in this copy before its
- * caller hears of it. Versions only grow and ids are never used twice, so news may arrive twice and in any order.
+ * The copy follows the table: `load` at the start and after the listening connection was lost, `refresh` at each notice
+ * (`subscriptionNotice`). A change made here is in this copy before its caller hears of it. Notices may arrive twice and
+ * in any order, see `SubscriptionCache`.
  */
 export class Subscriptions {
   readonly #database: Database
@@ -96,7 +96,7 @@ export class Subscriptions {
     return this.#cache.onChange(listener)
   }
 
-  /** Reads the whole table. What is gone from it since goes from the copy, too. */
+  /** Reads the whole table. Subscriptions that are no longer in it are dropped from the copy. */
   async load(): Promise<void> {
     const unseen = this.#cache.ids()
     await this.#cache.reading(async () => {
@@ -170,7 +170,7 @@ export class Subscriptions {
   /**
    * Sets all rules; the inbound secret is kept when it is left out or masked.
    *
-   * @param version when given, the change is made to that version only
+   * @param version when given, only this version is changed
    * @throws AppError version_conflict, validation_failed
    */
   replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
@@ -183,7 +183,7 @@ export class Subscriptions {
   }
 
   /**
-   * Lets it go on, whatever held it: paused by an operator, disabled, or its circuit open. What it is owed is due at once.
+   * Ends an operator's pause, a disabling or an open circuit. What it is owed is due at once.
    *
    * @returns undefined when there is none
    */
@@ -211,8 +211,8 @@ export class Subscriptions {
   }
 
   /**
-   * Puts a new signing secret in the place of the one there is, which signs on for the overlap. Only this answer shows
-   * the new one in the clear.
+   * Replaces the signing secret; the previous one still signs for the overlap. Only this answer shows the new one in the
+   * clear.
    *
    * @throws AppError version_conflict, validation_failed, too_many_secrets
    */
@@ -250,7 +250,7 @@ export class Subscriptions {
   }
 
   /**
-   * Deletes a subscription. Its log stays; its lane is released, so that what it owes gets settled as cancelled.
+   * Deletes a subscription. Its log stays. Its lane is released, so that what it is owed is settled as cancelled.
    *
    * @returns whether there was one
    */
@@ -268,7 +268,7 @@ export class Subscriptions {
     return removed
   }
 
-  /** One row that cannot be opened must not stop the others: it is logged. */
+  /** A row that cannot be opened is logged, and the others are opened all the same. */
   #open(row: SubscriptionRow): Subscription | undefined {
     try {
       return openSubscription(row, this.#seal, this.#defaults)
@@ -292,7 +292,7 @@ function checkVersion(row: SubscriptionRow, version: number | undefined): void {
   )
 }
 
-/** A lane is held while its subscription is paused or disabled; once it is neither, what waited is due at once. */
+/** A lane is held while its subscription is paused or disabled. When neither is so any more, its rows are due at once. */
 async function setLane(tx: Queryable, before: SubscriptionRow, after: SubscriptionRow): Promise<void> {
   if (before.paused === after.paused || after.state === 'disabled') return
   if (after.paused) await holdLane(tx, after.id)
