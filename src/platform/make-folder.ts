@@ -2,10 +2,10 @@ import { mkdir, stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 
 /**
- * Makes a folder and those above it that are missing. Not `mkdir` with `recursive`: where a file system refuses new
- * folders with ENOENT, as /proc does, that one (Node.js 24.21) tries for ever at full load and cannot be ended.
+ * Makes a folder and the missing ones above it. Not by `mkdir` with `recursive`: on a file system that refuses new
+ * folders with ENOENT, such as /proc, that call (Node.js 24.21) repeats without end at full load.
  *
- * @returns the first folder that was made; undefined when it was there
+ * @returns the topmost folder that was made; undefined when all were there
  */
 export async function makeFolder(path: string, mode: number): Promise<string | undefined> {
   const folder = resolve(path)
@@ -15,7 +15,7 @@ export async function makeFolder(path: string, mode: number): Promise<string | u
   try {
     await mkdir(folder, { mode })
   } catch (error) {
-    // Another process may have been faster.
+    // Another process may have made it in the meantime.
     if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
   }
   return first ?? folder
