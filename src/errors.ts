@@ -33,6 +33,11 @@ export interface FieldError {
   readonly detail: string
 }
 
+/** A JSON Pointer (RFC 6901) to a field, from the names that lead to it. */
+export function jsonPointer(...names: readonly string[]): string {
+  return names.map(name => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
 export interface AppErrorOptions {
   readonly cause?: unknown
   readonly errors?: readonly FieldError[]
@@ -58,6 +63,16 @@ export class AppError extends Error {
 /** A start fails because of the settings or the environment. It is printed without a stack; the exit code is 1. */
 export class StartupError extends Error {
   override readonly name = 'StartupError'
+}
+
+/** The code of any error, such as `ENOENT`, or a SQLSTATE. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** The message of any error, without its stack. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** The error for fields with faults. With one field, `detail` names it; with several, `detail` has their number. */

@@ -2,9 +2,9 @@ import { runRetention } from '../log/retention.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
+import { openSealer } from '../platform/seal.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { openSealer } from './open-sealer.ts'
 import { withDatabase } from './with-database.ts'
 
 /** `webhooks prune`: one run of the retention that the service runs every hour. */

@@ -1,8 +1,7 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../errors.ts'
+import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 
 /** A schema's own sentence about what it wants, for where the sentence that is made from its limits does not help. */
 export const sentenceKey = 'x-sentence'
@@ -70,7 +69,7 @@ function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly
   if (keyword === 'required') {
     const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] } // TypeBox's shape
     return requiredProperties.map(name => ({
-      pointer: `${pointer}/${escapePointer(name)}`,
+      pointer: `${pointer}${jsonPointer(name)}`,
       detail: 'This field is required.',
     }))
   }
@@ -135,7 +134,7 @@ function unstorableText(body: unknown): readonly FieldError[] {
       for (const [key, inner] of Object.entries(value)) {
         const detail = textFault(key)
         if (detail !== undefined) return [{ pointer, detail }]
-        open.push({ pointer: `${pointer}/${escapePointer(key)}`, value: inner })
+        open.push({ pointer: `${pointer}${jsonPointer(key)}`, value: inner })
       }
     }
   }
@@ -145,8 +144,4 @@ function unstorableText(body: unknown): readonly FieldError[] {
 function textFault(text: string): string | undefined {
   if (text.includes('\u0000')) return 'Leave out the character U+0000; it cannot be stored.'
   return text.isWellFormed() ? undefined : 'This is not valid Unicode: half of a surrogate pair stands alone.'
-}
-
-function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -102,7 +102,7 @@ export class RedisConnection extends Redis {
   #commandFailed(error: unknown): void {
     hideArguments(error)
     this.#failed(error)
-    const lost = isTimeout(error) || reasonOf(error) === 'READONLY' // now a replica
+    const lost = isTimeout(error) || redisReasonOf(error) === 'READONLY' // now a replica
     if (!lost || this.#dropping || this.status !== 'ready') return
     this.#dropping = true
     this.disconnect(true)
@@ -119,7 +119,7 @@ export function troubleOf(error: unknown): RedisTrouble {
 }
 
 /** The error in one word or one line, without the arguments that were sent. */
-export function reasonOf(error: unknown): string {
+export function redisReasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if (error.name === 'ReplyError') return firstWord(error.message)
   return error.message.slice(0, 200)

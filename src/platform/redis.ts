@@ -6,7 +6,7 @@ import {
   patient,
   type RedisClient,
   RedisConnection,
-  reasonOf,
+  redisReasonOf,
   troubleOf,
 } from './redis-connection.ts'
 
@@ -87,7 +87,7 @@ export class RedisLink {
   /** Reports an error from elsewhere, such as BullMQ. Errors of this link's own commands are reported already. */
   report(error: unknown): void {
     const trouble = troubleOf(error)
-    if (trouble !== 'none') this.#become(trouble, reasonOf(error))
+    if (trouble !== 'none') this.#become(trouble, redisReasonOf(error))
   }
 
   /** Another connection that fails fast. It is closed with the link. */

@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartupError } from '../errors.ts'
+import { makeFolder, readIfThere, syncFolder } from './files.ts'
 import { lockFact, shareFact, writeFact } from './installation-store.ts'
-import { makeFolder } from './make-folder.ts'
 import type { Database, Queryable } from './postgres.ts'
 
 /** Encrypts what is stored. `context` names the place of a value, which can be opened with the same context only. */
@@ -98,6 +98,21 @@ export async function loadEncryptionKeys(source: {
 }
 
 /**
+ * The sealer of a process with these settings, checked against the database.
+ *
+ * @throws StartupError when the keys cannot be read, or one that the database needs is missing
+ */
+export async function openSealer(
+  database: Database,
+  settings: { readonly encryptionKeys: readonly Uint8Array[] | undefined; readonly dataDir: string },
+): Promise<Sealer> {
+  const { encryptionKeys, dataDir } = settings
+  const sealer = createSealer(await loadEncryptionKeys({ fromConfig: encryptionKeys, dataDir }))
+  await agreeOnKey(database, sealer)
+  return sealer
+}
+
+/**
  * Checks the key ring against the database, which remembers the ids of all keys that sealed something in it. Without one
  * of them some secrets could not be opened. Then the database remembers the key that seals from now on.
  *
@@ -160,15 +175,6 @@ function missingKeys(missing: readonly string[], present: readonly string[]): st
   )
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
 /** Written to a draft, then linked: the file appears with all its bytes, and the first process wins. */
 async function createKeyFile(dataDir: string, path: string): Promise<string> {
   await makeFolder(dataDir, 0o700)
@@ -186,13 +192,6 @@ async function createKeyFile(dataDir: string, path: string): Promise<string> {
   }
   await syncFolder(dataDir)
   return readFile(path, 'utf8')
-}
-
-/** Syncs the name too, so that a power cut cannot lose the key of what was sealed since. Windows has no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  await folder.sync().finally(() => folder.close())
 }
 
 function parseKeyFile(text: string, path: string): readonly Uint8Array[] {

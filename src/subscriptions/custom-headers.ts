@@ -1,27 +1,20 @@
-import type { FieldError } from '../errors.ts'
+import { type FieldError, jsonPointer } from '../errors.ts'
 import { fieldNameFault } from './header-names.ts'
 import type { SigningHeaders } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
+import { textsByName, textsByNameSentence } from './texts-by-name.ts'
 
 export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
 
-const headerSentence = `Give an object of at most ${headerLimits.count} names, each with a text.`
-
 /** The schema of custom headers as sent; in a patch a value may be null. */
-export const headersInput = (valueTypes: readonly string[]) => ({
-  type: ['object', 'null'],
-  additionalProperties: {
-    type: valueTypes,
-    maxLength: headerLimits.valueChars,
-    'x-sentence': `Give a text of at most ${headerLimits.valueChars} characters.`,
-  },
-  maxProperties: headerLimits.count,
-  'x-sentence': headerSentence,
-  description:
+export const headersInput = (valueTypes: readonly string[]) =>
+  textsByName(
+    valueTypes,
+    { names: headerLimits.count, valueChars: headerLimits.valueChars },
     'Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ' +
-    `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
-    `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
-})
+      `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
+      `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
+  )
 
 /** Whether a custom header must not be sent, because the service sets one of this name itself. */
 export function isReserved(name: string, signing: SigningHeaders): boolean {
@@ -36,7 +29,8 @@ export function headerFaults(
   signing: SigningHeaders,
 ): readonly FieldError[] {
   const entries = Object.entries(headers)
-  if (entries.length > headerLimits.count) return [{ pointer: '/headers', detail: headerSentence }]
+  if (entries.length > headerLimits.count)
+    return [{ pointer: '/headers', detail: textsByNameSentence(headerLimits.count) }]
   const seen = new Set<string>()
   const errors = entries.flatMap(([name, value]) => {
     const pointer = headerPointer(name)
@@ -66,7 +60,7 @@ function valueFault(value: string): string | undefined {
 }
 
 export function headerPointer(name: string): string {
-  return `/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return jsonPointer('headers', name)
 }
 
 /**

@@ -1,5 +1,4 @@
-import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../errors.ts'
+import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -106,7 +105,7 @@ function metadataFaults(metadata: Readonly<Record<string, string>>): readonly Fi
     return [{ pointer: '/metadata', detail: `Give at most ${limits.metadataEntries} names.` }]
   }
   return entries.flatMap(([name, text]) => {
-    const pointer = `/metadata/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    const pointer = jsonPointer('metadata', name)
     if (name.length === 0 || name.length > limits.metadataKeyChars) {
       return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
     }

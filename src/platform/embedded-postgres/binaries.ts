@@ -3,8 +3,9 @@ import { constants } from 'node:fs'
 import { access, chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeFolder } from '../make-folder.ts'
-import { type Account, codeOf, EmbeddedPostgresError, readIfThere, reasonOf, run } from './process.ts'
+import { codeOf, reasonOf } from '../../errors.ts'
+import { makeFolder, readIfThere } from '../files.ts'
+import { type Account, EmbeddedPostgresError, run } from './process.ts'
 
 /** PostgreSQL's programs, ready to run. */
 export interface Binaries {

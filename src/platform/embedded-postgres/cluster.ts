@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { readIfThere, syncFolder } from '../files.ts'
 import type { Binaries } from './binaries.ts'
 import { draftOf, type Place } from './place.ts'
-import { EmbeddedPostgresError, readIfThere, run } from './process.ts'
+import { EmbeddedPostgresError, run } from './process.ts'
 
 /** The only role, a superuser: PostgreSQL keeps connections free for superusers when all others are taken. */
 export const roleName = 'webhooks'
@@ -111,11 +112,4 @@ async function removeDrafts(place: Place): Promise<void> {
 /** Gives a file to the account that PostgreSQL runs as, when this is another one than ours. */
 export async function giveTo(place: Place, path: string): Promise<void> {
   if (place.account !== undefined) await chown(path, place.account.uid, place.account.gid)
-}
-
-/** Syncs a folder, so that a power cut cannot lose the name of a file in it. Windows has no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  await folder.sync().finally(() => folder.close())
 }

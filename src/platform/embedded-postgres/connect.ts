@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { codeOf, reasonOf } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import { roleName } from './cluster.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, reasonOf } from './process.ts'
+import { EmbeddedPostgresError, isAlive } from './process.ts'
 
 /** Settings for node-postgres. */
 export interface EmbeddedConnection {

@@ -1,9 +1,11 @@
 import { readlinkSync } from 'node:fs'
 import { realpath, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../../errors.ts'
+import { readIfThere } from '../files.ts'
 import { answers, connectionTo } from './connect.ts'
 import type { Place } from './place.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, readIfThere, run } from './process.ts'
+import { EmbeddedPostgresError, isAlive, run } from './process.ts'
 
 /** What a running server writes into its data directory. */
 export interface PidFile {

@@ -5,9 +5,10 @@ import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, stat, writeFil
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { codeOf, reasonOf } from '../../errors.ts'
+import { makeFolder, readIfThere } from '../files.ts'
 import { makeOpenFolder } from './binaries.ts'
-import { type Account, codeOf, EmbeddedPostgresError, readIfThere, reasonOf } from './process.ts'
+import { type Account, EmbeddedPostgresError } from './process.ts'
 
 /** The files of the embedded PostgreSQL, and the account it runs as. */
 export interface Place {

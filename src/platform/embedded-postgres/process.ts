@@ -1,10 +1,11 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StartupError } from '../../errors.ts'
+import { codeOf, reasonOf, StartupError } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
+import { readIfThere } from '../files.ts'
 
 /** The embedded PostgreSQL cannot be used; the message says what happened and what to do. */
 export class EmbeddedPostgresError extends StartupError {}
@@ -59,16 +60,6 @@ export function run(
       resolve({ code: codeOf(error) ?? 1, output: '', complaint: reasonOf(error) })
     }
   })
-}
-
-/** The code of an error, such as `ENOENT`, or a SQLSTATE. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-/** The message of an error, without its stack. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 /** True while a process with this id runs. A zombie has ended: only its exit code is left for its parent. */
@@ -164,14 +155,4 @@ async function removeStale(path: string, holder: string): Promise<boolean> {
   if (caught !== holder) await link(aside, path).catch(() => {})
   await rm(aside, { force: true })
   return caught === holder
-}
-
-/** The text of a file, or undefined when there is none. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
 }

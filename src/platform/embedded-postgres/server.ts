@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { open, readFile, realpath, rename, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf, reasonOf } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import type { Binaries } from './binaries.ts'
 import { giveTo } from './cluster.ts'
@@ -15,7 +16,7 @@ import {
 } from './connect.ts'
 import { findServer, type PidFile, readPidFile } from './pid-file.ts'
 import type { Place } from './place.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, programEnvironment, reasonOf, run } from './process.ts'
+import { EmbeddedPostgresError, isAlive, programEnvironment, run } from './process.ts'
 
 /** What is needed to start a server. */
 export interface ServerSetup {
