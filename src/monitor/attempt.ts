@@ -2,7 +2,7 @@ import type { Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import { attemptOf } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
-import { type DetailsRow, readAttempt, readDetails } from './store.ts'
+import { readAttempt, readDetails, type StoredDetails } from './store.ts'
 
 /** An attempt with its details; undefined when there is no such attempt, or it was removed by retention. */
 export async function readAttemptDetails(database: Database, id: Uuid): Promise<AttemptDetails | undefined> {
@@ -18,7 +18,7 @@ export async function readAttemptDetails(database: Database, id: Uuid): Promise<
 }
 
 function responseOf(
-  { response, response_body: bytes }: DetailsRow,
+  { response, response_body: bytes }: StoredDetails,
   status: number | null,
 ): AttemptDetails['response'] {
   if (response === null || status === null) return null

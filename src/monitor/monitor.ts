@@ -3,8 +3,8 @@ import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.t
 import type { Database } from '../platform/postgres.ts'
 import type { Attempt, AttemptStatus, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
+  type AcceptedEvent,
   type AttemptRow,
-  type EventRow,
   isLogged,
   readAttempts,
   readEvent,
@@ -73,7 +73,7 @@ export async function readStatus(database: Database, webhookId: Uuid): Promise<E
 }
 
 function deliveriesOf(
-  event: EventRow,
+  event: AcceptedEvent,
   owed: ReadonlyMap<number, Date>,
   attempts: readonly AttemptRow[],
   verdicts: readonly VerdictRow[],

@@ -71,7 +71,7 @@ export async function isLogged(database: Queryable, subscriptionId: number): Pro
   return rows[0]?.logged === true
 }
 
-export interface EventRow {
+export interface AcceptedEvent {
   readonly webhook_id: Uuid
   readonly tenant: string
   readonly event_type: string | null
@@ -83,10 +83,10 @@ export interface EventRow {
 }
 
 /** An event without its payload. PostgreSQL knows the length of the payload without reading it. */
-export async function readEvent(database: Queryable, webhookId: Uuid): Promise<EventRow | undefined> {
+export async function readEvent(database: Queryable, webhookId: Uuid): Promise<AcceptedEvent | undefined> {
   const columns =
     'webhook_id, tenant, event_type, content_type, octet_length(payload) as size_bytes, subscription_ids'
-  const { rows } = await database.query<EventRow>({
+  const { rows } = await database.query<AcceptedEvent>({
     text: `select ${columns}, false as carried from events where webhook_id = $1
            union all
            select ${columns}, true from events_carried where webhook_id = $1
@@ -96,7 +96,7 @@ export async function readEvent(database: Queryable, webhookId: Uuid): Promise<E
   return rows[0]
 }
 
-export interface OwedRow {
+export interface PendingDelivery {
   readonly subscription_id: number
   /** Not before then. */
   readonly due_at: Date
@@ -106,8 +106,8 @@ export interface OwedRow {
  * The owed rows of an event. A lane can be closed for longer than a row waits: by a pause, or, in an ordered lane, by the
  * retry of its head. The `due_at` of a head stays as it was, because it is its place in the order.
  */
-export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly OwedRow[]> {
-  const { rows } = await database.query<OwedRow>({
+export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly PendingDelivery[]> {
+  const { rows } = await database.query<PendingDelivery>({
     text: `select o.subscription_id, greatest(o.due_at, l.open_until) as due_at
            from owed o left join lanes l on l.subscription_id = o.subscription_id
            where o.webhook_id = $1`,
@@ -162,14 +162,14 @@ export async function readAttempt(database: Queryable, id: Uuid): Promise<Attemp
 }
 
 /** A row of `attempt_details`, as src/log/ writes it. */
-export interface DetailsRow extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
+export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
   readonly response_body: Buffer
   readonly remote_address: string | null
 }
 
 /** The details of an attempt; undefined when they were not kept, or were removed by retention. */
-export async function readDetails(database: Queryable, id: Uuid): Promise<DetailsRow | undefined> {
-  const { rows } = await database.query<DetailsRow>({
+export async function readDetails(database: Queryable, id: Uuid): Promise<StoredDetails | undefined> {
+  const { rows } = await database.query<StoredDetails>({
     text: 'select request, response, response_body, timings, remote_address from attempt_details where id = $1',
     values: [id],
   })

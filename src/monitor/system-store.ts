@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/postgres.ts'
 
 /** One row of `processes`; times are Unix milliseconds. */
-export interface ProcessRow {
+export interface ProcessStats {
   readonly id: number
   readonly host: string
   readonly pid: number
@@ -13,8 +13,8 @@ export interface ProcessRow {
   readonly stats: Readonly<Record<string, unknown>>
 }
 
-export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[]> {
-  const { rows } = await db.query<ProcessRow>({
+export async function readProcessStats(db: Queryable): Promise<readonly ProcessStats[]> {
+  const { rows } = await db.query<ProcessStats>({
     text: `
       select id, host, pid, role, version, stats,
              (extract(epoch from started_at) * 1000)::float8 as started_ms,

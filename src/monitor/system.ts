@@ -1,13 +1,13 @@
 import type { Queryable } from '../platform/postgres.ts'
 import type { ProcessReport, SystemReport } from './system-schema.ts'
-import { type ProcessRow, readBacklog, readProcesses, readServer } from './system-store.ts'
+import { type ProcessStats, readBacklog, readProcessStats, readServer } from './system-store.ts'
 
 /** Counts stop here, so that their cost is bounded. */
 const countMax = 10_000
 
 /** All processes of this installation, and their backlog. Reads a bounded part of each table. */
 export async function readSystem(db: Queryable): Promise<SystemReport> {
-  const processes = await readProcesses(db)
+  const processes = await readProcessStats(db)
   const backlog = await readBacklog(db, countMax + 1)
   const server = await readServer(db)
   const exact = backlog.owed <= countMax
@@ -30,7 +30,7 @@ export async function readSystem(db: Queryable): Promise<SystemReport> {
   }
 }
 
-function reportOf(row: ProcessRow): ProcessReport {
+function reportOf(row: ProcessStats): ProcessReport {
   const number = (name: string) => {
     const value = row.stats[name]
     return typeof value === 'number' ? value : 0
