@@ -8,7 +8,7 @@ import type { Command, Reply } from './protocol.ts'
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS = 20_000
 const LOG_TAIL_BYTES = 3_000
-/** Of 20 ms each. PostgreSQL itself kills its processes after 5 s. */
+/** Waits of 20 ms each. PostgreSQL itself kills its processes after 5 s. */
 const POSTMASTER_WAITS = 350
 
 /** A process of the benchmark. What it writes goes to a file, so that it can be shown when it fails. */
@@ -19,7 +19,7 @@ export interface Child {
   readonly logFile: string
 }
 
-/** How to start one: a file of this folder talks over IPC, the service only over HTTP. */
+/** How to start a process: a file of this folder talks over IPC, the service only over HTTP. */
 export interface Launch {
   readonly name: string
   readonly file: string
@@ -29,18 +29,18 @@ export interface Launch {
   readonly ipc: boolean
 }
 
-/** All that was opened: processes, stop actions and one temporary directory; closed together, however it ends. */
+/** Everything that was opened: processes, stop actions and one temporary directory. All are closed together. */
 export class Children {
   readonly directory: string
   readonly #children = new Set<Child>()
 
   constructor() {
     this.directory = mkdtempSync(join(tmpdir(), 'webhooks-bench-'))
-    // The last resort: an exit can't wait, so whatever still runs is killed. Normally nothing does.
+    // The last resort: an exit cannot wait, so what still runs is killed. Usually nothing does.
     process.on('exit', () => this.killAll())
   }
 
-  /** A subdirectory's path; made by whoever uses it. PostgreSQL may run as another user, who must get through. */
+  /** The path of a subdirectory, which its user makes. PostgreSQL may run as another account, which must be able to enter. */
   async path(name: string): Promise<string> {
     await chmod(this.directory, 0o755)
     return join(this.directory, name)
@@ -74,8 +74,8 @@ export class Children {
   }
 
   /**
-   * Ends everything that is left by its pid, and removes the directory. Safe to call again. A PostgreSQL that the
-   * service started is not our child, and may just have been born: its pid is where it wrote it.
+   * Ends everything that is left by its pid, and removes the directory. Safe to call again. A PostgreSQL that the service
+   * started is no child of this process, so its pid is read from the file it wrote.
    */
   killAll(): void {
     for (const child of this.#children) child.process.kill('SIGKILL')
@@ -83,15 +83,15 @@ export class Children {
     if (!existsSync(this.directory)) return
     const postmasters = postmastersIn(this.directory).filter(isPostmaster)
     for (const pid of postmasters) process.kill(pid, 'SIGQUIT')
-    // It goes on writing until it is gone, and a directory that is written to can't be removed.
+    // A process writes until it has ended, and a directory that is written to cannot be removed.
     for (let wait = 0; wait < POSTMASTER_WAITS && postmasters.some(isPostmaster); wait++) sleep(20)
     rmSync(this.directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
   }
 }
 
 /**
- * The PostgreSQL servers whose data directories lie somewhere in this directory. Found by the file they write, because
- * that works whoever started them and whether or not they are children of it.
+ * The PostgreSQL servers with data directories in this directory. They are found by their pid files, which works whoever
+ * started them.
  */
 export function postmastersIn(directory: string): readonly number[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
@@ -99,7 +99,7 @@ export function postmastersIn(directory: string): readonly number[] {
     .map(file => Number.parseInt(readFileSync(join(directory, file), 'utf8'), 10))
 }
 
-/** The pid may have been given to someone else by now, or be kept only until its parent has heard of its end. */
+/** Whether it is still that server: another process may have the pid by now, or the server may have ended as a zombie. */
 function isPostmaster(pid: number): boolean {
   try {
     return /\(postgres\) [^Z]/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
@@ -108,17 +108,17 @@ function isPostmaster(pid: number): boolean {
   }
 }
 
-/** Blocks, because an exit handler can't wait otherwise. */
+/** Blocks, because an exit handler cannot wait in another way. */
 function sleep(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
-/** What a process wrote last, for the message of an error. */
+/** The end of a process's output, for the message of an error. */
 export function logTail(child: Child): string {
   return readFileSync(child.logFile, 'utf8').slice(-LOG_TAIL_BYTES)
 }
 
-/** Waits for the child's reply of this kind; fails with its last words if it ends or says nothing in time. */
+/** Waits for the child's reply of this kind. Fails with the end of its output when it ends, or does not reply in time. */
 export function expect<Kind extends Reply['kind']>(
   child: Child,
   kind: Kind,

@@ -6,13 +6,13 @@ import { Meter } from './measure.ts'
 
 const READY_TIMEOUT_MS = 60_000
 
-/** What is compared: the service, the barest program that forwards, and the design one would write first. */
+/** What is compared: the service, the simplest program that forwards, and the simplest durable design. */
 export type ContenderName = 'floor' | 'service' | 'naive'
 
-/** In the order in which they run and are printed. */
+/** The contenders, in the order in which they run and are printed. */
 export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'naive']
 
-/** One of them, running and ready to be published to. */
+/** A running contender, ready for events. */
 export interface Contender {
   readonly name: ContenderName
   readonly child: Child
@@ -37,7 +37,7 @@ export interface Start {
   readonly settings?: Readonly<Record<string, string>>
 }
 
-/** Starts one contender, fresh: with an empty database, in a process of its own. */
+/** Starts one contender in a process of its own, with an empty database. */
 export function startContender(name: ContenderName, start: Start): Promise<Contender> {
   switch (name) {
     case 'floor':
@@ -116,7 +116,7 @@ export async function subscribe(
   })
   const text = await response.text()
   if (response.status !== 201) throw new Error(`No subscription was made: ${response.status} ${text}`)
-  // The contract of api.md: 201 with the subscription, whose id is an integer.
+  // The contract of openapi.json: 201 with the subscription, whose id is an integer.
   const { id } = JSON.parse(text) as { readonly id: number }
   return `/ingest/${id}`
 }

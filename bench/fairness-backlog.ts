@@ -13,7 +13,7 @@ export type Kind = (typeof kinds)[number]
 
 const slowMs = 200
 
-/** A subscription that is owed much, paused until it is let go. */
+/** A subscription with a large backlog, paused until it is resumed. */
 export interface Backlog {
   readonly kind: Kind
   readonly subscriptionId: number
@@ -21,7 +21,7 @@ export interface Backlog {
   readonly requests: () => number | undefined
 }
 
-/** Makes a subscription of each kind and what it is owed, by SQL: publishing it would take minutes. */
+/** Makes a subscription of each kind with its backlog, by SQL: publishing it would take minutes. */
 export async function makeBacklogs(
   world: World,
   receiverPort: number,
@@ -90,7 +90,7 @@ async function startReceiver(kind: Kind) {
   return { port: (server.address() as AddressInfo).port, requests: () => requests } // it listens on TCP
 }
 
-/** Lets a backlog go, or holds it again; waits until what it has in flight is over. */
+/** Resumes a backlog or pauses it again; waits until its attempts in flight have ended. */
 export async function setPaused(
   { contender }: World,
   { subscriptionId }: Backlog,

@@ -8,10 +8,10 @@ import { median, openWorld, pause, rounded, type World } from './growth-world.ts
 import { readMachine } from './report.ts'
 import { type Ends, type Load, type PhaseResult, runPhase, startEnds } from './trial.ts'
 
-/** The promise: so much later at p99, at most. */
+/** The goal: at p99 an event is at most this much later. */
 const delayMsMax = 50
 
-/** After pausing, until what was in flight is over. */
+/** Wait after a pause, until the attempts in flight have ended. */
 const settleMs = 1000
 
 interface Figure {
@@ -54,7 +54,7 @@ async function measure(run: Run, backlog: Backlog, way: string, path: string): P
     return result
   }
   for (let round = 0; round < run.rounds; round++) {
-    // A machine that grows faster or slower meanwhile favours neither: what comes first changes each time.
+    // The order alternates, so that a machine that gets faster or slower favours neither.
     if (round % 2 === 0) rounds.push({ alone: await measureAlone(), beside: await measureBeside() })
     else {
       const beside = await measureBeside()

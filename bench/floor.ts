@@ -9,7 +9,7 @@ const TARGET_PORT = Number(process.env.BENCH_TARGET_PORT)
  * per second, but only while a backlog of seconds is growing in memory. With more (96, 128) it is a tenth slower.
  */
 const SOCKETS = Number(process.env.BENCH_FLOOR_SOCKETS ?? 64)
-/** What may wait for a socket; beyond it the floor refuses rather than grow. */
+/** At most this many events wait for a socket; beyond it the floor refuses. */
 const WAITING_MAX = 50_000
 
 const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS, maxFreeSockets: SOCKETS })
@@ -20,7 +20,7 @@ let waiting: Buffer[] = []
 let next = 0
 let inFlight = 0
 
-/** Starts as many forwards as there are sockets; the list is cut when all of it went out, not once per event. */
+/** Starts as many forwards as there are sockets. The list is emptied when all of it is sent, not once per event. */
 function forwardWaiting(): void {
   while (inFlight < SOCKETS && next < waiting.length) {
     const body = waiting[next++]

@@ -25,7 +25,7 @@ async function read(database: Database): Promise<Reading> {
   return reading
 }
 
-/** Bytes that what is kept takes, indexes included, after dead rows were removed. */
+/** Bytes of the rows that are kept, indexes included, after dead rows were removed. */
 async function sizesOf(database: Database): Promise<Readonly<Record<string, number>>> {
   await settle(database, ['events', 'delivery_logs', 'owed'])
   const { rows } = await database.query<{ name: string; bytes: number }>({
@@ -39,7 +39,7 @@ async function sizesOf(database: Database): Promise<Readonly<Record<string, numb
 async function measure(ends: Ends, world: World, rate: number) {
   const { contender, database } = world
   await runPhase(ends, contender, { seconds: 2, rate, size, connections })
-  await database.query({ text: 'checkpoint' }) // else it is chance how many pages are logged whole
+  await database.query({ text: 'checkpoint' }) // so that each run logs the same number of whole pages
   const sizesBefore = await sizesOf(database)
   const before = await read(database)
   const { delivered, missing } = await runPhase(ends, contender, { seconds, rate, size, connections })

@@ -1,4 +1,4 @@
-// The load: publishes events over keep-alive connections, as cheaply as Node can. Run by main.ts.
+// The load: publishes events over keep-alive connections, with as little CPU as possible. Run by main.ts.
 import { connect, type Socket } from 'node:net'
 import { Bits } from './bits.ts'
 import { nowUs } from './clock.ts'
@@ -72,7 +72,7 @@ class Caller {
     return socket
   }
 
-  /** A connection the service closed is replaced; what was under way on it has an unknown fate. */
+  /** Replaces a connection that the service has closed. Whether its last request was accepted is unknown. */
   #reopen(): void {
     const wasWaiting = this.isWaiting
     this.#sequence = -1
@@ -98,7 +98,7 @@ class Caller {
   }
 }
 
-/** One order of the benchmark, from the first send to the last answer. */
+/** One command of the benchmark, from the first send to the last answer. */
 class Run {
   readonly order: Generate
   readonly #accepted: Bits
@@ -153,8 +153,8 @@ class Run {
   }
 
   /**
-   * Sends whatever is due by the schedule. The stamp is the scheduled time even when the send is late, because a
-   * client that waits its turn has waited too ("coordinated omission").
+   * Sends the events that are due by the schedule. The stamp is the scheduled time also when the send is late, because the
+   * wait for a connection is part of the latency ("coordinated omission").
    */
   #sendDue(): void {
     const intervalUs = 1e6 / this.order.rate

@@ -18,10 +18,11 @@ import type { Queryable, QueryResult, Statement } from '../src/platform/postgres
 import { fixedPlans } from '../src/platform/sql.ts'
 import type { Children } from './children.ts'
 import { fillLog, fillRetries, fillSubscriptions } from './growth-fill.ts'
+import { type Plan, planTable, wholePlans } from './growth-plans.ts'
 import { openWorld, subscriptionOf, type World } from './growth-world.ts'
 import { readMachine } from './report.ts'
 
-/** Shows the plan that a prepared statement was run by, which EXPLAIN with values in it would not. */
+/** Prints the plan by which a prepared statement was run. EXPLAIN of a text with values would show another plan. */
 const explainEach = `
   load 'auto_explain';
   set auto_explain.log_min_duration = 0; set auto_explain.log_analyze = on; set auto_explain.log_buffers = on;
@@ -30,17 +31,17 @@ const explainEach = `
 /** Rows of one batch, as at full load. */
 const batch = 50
 
-interface Plan {
-  readonly name: string
-  readonly text: string
-}
-
-/** The plans of the statements of the path beside the largest of everything, as Markdown. */
+/**
+ * docs/reference/plans.md: by which plans the statements of the path are run beside the largest of everything.
+ *
+ * @param whole adds the plans themselves
+ */
 export async function explainAll(
   children: Children,
   receiverPort: number,
   sizes: readonly number[] | undefined,
   logRows: number,
+  whole: boolean,
 ): Promise<string> {
   const [subscriptions = 100_000, retries = 1_000_000] = sizes ?? []
   const world = await openWorld(children, receiverPort)
@@ -50,11 +51,26 @@ export async function explainAll(
     await fillLog(world, logRows)
     const plans = await explainPath(world)
     const machine = readMachine()
-    const head = `Beside ${subscriptions} subscriptions, ${retries} pending retries and ${logRows} attempts in the log; commit ${machine.commit}.`
-    return [head, ...plans.map(({ name, text }) => `### ${name}\n\n\`\`\`\n${text}\n\`\`\``)].join('\n\n')
+    const beside = [subscriptions, retries, logRows].map(count => count.toLocaleString('en'))
+    return [page(beside, machine.commit), planTable(plans), ...(whole ? [wholePlans(plans)] : [])].join(
+      '\n\n',
+    )
   } finally {
     await world.close()
   }
+}
+
+function page([subscriptions, retries, rows]: readonly string[], commit: string): string {
+  return `# Plans of the statements of the path
+
+Made by \`npm run -s bench:growth -- --explain\`, which writes this page to standard output; with \`--plans\` the whole
+plans follow. Each statement that an event meets is run once for a batch of ${batch} rows, prepared and with the settings of
+its connection, in a transaction that is rolled back. The last row is the repair, which runs once a minute.
+
+Pages of 8 KiB are what to look at: they are the same however large the tables are, but for the depth of an index.
+\`test/e2e/flat-cost.test.ts\` fails when a statement reads a table whole, or more pages beside a backlog.
+
+Beside ${subscriptions} subscriptions, ${retries} pending retries and ${rows} attempts in the log, at commit ${commit}:`
 }
 
 async function explainPath(world: World): Promise<readonly Plan[]> {
@@ -62,7 +78,7 @@ async function explainPath(world: World): Promise<readonly Plan[]> {
   await client.connect()
   try {
     await client.query(`${explainEach}; ${fixedPlans}`)
-    await runAll(watched(client, []), subscriptionOf(world), client) // so that nothing is read for the first time
+    await runAll(watched(client, []), subscriptionOf(world), client) // the second run finds all it reads in the cache
     const plans: Plan[] = []
     await runAll(watched(client, plans), subscriptionOf(world), client)
     return plans
@@ -80,7 +96,7 @@ function watched(client: pg.Client, plans: Plan[]): Queryable {
       client.on('notice', hear)
       const prepared = { text, ...(name && { name }), ...(values && { values: values as unknown[] }) }
       const result = await client.query(prepared)
-      await client.query('set local jit = off') // a plan is told of only when the next statement begins
+      await client.query('set local jit = off') // the notice with the plan comes when the next statement begins
       client.off('notice', hear)
       plans.push({ name: name ?? firstWords(text), text: notices.map(withoutQuery).join('\n') })
       return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 }
@@ -88,7 +104,7 @@ function watched(client: pg.Client, plans: Plan[]): Queryable {
   }
 }
 
-/** Of what auto_explain says: the time, and the plan without the statement before it. */
+/** The duration and the plan in a message of auto_explain, without the text of the statement. */
 function withoutQuery(message: string): string {
   const [, duration = ''] = /^(duration: [\d.]+ ms)/.exec(message) ?? []
   const lines = message.split('\n')
@@ -97,7 +113,7 @@ function withoutQuery(message: string): string {
 }
 
 function firstWords(text: string): string {
-  return text.trim().split(/\s+/).slice(0, 4).join(' ')
+  return text.trim().split(/\s+/).slice(0, 3).join(' ')
 }
 
 /** One batch through all statements of the path, in a transaction that is rolled back. */

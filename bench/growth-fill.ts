@@ -7,12 +7,12 @@ const hourMs = 3_600_000
 /** Hours of the log that are filled. Less than its retention, which would drop the oldest in the middle of a run. */
 const logHours = 66
 
-/** How long the service may take to read all subscriptions anew. */
+/** How long the service may take to read all subscriptions again. */
 const readMsMax = 120_000
 
 /**
- * Makes subscriptions that no event goes to, as rows: by the API it would take minutes. They have no signing secret of
- * their own, because that would have to be sealed for each. Then the service is made to read all of them.
+ * Makes subscriptions without events, by SQL: by the API it would take minutes. They have no signing secrets, because each
+ * would have to be sealed. Then the service is made to read all of them.
  */
 export async function fillSubscriptions({ database }: World, count: number): Promise<void> {
   if (count <= 0) return
@@ -35,7 +35,7 @@ export async function fillSubscriptions({ database }: World, count: number): Pro
     if (performance.now() > deadline) throw new Error(`The service has not read ${count} subscriptions.`)
     await pause(500)
   }
-  await pause(2000) // what was read last is opened, and the garbage of it collected
+  await pause(2000) // for garbage collection after reading
 }
 
 async function readsOf(database: Database): Promise<number> {

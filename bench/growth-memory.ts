@@ -53,7 +53,7 @@ function trendOf(points: readonly (readonly [minute: number, mb: number])[]) {
   const third = Math.max(1, Math.floor(points.length / 3))
   const first = median(points.slice(0, third).map(([, mb]) => mb))
   const last = median(points.slice(-third).map(([, mb]) => mb))
-  // Of the second half: what a cache takes until it is full is over by then.
+  // The slope of the second half: caches are full by then.
   const slopePerHour = rounded(slopeOf(points.slice(Math.floor(points.length / 2))) * 60, 1)
   return { first: rounded(first, 1), last: rounded(last, 1), ratio: rounded(last / first, 2), slopePerHour }
 }

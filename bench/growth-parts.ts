@@ -26,7 +26,7 @@ export function sizesOf(part: Part, logRows: number): readonly number[] {
   }
 }
 
-/** A service beside which there is so much of what the part is about. */
+/** A service whose database has the given size of the part. */
 export async function grow(
   children: Children,
   receiverPort: number,
@@ -53,7 +53,7 @@ export async function grow(
   }
 }
 
-/** Opens a transaction that sees the database as it is now until the end, so that nothing dead can be cleaned away. */
+/** Opens a transaction with a snapshot of now, so that vacuum can remove no row that dies from now on. */
 async function holdTransaction(world: World): Promise<World> {
   const client = new pg.Client({ ...world.connection, application_name: 'held transaction' })
   await client.connect()

@@ -3,10 +3,10 @@ import { Database } from '../src/platform/postgres.ts'
 import type { Children } from './children.ts'
 import { type Contender, startContender } from './contenders.ts'
 
-/** Filling may take long; nothing here waits for less. */
+/** Filling takes long, so timeouts are long. */
 const fillTimeoutMs = 3_600_000
 
-/** A service of its own with its database, to be filled with what it is to be measured beside. */
+/** A service with a database of its own, which is filled before the service is measured. */
 export interface World {
   readonly contender: Contender
   readonly database: Database
@@ -54,7 +54,7 @@ export async function openWorld(
   }
 }
 
-/** What autovacuum and the checkpointer would otherwise do in the middle of a phase. */
+/** Vacuum and a checkpoint now, so that they do not run in the middle of a phase. */
 export async function settle(database: Database, tables: readonly string[]): Promise<void> {
   for (const table of tables) await database.query({ text: `vacuum analyze ${table}` })
   await database.query({ text: 'checkpoint' })

@@ -1,4 +1,4 @@
-// What an event costs beside more and more of everything: `npm run bench:growth`. README.md says what is measured.
+// What an event costs as everything else grows: `npm run bench:growth`. README.md says what is measured.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
@@ -18,7 +18,8 @@ const USAGE = `npm run bench:growth -- [options]
   --connections N  of the sender, and attempts that the receiver may have in flight (64)
   --rows N         rows of the larger log (20,000,000)  --minutes N      of the part memory (30)
   --lane           the events go through their lane, as those with a rate limit do, not straight from ingest
-  --explain        plans of the statements of the path beside the largest of everything, as Markdown
+  --explain        the page of plans: statements of the path beside the largest of everything, as Markdown
+  --plans          with --explain: the whole plans, too
   --out FILE       write the JSON line to it as well`
 
 interface Options {
@@ -70,7 +71,7 @@ async function comparePart(
       await measure(ends, world, { ...options, seconds: 3, full: Math.min(options.full, 3) })
     const samples: Sample[][] = sizes.map(() => [])
     for (let round = 0; round < options.rounds; round++) {
-      // There and back: a machine that grows faster or slower meanwhile favours no size.
+      // Up and down in turn, so that a machine that gets faster or slower favours no size.
       const order = [...worlds.entries()]
       for (const [index, world] of round % 2 === 0 ? order : order.reverse()) {
         const sample = await measure(ends, world, options)
@@ -123,7 +124,7 @@ function figuresOf(samples: readonly Sample[]): Readonly<Record<string, number>>
 }
 
 function report(one: number, samples: readonly Sample[], smallest: readonly Sample[]) {
-  // The median of each round's own ratio: neighbours in time share the noise.
+  // The median of each round's own ratio: measurements close in time share the same noise.
   const ratioOf = (read: Read) =>
     rounded(median(samples.map((sample, round) => read(sample) / read(smallest[round] ?? sample))), 2)
   return {
@@ -176,6 +177,7 @@ function readOptions() {
       sizes: text,
       lane: { type: 'boolean', default: false },
       explain: { type: 'boolean', default: false },
+      plans: { type: 'boolean', default: false },
       out: text,
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -194,10 +196,16 @@ function readOptions() {
     sizes: values.sizes?.split(',').map(Number),
     lane: values.lane,
   }
-  return { options, only: new Set(values.only), explain: values.explain, outFile: values.out }
+  return {
+    options,
+    only: new Set(values.only),
+    explain: values.explain,
+    plans: values.plans,
+    outFile: values.out,
+  }
 }
 
-/** All parts that are asked for, and what is known so far after each: a run takes long. */
+/** Runs all parts that are asked for. Prints the results after each part, because a run takes long. */
 async function runParts(
   children: Children,
   ends: Ends & { receiverPort: number },
@@ -236,13 +244,13 @@ async function main(): Promise<number> {
     console.error(`${error instanceof Error ? error.message : error}\n\n${USAGE}`)
     return 2
   }
-  const { options, only, explain, outFile } = asked
+  const { options, only, explain, plans, outFile } = asked
   const children = new Children()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   try {
     const ends = await startEnds(children)
     if (explain) {
-      console.log(await explainAll(children, ends.receiverPort, options.sizes, options.rows))
+      console.log(await explainAll(children, ends.receiverPort, options.sizes, options.rows, plans))
       return 0
     }
     return await runParts(children, ends, only, options, outFile)

@@ -25,7 +25,7 @@ interface World {
   readonly bad: readonly number[]
   readonly database: Database
   readonly load: Load
-  /** The bad ones have been let go for a while when it is measured, not just now. */
+  /** The bad ones were resumed some time before the measurement, not just then. */
   readonly settled: boolean
 }
 
@@ -37,7 +37,7 @@ const hangMs = 1000
 async function runRounds(world: World, rounds: number): Promise<readonly Round[]> {
   const done: Round[] = []
   for (let number = 1; number <= rounds; number++) {
-    // A machine that grows faster or slower meanwhile favours neither: what comes first changes each time.
+    // The order alternates, so that a machine that gets faster or slower favours neither.
     const isAloneFirst = number % 2 === 1
     const before = isAloneFirst ? await measureAlone(world) : undefined
     const [beside, badAttempts] = await measureBeside(world)
@@ -54,7 +54,7 @@ async function measureAlone({ ends, contender, bad, load }: World): Promise<Phas
   return runPhase(ends, contender, load)
 }
 
-/** Begins as the bad ones are let go: what they cost is highest before they are found out. */
+/** Begins when the bad ones are resumed: they cost most before the service knows that they fail. */
 async function measureBeside(world: World): Promise<readonly [PhaseResult, number]> {
   const { ends, contender, bad, load } = world
   const before = await attemptsAt(world)
@@ -64,7 +64,7 @@ async function measureBeside(world: World): Promise<readonly [PhaseResult, numbe
   return [result, (await attemptsAt(world)) - before]
 }
 
-/** Makes the bad subscriptions and what they are owed, by SQL: publishing it would take minutes. */
+/** Makes the bad subscriptions with their backlogs, by SQL: publishing them would take minutes. */
 async function fill(contender: Contender, database: Database, urls: readonly string[], backlog: number) {
   const bad: number[] = []
   for (const target_url of urls) {
@@ -86,7 +86,7 @@ async function fill(contender: Contender, database: Database, urls: readonly str
     text: 'update lanes set due_at = now() where subscription_id = any($1)',
     values: [bad],
   })
-  // What autovacuum and the checkpointer would otherwise do in the middle of a phase.
+  // Vacuum and a checkpoint now, so that they do not run in the middle of a phase.
   await database.query({ text: 'vacuum analyze owed' })
   await database.query({ text: 'vacuum analyze events' })
   await database.query({ text: 'checkpoint' })
@@ -107,7 +107,7 @@ async function post(contender: Contender, path: string): Promise<void> {
   await answer.body?.cancel()
 }
 
-/** Takes connections and requests, and says nothing. */
+/** Accepts connections and reads requests, and never answers. */
 async function startHanging(): Promise<Server> {
   const server = createServer(socket => socket.on('error', () => {}).resume())
   server.listen(0, '127.0.0.1')
@@ -130,7 +130,7 @@ function print(rounds: readonly Round[], first: PhaseResult, load: Load, backlog
     rounds.map(({ alone, beside }) => read(beside) / read(alone)).sort((one, other) => one - other)
   const p50 = (result: PhaseResult) => result.latency.p50Us
   const p99 = (result: PhaseResult) => result.latency.p99Us
-  // Of the quieter rounds: noise of the machine only ever adds, and at p99 it is most of what is seen.
+  // The quieter rounds: noise of the machine can only add, and at p99 it is most of the value.
   const quiet = (read: (round: Round) => PhaseResult) => lowerQuartile(rounds.map(round => p99(read(round))))
   const figures = {
     empty_p50_ms: Number(ms(p50(first))),
@@ -199,7 +199,7 @@ async function main(): Promise<number> {
       settled: { type: 'boolean', default: false },
     },
   })
-  // The service takes its settings from here; 0 leaves the circuit closed, so that the bad ones are never let be.
+  // The service takes its settings from here; with 0 the circuit never opens, so the bad ones are always tried.
   if (values['circuit-failures'] !== undefined) process.env.CIRCUIT_FAILURES = values['circuit-failures']
   const load = { seconds: Number(values.seconds), rate: Number(values.rate), size: 500, connections: 64 }
   const backlog = Number(values.backlog)

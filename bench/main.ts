@@ -1,4 +1,4 @@
-// The benchmark: `npm run bench`. What the figures mean stands in README.md.
+// The benchmark: `npm run bench`. README.md says what the figures mean.
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
@@ -82,7 +82,7 @@ function numberOf(name: string, text: string, min: number, max: number): number 
   throw new Error(`--${name} is a number from ${min} to ${max}, not "${text}".`)
 }
 
-/** One contender, fresh, with fresh ends: what one leaves behind can't help or hurt the next. */
+/** Runs one contender with a new database and new ends, so that no contender affects the next. */
 async function runTrial(children: Children, name: ContenderName, options: Options): Promise<TrialResult> {
   const ends = await startEnds(children)
   const profiled = options.profile && (name === 'service' || options.names.length === 1)
@@ -109,7 +109,7 @@ async function runTrial(children: Children, name: ContenderName, options: Option
   return { full, steady, memory }
 }
 
-/** Its figures are thrown away; its losses are not. */
+/** Warms up. Its figures are not used, but losses count. */
 async function warmUp(ends: Ends, contender: Contender, load: Load): Promise<void> {
   const { missing } = await runPhase(ends, contender, load)
   if (missing > 0) throw new Error(`${contender.name} lost ${missing} accepted events while warming up.`)

@@ -1,11 +1,11 @@
-// The comparison: what one would write first. One INSERT per event, one claim, one UPDATE, each a transaction of its
+// The comparison: the simplest durable design. One INSERT per event, one claim, one UPDATE, each a transaction of its
 // own, over node-postgres; nothing is batched. Run by main.ts with a PostgreSQL of its own.
 import { Agent, createServer, request } from 'node:http'
 import pg from 'pg'
 import { onCommand, reply } from './protocol.ts'
 
 const TARGET_PORT = Number(process.env.BENCH_TARGET_PORT)
-/** Claiming loops. A commit waits for the disk, so many must wait at once. Of 16 to 64 each, this pair did best. */
+/** Loops that claim. Many, because each commit waits for the disk. Of 16 to 64 of each, this pair was the fastest. */
 const WORKERS = Number(process.env.BENCH_NAIVE_WORKERS ?? 32)
 const INSERTERS = Number(process.env.BENCH_NAIVE_INSERTERS ?? 16)
 const POLL_MS = 20
@@ -78,7 +78,7 @@ async function deliverOne(): Promise<boolean> {
   return true
 }
 
-/** Works until there is nothing, then waits to be woken by an insert: polling alone would make it look worse. */
+/** Works until nothing is left, then waits for the next insert. With polling alone it would be slower. */
 async function work(): Promise<never> {
   for (;;) {
     if (await deliverOne()) continue

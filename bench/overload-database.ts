@@ -1,4 +1,4 @@
-// What overload.ts asks and tells the database of the service, beside the service.
+// Statements of overload.ts on the database of the service.
 import { audit } from '../src/monitor/audit.ts'
 import { startEmbeddedPostgres } from '../src/platform/embedded-postgres/embedded-postgres.ts'
 import { Database } from '../src/platform/postgres.ts'
@@ -23,7 +23,7 @@ export interface DeliveredSecond {
   readonly p99Ms: number
 }
 
-/** `commit_delay` of PostgreSQL itself: then the database is the bottleneck, and not the cores. */
+/** Sets `commit_delay` of PostgreSQL, so that the database is the bottleneck and not the cores. */
 export async function slowCommits(dataDir: string, commitMs: number): Promise<void> {
   await withDatabase(dataDir, async database => {
     await database.query({ text: `alter system set commit_delay = ${Math.round(commitMs * 1000)}` })
@@ -33,7 +33,7 @@ export async function slowCommits(dataDir: string, commitMs: number): Promise<vo
 }
 
 /**
- * Asks once nothing is owed any more, or after a minute.
+ * Reads the figures when nothing is owed any more, or after a minute.
  *
  * @param secondsAt when each second began, Unix seconds with a fraction
  */

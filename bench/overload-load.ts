@@ -1,4 +1,4 @@
-// The load of overload.ts: sends on schedule, whether or not answers come, and keeps apart what became of it by second.
+// The load of overload.ts: sends on a schedule, whether or not answers come, and counts the results per second.
 import { connect, type Socket } from 'node:net'
 import { Bits } from './bits.ts'
 import { nowUs } from './clock.ts'
@@ -25,7 +25,7 @@ export interface Stretch {
   readonly rate: number
 }
 
-/** What became of what was due in one second. Latencies count from when it was due. */
+/** The results of the events that were due in one second. Latencies count from the time an event was due. */
 export interface Second {
   readonly stretch: string
   /** Unix seconds, with a fraction. */

@@ -1,5 +1,5 @@
-// Everything is at a fixed place and of a fixed width: the generator patches bytes instead of building JSON, and the
-// receiver reads digits instead of parsing it. Both share two cores with what is measured.
+// All fields have a fixed place and a fixed width. So the generator overwrites bytes instead of building JSON, and the
+// receiver reads digits instead of parsing. Both share two cores with what is measured.
 const TEMPLATE = '{"phase":"0000","seq":"0000000000","sent_us":"0000000000000000","data":"'
 const CLOSING = '"}'
 const PHASE = { at: 10, width: 4 }

@@ -66,8 +66,8 @@ function selfTimes(profile: CpuProfile, span: Span): ReadonlyMap<number, number>
 }
 
 /**
- * Gives every node the group that it works for. A socket write is done by node:net whoever wants it, so what is
- * common (net, streams, timers, buffers, native code) goes to the nearest caller that says more.
+ * Assigns every node to the group that it works for. Common code (net, streams, timers, buffers, native code) is called
+ * by all groups, so its time is assigned to the nearest caller that belongs to a group.
  */
 function groupsOf(profile: CpuProfile): ReadonlyMap<number, string> {
   const groups = new Map<number, string>()
@@ -94,7 +94,7 @@ function ownGroupOf({ callFrame: { functionName, url } }: ProfileNode): string |
   return library?.[1] ?? folder?.[1]
 }
 
-/** A native or common function says little without whom it worked for: `writev` is everyone's. */
+/** The name of a function. A native or common one, such as `writev`, is shown with its caller's group. */
 function nameOf(node: ProfileNode, group = ''): string {
   const { functionName, url, lineNumber } = node.callFrame
   const file = url.replace(/^.*\/node_modules\//, '').replace(/^.*\/((?:src|bench)\/)/, '$1')

@@ -5,7 +5,7 @@ import type { Percentiles } from './histogram.ts'
 import { type Cpu, cpuOf, type Memory, machineCpuUs } from './measure.ts'
 
 const DRAIN_TIMEOUT_MS = 60_000
-/** How long the generator may take beyond its time to gather the last answers. */
+/** How long after its last send the generator may wait for answers. */
 const GENERATOR_GRACE_MS = 20_000
 /** More than Node can take in a second on any machine; keeps the lists of sequence numbers bounded. */
 const EVENTS_PER_SECOND_MAX = 100_000
@@ -63,7 +63,7 @@ export interface CpuPerEvent {
   readonly postgresUs: number | undefined
   readonly generatorUs: number
   readonly receiverUs: number
-  /** What all else on the machine took, and its host: a rate that was measured beside it is too low. */
+  /** CPU of other processes and of the host. With much of it the measured rate is too low. */
   readonly othersUs: number
 }
 
@@ -76,7 +76,7 @@ export interface TrialResult {
 
 let phases = 0
 
-/** Publishes one load and waits until all that was accepted has been received, or a minute has gone by. */
+/** Publishes one load and waits until everything accepted was received, at most a minute. */
 export async function runPhase(ends: Ends, contender: Contender, load: Load): Promise<PhaseResult> {
   const phase = ++phases
   const { size, connections, rate } = load

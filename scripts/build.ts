@@ -21,12 +21,12 @@ function run(script: string, ...args: readonly string[]): void {
   if (status !== 0) process.exit(status ?? 1)
 }
 
-/** What lies beside the sources and is not TypeScript (pages, styles) keeps its place. */
+/** Files beside the sources that are not TypeScript (pages, styles) are copied to the same place. */
 function copyStaticFiles(): void {
   cpSync(at('src'), at('dist'), { recursive: true, filter: path => !path.endsWith('.ts') })
 }
 
-/** ReDoc is a development dependency: its one bundle is all that is needed, its tree of packages is not. */
+/** ReDoc is a development dependency: its one bundle is copied, so that its dependencies are not installed. */
 function copyRedoc(): void {
   mkdirSync(at('dist/assets'), { recursive: true })
   cpSync(at('node_modules/redoc/bundles/redoc.standalone.js'), at('dist/assets/redoc.standalone.js'))

@@ -2,7 +2,7 @@ import { configurationPage, envExample } from '../src/config/reference.ts'
 import { errorCodes } from '../src/errors.ts'
 import { openapiDocument } from './openapi.ts'
 
-/** Every generated file that is committed: its path from the root of the repository, and what it must hold. */
+/** Every generated file that is committed: its path in the repository → its content. */
 export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['.env.example', envExample()],
@@ -22,9 +22,12 @@ function errorsPage(): string {
 
 # Errors
 
-Errors are \`application/problem+json\` (RFC 9457). \`code\` is one of these words and stays the same between versions;
-\`detail\` is a sentence about this one case that says what to do; \`instance\` is the id of the request, which is in the log
-too; \`errors\` lists the fields that did not pass, each with a JSON Pointer.
+Errors are \`application/problem+json\` (RFC 9457). \`code\` is one of these words and stays the same between versions.
+\`detail\` is a sentence about this one case that says what to do. \`instance\` is the id of the request, which is also in
+the log. \`errors\` lists the fields that did not pass, each with a JSON Pointer.
+
+With 503 the event was almost always not accepted. Only when PostgreSQL's answer to the commit was late or lost can it be
+accepted all the same: then a request that is sent again makes a second event, with another \`webhook-id\`.
 
 | status | code | title |
 |---|---|---|
@@ -35,7 +38,7 @@ ${sections.join('\n')}`
 
 function advice(status: number): string {
   if (status === 503) {
-    return 'Nothing was accepted. Send the same request again after the seconds in `Retry-After`.'
+    return 'The request is not known to be accepted. Send it again after the seconds in `Retry-After`.'
   }
   if (status >= 500)
     return 'A fault of the service: its log has the cause under the `instance` of the answer.'

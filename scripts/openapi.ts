@@ -12,8 +12,8 @@ import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
 
 /**
- * The OpenAPI document of the service, as /openapi.json answers it: the server is built with all its routes and asked
- * for it, without a port and without a database, since nothing connects before it is used.
+ * The OpenAPI document of the service, as /openapi.json answers it. The server is built with all its routes, without a
+ * port and without a database: no part connects before it is used.
  */
 export async function openapiDocument(): Promise<string> {
   const logger = silentLogger()

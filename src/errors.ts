@@ -1,6 +1,6 @@
 /**
- * The one table of errors an API caller can meet: code → HTTP status and title.
- * `detail` is written where the error is thrown, and says what to do.
+ * All errors that a caller of the API can get: code → HTTP status and title. The `detail` is written where the error is
+ * thrown, and says what to do.
  */
 export const errorCodes = {
   malformed_json: { status: 400, title: 'The body is not valid JSON' },
@@ -27,20 +27,25 @@ export const errorCodes = {
 
 export type ErrorCode = keyof typeof errorCodes
 
-/** One field that did not pass; `pointer` is a JSON Pointer (RFC 6901) into the body, or names a parameter. */
+/** A field with a fault. `pointer` is a JSON Pointer (RFC 6901) into the body, or the name of a parameter or header. */
 export interface FieldError {
   readonly pointer: string
   readonly detail: string
 }
 
+/** A JSON Pointer (RFC 6901) to a field, from the names that lead to it. */
+export function jsonPointer(...names: readonly string[]): string {
+  return names.map(name => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
 export interface AppErrorOptions {
   readonly cause?: unknown
   readonly errors?: readonly FieldError[]
-  /** Seconds for `Retry-After`; 503 and 429 get 1 when it is not given. */
+  /** Seconds for the `Retry-After` of a 503; 1 unless given. */
   readonly retryAfterSeconds?: number
 }
 
-/** An error that is meant for the caller. `http/problem.ts` alone turns it into a response. */
+/** An error for the caller of the API. Only `http/problem.ts` turns it into an answer. */
 export class AppError extends Error {
   readonly code: ErrorCode
   readonly errors: readonly FieldError[] | undefined
@@ -55,12 +60,22 @@ export class AppError extends Error {
   }
 }
 
-/** A mistake in the settings or in the surroundings at start: printed as plain text, exit code 1, no stack. */
+/** A start fails because of the settings or the environment. It is printed without a stack; the exit code is 1. */
 export class StartupError extends Error {
   override readonly name = 'StartupError'
 }
 
-/** The error for fields that did not pass: a single one is told in the summary, several are counted and listed. */
+/** The code of any error, such as `ENOENT`, or a SQLSTATE. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
+}
+
+/** The message of any error, without its stack. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The error for fields with faults. With one field, `detail` names it; with several, `detail` has their number. */
 export function validationFailed(errors: readonly FieldError[]): AppError {
   const [first] = errors
   const detail =
@@ -71,8 +86,8 @@ export function validationFailed(errors: readonly FieldError[]): AppError {
 }
 
 /**
- * The refusal of what cannot be made durable soon. When to come again (1 to 3 s) differs from caller to caller, so that
- * those who were refused together do not come again together.
+ * The refusal of an event that cannot be made durable soon. `Retry-After` is a random 1 to 3 s, so that callers that are
+ * refused at the same time do not come back at the same time.
  */
 export function overloaded(detail: string, random: () => number = Math.random): AppError {
   return new AppError('overloaded', detail, { retryAfterSeconds: 1 + Math.floor(random() * 3) })

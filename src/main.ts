@@ -12,11 +12,11 @@ import { version } from './version.ts'
 interface Described {
   readonly does: string
   readonly run: Command
-  /** Whether it reads what follows its name, `--help` too. */
+  /** It reads the arguments after its name, `--help` included. */
   readonly takesArguments?: true
 }
 
-/** Every command: what it is called, what it does, and what runs it. */
+/** All commands, by name. */
 const commands: Readonly<Record<string, Described>> = {
   serve: { does: 'start the service (the default)', run: runServe, takesArguments: true },
   audit: {
@@ -49,8 +49,8 @@ const io: CommandIo = {
 const settingsHint = 'Settings come from the environment: webhooks config docs'
 
 process.exitCode = await main(process.argv.slice(2))
-// Whatever is left of timers or sockets must not keep a finished command alive; standard output is flushed by now
-// when it is a file or a terminal, and a pipe gets a moment.
+// Timers or sockets that are left must not keep a finished command alive. Output to a file or a terminal is written by
+// now; output to a pipe has half a second.
 setTimeout(() => process.exit(), 500).unref()
 
 async function main(given: readonly string[]): Promise<number> {
@@ -60,7 +60,7 @@ async function main(given: readonly string[]): Promise<number> {
     io.out(version)
     return exitCode.ok
   }
-  // Options without a command are those of the default one.
+  // Options without a command belong to the default command.
   return name.startsWith('-') ? run('serve', given) : run(name, args)
 }
 
@@ -71,7 +71,7 @@ async function run(name: string, args: readonly string[]): Promise<number> {
     help()
     return exitCode.usage
   }
-  // Asked what it would do, a command must not do it.
+  // Such as `prune --help`: it must not run the command.
   if (command.takesArguments === undefined && args.length > 0) return refuseArguments(name, command, args)
   try {
     return await command.run(args, io)

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 
-/** The version of this program, as in package.json, which lies one folder up from `src` and from `dist` alike. */
+/** The version in package.json, which is one folder above `src` and above `dist`. */
 export const version: string = readVersion()
 
-/** What this program calls itself where machines read it. */
+/** The name of this program for other programs. */
 export const product = 'webhook-delivery-service'
 
-/** How deliveries name themselves. @param contactUrl where whoever receives them finds out more; '' for nowhere */
+/** The `User-Agent` of deliveries. @param contactUrl where owners of receivers find out more; '' for none */
 export function userAgent(contactUrl: string): string {
   const name = `${product}/${version}`
   return contactUrl === '' ? name : `${name} (+${contactUrl})`

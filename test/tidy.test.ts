@@ -264,6 +264,85 @@ test('nothing is left for later in the code', () => {
   )
 })
 
+/** What is written in plain words by now; the rules below hold for it. */
+const plain = [
+  /^(README|CHANGELOG)\.md$/,
+  /^docs\//,
+  /^bench\//,
+  /^scripts\//,
+  /^src\/(cli|config|errors|http|ingest|keys|main|model|monitor|platform|server|subscriptions|version)\b/,
+  /^test\/(bench|conformance|faults|support)\//,
+]
+
+test('words are plain', () => {
+  const rules: readonly { readonly wrong: RegExp; readonly instead: string }[] = [
+    { wrong: /\bso (many|much|long|often)\b(?! (as|that)\b)/i, instead: '"at most N", "for this long", …' },
+    { wrong: /\bbur(y|ies|ied|ial)\b/i, instead: '"declare dead", "clean up after a dead process"' },
+    { wrong: /\bmend(s|ed|ing)?\b/i, instead: '"correct", "repair"' },
+    { wrong: /\bfor ever\b/i, instead: '"without end"' },
+    { wrong: /\b(an?other|a new) story\b/i, instead: 'what is different' },
+    { wrong: /\b(go|goes|going|went) round\b/i, instead: '"take turns"' },
+    { wrong: /\bthere and then\b/i, instead: '"at once"' },
+    { wrong: /\bapi\.md\b/, instead: 'openapi.json' },
+  ]
+  const prose = (path: string) => textOf(path).replace(/\n\s*(\*|\/\/|--)?[ \t]*/g, ' ')
+  nobody(
+    'Write what an engineer from another country reads once:',
+    files
+      .filter(path => /\.(ts|md)$/.test(path) && plain.some(where => where.test(path)))
+      .flatMap(path =>
+        rules.flatMap(({ wrong, instead }) => {
+          const found = wrong.exec(prose(path))?.[0]
+          return found === undefined ? [] : [`${path}: "${found}". Write ${instead}`]
+        }),
+      ),
+  )
+})
+
+test('documents lead to what is there', () => {
+  const isThere = (path: string) => existsSync(new URL(path, root))
+  const wrong = files
+    .filter(path => path.endsWith('.md') && plain.some(where => where.test(path)))
+    .flatMap(path => [...brokenLinks(path), ...missingPaths(path), ...missingTests(path)])
+  nobody('Files that moved have to be followed:', wrong)
+
+  function brokenLinks(path: string): readonly string[] {
+    const links = [...textOf(path).matchAll(/\]\((?![a-z]+:)([^)#\s]*)(?:#([^)\s]+))?\)/g)]
+    return links.flatMap(([link, to = '', heading]) => {
+      const target = to === '' ? path : join(dirname(path), to)
+      if (!isThere(target)) return [`${path}: ${link}`]
+      return heading === undefined || headingsOf(target).includes(heading) ? [] : [`${path}: ${link}`]
+    })
+  }
+
+  /** As hosts of Markdown make anchors of them. */
+  function headingsOf(path: string): readonly string[] {
+    return [...textOf(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, '')
+        .replaceAll(' ', '-'),
+    )
+  }
+
+  function missingPaths(path: string): readonly string[] {
+    const named = [...textOf(path).matchAll(/`((?:src|test|bench|docs|migrations|scripts)\/[\w./-]*)`/g)]
+    return named.flatMap(([, named = '']) => (isThere(named) ? [] : [`${path}: ${named}`]))
+  }
+
+  /** The last column of the requirements names files of test/ without their ending. */
+  function missingTests(path: string): readonly string[] {
+    if (path !== 'docs/reference/requirements.md') return []
+    const cells = textOf(path)
+      .split('\n')
+      .filter(line => /^\| \d/.test(line))
+      .map(line => line.split('|').at(-2) ?? '')
+    return cells
+      .flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)])
+      .flatMap(([, name = '']) => (isThere(`test/${name}.test.ts`) ? [] : [`${path}: test/${name}.test.ts`]))
+  }
+})
+
 test('no file knows the folders of one machine', () => {
   const folders = new RegExp(`(?<![\\w.}])/(${['work', 'root', 'home', 'Users'].join('|')})/`)
   nobody(

@@ -1,15 +1,19 @@
 import type { Config } from '../config/config.ts'
 
-/** What a start found out. */
+/** What a start has to show. */
 export interface StartFacts {
   /** Where it listens. */
   readonly url: string
   readonly databaseDescription: string
-  /** The API key that was made because there was none. */
+  /** The API key that was made because there was none; it is shown this once. */
   readonly firstKey?: string | undefined
 }
 
-/** What is said at start: which mode this is, where things are, and what to do first. `children`: the processes under a supervisor. */
+/**
+ * The text after a start: the mode, the addresses, and what to do first.
+ *
+ * @param children the pids of the processes under a supervisor
+ */
 export function banner(
   config: Config,
   facts: StartFacts,
@@ -35,7 +39,7 @@ export function banner(
   return lines.join('\n')
 }
 
-/** The first API key, which can never be shown again. */
+/** The text that shows the first API key, which cannot be shown again. */
 export function keyNotice(firstKey: string): string {
   return [
     'This is the first start with API keys on. Your key, shown this once only:',

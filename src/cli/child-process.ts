@@ -9,7 +9,7 @@ import { exitCode } from './command.ts'
 /** What a child tells its supervisor. */
 export type ChildMessage =
   | { readonly kind: 'ready'; readonly facts: StartFacts }
-  /** It could not start; why, for people. */
+  /** The child could not start; `reason` is for people. */
   | { readonly kind: 'failed'; readonly reason: string }
 
 /** What the supervisor tells a child. */
@@ -17,7 +17,7 @@ export interface StopMessage {
   readonly kind: 'stop'
 }
 
-/** One of the processes under a supervisor: runs the service until the supervisor says stop, or is no more. */
+/** One of the processes under a supervisor: runs the service until the supervisor says stop, or is gone. */
 export async function runChild(config: Config, logger: Logger): Promise<number> {
   const stop = waitForStop()
   try {
@@ -32,7 +32,7 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
     return exitCode.ok
   } catch (error) {
     if (!(error instanceof StartupError)) throw error
-    // Said by the supervisor, once for all its children.
+    // The supervisor prints it, once for all children.
     await tell({ kind: 'failed', reason: error.message })
     return exitCode.failure
   } finally {
@@ -41,8 +41,8 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
 }
 
 /**
- * Resolves when this process is to stop, with why. Ctrl-C reaches every process of the terminal, and some service
- * managers signal all of them as well, so being told twice is nothing new here: only the supervisor counts.
+ * Resolves with the reason when this process is to stop. Ctrl-C reaches every process of the terminal, and some service
+ * managers signal all of them as well. So a second signal to a child does not end it at once: the supervisor does that.
  */
 function waitForStop(): Promise<string> {
   return new Promise(resolve => {
@@ -52,14 +52,14 @@ function waitForStop(): Promise<string> {
     })
     const { worker } = cluster
     worker?.on('disconnect', () => {
-      // Else Node ends the process there and then, and what is in flight is cut off.
+      // Else Node ends the process at once, and cuts off the attempts in flight.
       worker.exitedAfterDisconnect = true
       resolve('the supervisor is gone')
     })
   })
 }
 
-/** Resolves when it is sent, or cannot be. */
+/** Sends a message to the supervisor. Resolves when it was sent, or cannot be sent. */
 function tell(message: ChildMessage): Promise<void> {
   return new Promise(resolve => {
     if (process.send === undefined || !process.connected) resolve()

@@ -1,6 +1,6 @@
 import type { Environment } from '../config/config.ts'
 
-/** Where a command writes; given, so that a test can read it. Each text is a line or several, without the last newline. */
+/** Where a command writes; replaced in tests. Each text is one line or several, without the last newline. */
 export interface CommandIo {
   out(text: string): void
   err(text: string): void
@@ -11,5 +11,5 @@ export interface CommandIo {
 /** Exit codes, the same for every command. */
 export const exitCode = { ok: 0, failure: 1, usage: 2 } as const
 
-/** A command: takes what follows its name, says what it has to say, and gives the exit code. */
+/** A command: takes the arguments after its name. @returns the exit code */
 export type Command = (args: readonly string[], io: CommandIo) => Promise<number>

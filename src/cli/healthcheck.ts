@@ -6,10 +6,10 @@ const usage = `Usage: webhooks healthcheck [url]
   Asks a running service whether it is ready; exit code 0 when it is, 1 when not.
   Without a URL it asks /readyz on this machine, on the PORT of the settings.`
 
-/** Shorter than any prober's patience, longer than a pause of the service that means nothing. */
+/** Shorter than the timeouts of usual health checks, and longer than a harmless pause of the service. */
 const answerTimeoutMs = 3000
 
-/** `webhooks healthcheck`: for containers, whose image has no curl. */
+/** `webhooks healthcheck`: for containers, because the image has no curl. */
 export async function runHealthcheck(args: readonly string[], io: CommandIo): Promise<number> {
   const [given, ...rest] = args
   if (given === '--help' || given === 'help') {
@@ -40,13 +40,13 @@ function readyUrl(config: Config): string | undefined {
   return `http://${probeHost(config.host)}:${config.port}/readyz`
 }
 
-/** An address one can listen on is not always one to connect to. */
+/** The address to connect to: one cannot connect to every address that one can listen on. */
 function probeHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
   return isIPv6(host) ? `[${host}]` : host
 }
 
-/** `fetch` says "fetch failed" and keeps why in its cause. */
+/** The message of an error of `fetch` is "fetch failed"; the reason is its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { cause } = error

@@ -3,12 +3,12 @@ import { runRetention } from '../log/retention.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
+import { openSealer } from '../platform/seal.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { openSealer } from './open-sealer.ts'
 import { withDatabase } from './with-database.ts'
 
-/** `webhooks prune`: one round of the retention that the service runs by itself every hour. */
+/** `webhooks prune`: one run of the retention that the service runs every hour. */
 export async function runPrune(_args: readonly string[], io: CommandIo): Promise<number> {
   const report = await withDatabase(io, async (database, config, logger) => {
     await migrate(database)
@@ -16,7 +16,7 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
     const seal = await openSealer(database, config)
     const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
     const defaults = { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight }
-    const checkTarget = async () => undefined // nothing is made or changed here
+    const checkTarget = async () => undefined // no subscription is made or changed here
     const subscriptions = new Subscriptions({
       ...{ database, seal, defaults, checkTarget, lanes, clock },
       log: logger,

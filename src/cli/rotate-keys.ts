@@ -1,7 +1,7 @@
 import { migrate } from '../platform/migrate.ts'
+import { openSealer } from '../platform/seal.ts'
 import { resealAll } from '../subscriptions/reseal.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { openSealer } from './open-sealer.ts'
 import { withDatabase } from './with-database.ts'
 
 /** `webhooks rotate-keys`: exit code 0 when only the newest key is needed from now on. */

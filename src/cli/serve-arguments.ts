@@ -7,15 +7,15 @@ export const serveUsage = `Usage: webhooks serve [options]
   --processes <number>    how many processes share the port, 1 to 64 (PROCESSES)
   --port <number>         the port to listen on, 0 for any free one (PORT)
   --host <address>        the address to listen on (HOST)
-An option wins over the setting named behind it. All settings come from the environment: webhooks config docs`
+An option overrides the setting in brackets. All settings come from the environment: webhooks config docs`
 
 export type ServeArguments =
   | { readonly kind: 'help' }
   | { readonly kind: 'mistake'; readonly sentence: string }
-  /** The environment with what the options say put over it. Whether the values are allowed, `readConfig` says. */
+  /** The environment, overridden by the options. `readConfig` checks the values. */
   | { readonly kind: 'serve'; readonly environment: Environment }
 
-/** Reads what follows `webhooks serve`. */
+/** Reads the arguments after `webhooks serve`. */
 export function readServeArguments(args: readonly string[], environment: Environment): ServeArguments {
   if (args.some(argument => ['--help', '-h', 'help'].includes(argument))) return { kind: 'help' }
   try {
@@ -29,13 +29,13 @@ export function readServeArguments(args: readonly string[], environment: Environ
       },
     })
     for (const [name, value] of Object.entries(values)) {
-      // An empty variable counts as one that is not set; an empty option can only be a slip.
+      // An empty variable counts as not set. An empty option is a mistake.
       if (value === '') return { kind: 'mistake', sentence: `The option --${name} has no value.` }
     }
     const given = Object.entries(values).map(([name, value]) => [name.toUpperCase(), value])
     return { kind: 'serve', environment: { ...environment, ...Object.fromEntries(given) } }
   } catch (error) {
-    // What cannot be read as options; its first sentence names the argument.
+    // The first sentence of the error of `parseArgs` names the argument.
     const message = error instanceof Error ? error.message : String(error)
     return { kind: 'mistake', sentence: `${message.split(/\.\s|\n/, 1)[0]}.` }
   }

@@ -10,7 +10,7 @@ import { readServeArguments, serveUsage } from './serve-arguments.ts'
 import { waitForSignal } from './signal.ts'
 import { supervise } from './supervise.ts'
 
-/** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal leaves at once. */
+/** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal ends it at once. */
 export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
   const given = readServeArguments(args, io.environment ?? environmentOfProcess())
   if (given.kind !== 'serve') {
@@ -36,7 +36,10 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   return exitCode.ok
 }
 
-/** A bug must not leave a process that looks alive: log it and leave; what was held is recovered by the next one. */
+/**
+ * Ends this process after an uncaught error: in an unknown state it could look alive and do nothing. Other processes, or
+ * the next start, recover what it held.
+ */
 function exitOnBugs(logger: Logger): void {
   const leave = (error: unknown) => {
     logger.fatal({ err: error }, 'a bug ended this process')

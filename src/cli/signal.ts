@@ -1,6 +1,4 @@
-/**
- * Resolves with the first signal that asks to stop. The second one ends the process there and then, after `leaving`.
- */
+/** Resolves with the first SIGINT or SIGTERM. A second one ends the process at once, after calling `leaving`. */
 export function waitForSignal(leaving: () => void = () => {}): Promise<NodeJS.Signals> {
   return new Promise(resolve => {
     let asked = false

@@ -12,28 +12,28 @@ import { SupervisedChild } from './supervised-child.ts'
 
 export interface SuperviseDeps {
   readonly config: Config
-  /** What the children start with. */
+  /** The environment of the children. */
   readonly environment: Environment
   readonly logger: Logger
   readonly io: CommandIo
 }
 
-/** Beyond SHUTDOWN_DRAIN_MS and SHUTDOWN_TIMEOUT_MS, for a child that was only starting, or whose machine is slow. */
+/** Added to SHUTDOWN_DRAIN_MS and SHUTDOWN_TIMEOUT_MS, for a child that was still starting, or for a slow machine. */
 const stopGraceMs = 3000
 
 /**
- * Runs `PROCESSES` children that share one port, and replaces those that die, until SIGINT or SIGTERM; a second
- * signal ends them there and then. It does nothing else, so that nothing else can end it.
+ * Runs `PROCESSES` children that share one port, and replaces those that die, until SIGINT or SIGTERM; a second signal
+ * kills them. The supervisor does no other work, so that no other work can make it fail.
  *
- * @throws StartupError when one of them cannot start the first time; all have ended then
+ * @throws StartupError when a child cannot start the first time; all children have ended by then
  */
 export async function supervise(deps: SuperviseDeps): Promise<number> {
   const { config, logger, io } = deps
   const environment = await withSettledPort(deps)
-  // The kernel hands out connections. The other policy, by which the supervisor does, leaves one without an answer and
-  // without an end for each child that is killed: the connection that was on its way to it.
+  // The kernel gives connections to the children. With the other policy the supervisor does, and when a child is killed,
+  // the connection that was just being given to it never gets an answer and is never closed.
   cluster.schedulingPolicy = cluster.SCHED_NONE
-  // The options are in the environment by now.
+  // The command-line options are part of `environment`.
   cluster.setupPrimary({ args: ['serve'] })
   const onKey = (key: string) => io.out(keyNotice(key))
   const children = Array.from(
@@ -51,7 +51,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   if (typeof first !== 'string') {
     const pids = children.flatMap(({ pid }) => pid ?? [])
     io.out(banner(config, first, version, pids))
-    // A key that is made later, because all were deleted meanwhile, can be shown by nobody else.
+    // A child that starts later makes a key when all were deleted. Only the supervisor can show it.
     for (const child of children) child.onReady(({ firstKey }) => firstKey !== undefined && onKey(firstKey))
   }
   const name = await signal
@@ -61,7 +61,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   return clean ? exitCode.ok : exitCode.failure
 }
 
-/** The first one makes what the others find: the database, its tables, the first key. */
+/** Starts the first child alone: it makes what the others use, the database, its tables and the first key. */
 async function startAll(
   children: readonly SupervisedChild[],
   onKey: (key: string) => void,
@@ -73,19 +73,19 @@ async function startAll(
     await Promise.all(others.map(child => child.start()))
     return facts
   } catch (error) {
-    if (facts.firstKey !== undefined) onKey(facts.firstKey) // made, and never to be shown again
+    if (facts.firstKey !== undefined) onKey(facts.firstKey) // it was made, and cannot be shown later
     throw error
   }
 }
 
-/** @returns whether all ended by themselves in time */
+/** @returns whether all children ended by themselves in time */
 async function stopAll(children: readonly SupervisedChild[], config: Config): Promise<boolean> {
   const timeoutMs = config.shutdownDrainMs + config.shutdownTimeoutMs + stopGraceMs
   const ended = await Promise.all(children.map(child => child.stop(timeoutMs)))
   return ended.every(clean => clean)
 }
 
-/** With PORT=0 the port is chosen here, so that it is the same for all children, later ones too. */
+/** With PORT=0 the supervisor chooses the port, so that all children have the same one, also those that start later. */
 async function withSettledPort({ config, environment }: SuperviseDeps): Promise<Environment> {
   if (config.port !== 0) return environment
   const probe = createServer().listen({ host: config.host, port: 0, exclusive: true })
@@ -95,7 +95,7 @@ async function withSettledPort({ config, environment }: SuperviseDeps): Promise<
     if (typeof address !== 'object' || address === null) return environment
     return { ...environment, PORT: String(address.port) }
   } catch {
-    return environment // a child will say what is wrong with the address
+    return environment // the first child reports what is wrong with the address
   } finally {
     probe.close()
   }

@@ -5,16 +5,16 @@ import type { StartFacts } from './banner.ts'
 import type { ChildMessage, StopMessage } from './child-process.ts'
 
 export interface SupervisedChildDeps {
-  /** Starts a process. */
+  /** Starts a new process. */
   readonly start: () => Worker
   readonly logger: Logger
 }
 
 const delayMsMax = 30_000
-/** A process that was ready for so long was well; its end is a new story. */
+/** The end of a process that was ready for this long does not count as one more in a row. */
 const settledMs = 60_000
 
-/** How long to wait before the next process, after so many in a row that did not live long: 0, 1 s, 2 s, 4 s, … 30 s. */
+/** How long to wait before the next process, after `shortLives` in a row that ended early: 0, 1 s, 2 s, 4 s, … 30 s. */
 export function restartDelayMs(shortLives: number): number {
   return shortLives <= 1 ? 0 : Math.min(1000 * 2 ** (shortLives - 2), delayMsMax)
 }
@@ -32,12 +32,12 @@ export class SupervisedChild {
     this.#deps = deps
   }
 
-  /** The process in it, when there is one. */
+  /** The pid of the present process; undefined between two processes. */
   get pid(): number | undefined {
     return this.#worker?.process.pid
   }
 
-  /** Called for every process that replaces another one, when it is ready. */
+  /** Calls the listener when a process that replaced another one is ready. */
   onReady(listener: (facts: StartFacts) => void): void {
     this.#onReady = listener
   }
@@ -45,7 +45,7 @@ export class SupervisedChild {
   /**
    * Starts the first process. Resolves when it is ready; from then on it is replaced when it dies.
    *
-   * @throws StartupError when it ends before
+   * @throws StartupError when it ends before it is ready
    */
   start(): Promise<StartFacts> {
     if (this.#stopping) return Promise.reject(new StartupError('The service is stopping.'))
@@ -60,7 +60,7 @@ export class SupervisedChild {
     })
   }
 
-  /** Asks the process to stop, and ends it when it still runs after `timeoutMs`. @returns whether it ended by itself */
+  /** Asks the process to stop, and kills it after `timeoutMs`. @returns whether it ended by itself */
   async stop(timeoutMs: number): Promise<boolean> {
     this.#stopping = true
     clearTimeout(this.#restart)
@@ -82,7 +82,7 @@ export class SupervisedChild {
     })
   }
 
-  /** Ends the process at once; what it holds is recovered by others, or at the next start. */
+  /** Kills the process. Others, or the next start, recover what it holds. */
   kill(): void {
     this.#stopping = true
     this.#worker?.process.kill('SIGKILL')

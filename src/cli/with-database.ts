@@ -5,8 +5,8 @@ import type { Database } from '../platform/postgres.ts'
 import type { CommandIo } from './command.ts'
 
 /**
- * Runs a command's work on the database of the settings: the operator's, or the embedded one, which is adopted from
- * a running service or started for the while.
+ * Runs a command's work on the database of the settings: the operator's, or the embedded one. The embedded one is shared
+ * with a running service, or else started for the time of the command.
  */
 export async function withDatabase<T>(
   io: CommandIo,
@@ -18,7 +18,7 @@ export async function withDatabase<T>(
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
     poolSize: 2,
-    queryTimeoutMs: 600_000, // an audit of a large installation reads all of it
+    queryTimeoutMs: 600_000, // an audit reads all of the database
     logger,
   })
   try {

@@ -11,21 +11,21 @@ type Values = { readonly [Name in keyof Settings]: ReturnType<Settings[Name]['de
 export interface Config extends Values {
   /** `server` when DATABASE_URL is set, else `local`: the embedded PostgreSQL. */
   readonly mode: 'local' | 'server'
-  /** What is allowed but looks like a mistake, as sentences. */
+  /** Sentences about settings that are allowed, but look like mistakes. */
   readonly warnings: readonly string[]
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** For what lays something over it before the settings are read, and for processes that are started with the same. */
+/** A copy of the environment: for command-line options that override it, and for starting child processes. */
 export function environmentOfProcess(): Environment {
   return { ...process.env }
 }
 
 /**
- * Reads the settings. An empty variable counts as one that is not set.
+ * Reads the settings. An empty variable counts as not set.
  *
- * @throws StartupError that names every mistake at once, with what was given (never a secret) and what is allowed
+ * @throws StartupError that names all mistakes, with what was given (never a secret) and what is allowed
  */
 export function readConfig(environment: Environment = process.env, terminal: boolean = isTerminal()): Config {
   const mistakes: string[] = []
@@ -41,7 +41,7 @@ export function readConfig(environment: Environment = process.env, terminal: boo
     if (setting === settings.host) return [name, host]
     return [name, read<unknown>(setting) ?? setting.defaultFor(surroundings)]
   })
-  // One entry per setting, each parsed by its own entry of the table: what `Values` says.
+  // One value per setting, parsed by the entry of that setting: the type `Values`.
   const values = Object.fromEntries(given) as Values
   checkTogether(values, mode, mistakes)
   if (mistakes.length > 0) throw new StartupError(allMistakes(mistakes))
@@ -52,7 +52,7 @@ export function readConfig(environment: Environment = process.env, terminal: boo
   })
 }
 
-/** A line `VARIABLE=value` for each setting that differs from its default, or for every one. Secrets are masked. */
+/** A line `VARIABLE=value` for each setting that differs from its default, or for all settings. Secrets are masked. */
 export function describeConfig(config: Config, which: 'changed' | 'all' = 'changed'): string[] {
   const surroundings = { mode: config.mode, loopback: isLoopback(config.host), terminal: isTerminal() }
   return Object.entries(settings).flatMap(([name, entry]) => {
@@ -103,12 +103,15 @@ function isTerminal(): boolean {
   return process.stdout.isTTY === true
 }
 
-/** Besides its pool, a process has three connections for ingest, one each for five other things. */
+/**
+ * Connections of a process besides its pool, at most: three for ingest; one each for the log, the contents, the lanes and
+ * control; and one that marks it as a user of the embedded server.
+ */
 const ownConnections = 8
-/** Of the 200 it allows; the rest are for commands and for processes that are being replaced. */
+/** Of the 200 that it allows. The rest is for commands, and for new processes beside those they replace. */
 const embeddedConnections = 180
 
-/** Rules over more than one setting. */
+/** Rules about several settings together. */
 function checkTogether(values: Values, mode: Config['mode'], mistakes: string[]): void {
   if (values.memoryLimitMb * 1_048_576 < values.bodyLimitBytes) {
     mistakes.push(
@@ -146,7 +149,7 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
   }
   if (values.egressProxy !== undefined) {
     warnings.push(
-      'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries from private addresses. The proxy has to.',
+      'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries away from private addresses. The proxy has to.',
     )
   }
   return warnings
@@ -157,7 +160,7 @@ function isLoopback(host: string): boolean {
   return host === '::1' || host.toLowerCase() === 'localhost'
 }
 
-/** A setting that is nearly spelt right is silently without effect; so it is said. */
+/** A misspelt setting has no effect, so it is warned of. */
 function misspelt(environment: Environment): string[] {
   const known = Object.values(settings).flatMap(({ variable, secret }) =>
     secret ? [variable, `${variable}_FILE`] : [variable],
@@ -171,13 +174,13 @@ function misspelt(environment: Environment): string[] {
   })
 }
 
-/** One slip in a short name, up to three in a long one: HOME is not HOST, LOG_RETENTION_HOUR is what it seems. */
+/** At most one wrong letter in a short name and three in a long one. HOME is not HOST; LOG_RETENTION_HOUR is misspelt. */
 function isNearly(given: string, known: string): boolean {
   const slips = known.length < 8 ? 1 : Math.min(3, Math.floor(known.length / 4))
   return Math.abs(given.length - known.length) <= slips && distance(given, known) <= slips
 }
 
-/** Levenshtein's: how many letters must be put in, taken out or changed. */
+/** Levenshtein's distance: how many letters must be inserted, removed or changed. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (const [index, letter] of [...a].entries()) {

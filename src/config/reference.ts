@@ -10,13 +10,13 @@ export function configurationPage(): string {
 # Configuration
 
 Every setting is an environment variable with a default; \`npm start\` needs none. They are read once, at the start.
-An empty variable counts as one that is not set. A mistake stops the start, and all mistakes are told at once.
-A variable that is nearly spelt like a setting is warned about. Numbers are plain digits; the unit ends the name.
+An empty variable counts as not set. Mistakes stop the start, with a message that names all of them. A misspelt
+setting is warned about. Numbers are plain digits; the unit is at the end of the name.
 
-\`webhooks config show\` prints what is in force, with secrets masked. A \`.env\` file is not read by the service itself:
-Docker Compose reads it, and \`node --env-file\` does.
+\`webhooks config show\` prints the settings in force, with secrets masked. The service does not read a \`.env\` file:
+Docker Compose and \`node --env-file\` do.
 
-A secret can also be given as a file: \`<VARIABLE>_FILE\` names it, and its content, without space around it, is the value.
+A secret can also be given as a file: \`<VARIABLE>_FILE\` is its path. White space around its content is ignored.
 
 ${all.map(section).join('\n')}`
 }
@@ -27,7 +27,7 @@ function section({ variable, description, allowed, defaultText, secret }: Settin
   return `${lines.join('\n')}\n`
 }
 
-/** What Docker Compose starts with: the values that differ from the defaults, in the order they are explained. */
+/** The settings of Docker Compose that differ from the defaults. */
 const composeValues = [
   {
     variable: 'DATABASE_URL',

@@ -1,31 +1,31 @@
 import { type TSchema, Type } from 'typebox'
 import { Check } from 'typebox/value'
 
-/** What a default may depend on: the other settings that decide the mode, and where the output goes. */
+/** What a default may depend on. */
 export interface Surroundings {
   readonly mode: 'local' | 'server'
-  /** HOST names the loopback interface only: nobody but this machine gets in. */
+  /** HOST is a loopback address: only this machine can connect. */
   readonly loopback: boolean
   /** Standard output is a terminal. */
   readonly terminal: boolean
 }
 
-/** One setting. From this entry come type, parser, default, check, start-up line, `.env.example` and reference page. */
+/** One setting: the source of its type, parser, default, check, start-up line, `.env.example` and reference page. */
 export interface Setting<Value> {
   readonly variable: string
   /** What the parsed value is, as JSON Schema. */
   readonly schema: TSchema
-  /** What is allowed, in words that fit after "must be". */
+  /** What is allowed, as words after "must be". */
   readonly allowed: string
   readonly description: string
-  /** Never shown whole; can also be given as `<variable>_FILE`, a file that holds it. */
+  /** Masked wherever it is shown; can also be given as a file, `<variable>_FILE`. */
   readonly secret: boolean
   /** The default in words, for the reference page. */
   readonly defaultText: string
   defaultFor(surroundings: Surroundings): Value
   /** @returns undefined when the text is not allowed */
   parse(text: string): Value | undefined
-  /** As it may be printed: for a secret, without what makes it one. */
+  /** The value for printing; the secret part is masked. */
   show(value: Value): string
 }
 
@@ -110,7 +110,7 @@ export function flag(
   }
 }
 
-/** Text in a form that a pattern tells. */
+/** Text that matches a pattern. */
 export function text(
   variable: string,
   words: Words & {
@@ -159,7 +159,7 @@ interface ListWords extends Words {
   readonly defaultText: string
 }
 
-/** Several things with commas between. */
+/** A list of values with commas between them. */
 export function list<Item>(
   variable: string,
   words: ListWords,
@@ -182,7 +182,7 @@ export function list<Item>(
   }
 }
 
-/** A list of things that must never be shown; `describe` names them without giving them away. */
+/** A list of secrets; `describe` names one without showing it. */
 export function secretList<Item>(
   variable: string,
   words: ListWords,
@@ -196,7 +196,7 @@ function parseUrl(value: string): URL | undefined {
   return URL.canParse(value) ? new URL(value) : undefined
 }
 
-/** Keeps what tells one server from another; a password can also hide in the query, so that goes whole. */
+/** Keeps what names the server. The query is masked as a whole, because it can hold a password too. */
 function withoutPassword(value: string): string {
   const url = parseUrl(value)
   if (url === undefined) return '(set)'

@@ -17,13 +17,13 @@ export const settings = {
     example: 'postgresql://user:password@host:5432/webhooks',
     defaultText: 'none, which is local mode: an embedded PostgreSQL in `DATA_DIR`',
     description:
-      'PostgreSQL 15 or newer. When it is set the service runs in server mode: it listens on all interfaces and asks for API keys.',
+      'PostgreSQL 15 or newer. When this is set, the service runs in server mode: by default it listens on all interfaces and asks for API keys.',
   }),
   redisUrl: serverUrl('REDIS_URL', ['redis:', 'rediss:'], {
     example: 'redis://redis:6379/0',
     defaultText: 'none',
     description:
-      'Redis 6.2 or newer, or Valkey; of use where several processes run. It carries messages between them, so that workers hear of events within milliseconds, and shares `max_in_flight`. PostgreSQL holds everything: losing Redis costs latency only.',
+      'Redis 6.2 or newer, or Valkey; useful where several processes run. It carries messages between them, so that workers hear of events within milliseconds, and lends parts of `max_in_flight` between them. PostgreSQL holds everything: losing Redis costs latency only.',
   }),
   role: choice('ROLE', ['all', 'api', 'worker'], {
     defaultText: '`all`',
@@ -36,44 +36,44 @@ export const settings = {
     maximum: 64,
     default: 1,
     description:
-      'How many processes share the port. With more than one, a supervisor starts them and replaces those that die. One per CPU core is plenty. `MEMORY_LIMIT_MB`, `DATABASE_POOL_SIZE` and `MAX_IN_FLIGHT` count for each of them.',
+      'How many processes share the port. With more than one, a supervisor starts them and replaces those that die. More than one per CPU core brings nothing. `MEMORY_LIMIT_MB`, `DATABASE_POOL_SIZE` and `MAX_IN_FLIGHT` are limits of each process.',
   }),
   logRetentionHours: integer('LOG_RETENTION_HOURS', {
     minimum: 1,
     maximum: 87_600,
     default: 72,
     description:
-      'How many hours events and the delivery log are kept. Older ones are removed by the service itself, every hour.',
+      'How many hours events and the delivery log are kept. The service removes older ones itself, every hour.',
   }),
   captureResponses: choice('CAPTURE_RESPONSES', ['failures', 'all', 'none'], {
     defaultText: '`failures`',
     default: () => 'failures',
     description:
-      'Of which attempts request headers, answer and timings are kept besides the line in the log. `all` costs about a third more of PostgreSQL per event.',
+      'For which attempts the request headers, the answer and the timings are kept besides the line in the log. With `all` an event costs PostgreSQL about a third more.',
   }),
   captureBodyBytes: integer('CAPTURE_BODY_BYTES', {
     minimum: 0,
     maximum: 65_536,
     default: 16_384,
-    description: "How much of an answer's body is kept with such an attempt, in bytes.",
+    description: "How many bytes of an answer's body are kept with such an attempt.",
   }),
   detailsRetentionHours: optionalInteger('DETAILS_RETENTION_HOURS', {
     minimum: 1,
     maximum: 87_600,
     defaultText: 'the same as `LOG_RETENTION_HOURS`',
-    description: 'How many hours these details are kept, where that is to be less than the log.',
+    description: 'How many hours these details are kept, when that is to be shorter than for the log.',
   }),
   auth: choice('AUTH', ['keys', 'none'], {
     defaultText: '`none` in local mode on a loopback `HOST`, else `keys`',
     default: ({ mode, loopback }) => (mode === 'local' && loopback ? 'none' : 'keys'),
     description:
-      'Whether callers of the API need a key. With `none` everyone who reaches the port is the operator.',
+      'Whether callers of the API need a key. With `none` everyone who can reach the port is the operator.',
   }),
   port: integer('PORT', {
     minimum: 0,
     maximum: 65_535,
     default: 8000,
-    description: 'The TCP port to listen on; 0 takes any free one.',
+    description: 'The TCP port to listen on; 0 takes a free one.',
   }),
   host: text('HOST', {
     pattern: '^[A-Za-z0-9._:%-]{1,253}$',
@@ -88,7 +88,7 @@ export const settings = {
     defaultText: '`./data`',
     default: () => './data',
     description:
-      'The folder for what this machine keeps: the embedded PostgreSQL of local mode, and the encryption key unless ENCRYPTION_KEYS is set.',
+      'The folder for files of this machine: the embedded PostgreSQL of local mode, and the encryption key unless `ENCRYPTION_KEYS` is set.',
   }),
   encryptionKeys: secretList(
     'ENCRYPTION_KEYS',
@@ -98,7 +98,7 @@ export const settings = {
         'one key or several with commas between, newest first, each 32 bytes as base64 or as 64 hex digits',
       defaultText: 'the key in `DATA_DIR/encryption.key`, made at the first start',
       description:
-        'The keys that seal secrets in the database: the first one seals, all of them open. The same on every machine. Make one with `openssl rand -base64 32`.',
+        'The keys that encrypt secrets in the database: the first one encrypts, all of them decrypt. They must be the same on every machine. Make one with `openssl rand -base64 32`.',
     },
     parseEncryptionKey,
     key => `key ${keyId(key)}`,
@@ -107,29 +107,28 @@ export const settings = {
     minimum: 1024,
     maximum: 67_108_864,
     default: 1_048_576,
-    description:
-      'The largest body of a request to this service, in bytes. Larger ones are answered with 413.',
+    description: 'The largest body of a request to this service, in bytes. Larger ones are refused with 413.',
   }),
   ingestTimeoutMs: integer('INGEST_TIMEOUT_MS', {
     minimum: 100,
     maximum: 60_000,
     default: 5000,
     description:
-      'How long an event may wait for its commit, in milliseconds, before the caller is told 503 and to try again.',
+      'How long an event may wait for its commit, in milliseconds. After that the caller gets 503 with `Retry-After`.',
   }),
   deliveryTimeoutMs: integer('DELIVERY_TIMEOUT_MS', {
     minimum: 100,
     maximum: 30_000,
     default: 15_000,
     description:
-      'How long one attempt may take, in milliseconds, connection and answer included. A subscription can set its own.',
+      'How long one attempt may take, in milliseconds, including connection and answer. A subscription can set its own.',
   }),
   connectTimeoutMs: integer('CONNECT_TIMEOUT_MS', {
     minimum: 100,
     maximum: 30_000,
     default: 5000,
     description:
-      'How long an attempt may take to look up the name, connect, and end the TLS handshake, in milliseconds, within `DELIVERY_TIMEOUT_MS`. A subscription can set its own.',
+      'How long name look-up, connection and TLS handshake may take together, in milliseconds, within `DELIVERY_TIMEOUT_MS`. A subscription can set its own.',
   }),
   contactUrl: text('CONTACT_URL', {
     pattern: "^((https?://|mailto:)[!#-'*-\\[\\]-~]{1,200})?$",
@@ -137,13 +136,13 @@ export const settings = {
     defaultText: 'none',
     default: () => '',
     description:
-      'Where owners of receivers find who sends to them. It stands in the `User-Agent` of deliveries.',
+      'Where owners of receivers find out who sends to them. It is part of the `User-Agent` of deliveries.',
   }),
   allowPrivateTargets: flag('ALLOW_PRIVATE_TARGETS', {
     defaultText: '`true` in local mode, `false` in server mode',
     default: ({ mode }) => mode === 'local',
     description:
-      'Whether subscriptions may lead to loopback and private addresses. Metadata, link-local, multicast and reserved addresses are refused in any case.',
+      'Whether subscriptions may lead to loopback and private addresses. Metadata, link-local, multicast and reserved addresses are always refused.',
   }),
   allowedTargetCidrs: list(
     'ALLOWED_TARGET_CIDRS',
@@ -152,7 +151,7 @@ export const settings = {
       allowed: cidrsAllowed,
       defaultText: 'none',
       description:
-        'Blocks of addresses that subscriptions may lead to besides public ones. Prefer them to `ALLOW_PRIVATE_TARGETS` where others than the operator make subscriptions.',
+        'Blocks of addresses that subscriptions may lead to besides public ones. Prefer this to `ALLOW_PRIVATE_TARGETS` where others than the operator make subscriptions.',
     },
     parseCidr,
     cidrText,
@@ -164,7 +163,7 @@ export const settings = {
       allowed: cidrsAllowed,
       defaultText: 'none',
       description:
-        'Blocks of addresses that subscriptions may not lead to, whatever else is allowed: public addresses of your own, for example.',
+        'Blocks of addresses that subscriptions may not lead to, whatever else is allowed. For example your own public addresses.',
     },
     parseCidr,
     cidrText,
@@ -190,91 +189,91 @@ export const settings = {
     example: 'http://user:password@proxy:3128',
     defaultText: 'none',
     description:
-      'An HTTP proxy through which all deliveries go, by CONNECT. It looks names up by itself: this service then cannot check the addresses that names lead to, and the proxy has to.',
+      'An HTTP proxy for all deliveries, by CONNECT. It looks names up by itself: this service then cannot check the addresses that names lead to, and the proxy has to.',
   }),
   maxInFlight: integer('MAX_IN_FLIGHT', {
     minimum: 1,
     maximum: 10_000,
     default: 1024,
-    description: 'How many attempts one process makes at the same time (see `PROCESSES`).',
+    description: 'At most this many attempts are in flight in one process (see `PROCESSES`).',
   }),
   subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
     minimum: 1,
     maximum: 1000,
     default: 10,
     description:
-      'How many attempts one process makes to one subscription at the same time. A subscription can set its own.',
+      'At most this many attempts to one subscription are in flight, in all processes together. A subscription can set its own (`max_in_flight`).',
   }),
   circuitFailures: integer('CIRCUIT_FAILURES', {
     minimum: 0,
     maximum: 1_000_000,
     default: 50,
     description:
-      'So many failed attempts in a row open the circuit of a subscription: its deliveries wait, spend no attempt, and a single one tries again after the cooldown. 0 switches it off.',
+      'After this many failed attempts in a row the circuit of a subscription opens: its deliveries wait, which spends no attempt, and after the cooldown a single one is tried. 0 switches this off.',
   }),
   circuitCooldownSeconds: integer('CIRCUIT_COOLDOWN_SECONDS', {
     minimum: 1,
     maximum: 3600,
     default: 30,
     description:
-      'How long an open circuit stays open at first, in seconds; twice as long after each trial that fails, up to 20 times as long.',
+      'How long an open circuit stays open at first, in seconds. Each trial that fails doubles this time, up to 20 times the first.',
   }),
   disableAfterHours: integer('DISABLE_AFTER_HOURS', {
     minimum: 0,
     maximum: 8760,
     default: 120,
     description:
-      'A subscription whose receiver has failed without a break for so many hours is disabled; what it is owed is kept until it is resumed, or too old. 0 never disables.',
+      'A subscription whose receiver has had no success for this many hours is disabled. What it is owed is kept until it is resumed, or expires. 0 never disables.',
   }),
   memoryLimitMb: integer('MEMORY_LIMIT_MB', {
     minimum: 1,
     maximum: 65_536,
     default: 64,
     description:
-      'How many MiB of payloads one process holds for deliveries (see `PROCESSES`). What is over that waits in PostgreSQL.',
+      'How many MiB of payloads one process holds in memory for deliveries (see `PROCESSES`); other deliveries wait in PostgreSQL. This is no limit of the memory of a process, which also needs over 100 MB for itself, and up to 64 MiB for events that wait to be written.',
   }),
   responseLimitBytes: integer('RESPONSE_LIMIT_BYTES', {
     minimum: 0,
     maximum: 16_777_216,
     default: 65_536,
-    description: 'How much of the answer to an attempt is read, in bytes.',
+    description: 'How many bytes of the answer to an attempt are read.',
   }),
   databasePoolSize: integer('DATABASE_POOL_SIZE', {
     minimum: 1,
     maximum: 100,
     default: 4,
     description:
-      'How many pooled connections to PostgreSQL one process opens (see `PROCESSES`), besides the few it keeps for the hot path.',
+      'How many pooled connections to PostgreSQL one process opens (see `PROCESSES`), besides up to 8 of its own.',
   }),
   databaseTimeoutMs: integer('DATABASE_TIMEOUT_MS', {
     minimum: 100,
     maximum: 600_000,
     default: 10_000,
     description:
-      'How long PostgreSQL may take to answer a statement, in milliseconds, before it counts as away.',
+      'How long PostgreSQL may take to answer a statement, in milliseconds. After that it counts as unavailable.',
   }),
   shutdownDrainMs: integer('SHUTDOWN_DRAIN_MS', {
     minimum: 0,
     maximum: 600_000,
     default: 500,
     description:
-      'How long requests are still taken after SIGTERM, in milliseconds, while each answer asks its client to leave (`Connection: close`) and `/readyz` says no; shorter when no connection is open. Behind a load balancer as long as it takes to notice.',
+      'How long requests are still accepted after SIGTERM, in milliseconds. In this time each answer asks its client to leave (`Connection: close`), and `/readyz` answers 503. It ends early when no connection is open. Behind a load balancer, give it the time that takes to notice.',
   }),
   shutdownTimeoutMs: integer('SHUTDOWN_TIMEOUT_MS', {
     minimum: 0,
     maximum: 600_000,
     default: 10_000,
     description:
-      'How long running attempts may go on after SIGTERM and `SHUTDOWN_DRAIN_MS`, in milliseconds. What is cut off is tried again.',
+      'How long a stop may take after `SHUTDOWN_DRAIN_MS`, in milliseconds. Attempts that are still running 4 s before its end are cut off and made again.',
   }),
   logLevel: choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
     defaultText: '`info`',
     default: () => 'info',
-    description: 'The least important lines that are printed.',
+    description: 'Lines of this level and above are printed.',
   }),
   logFormat: choice('LOG_FORMAT', ['json', 'pretty'], {
     defaultText: '`pretty` on a terminal, else `json`',
     default: ({ terminal }) => (terminal ? 'pretty' : 'json'),
-    description: 'Lines for machines, or for people.',
+    description: '`json`: one object per line, for programs. `pretty`: for people.',
   }),
 } as const

@@ -5,12 +5,12 @@ export function unauthorized(): AppError {
   return new AppError('unauthorized', 'Send a valid API key: Authorization: Bearer whk_…')
 }
 
-/** Who says whether an `Authorization` header is good: at once, or after a look into the database. */
+/** Checks an `Authorization` header: at once, or by a promise when the database has to be asked. */
 export interface KeyCheck {
   accepts(authorization: string | undefined): boolean | Promise<boolean>
 }
 
-/** A hook for the routes that need a key. Answers at once while the keys are in memory, which they nearly always are. */
+/** A hook for the routes that need a key. It waits only when `KeyCheck` returns a promise. */
 export function requireKey(keys: KeyCheck): onRequestHookHandler {
   return (request, _reply, done) => {
     const verdict = keys.accepts(request.headers.authorization)

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
-/** Lets the routes of this scope read JSON, and nothing else: 415 for other types, 400 for what is not JSON. */
+/** The routes of this scope read JSON only: 415 for other content types, 400 for a body that is no JSON. */
 export function readJsonBodies(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser(
@@ -20,13 +20,13 @@ export function readJsonBodies(scope: FastifyInstance): void {
   )
 }
 
-/** Hands the routes of this scope the bytes of the body as they came, of any content type. */
+/** The routes of this scope get the bytes of the body as they came, whatever the content type. */
 export function readRawBodies(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
 }
 
-/** Reads no body: an unknown path is told so, whatever was sent to it. Node discards the bytes. */
+/** The routes of this scope read no body; Node discards it. So an unknown path is a 404, whatever its body is. */
 export function ignoreBodies(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser('*', (_request, _payload, done) => done(null))

@@ -10,11 +10,11 @@ export function pageQuery(defaultLimit: number) {
         minimum: 1,
         maximum: pageSizeMax,
         default: defaultLimit,
-        description: 'How many at most',
+        description: 'At most this many rows',
       }),
     ),
     cursor: Type.Optional(
-      Type.String({ maxLength: 200, description: 'Where to go on: `X-Next-Cursor` of the page before' }),
+      Type.String({ maxLength: 200, description: '`X-Next-Cursor` of the previous page' }),
     ),
   }
 }
@@ -28,14 +28,14 @@ export const pageHeaders = {
 }
 
 /**
- * A cursor is the key of the last row of a page, and says which list it belongs to. Opaque on purpose, so that the
- * key may change; not signed, for it gives nothing that a caller could not ask for anyway.
+ * A cursor holds the name of its list and the key of the last row of a page. It is opaque, so that the key may change. It
+ * is not signed: a made-up cursor shows nothing that the caller could not read anyway.
  */
 export function encodeCursor(list: string, key: string | number): string {
   return Buffer.from(`${list}:${key}`).toString('base64url')
 }
 
-/** @param parse turns the key's text into the key, or undefined when it is none */
+/** @param parse turns the text of a key into the key; undefined when the text is no key */
 export function decodeCursor<Key>(
   list: string,
   cursor: string | undefined,
@@ -53,7 +53,11 @@ export function decodeCursor<Key>(
   return key
 }
 
-/** Rows are read one more than asked for; that one only tells that there is a next page. */
+/**
+ * Sends the first `limit` rows, with headers that lead to the next page.
+ *
+ * @param rows one more than `limit` where there are more: that there is a next page
+ */
 export function sendPage<Row>(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -65,7 +69,7 @@ export function sendPage<Row>(
   const last = page.at(-1)
   if (rows.length > limit && last !== undefined) {
     const cursor = cursorOf(last)
-    // A path without a host: right behind any proxy.
+    // A path without a host, which is right behind any proxy.
     const url = new URL(request.url, 'http://localhost')
     url.searchParams.set('limit', String(limit))
     url.searchParams.set('cursor', cursor)

@@ -5,8 +5,9 @@ import { parseUuid, type Uuid } from '../platform/id.ts'
 const int4Max = 2_147_483_647
 
 /**
- * The subscription id of a path. What is not a whole number is refused with 422; a number that no subscription can
- * have (0, or beyond the column) is as unknown as any other: 404.
+ * The subscription id of a path.
+ *
+ * @throws AppError validation_failed for a text that is no whole number; not_found for 0 and for numbers above the column
  */
 export function parseSubscriptionId(text: string, parameter = 'id'): number {
   if (!/^[0-9]{1,20}$/.test(text)) {
@@ -23,7 +24,7 @@ export function unknownSubscription(id: number | string): AppError {
   return new AppError('not_found', `There is no subscription ${id}.`)
 }
 
-/** The webhook id of a path, in canonical form; what is not a UUID is refused with 422. */
+/** The webhook id of a path, in canonical form. @throws AppError validation_failed when it is no UUID */
 export function parseWebhookId(text: string): Uuid {
   const id = parseUuid(text)
   if (id !== undefined) return id
@@ -32,7 +33,7 @@ export function parseWebhookId(text: string): Uuid {
   ])
 }
 
-/** The id of an attempt in a path, in canonical form; what is not a UUID is refused with 422. */
+/** The id of an attempt in a path, in canonical form. @throws AppError validation_failed when it is no UUID */
 export function parseAttemptId(text: string): Uuid {
   const id = parseUuid(text)
   if (id !== undefined) return id
@@ -40,8 +41,9 @@ export function parseAttemptId(text: string): Uuid {
 }
 
 /**
- * The version that `If-Match` asks for: undefined when it asks for none (`*` or no header). A text that is no
- * version of ours matches nothing, which is what 412 says.
+ * The version that `If-Match` asks for; undefined for `*` or no header.
+ *
+ * @throws AppError version_conflict for a text that is no version, because it matches none
  */
 export function parseIfMatch(header: string | undefined): number | undefined {
   if (header === undefined || header.trim() === '*') return undefined

@@ -86,7 +86,7 @@ function problemAnswer(error: AppError, requestId: string): ProblemAnswer {
   return { status, headers, body: JSON.stringify(body) }
 }
 
-/** Answers with a problem. Faults of the service (500) are logged with their cause, and show nothing of it. */
+/** Answers with a problem. A fault of the service (500) is logged with its cause; the answer does not show the cause. */
 export function sendProblem(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -99,11 +99,11 @@ export function sendProblem(
     log.error({ err: error, request_id: request.id, method: request.method, path }, 'request failed')
   }
   const answer = problemAnswer(known, request.id)
-  // As bytes: to a string Fastify would add a charset, which the media type does not have.
+  // As bytes: Fastify adds a charset to the type of a string, and `application/problem+json` has none.
   return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body))
 }
 
-/** The same as raw HTTP, for a request that never became one: it could not be parsed, or did not arrive in time. */
+/** Answers on the socket itself, for a request that could not be parsed or did not arrive in time. */
 export function writeRawProblem(socket: Socket, error: AppError, requestId: string): void {
   const answer = problemAnswer(error, requestId)
   const headers = Object.entries({
@@ -125,7 +125,7 @@ export function rawProblem(error: AppError, requestId: string): ProblemAnswer {
 const mediaTypeHint =
   'The content type is not a valid one, or not one that is read here. For JSON it is Content-Type: application/json.'
 
-/** What Fastify itself can throw at a request → our codes and a sentence that says what to do. */
+/** Errors of Fastify → our code, and a sentence that says what to do. */
 const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than this service accepts. Send less.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', mediaTypeHint],

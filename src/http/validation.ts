@@ -1,13 +1,12 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
 import { Compile } from 'typebox/compile'
-import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../errors.ts'
+import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 
-/** A schema may say in its own words what it wants, where the words made from its limits would not help. */
+/** A schema's own sentence about what it wants, for where the sentence that is made from its limits does not help. */
 export const sentenceKey = 'x-sentence'
 
-/** One error of TypeBox: `schemaPath` leads to the schema, `instancePath` to the value; both are JSON Pointers. */
+/** An error of TypeBox. `schemaPath` and `instancePath` are JSON Pointers to the schema and to the value. */
 interface SchemaError {
   readonly keyword: string
   readonly schemaPath: string
@@ -16,9 +15,10 @@ interface SchemaError {
 }
 
 /**
- * Checks bodies as they are and query parameters after conversion (`limit=5` is a number). Path parameters are left
- * to the handlers: a wrong one decides between 404 and 422. Not Ajv, because its instance either converts all parts
- * or none, and because TypeBox lets us say in a sentence what is wanted.
+ * Checks bodies as they are, and query parameters after conversion (`limit=5` is a number). Path parameters are left to
+ * the handlers, which decide between 404 and 422.
+ *
+ * Not Ajv: one instance converts either all parts of a request or none, and its errors are not sentences for a caller.
  */
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   if (httpPart === 'params' || httpPart === 'headers') return () => true
@@ -34,7 +34,7 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
   }
 }
 
-/** Query parameters are texts; those that are to be whole numbers become numbers where they are written as such. */
+/** Query parameters are texts. Where the schema wants a whole number, a text of digits becomes a number. */
 function withNumbers(schema: TSchema, query: unknown): unknown {
   const properties = Object(at(schema, '#/properties'))
   return Object.fromEntries(
@@ -69,7 +69,7 @@ function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly
   if (keyword === 'required') {
     const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] } // TypeBox's shape
     return requiredProperties.map(name => ({
-      pointer: `${pointer}/${escapePointer(name)}`,
+      pointer: `${pointer}${jsonPointer(name)}`,
       detail: 'This field is required.',
     }))
   }
@@ -77,7 +77,7 @@ function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly
     const what = inBody ? 'field' : 'parameter'
     return [{ pointer, detail: `There is no such ${what} here. Check its spelling, or leave it out.` }]
   }
-  if (keyword === 'additionalProperties') return [] // named one by one as 'boolean'
+  if (keyword === 'additionalProperties') return [] // each also has an error with the keyword 'boolean'
   return [{ pointer, detail: wanted(at(schema, schemaPath), keyword) }]
 }
 
@@ -120,8 +120,8 @@ function limits(schema: Readonly<Record<string, unknown>>): string {
 }
 
 /**
- * Texts that PostgreSQL cannot hold: U+0000 (in text and jsonb), and half of a surrogate pair, which has no UTF-8.
- * A loop and not a recursion, because a body may be nested deeper than the stack.
+ * Finds texts that PostgreSQL cannot store: U+0000 (in text and jsonb), and half of a surrogate pair, which has no UTF-8.
+ * A loop and not a recursion, because a deeply nested body would overflow the stack.
  */
 function unstorableText(body: unknown): readonly FieldError[] {
   const open: { readonly pointer: string; readonly value: unknown }[] = [{ pointer: '', value: body }]
@@ -134,7 +134,7 @@ function unstorableText(body: unknown): readonly FieldError[] {
       for (const [key, inner] of Object.entries(value)) {
         const detail = textFault(key)
         if (detail !== undefined) return [{ pointer, detail }]
-        open.push({ pointer: `${pointer}/${escapePointer(key)}`, value: inner })
+        open.push({ pointer: `${pointer}${jsonPointer(key)}`, value: inner })
       }
     }
   }
@@ -144,8 +144,4 @@ function unstorableText(body: unknown): readonly FieldError[] {
 function textFault(text: string): string | undefined {
   if (text.includes('\u0000')) return 'Leave out the character U+0000; it cannot be stored.'
   return text.isWellFormed() ? undefined : 'This is not valid Unicode: half of a surrogate pair stands alone.'
-}
-
-function escapePointer(name: string): string {
-  return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }

@@ -1,10 +1,10 @@
-/** What each transaction counts less than the one after it: some dozens of them are remembered. */
+/** With each transaction, the weight of all earlier ones is multiplied by this: about ten of them decide. */
 const fading = 0.9
 
 /**
- * How fast events can be committed, learnt from transactions that were full: those that began while more events waited
- * than they could take. Each connection runs one after the other, so together they are as many times as fast. One that
- * is slow weighs as much as it lasted, so a disk that becomes slow is noticed at once.
+ * How fast events can be committed, measured on full transactions: those that began while more events waited than they
+ * could take. Each connection runs one transaction at a time, so all together are `connections` times as fast as one.
+ * Events and time are summed separately, so a slow transaction has much weight, and a slow disk is noticed at once.
  */
 export class CommitRate {
   readonly #connections: number
@@ -22,8 +22,8 @@ export class CommitRate {
   }
 
   /**
-   * A transaction has ended that took so long. One that was not full counts only while nothing else is known, as if it
-   * had been: on a slow disk a full one takes hardly longer, and on a fast one it keeps nothing out.
+   * Records a transaction that has ended. One that was not full counts only while nothing else is known, and as if it had
+   * been full: on a slow disk a full one takes hardly longer, and on a fast disk the error refuses nothing.
    */
   committed(events: number, tookMs: number, isFull: boolean): void {
     if (!isFull && this.#events > 0) return
@@ -31,13 +31,13 @@ export class CommitRate {
     this.#ms = this.#ms * fading + tookMs
   }
 
-  /** Nothing waits: the next queue is another story. */
+  /** Nothing waits any more: what was measured may not be true when events wait again. */
   forget(): void {
     this.#events = 0
     this.#ms = 0
   }
 
-  /** How long it takes to commit so many, as far as is known; 0 when nothing is. */
+  /** How long it takes to commit this many events, in milliseconds; 0 when nothing is known. */
   waitMs(events: number): number {
     return this.#events === 0 ? 0 : (events * this.#ms) / (this.#events * this.#connections)
   }

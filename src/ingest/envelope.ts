@@ -4,17 +4,17 @@ import { AppError } from '../errors.ts'
 import type { DeliveryContent } from '../model/delivery.ts'
 import { product } from '../version.ts'
 
-/** What a body without a type is taken for (RFC 9110, 8.3). */
+/** The content type of a body that came without one (RFC 9110, 8.3). */
 const unknownContentType = 'application/octet-stream'
 
 const eventTypeCharsMax = 128
 const contentTypeCharsMax = 256
 
 /**
- * Reads what comes with an event: its type, its content type and its bytes, which are kept as they are.
+ * Reads the event type, the content type and the bytes of an event; the bytes are kept as they are.
  *
- * @throws AppError when a header is unfit, or the body is declared to be JSON and is not: no receiver could read it,
- *   and the sender is the one who can mend it
+ * @throws AppError when a header is not allowed, or the body is declared to be JSON and is not. No receiver could read
+ *   such a body, and only the sender can correct it.
  */
 export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): DeliveryContent {
   const contentType = headers['content-type'] ?? unknownContentType
@@ -46,7 +46,7 @@ function isJson(contentType: string): boolean {
   return type === 'application/json' || type.endsWith('+json')
 }
 
-/** Parsed to be checked, never to be written again. */
+/** Parses the body to check it. What is delivered are the bytes. */
 function checkJson(payload: Buffer): void {
   if (!isUtf8(payload)) {
     throw new AppError(
@@ -60,20 +60,20 @@ function checkJson(payload: Buffer): void {
     const reason = error instanceof Error ? error.message.toWellFormed() : ''
     throw new AppError(
       'malformed_json',
-      `The body is declared to be JSON but does not parse: ${reason}. Mend it, or send it with its true Content-Type.`,
+      `The body is declared to be JSON but does not parse: ${reason}. Correct it, or send it with its true Content-Type.`,
       { cause: error },
     )
   }
 }
 
-/** So often an event may come out of this service and in again. Chains of that length are built; longer ones loop. */
+/** An event may come in from a delivery at most this many times. Real chains are shorter; a longer one is a loop. */
 const hopsMax = 5
 
 /**
- * How often what comes in has been delivered by this service, this installation or another one. A delivery says it in
- * `webhook-hop`, but for the first, which is told by its user agent: so a delivery that goes nowhere else says nothing.
+ * How many deliveries of this service, of this installation or another one, an event has come through. The first one is
+ * recognised by its user agent, later ones by `webhook-hop`. So deliveries to other receivers carry no such header.
  *
- * @throws AppError forbidden, when it goes in circles
+ * @throws AppError forbidden when there are more than five: the subscriptions form a circle
  */
 export function readHops(headers: IncomingHttpHeaders): number {
   if (!headers['user-agent']?.startsWith(`${product}/`)) return 0

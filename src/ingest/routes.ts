@@ -15,7 +15,7 @@ import { checkSignature, type SignatureCheck } from './verify.ts'
 export interface IngestRoutesDeps {
   readonly ingest: Ingest
   readonly subscription: (id: number) => Subscription | undefined
-  /** Reads it from the database: it may have been made by another process a moment ago. */
+  /** Reads it from the database, because another process may just have made it. */
   readonly findSubscription: (id: number) => Promise<Subscription | undefined>
   /** Undefined when the service asks for no keys. */
   readonly keys: ApiKeys | undefined
@@ -24,7 +24,7 @@ export interface IngestRoutesDeps {
 
 const noBody = Buffer.alloc(0)
 
-/** `POST /ingest/{id}`: the hot path's way in. */
+/** `POST /ingest/{id}`: accepts events. */
 export function ingestRoutes(app: FastifyInstance, deps: IngestRoutesDeps): void {
   app.register(async scope => {
     readRawBodies(scope)
@@ -60,9 +60,9 @@ async function accept(
 }
 
 /**
- * Finds the subscription and checks that the caller may send to it. Where the subscription has a secret the
- * signature is the authentication; else a key is, where keys are asked for. Without a key an unknown id answers as
- * a bad signature does, so that ids cannot be found out.
+ * Finds the subscription and checks that the caller may send to it. A subscription with a secret needs a signature, any
+ * other one an API key where the service asks for keys. To a caller without a key an unknown id answers like a missing
+ * signature, so that ids cannot be found by trying.
  */
 async function admit(
   deps: IngestRoutesDeps,
@@ -119,7 +119,7 @@ const ingestSchema = {
   response: {
     202: Type.Object(
       { webhook_id: Type.String({ format: 'uuid' }) },
-      { description: 'Committed; delivery is under way' },
+      { description: 'Committed; it will be delivered' },
     ),
     200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
     ...problems(400, 401, 403, 404, 413, 422, 503),

@@ -1,16 +1,16 @@
 import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /**
- * The headers an inbound signature may come in, in order of precedence: the standard name of GitHub's receivers, and
- * the two names of the seed document, one of them misspelt there, which its examples use.
+ * The headers of an inbound signature, in order of precedence: GitHub's name, and two names from the examples in the
+ * document this service began from, of which one is a misspelling.
  */
 export const signatureHeaders = ['x-hub-signature-256', 'x-hub-signature-25', 'signature'] as const
 
 export type SignatureCheck = 'valid' | 'missing' | 'malformed' | 'wrong'
 
 /**
- * Checks `sha256=<hex>`, an HMAC-SHA256 with the secret over the raw body, in constant time.
- * The first header that is present decides; another valid one behind it does not help.
+ * Checks `sha256=<hex>`, an HMAC-SHA256 of the raw body with the secret, in constant time. Only the first header that is
+ * present counts.
  *
  * @param header reads a request header by its lower-case name
  */

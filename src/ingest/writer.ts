@@ -6,7 +6,7 @@ import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '.
 import { CommitRate } from './commit-rate.ts'
 import { type EventRow, insertEvents, type OwedRow } from './store.ts'
 
-/** An event and all it owes; written whole or not at all. */
+/** An event and its owed rows, written in one transaction. */
 export interface Write {
   readonly event: EventRow
   readonly owed: readonly OwedRow[]
@@ -14,26 +14,26 @@ export interface Write {
 
 export interface EventWriterDeps {
   /**
-   * One transaction at a time runs on each. Measured at full load, accepted per second: 13,400 with one, 14,800 with
-   * two, 16,100 with three, 16,700 with four.
+   * Each runs one transaction at a time. Accepted per second at full load: 13,400 with one connection, 14,800 with two,
+   * 16,100 with three, 16,700 with four.
    */
   readonly connections: readonly Queryable[]
   readonly clock: Clock
   readonly logger: Logger
-  /** An event that is not committed so long after it came in is refused with 503. */
+  /** An event that is not committed within this time is refused with 503. */
   readonly timeoutMs: number
-  /** An event that would have to wait so long for its transaction is refused at once; a second unless given. */
+  /** An event that would wait longer than this for its transaction is refused at once; 1 s unless given. */
   readonly waitMsMax?: number
   readonly ensurePartitions: () => Promise<void>
 }
 
-/** One transaction carries at most so many events and about so many bytes. */
+/** One transaction takes at most this many events. It takes no more once it has this many bytes. */
 const batchEventsMax = 256
 const batchBytesMax = 1024 * 1024
 
 /**
- * What may wait to be written. Beyond it callers hear 503 at once instead of waiting for what cannot come in time.
- * The wait is the bound that is met first; the others hold memory when nothing is known of how fast it goes.
+ * Bounds of what waits to be written. Beyond one of them an event is refused with 503 at once. Usually the wait is
+ * reached first. The other two bound the memory while the rate of commits is not known.
  */
 const waitMsMax = 1000
 const waitingEventsMax = 20_000
@@ -41,21 +41,21 @@ const waitingBytesMax = 64 * 1024 * 1024
 
 interface Waiting extends Write {
   readonly since: number
-  /** Its caller has heard 503, whatever becomes of it. */
+  /** Its caller was answered 503, although it may still be committed. */
   isLate: boolean
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
 
 /**
- * Makes events durable, many per transaction (natural batching): an idle connection takes what is there at once,
- * and while all are busy events gather. So a lone event waits for nobody, and under load one fsync carries many.
- * No timer decides anything.
+ * Makes events durable, many per transaction (natural batching). An idle connection takes all waiting events at once;
+ * while all connections are busy, events gather. So a single event does not wait, and under load one fsync serves many.
+ * No timer is involved.
  */
 export class EventWriter {
   readonly #deps: EventWriterDeps
   readonly #waiting = new Fifo<Waiting>()
-  /** Taken by a connection, and not known to be committed. */
+  /** Taken by a connection, and not yet known to be committed. */
   readonly #writing = new Set<Waiting>()
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
@@ -99,9 +99,10 @@ export class EventWriter {
   }
 
   /**
-   * By what is known of the rate; and when nothing is committed at all, by how long that has been so. How long the first
-   * one has waited would be a bad measure: once all that wait have waited for too long, everything would be refused until
-   * the last of them was written, then everything accepted until they wait for too long again.
+   * Decides by the rate of commits; when nothing is committed at all, by the time since the last commit.
+   *
+   * The wait of the oldest event lost as a measure: everything was refused once it was too long, until the last waiting
+   * event was written; then everything was accepted until it was too long again.
    */
   #isOverloaded(now: number): boolean {
     const { length } = this.#waiting
@@ -112,8 +113,8 @@ export class EventWriter {
   }
 
   /**
-   * What the connections take next is never refused by the rate. So transactions are full whenever more comes in than
-   * can be written, and the rate that is measured is how fast it can go, not how little was let in.
+   * Events that fit into the next transactions are never refused because of the rate. So transactions are full whenever
+   * more comes in than can be written, and the measured rate is the possible one, not that of what was let in.
    */
   #fitsNextBatches(events: number): boolean {
     const batches = this.#deps.connections.length
@@ -132,9 +133,9 @@ export class EventWriter {
   }
 
   /**
-   * Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. But with
-   * thousands of busy connections a turn lasts for seconds (libuv reads up to 48 times 1,024 sockets before it ends),
-   * so nothing waits for its end that fills a transaction, or that has gathered while a connection was busy.
+   * Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. With
+   * thousands of busy connections a turn lasts for seconds, because libuv reads up to 48 times 1,024 sockets in it. So
+   * a full transaction does not wait for the end of the turn, and neither do events that gathered while all were busy.
    */
   #wake(): void {
     if (this.#idle.length === 0) return
@@ -203,13 +204,13 @@ export class EventWriter {
     return batch
   }
 
-  /** The server refused the statement: make what may be missing, then find out whose fault it is, one by one. */
+  /** After the server refused a batch: makes missing partitions, then writes each event alone to find the faulty one. */
   async #recover(connection: Queryable, batch: readonly Waiting[], first: unknown): Promise<void> {
     this.#deps.logger.warn(
       { err: first, events: batch.length },
       'a batch of events was refused, trying one by one',
     )
-    // 23514: no partition for this moment, as after a jump of the clock.
+    // 23514: there is no partition for this time, as after a jump of the clock.
     if (sqlState(first) === '23514') await this.#deps.ensurePartitions().catch(() => {})
     for (const write of batch) {
       if (write.isLate) continue
@@ -256,7 +257,7 @@ function tooLate(): AppError {
   return overloaded('The event could not be made durable in time; send it again shortly.')
 }
 
-/** Nothing is wrong with the event: the housekeeping could not make its partition, and tries again. */
+/** The event is right; its partition could not be made, which the housekeeping tries again. */
 function noPartition(cause: unknown): AppError {
   return new AppError(
     'database_unavailable',

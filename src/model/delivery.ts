@@ -1,34 +1,34 @@
 import type { Uuid } from '../platform/id.ts'
 
-/** What a delivery carries; the event is the same object for all its deliveries. */
+/** The content of an event; all its deliveries share one object. */
 export interface DeliveryContent {
   readonly eventType: string | null
   readonly contentType: string
   readonly payload: Buffer
-  /** How often it had been delivered when it came in; more than 0 only for what a delivery brought. */
+  /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
 }
 
 /**
- * One owed row held in memory: an event that is owed to a subscription, and the number of the next attempt.
- * It is held either by being born leased (`lane` is null; the row has this process as owner) or through a lane
- * that this process has leased.
+ * One owed row that this process holds in memory: an event owed to a subscription, and the number of its next attempt.
+ * Either the row itself is leased to this process since it was written (`lane` is null), or it came from a lane that
+ * this process has leased.
  */
 export interface Delivery {
   readonly webhookId: Uuid
   readonly subscriptionId: number
   /** The number the next attempt will have, from 1. */
   readonly attempt: number
-  /** Attempts that this run has made before; a replay begins a new run. */
+  /** Attempts that this run has made so far; a replay begins a new run. */
   readonly attemptsBefore: number
-  /** Unix milliseconds when this run began: acceptance of the event, or of the replay. */
+  /** When this run began: acceptance of the event, or of the replay (Unix milliseconds). */
   readonly since: number
   readonly sizeBytes: number
   /** Its place in its lane (Unix milliseconds); the moment of acceptance for a fresh one. */
   readonly dueAt: number
   /** Known for a fresh delivery; loaded just before the attempt for one that comes from a lane. */
   readonly content: DeliveryContent | null
-  /** Told when the delivery has left memory: settled and committed, or handed back. */
+  /** Called when the delivery has left memory: settled and committed, or handed back. */
   readonly lane: LaneRun | null
 }
 

@@ -1,14 +1,14 @@
 import type { Uuid } from '../platform/id.ts'
 
 /**
- * Why nothing is sent to a subscription for a while. The receiver asked for it; its circuit is open; the head of an
- * ordered lane waits for its retry; or the proxy of a process cannot be reached.
+ * Why nothing is sent to a subscription for a while: the receiver asked for it, its circuit is open, the head of an
+ * ordered lane waits for its retry, or the egress proxy of a process cannot be used.
  */
 export type PauseReason = ReceiverPauseReason | 'order' | 'proxy'
 
 /**
- * What other processes hear of. Of the other two they need not: `order` is no news to those without the head, and
- * `proxy` may be so in one place only.
+ * The reasons that other processes are told of. `order` concerns only the process that has leased the lane, and `proxy`
+ * may concern only the machine of one process.
  */
 export type ReceiverPauseReason = 'retry_after' | 'circuit_open'
 
@@ -18,11 +18,11 @@ export interface LanePause {
   /** Unix milliseconds. */
   readonly until: number
   readonly reason: PauseReason
-  /** It waits for the retry of this; so it is not closed when that is no longer owed as this attempt. */
+  /** The lane waits for this delivery's retry. It is not closed when the delivery is no longer owed at this attempt. */
   readonly head?: { readonly webhookId: Uuid; readonly attempt: number }
 }
 
-/** What processes tell each other of pauses. */
+/** What processes tell each other about pauses. */
 export type PauseMessage =
   | {
       readonly kind: 'paused'

@@ -9,11 +9,11 @@ export interface RetryPolicy {
   readonly maxDelaySeconds: number
   /** Explicit delays, the first after attempt 1; replaces the exponential ones. */
   readonly scheduleSeconds: readonly number[] | null
-  /** Up to this share of the delay is added at random (0.1: 0 to 10 %). Only ever later, never earlier. */
+  /** A random part of the delay, up to this share, is added (0.1: 0 to 10 %). Jitter never makes a delay shorter. */
   readonly jitter: number
   /** Statuses after which there is no further attempt, such as 400. */
   readonly terminalStatuses: readonly number[]
-  /** No attempt later than this after the event was accepted; null: as long as attempts are left. */
+  /** No attempt is made later than this after the start of the run (acceptance, or replay); null: see `maxAgeMs`. */
   readonly maxAgeSeconds: number | null
 }
 
@@ -32,7 +32,7 @@ export const defaultRetryPolicy: RetryPolicy = {
 const minute = 60
 const hour = 3600
 
-/** The schedule that Standard Webhooks 1.0.0 gives as its example: 10 attempts over 75 h 35 min 5 s, and jitter. */
+/** The example schedule of Standard Webhooks 1.0.0: 10 attempts over 75 h 35 min 5 s, with jitter. */
 export const standardRetryPolicy: RetryPolicy = {
   ...defaultRetryPolicy,
   maxAttempts: 10,
@@ -53,7 +53,7 @@ export const standardRetryPolicy: RetryPolicy = {
 /**
  * Milliseconds from the end of failed attempt number `attempt` (from 1) to the next one.
  *
- * @param random a number in [0, 1), the share of the jitter that is used
+ * @param random a number in [0, 1): the part of the jitter that is added
  */
 export function delayAfter(attempt: number, policy: RetryPolicy, random: number): number {
   const seconds =
@@ -63,19 +63,19 @@ export function delayAfter(attempt: number, policy: RetryPolicy, random: number)
   return Math.round(seconds * 1000 * (1 + policy.jitter * random))
 }
 
-/** The longest time, in milliseconds, from the first attempt to the last one that the policy can ask for. */
+/** The sum of all delays of a policy with full jitter, in milliseconds. */
 export function longestSpan(policy: RetryPolicy): number {
   let total = 0
   for (let attempt = 1; attempt < policy.maxAttempts; attempt++) total += delayAfter(attempt, policy, 1)
   return total
 }
 
-/** Beyond what the schedule asks for, so that the last attempt of a long one is not cut by a slow receiver. */
+/** Added to the sum of delays, because the attempts take time too: the last one of a long schedule must not expire. */
 const ageSlackMs = 3_600_000
 
 /**
- * For how many milliseconds after its beginning a run is still wanted: what the policy says, else as long as events are
- * kept, or as long as the schedule lasts where that is longer.
+ * How many milliseconds after its start a run expires: the age in the policy, else the retention of events, or the length
+ * of the schedule where that is longer.
  */
 export function maxAgeMs(policy: RetryPolicy, retentionMs: number): number {
   if (policy.maxAgeSeconds !== null) return policy.maxAgeSeconds * 1000

@@ -1,9 +1,9 @@
 import type { Uuid } from '../platform/id.ts'
 import { attemptOf, type LogReader } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
-import { type DetailsRow, readAttempt, readDetails } from './store.ts'
+import { readAttempt, readDetails, type StoredDetails } from './store.ts'
 
-/** An attempt with all that is remembered of it; undefined when there is no such attempt (any more). */
+/** An attempt with its details; undefined when there is no such attempt, or it was removed by retention. */
 export async function readAttemptDetails(
   { database, hint }: LogReader,
   id: Uuid,
@@ -20,7 +20,7 @@ export async function readAttemptDetails(
 }
 
 function responseOf(
-  { response, response_body: bytes }: DetailsRow,
+  { response, response_body: bytes }: StoredDetails,
   status: number | null,
 ): AttemptDetails['response'] {
   if (response === null || status === null) return null
@@ -36,7 +36,7 @@ function responseOf(
   }
 }
 
-/** @returns undefined when the bytes are not UTF-8; a character that the cut went through is left out */
+/** @returns undefined when the bytes are not UTF-8. An incomplete last character of a cut body is left out */
 function asText(bytes: Buffer, isCut: boolean): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut })

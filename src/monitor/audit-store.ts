@@ -6,8 +6,8 @@ export interface MissingDelivery {
   readonly subscriptionId: number
 }
 
-// Joins of whole tables, not a probe per delivery: linear in what is stored, whatever the planner knows of it.
-// An event that is carried over while its partition is still there is in both tables: counted once.
+// Joins of whole tables, not a probe per delivery: linear in what is stored, whatever the statistics say. An event that
+// was carried over is in both tables until its partition is dropped, and is counted once.
 const deliveries = `
   d as (
     select e.webhook_id, s.subscription_id

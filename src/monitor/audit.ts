@@ -5,18 +5,18 @@ import { type MissingDelivery, readAudit, readMissing } from './audit-store.ts'
 export interface AuditReport {
   readonly events: number
   readonly deliveries: number
-  /** With a final attempt in the log, and not owed again. */
+  /** With a final attempt in the log, and not owed. */
   readonly final: number
   readonly owed: number
-  /** With neither: lost. Must be 0 at any moment, whatever happened. */
+  /** With neither: lost. Must always be 0. */
   readonly missing: number
-  /** The first few of the missing. */
+  /** At most 10 of the missing ones. */
   readonly examples: readonly MissingDelivery[]
 }
 
 /**
- * Holds every event's fan-out against what is owed and what is logged as final. One snapshot, so it may run beside
- * a busy service; it reads everything, so it takes minutes on a large log.
+ * Compares the subscriptions of every event with the owed rows and the final attempts in the log. The counts come from
+ * one snapshot, so it may run beside a busy service. It reads everything, which takes minutes on a large log.
  */
 export async function audit(db: Queryable): Promise<AuditReport> {
   const counts = await readAudit(db)

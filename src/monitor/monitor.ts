@@ -5,8 +5,8 @@ import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.t
 import type { Database } from '../platform/postgres.ts'
 import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
+  type AcceptedEvent,
   type AttemptRow,
-  type EventRow,
   isLogged,
   readAttempts,
   readEvent,
@@ -24,13 +24,13 @@ export interface LogReader {
   readonly hint: Hint
 }
 
-/** An event with many subscriptions and retries could answer megabytes; it answers its newest attempts. */
+/** An answer holds at most this many of an event's attempts, the newest. All of them could be megabytes. */
 const attemptsMax = 1000
 
-/** Clocks of processes may differ a little, so what is logged for an event may seem a little older than it. */
+/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
 const clockSlackMs = 60_000
 
-/** Sorts above every id there will be. */
+/** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
 
 export interface LogQuery {
@@ -42,7 +42,7 @@ export interface LogQuery {
   readonly webhookId?: Uuid | undefined
 }
 
-/** The attempts of a subscription, newest first; undefined when nothing is logged for it at all. */
+/** The attempts of a subscription, newest first; undefined when the log has none of this subscription. */
 export async function readLogPage(
   { database, hint }: LogReader,
   query: LogQuery,
@@ -57,7 +57,7 @@ export async function readLogPage(
   return rows.map(row => attemptOf(row, hint))
 }
 
-/** The state of every delivery of an event; undefined when there is no such event (any more). */
+/** The state of every delivery of an event; undefined when there is no such event, or it was removed by retention. */
 export async function readStatus(
   { database, hint }: LogReader,
   webhookId: Uuid,
@@ -65,7 +65,7 @@ export async function readStatus(
   const event = await readEvent(database, webhookId)
   if (event === undefined) return undefined
   const since = loggedSince(webhookId)
-  // What is owed first, the log after it: what is settled between the two is then found in the log, not nowhere.
+  // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row.due_at]))
   const [attempts, verdicts] = await Promise.all([
     readAttempts(database, webhookId, since, attemptsMax),
@@ -89,7 +89,7 @@ export async function readStatus(
 }
 
 function deliveriesOf(
-  event: EventRow,
+  event: AcceptedEvent,
   owed: ReadonlyMap<number, Date>,
   attempts: ReadonlyMap<number, Attempt[]>,
   verdicts: readonly VerdictRow[],
@@ -98,7 +98,7 @@ function deliveriesOf(
   return event.subscription_ids.flatMap(id => {
     const dueAt = owed.get(id)
     const verdict = ended.get(id)
-    // Of an event that outlived its partition, what was settled back then has left the log: nothing to tell.
+    // The log of a carried event lacks what was settled before its partition was dropped, so it is left out.
     if (event.carried && dueAt === undefined && verdict === undefined) return []
     return {
       subscription_id: id,
@@ -111,7 +111,7 @@ function deliveriesOf(
 
 function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
-    case undefined: // neither owed nor ended: only between two transactions, or lost (`webhooks audit` finds those)
+    case undefined: // neither owed nor ended: `webhooks audit` counts it as missing
       return 'pending'
     case 'delivered':
       return 'success'
@@ -153,7 +153,7 @@ function loggedSince(webhookId: Uuid): Uuid {
   return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
 }
 
-/** The key behind a cursor of the log. */
+/** The key in a cursor of the log. */
 export function parseLogCursor(text: string): Uuid | undefined {
   return parseUuid(text)
 }

@@ -26,7 +26,7 @@ export interface MonitorDeps extends LogReader {
 const tags = ['Monitoring']
 const pageSize = 20
 
-/** What happened to events and subscriptions. */
+/** The routes that show what happened: status of an event, log of a subscription, one attempt. */
 export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void {
   registerStatus(scope, deps)
   registerLogs(scope, deps)
@@ -73,7 +73,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
       schema: {
         operationId: 'listLogs',
         summary: 'Recent attempts of a subscription, newest first',
-        description: 'Also of a deleted one, until retention.',
+        description: 'Also of a deleted one, until retention removes them.',
         tags,
         params: Type.Object({
           subscription_id: Type.Unsafe<string>({
@@ -154,20 +154,20 @@ function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
           `There is no attempt ${id}, or its retention is over and it was removed.`,
         )
       }
-      // It holds what a stranger's server said: data, never to be taken for a page.
+      // It holds text of a foreign server, which a browser must not show as a page.
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
       return attempt
     },
   )
 }
 
-/** Whether the service can do its work, and what each of its checks says. */
+/** Whether this process can take requests, and the result of each check. */
 export interface Readiness {
   readonly ready: boolean
   readonly checks: Readonly<Record<string, string>>
 }
 
-/** For load balancers and orchestrators; these ask for no key. */
+/** The routes for load balancers and orchestrators, which need no key. */
 export function registerHealth(scope: FastifyInstance, readiness: () => Promise<Readiness>): void {
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   const health = (description: string) => ({
@@ -198,16 +198,16 @@ export function registerHealth(scope: FastifyInstance, readiness: () => Promise<
   }
 }
 
-/** `GET /system`: for operators; every process answers it, whatever its role, and says the same. */
+/** `GET /system`, for operators. Every process answers it, whatever its role, and all answer the same. */
 export function registerSystem(scope: FastifyInstance, db: Queryable): void {
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/system',
     {
       schema: {
         operationId: 'getSystem',
-        summary: 'The processes of this installation, and what they have to do',
+        summary: 'The processes of this installation, and their backlog',
         description:
-          'From PostgreSQL, so any process tells of all. Cheap enough to be asked every few seconds.',
+          'Read from PostgreSQL, so any process shows all of them. Cheap enough to be asked every few seconds.',
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },

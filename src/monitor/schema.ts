@@ -17,13 +17,13 @@ export const Attempt = Type.Object(
     status: Type.Unsafe<AttemptStatus>({ type: 'string', enum: [...attemptStatuses] }),
     http_status: Type.Unsafe<number | null>({
       type: ['integer', 'null'],
-      description: 'What the receiver answered; null: nothing',
+      description: 'The status that the receiver answered; null: no answer',
     }),
     error: Type.Unsafe<string | null>({ type: ['string', 'null'], maxLength: 200 }),
     error_class: Type.Unsafe<ErrorClass | null>({
       type: ['string', 'null'],
       enum: [...errorClasses, null],
-      description: 'Why it failed, in a word: `http` is an answer that is not 2xx; null: it did not fail',
+      description: 'The kind of failure: `http` is an answer that is not 2xx; null: it did not fail',
     }),
     hint: Type.Unsafe<string | null>({
       type: ['string', 'null'],
@@ -32,7 +32,7 @@ export const Attempt = Type.Object(
     verdict: Type.Unsafe<VerdictWord>({
       type: 'string',
       enum: [...verdictWords],
-      description: 'What followed from it',
+      description: 'What followed from the attempt',
     }),
     duration_ms: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
     next_attempt_at: nullableTime('When the next attempt was due; null after the last one'),
@@ -55,7 +55,7 @@ const milliseconds = (description: string) =>
 const RequestMade = Type.Object({
   method: Type.Literal('POST'),
   url: Type.String({ description: 'The target_url at that time' }),
-  headers: headerFields('As they were sent; what could be secret is `[redacted]`'),
+  headers: headerFields('As they were sent; possible secrets are `[redacted]`'),
 })
 
 const ResponseSeen = Type.Object({
@@ -73,7 +73,7 @@ const ResponseSeen = Type.Object({
 
 const AttemptTimings = Type.Object({
   reused: Type.Boolean({
-    description: 'It ran on a connection of an earlier attempt; then dns, connect and tls are null',
+    description: 'It used the connection of an earlier attempt; then dns, connect and tls are null',
   }),
   dns: milliseconds('To resolve the host name'),
   connect: milliseconds('To open the TCP connection'),
@@ -88,7 +88,7 @@ const orNull = <Schema extends TSchema>(schema: Schema, description: string) =>
 export const AttemptDetails = Type.Object(
   {
     ...Attempt.properties,
-    request: orNull(RequestMade, 'Null: not kept (see CAPTURE_RESPONSES), or not any more'),
+    request: orNull(RequestMade, 'Null: not kept (see CAPTURE_RESPONSES), or removed by retention'),
     response: orNull(ResponseSeen, 'Null: there was no answer, or it was not kept'),
     timings_ms: orNull(AttemptTimings, 'Null: not kept'),
     remote_address: Type.Unsafe<string | null>({
@@ -96,7 +96,7 @@ export const AttemptDetails = Type.Object(
       description: 'The address the connection went to, or the last one that was tried',
     }),
   },
-  { $id: 'AttemptDetails', description: 'An attempt with all that is remembered of it' },
+  { $id: 'AttemptDetails', description: 'An attempt with its details' },
 )
 export type AttemptDetails = Static<typeof AttemptDetails>
 
@@ -114,7 +114,7 @@ export const DeliveryReport = Type.Object(
     status: deliveryStatus('`failed`: given up'),
     attempts: Type.Array(Attempt, { description: 'Oldest first' }),
     next_attempt_at: nullableTime(
-      'When it is tried next, or, while its subscription is paused or others go first, not before; null when it is settled',
+      'When it is tried next, at the earliest: later while its subscription is paused or others go first. Null when it is settled',
     ),
   },
   { $id: 'Delivery', description: 'One event owed to one subscription' },

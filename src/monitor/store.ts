@@ -33,8 +33,8 @@ export interface LogPage {
 }
 
 /**
- * Newest first. Partitions are ranges of `id`, so the plan is an ordered append of backward index scans on
- * (subscription_id, id) that stops at the limit; older partitions are not opened once the page is full.
+ * Attempts of a subscription, newest first. Partitions are ranges of `id`, so the plan is an ordered append of backward
+ * index scans on (subscription_id, id). It stops at the limit, and does not read older partitions once the page is full.
  */
 export async function readLog(database: Queryable, page: LogPage): Promise<readonly AttemptRow[]> {
   const { rows } = await database.query<AttemptRow>({
@@ -46,7 +46,7 @@ export async function readLog(database: Queryable, page: LogPage): Promise<reado
   return rows
 }
 
-/** The same for one event: by the index on `webhook_id`, in the partitions since it came (`since` is an id). */
+/** The same for one event, by the index on `webhook_id`, in partitions from the id `since` on. */
 export async function readLogOfEvent(
   database: Queryable,
   page: LogPage,
@@ -63,7 +63,7 @@ export async function readLogOfEvent(
   return rows
 }
 
-/** Whether anything is logged for a subscription, which may be deleted. */
+/** Whether the log has attempts of a subscription, which may have been deleted. */
 export async function isLogged(database: Queryable, subscriptionId: number): Promise<boolean> {
   const { rows } = await database.query<{ logged: boolean }>({
     text: 'select exists (select from delivery_logs where subscription_id = $1) as logged',
@@ -72,22 +72,22 @@ export async function isLogged(database: Queryable, subscriptionId: number): Pro
   return rows[0]?.logged === true
 }
 
-export interface EventRow {
+export interface AcceptedEvent {
   readonly webhook_id: Uuid
   readonly tenant: string
   readonly event_type: string | null
   readonly content_type: string
   readonly size_bytes: number
   readonly subscription_ids: readonly number[]
-  /** Its own partition is gone, and with it the log of what was settled then. */
+  /** Its partition was dropped, and the log of that time with it. */
   readonly carried: boolean
 }
 
-/** The length of an uncompressed value is known without reading it, so a large payload costs nothing here. */
-export async function readEvent(database: Queryable, webhookId: Uuid): Promise<EventRow | undefined> {
+/** An event without its payload. PostgreSQL knows the length of the payload without reading it. */
+export async function readEvent(database: Queryable, webhookId: Uuid): Promise<AcceptedEvent | undefined> {
   const columns =
     'webhook_id, tenant, event_type, content_type, octet_length(payload) as size_bytes, subscription_ids'
-  const { rows } = await database.query<EventRow>({
+  const { rows } = await database.query<AcceptedEvent>({
     text: `select ${columns}, false as carried from events where webhook_id = $1
            union all
            select ${columns}, true from events_carried where webhook_id = $1
@@ -97,18 +97,18 @@ export async function readEvent(database: Queryable, webhookId: Uuid): Promise<E
   return rows[0]
 }
 
-export interface OwedRow {
+export interface PendingDelivery {
   readonly subscription_id: number
   /** Not before then. */
   readonly due_at: Date
 }
 
 /**
- * What an event owes still. A lane may be closed for longer than a row waits: by a pause, or, in order, for the retry of
- * its head, whose own row keeps its place in the order and not the time of the retry.
+ * The owed rows of an event. A lane can be closed for longer than a row waits: by a pause, or, in an ordered lane, by the
+ * retry of its head. The `due_at` of a head stays as it was, because it is its place in the order.
  */
-export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly OwedRow[]> {
-  const { rows } = await database.query<OwedRow>({
+export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly PendingDelivery[]> {
+  const { rows } = await database.query<PendingDelivery>({
     text: `select o.subscription_id, greatest(o.due_at, l.open_until) as due_at
            from owed o left join lanes l on l.subscription_id = o.subscription_id
            where o.webhook_id = $1`,
@@ -138,7 +138,7 @@ export interface VerdictRow {
   readonly verdict: FinalVerdictWord
 }
 
-/** How each delivery of an event ended last; nothing for those that have not ended yet. */
+/** The last final verdict of each delivery of an event; no row for those without one. */
 export async function readFinalVerdicts(
   database: Queryable,
   webhookId: Uuid,
@@ -153,7 +153,7 @@ export async function readFinalVerdicts(
   return rows
 }
 
-/** An attempt by its id; undefined when there is none (any more). */
+/** An attempt by its id; undefined when there is none. */
 export async function readAttempt(database: Queryable, id: Uuid): Promise<AttemptRow | undefined> {
   const { rows } = await database.query<AttemptRow>({
     text: `select ${attemptColumns} from delivery_logs where id = $1`,
@@ -162,15 +162,15 @@ export async function readAttempt(database: Queryable, id: Uuid): Promise<Attemp
   return rows[0]
 }
 
-/** As `recordAttempts` in src/log/store.ts wrote it. */
-export interface DetailsRow extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
+/** A row of `attempt_details`, as src/log/ writes it. */
+export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
   readonly response_body: Buffer
   readonly remote_address: string | null
 }
 
-/** What an attempt remembers; undefined when that was not kept, or not for so long. */
-export async function readDetails(database: Queryable, id: Uuid): Promise<DetailsRow | undefined> {
-  const { rows } = await database.query<DetailsRow>({
+/** The details of an attempt; undefined when they were not kept, or were removed by retention. */
+export async function readDetails(database: Queryable, id: Uuid): Promise<StoredDetails | undefined> {
+  const { rows } = await database.query<StoredDetails>({
     text: 'select request, response, response_body, timings, remote_address from attempt_details where id = $1',
     values: [id],
   })

@@ -5,8 +5,10 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 
 export const ProcessReport = Type.Object(
   {
-    id: Type.Integer({ description: 'Under which it leases lanes and deliveries' }),
-    host: Type.String({ description: 'Host, boot and container: where its pid means something' }),
+    id: Type.Integer({ description: 'The id under which it leases lanes and deliveries' }),
+    host: Type.String({
+      description: 'Host, boot and container: among processes with the same value, pids are unique',
+    }),
     pid: Type.Integer(),
     role: Type.Unsafe<string>({ type: 'string', enum: ['all', 'api', 'worker'] }),
     version: Type.String(),
@@ -18,16 +20,17 @@ export const ProcessReport = Type.Object(
     redis: Type.Unsafe<string | null>({
       type: ['string', 'null'],
       enum: ['ok', 'unavailable', 'full', null],
-      description: 'How Redis looks from it; null: it uses none',
+      description: 'The state of Redis as this process sees it; null: it uses none',
     }),
-    started_at: time('When it came'),
-    heartbeat_at: time('When it last said that it lives; every 2 s'),
+    started_at: time('When it started'),
+    heartbeat_at: time('Its last heartbeat; there is one every 2 s'),
     silent_seconds: Type.Number({
-      description: 'Since then. After 10 s it counts as dead, and others take what it held',
+      description:
+        'Time since its last heartbeat. After 10 s it counts as dead, and others take over what it held',
     }),
     lanes: count('Lanes it has leased'),
     held: count('Deliveries it has in memory'),
-    held_bytes: count('Their payloads'),
+    held_bytes: count('Bytes of their payloads'),
     in_flight: count('Requests to receivers under way'),
     waiting: count('Events that wait for a transaction'),
     settling: count('Attempts that wait for the log'),
@@ -50,21 +53,21 @@ export const SystemReport = Type.Object(
       oldest_due_at: Type.Unsafe<string | null>({
         type: ['string', 'null'],
         format: 'date-time',
-        description: 'Of what waits in lanes and may be sent now; null: nothing does',
+        description: 'The oldest due time in lanes of what may be sent now; null: nothing is due',
       }),
-      oldest_due_seconds: Type.Number({ description: 'How long ago that was; the number to be alerted on' }),
+      oldest_due_seconds: Type.Number({ description: 'How long ago that was; the figure to alert on' }),
     }),
     database: Type.Object({
       version: Type.String(),
       oldest_transaction_seconds: Type.Unsafe<number | null>({
         type: ['number', 'null'],
-        description: 'The oldest open transaction; for so long no dead row could be removed',
+        description: 'Age of the oldest open transaction. Rows that died since it began cannot be removed',
       }),
     }),
   },
-  { $id: 'SystemReport', description: 'All processes of this installation, and what they have to do' },
+  { $id: 'SystemReport', description: 'All processes of this installation, and their backlog' },
 )
 export type SystemReport = Static<typeof SystemReport>
 
-/** To be referred to by name in the document. */
+/** The schemas that the OpenAPI document names. */
 export const systemSchemas = [ProcessReport, SystemReport]

@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/postgres.ts'
 
 /** One row of `processes`; times are Unix milliseconds. */
-export interface ProcessRow {
+export interface ProcessStats {
   readonly id: number
   readonly host: string
   readonly pid: number
@@ -13,8 +13,8 @@ export interface ProcessRow {
   readonly stats: Readonly<Record<string, unknown>>
 }
 
-export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[]> {
-  const { rows } = await db.query<ProcessRow>({
+export async function readProcessStats(db: Queryable): Promise<readonly ProcessStats[]> {
+  const { rows } = await db.query<ProcessStats>({
     text: `
       select id, host, pid, role, version, stats,
              (extract(epoch from started_at) * 1000)::float8 as started_ms,
@@ -35,8 +35,8 @@ export interface BacklogRow {
 }
 
 /**
- * What is owed, without reading all of it: counts stop at `limit`, and the oldest due time comes from the first entry
- * of an index, one for the free lanes and one per leased lane.
+ * Figures about the backlog, without reading all of it: counts stop at `limit`. The oldest due time comes from the first
+ * entry of an index, one for all free lanes and one for each leased lane.
  */
 export async function readBacklog(db: Queryable, limit: number): Promise<BacklogRow> {
   const { rows } = await db.query<BacklogRow>({
@@ -65,7 +65,7 @@ export async function readBacklog(db: Queryable, limit: number): Promise<Backlog
   return row
 }
 
-/** Of the server: its version, and how long the oldest open transaction has kept dead rows from being removed. */
+/** The version of the server, and the age of the oldest open transaction that keeps dead rows from being removed. */
 export async function readServer(
   db: Queryable,
 ): Promise<{ readonly version: string; readonly oldest_transaction_s: number | null }> {

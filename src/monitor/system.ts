@@ -1,13 +1,13 @@
 import type { Queryable } from '../platform/postgres.ts'
 import type { ProcessReport, SystemReport } from './system-schema.ts'
-import { type ProcessRow, readBacklog, readProcesses, readServer } from './system-store.ts'
+import { type ProcessStats, readBacklog, readProcessStats, readServer } from './system-store.ts'
 
-/** What is counted is counted so far. */
+/** Counts stop here, so that their cost is bounded. */
 const countMax = 10_000
 
-/** All processes of this installation, and what they have to do. Reads a bounded part of each table. */
+/** All processes of this installation, and their backlog. Reads a bounded part of each table. */
 export async function readSystem(db: Queryable): Promise<SystemReport> {
-  const processes = await readProcesses(db)
+  const processes = await readProcessStats(db)
   const backlog = await readBacklog(db, countMax + 1)
   const server = await readServer(db)
   const exact = backlog.owed <= countMax
@@ -30,7 +30,7 @@ export async function readSystem(db: Queryable): Promise<SystemReport> {
   }
 }
 
-function reportOf(row: ProcessRow): ProcessReport {
+function reportOf(row: ProcessStats): ProcessReport {
   const number = (name: string) => {
     const value = row.stats[name]
     return typeof value === 'number' ? value : 0
@@ -59,7 +59,7 @@ function reportOf(row: ProcessRow): ProcessReport {
   }
 }
 
-/** To a tenth of a second, and never below 0, as clocks of two readings can be a moment apart. */
+/** To a tenth of a second, and at least 0: the two times are read in different statements. */
 function seconds(ms: number): number {
   return Math.max(0, Math.round(ms / 100) / 10)
 }

@@ -1,7 +1,7 @@
 /**
- * PostgreSQL arrays in their binary wire format, ready as parameters of node-postgres (which sends a Buffer as a
- * binary parameter). One array per column through `unnest` keeps one prepared statement for any number of rows;
- * the binary form saves quoting and parsing: a bytea of 500 bytes is copied, not turned into 1,000 hex digits.
+ * PostgreSQL arrays in their binary wire format, as parameters of node-postgres, which sends a Buffer as a binary
+ * parameter. With one array per column and `unnest`, one prepared statement serves any number of rows. The binary form
+ * needs no quoting and no parsing: a bytea of 500 bytes is copied, not turned into 1,000 hex digits.
  *
  * Format (src/backend/utils/adt/arrayfuncs.c, array_recv): int32 dimensions, int32 has-nulls, int32 element type,
  * then per dimension int32 length and int32 lower bound, then per element int32 length (-1: null) and its bytes.
@@ -33,14 +33,14 @@ export function int4Array(values: readonly (number | null)[]): Buffer {
   return fixedArray(oid.int4, 4, values, (buffer, value, at) => buffer.writeInt32BE(value, at))
 }
 
-/** Values are Unix milliseconds; a fraction is kept to the microsecond, as PostgreSQL's own now() has one. */
+/** Values are Unix milliseconds; fractions are kept to the microsecond, the precision of PostgreSQL. */
 export function timestamptzArray(values: readonly (number | null)[]): Buffer {
   return fixedArray(oid.timestamptz, 8, values, (buffer, value, at) => {
     buffer.writeBigInt64BE(BigInt(Math.round((value - postgresEpochMs) * 1000)), at)
   })
 }
 
-/** For text and, by its input function on the other side, anything that casts from text. */
+/** For text, and for any type that the statement casts from text. */
 export function textArray(values: readonly (string | null)[]): Buffer {
   let bytes = 0
   for (const value of values) bytes += 4 + (value === null ? 0 : Buffer.byteLength(value))
@@ -95,11 +95,11 @@ function fixedArray(
   return buffer
 }
 
-/** The header of a one-dimensional array; an empty array has no dimension at all. */
+/** A buffer with the header of a one-dimensional array; an empty array has no dimension. */
 function header(element: number, length: number, dataBytes: number): Buffer {
   const buffer = Buffer.allocUnsafe(length === 0 ? 12 : headerBytes + dataBytes)
   buffer.writeInt32BE(length === 0 ? 0 : 1, 0)
-  buffer.writeInt32BE(1, 4) // "may hold nulls" is always allowed to be true
+  buffer.writeInt32BE(1, 4) // "has nulls" may be set although there are none
   buffer.writeInt32BE(element, 8)
   if (length > 0) {
     buffer.writeInt32BE(length, 12)

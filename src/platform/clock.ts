@@ -1,31 +1,30 @@
 /**
- * The time, and the one way to wait for it. Everything that decides by time takes a `Clock`,
- * so that a test can hand out the time instead of sleeping.
+ * The time. Everything that decides by time takes a `Clock`, so that a test can set the time instead of sleeping.
  */
 export interface Clock {
-  /** Milliseconds since the Unix epoch, integer. Never runs backwards within one process. */
+  /** Whole milliseconds since the Unix epoch. Never runs backwards, except at the first `steer` of the system clock. */
   now(): number
 }
 
-/** A clock whose distance to another clock can be corrected. */
+/** A clock that can be set by another clock. */
 export interface SteerableClock extends Clock {
-  /** Says what time it really is; the clock moves there (at once forwards, by running at half speed backwards). */
+  /** Tells the true time. The clock goes there: forwards at once, backwards by running at half speed. */
   steer(trueNow: number): void
 }
 
 /**
- * The clock of the service: monotonic underneath and steered to the database's time at each heartbeat, so that
- * all processes on all machines agree on what is due, and a jump of one machine's wall clock moves nothing.
+ * The clock of the service: a monotonic clock that is set by the database's time at each heartbeat. So all processes on
+ * all machines agree on what is due, and a jump of one machine's wall clock has no effect.
  *
- * The first word about the time is believed at once in both directions: until then this machine's wall clock was all
- * there was, and nothing has been written by it. When the database's clock is put back later, this one runs at half
- * speed until that time has come. Standing still, it would keep back all that is due in ten seconds for the whole
- * hour that the clock was put back; so it comes after twenty.
+ * The first `steer` sets the clock at once in both directions: before it there was only this machine's wall clock, and
+ * nothing has been written by that time. When the database's clock is put back later, this one runs at half speed until
+ * the database has caught up. A clock that stands still lost: after an hour back, what is due in ten seconds would come
+ * an hour late. At half speed it comes after twenty seconds.
  *
  * @param monotonicNow milliseconds that never jump; replaced in tests
  */
 export function systemClock(monotonicNow = () => performance.now()): SteerableClock {
-  /** Added to the monotonic time it gives the true one. */
+  /** The true time is the monotonic time plus this. */
   let offset = performance.timeOrigin
   /** How far this clock is ahead of the true time, as of `at` (monotonic). */
   let lead = 0
@@ -41,7 +40,7 @@ export function systemClock(monotonicNow = () => performance.now()): SteerableCl
   }
   return {
     now() {
-      // Floating-point sums may round to a hair less than before.
+      // Rounding of floating-point sums can give a value slightly below the last one.
       last = Math.max(last, Math.floor(advance()))
       return last
     },

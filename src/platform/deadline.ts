@@ -1,4 +1,4 @@
-/** A moment after which nothing is waited for any more. */
+/** A moment beyond which nothing is waited for. */
 export class Deadline {
   readonly #at: number
 
@@ -12,12 +12,12 @@ export class Deadline {
     return Math.max(0, this.#at - performance.now())
   }
 
-  /** A deadline so many milliseconds before this one. */
+  /** A deadline `ms` milliseconds before this one. */
   earlier(ms: number): Deadline {
     return new Deadline(this.leftMs - ms)
   }
 
-  /** Waits for work, but not beyond the deadline. @returns false when it was not done in time; its error is thrown */
+  /** Waits for work, but not beyond the deadline. @returns false when it was late; throws what the work throws */
   async limit(work: Promise<unknown>): Promise<boolean> {
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<false>(resolve => {
@@ -30,7 +30,7 @@ export class Deadline {
     }
   }
 
-  /** Waits until something is so, looking every few milliseconds. @returns false when it was not so in time */
+  /** Waits until a condition holds, which is checked every 5 ms. @returns false when it did not hold in time */
   async waitFor(isSo: () => boolean): Promise<boolean> {
     while (!isSo()) {
       if (this.leftMs === 0) return false

@@ -7,8 +7,8 @@ export interface Repeated {
 }
 
 /**
- * Runs `work` at once and then every so many milliseconds, never twice at a time; a run that fails is logged, and the
- * next one comes.
+ * Runs `work` at once and then every `ms` milliseconds, one run at a time: while one lasts, the next ones are left out. A
+ * run that fails is logged, and the next one follows as usual.
  */
 export function every(
   ms: number,

@@ -1,4 +1,4 @@
-/** A first-in, first-out queue with O(1) push and shift (an array's shift moves everything). */
+/** A first-in, first-out queue with constant-time push and shift. The shift of a long array moves all its items. */
 export class Fifo<T> {
   #items: (T | undefined)[] = []
   #head = 0
@@ -19,7 +19,7 @@ export class Fifo<T> {
     const item = this.#items[this.#head]
     if (this.#head === this.#items.length) return undefined
     this.#items[this.#head++] = undefined
-    // Compact when half is dead, so that the cost stays constant per item.
+    // Copied only when more than half of it is empty, so the cost per item stays constant.
     if (this.#head === this.#items.length) {
       this.#items = []
       this.#head = 0
@@ -30,7 +30,7 @@ export class Fifo<T> {
     return item
   }
 
-  /** Takes everything out. */
+  /** Takes all items out. */
   drain(): T[] {
     const items = this.#items.slice(this.#head) as T[] // nothing behind the head is undefined
     this.#items = []

@@ -20,8 +20,8 @@ export function parseUuid(text: string): Uuid | undefined {
 
 /**
  * Makes UUIDv7s that strictly increase within this process (RFC 9562, method 1: a 12-bit counter after the
- * milliseconds), also when the clock stands still or more than 4,096 are made in one millisecond: then the
- * millisecond is borrowed from the future. 62 random bits tell processes apart.
+ * milliseconds). They increase also when the clock stands still or goes back. When more than 4,096 are made in one
+ * millisecond, the next millisecond is used before it comes. 62 random bits make ids of different processes differ.
  */
 export function uuidV7Source(clock: Clock): () => Uuid {
   let lastMs = 0
@@ -60,7 +60,7 @@ export function uuidTime(id: Uuid): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }
 
-/** The smallest UUID of a millisecond: as a bound, everything made before that time sorts below it. */
+/** The smallest UUID of a millisecond. Every UUIDv7 that was made before that millisecond sorts below it. */
 export function uuidLowerBound(ms: number): Uuid {
   const text = Math.max(0, Math.floor(ms)).toString(16).padStart(12, '0')
   return `${text.slice(0, 8)}-${text.slice(8)}-0000-0000-000000000000` as Uuid // canonical by construction

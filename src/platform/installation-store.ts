@@ -1,10 +1,10 @@
 import type { Queryable } from './postgres.ts'
 
 /**
- * Reads a fact of this installation and keeps others from changing it until the transaction ends.
+ * Reads a fact of this installation, and locks it: others can change it only after the transaction has ended.
  *
  * @param tx an open transaction
- * @param initial what it is when nobody has said so yet
+ * @param initial its value when it is not there yet; it is inserted then
  */
 export async function lockFact(tx: Queryable, name: string, initial: unknown): Promise<unknown> {
   await tx.query({
@@ -18,7 +18,7 @@ export async function lockFact(tx: Queryable, name: string, initial: unknown): P
   return rows[0]?.value
 }
 
-/** Reads a fact, if there is one, and keeps it as it is until the transaction ends. Any number may do so at a time. */
+/** Reads a fact, undefined when there is none, and lets nobody change it until the transaction ends. A shared lock. */
 export async function shareFact(tx: Queryable, name: string): Promise<unknown> {
   const { rows } = await tx.query<{ value: unknown }>({
     text: 'select value from installation where name = $1 for share',

@@ -1,25 +1,25 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino'
 
-/** Where lines go: `logger.info({ subscription_id: 1 }, 'a sentence')`. Fastify takes it as it is. */
+/** The process log: `logger.info({ subscription_id: 1 }, 'a sentence')`. */
 export type Logger = PinoLogger
 
 export interface LoggerOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** `json`: one object per line with `level`, `time`, `msg`; `pretty`: for a terminal. */
   readonly format: 'json' | 'pretty'
-  /** Other processes write to the same standard output: every line says whose it is, and is never torn by theirs. */
+  /** Other processes write to the same standard output. Every line then has the pid and is written in one piece. */
   readonly shared?: boolean
   /** Standard output unless given. */
   readonly output?: DestinationStream
 }
 
-/** What a pipe takes in one piece (PIPE_BUF on Linux); more at once could be cut by the lines of another process. */
+/** What a pipe takes in one piece (PIPE_BUF on Linux). A longer write can be mixed with lines of another process. */
 const sharedWriteBytesMax = 4096
 
 /**
- * Fields that never show their value, wherever they stand in the first levels of a line (not in the bindings of a
- * child logger, which pino writes once). A net under the rule that secrets and payloads are not logged at all.
+ * Fields whose values are hidden, in the first three levels of a line. The bindings of a child logger are not covered.
+ * No code logs secrets or payloads; this is a second safeguard.
  */
 const secretFields = new Set([
   'secret',
@@ -50,8 +50,8 @@ const secretFields = new Set([
 const secretDepth = 3
 
 /**
- * Makes the logger of a process. Lines are gathered for a moment and written without blocking the event loop; all of
- * them are written before the process exits, also after `fatal` and an uncaught exception (only SIGKILL loses some).
+ * Makes the logger of a process. Lines are buffered and written without blocking the event loop. All of them are written
+ * before the process exits, also after `fatal` and an uncaught exception; only SIGKILL loses some.
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { shared = false } = options
@@ -65,7 +65,7 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: stdTimeFunctions.isoTime,
       formatters: {
         level: label => ({ level: label }),
-        // Not pino's own redaction: with these names and wildcards it made a line ten times as dear.
+        // Not pino's own redaction: with these names and wildcards a line took ten times as long.
         log: fields => withoutSecrets(fields, secretDepth),
       },
     },
@@ -73,12 +73,12 @@ export function createLogger(options: LoggerOptions): Logger {
   )
 }
 
-/** A logger that says nothing, for tests. */
+/** A logger that writes nothing, for tests. */
 export function silentLogger(): Logger {
   return pino({ level: 'silent' })
 }
 
-/** The same object when it holds nothing to hide, which is nearly always; else a copy without it. */
+/** The same object when nothing in it has to be hidden, else a copy with hidden values. */
 function withoutSecrets(fields: Record<string, unknown>, depth: number): Record<string, unknown> {
   let copy: Record<string, unknown> | undefined
   for (const key in fields) {
@@ -104,7 +104,7 @@ function prettyStream(
 ): DestinationStream {
   return Object.assign(
     { write: (line: string) => output.write(prettyLine(line)) },
-    // pino asks its stream for these on `fatal` and on `flush`.
+    // pino calls these on `fatal` and on `flush`.
     { flushSync: () => output.flushSync?.(), flush: () => output.flush?.() },
   )
 }
@@ -118,9 +118,9 @@ const colours = {
   fatal: 'red',
 } as const
 
-/** Turns one JSON line into `12:03:04.123 INFO  message key=value`, local time, an error's stack below. */
+/** Turns one JSON line into `12:03:04.123 INFO  message key=value` in local time, with the stack of an error below. */
 export function prettyLine(line: string): string {
-  // A line that pino made, so an object; the three fields are always there.
+  // pino made the line, so it is an object.
   const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>
   const name = String(level) as keyof typeof colours // pino's own names, see the level formatter
   const label = styleText(colours[name] ?? 'gray', name.toUpperCase().padEnd(5), { stream: process.stdout })
@@ -146,7 +146,7 @@ function errorText(error: unknown): string {
   return `${printable(String(stack ?? message ?? JSON.stringify(error))).replace(/^/gm, '    ')}\n`
 }
 
-/** Text from outside must not move the cursor or recolour a terminal. */
+/** Text from outside must not move the cursor of a terminal or change its colours. */
 function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return stripVTControlCharacters(text).replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '�')

@@ -13,7 +13,7 @@ export interface OpenDatabaseOptions {
 
 export interface OpenDatabase {
   readonly database: Database
-  /** Where it is, for people; no password. */
+  /** Where the database is, for people; without a password. */
   readonly description: string
   /** Closes the connections, and then stops the embedded server unless another process uses it. */
   close(): Promise<void>
@@ -24,7 +24,7 @@ const oldestVersion = 15
 /**
  * Connects to the operator's PostgreSQL, or starts (or adopts) the embedded one.
  *
- * @throws StartupError in one clear sentence when there is none to be had, or it is older than 15
+ * @throws StartupError when it cannot be reached or started, or is older than 15
  */
 export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const { databaseUrl, dataDir, logger } = options
@@ -39,7 +39,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
     await checkServer(database, description)
     return { database, description, close: () => database.close() }
   }
-  // Loaded only here: in server mode its packages need not even be installed.
+  // Loaded only here: in server mode its packages need not be installed.
   const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts')
   const server = await startEmbeddedPostgres({
     dataDir,

@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 
 /** A statement with its values. */
 export interface Statement {
-  /** With a name it is prepared once per connection. For people; what PostgreSQL calls it is unique by its text. */
+  /** A statement with a name is prepared once per connection. In the session a hash of the text makes the name unique. */
   readonly name?: string
   readonly text: string
   readonly values?: readonly unknown[]
@@ -24,15 +24,15 @@ export interface DatabaseOptions {
   /** node-postgres settings: `connectionString`, or host, port, user, password, database. */
   readonly connection: Readonly<pg.ClientConfig>
   readonly poolSize: number
-  /** A statement that runs longer is given up and its connection is closed. */
+  /** A statement that runs longer fails with `database_unavailable`; a pinned connection is closed then. */
   readonly queryTimeoutMs: number
   readonly connectTimeoutMs: number
 }
 
 export interface ConnectionSettings {
-  /** Where it differs from the database's. */
+  /** Unless given, that of the database. */
   readonly queryTimeoutMs?: number
-  /** Run on each new connection before anything else, for settings of the session. */
+  /** SQL that is run first on each new connection, for settings of the session. */
   readonly session?: string
   /** Called for each NOTIFY on the channels this connection listens on. */
   readonly onNotification?: (channel: string, payload: string) => void
@@ -41,9 +41,9 @@ export interface ConnectionSettings {
 }
 
 /**
- * The way to PostgreSQL. Its failures are of two kinds: `AppError('database_unavailable')` when the server cannot
- * be reached, is starting, is full or does not answer in time (the statement may or may not have taken effect),
- * and the server's own error, unchanged, when a statement is at fault.
+ * Connections to PostgreSQL. There are two kinds of failures. `AppError('database_unavailable')`: the server cannot be
+ * reached, is starting, is full or does not answer in time; the statement may or may not have taken effect. And the
+ * server's own error, unchanged, when the statement is wrong.
  */
 export class Database implements Queryable {
   readonly #options: DatabaseOptions
@@ -53,8 +53,8 @@ export class Database implements Queryable {
   constructor(options: DatabaseOptions) {
     this.#options = options
     this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 })
-    // A client that loses its server is dropped by the pool itself when idle, and fails its next statement when in use
-    // by a transaction; without a listener on both it would end the process.
+    // When a client loses its server, the pool drops it if it is idle; in a transaction its next statement fails. Both
+    // also emit 'error', which would end the process if nobody listened.
     this.#pool.on('error', () => {})
     this.#pool.on('connect', client => client.on('error', () => {}))
   }
@@ -102,7 +102,7 @@ export class Database implements Queryable {
     await this.query({ text: 'select 1' })
   }
 
-  /** A connection of its own that is opened at first use and opened again after it broke. */
+  /** A pinned connection, which is opened at its first use and again after it broke. It is closed with the database. */
   connection(name: string, settings: ConnectionSettings = {}): Connection {
     const { queryTimeoutMs = this.#options.queryTimeoutMs } = settings
     const connection: Connection = new Connection({ ...this.#options, queryTimeoutMs }, name, settings, () =>
@@ -119,8 +119,8 @@ export class Database implements Queryable {
 }
 
 /**
- * One pinned connection; statements on it run one after the other. After it broke, the next statement opens it
- * again, but not sooner than 250 ms after a failed try: while the server is away every caller hears so at once.
+ * One pinned connection; statements on it run one after the other. After it broke, the next statement opens it again, but
+ * not within 250 ms after a failed try. So while the server is away, callers fail at once instead of waiting.
  */
 export class Connection implements Queryable {
   readonly #options: DatabaseOptions
@@ -141,7 +141,7 @@ export class Connection implements Queryable {
     this.#closed = closed
   }
 
-  /** How often it was opened; a change tells that what belonged to the session (LISTEN, locks) is gone. */
+  /** How many times it was opened. A new value means that the old session is gone, with its LISTEN and its locks. */
   get opened(): number {
     return this.#opened
   }
@@ -167,7 +167,7 @@ export class Connection implements Queryable {
     }
   }
 
-  /** Begins to hear of a channel, for as long as this connection stays open (see `opened`). */
+  /** Listens on a channel, until this connection breaks or is closed (see `opened`). */
   async listen(channel: string): Promise<void> {
     await this.query({ text: `listen ${pg.escapeIdentifier(channel)}` })
   }
@@ -221,12 +221,12 @@ class NotConnected extends Error {
   override readonly name = 'NotConnected'
 }
 
-/** True when a statement surely took no effect, since no connection could be opened to send it over. */
+/** True when a statement certainly took no effect, because there was no connection to send it over. */
 export function wasNeverSent(error: unknown): boolean {
   return error instanceof AppError && error.cause instanceof NotConnected
 }
 
-/** True when it was the database that failed, not the statement; the statement may or may not have taken effect. */
+/** True when the database failed, not the statement. The statement may or may not have taken effect. */
 export function isDatabaseUnavailable(error: unknown): error is AppError {
   return error instanceof AppError && error.code === 'database_unavailable'
 }
@@ -236,7 +236,7 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined
 }
 
-/** Classes of SQLSTATE that say "not now" rather than "not like this": connection, resources, operator, system. */
+/** Classes of SQLSTATE for failures that may pass: connection, resources, operator intervention, system, internal. */
 const unavailableClasses = new Set(['08', '53', '57', '58', 'XX'])
 
 function asAppError(error: unknown): unknown {
@@ -244,7 +244,7 @@ function asAppError(error: unknown): unknown {
   const state = sqlState(error)
   // 25006: a read-only standby after a failover. 57014 (statement timeout) counts as unavailable with its class.
   if (state !== undefined && !unavailableClasses.has(state.slice(0, 2)) && state !== '25006') return error
-  if (state === undefined && error instanceof TypeError) return error // a fault of ours, not of the network
+  if (state === undefined && error instanceof TypeError) return error // a bug of this program
   return new AppError('database_unavailable', 'The database does not answer; try again shortly.', {
     cause: error,
     retryAfterSeconds: 1,
@@ -280,10 +280,10 @@ function clientConfig(options: DatabaseOptions, name = 'pool'): pg.ClientConfig 
   }
 }
 
-/** The names under which texts are prepared. As many as there are statements in the code. */
+/** Text → name of its prepared statement. Bounded by the number of statements in the code. */
 const preparedNames = new Map<string, string>()
 
-/** Two statements may have the same name here, and still never the same name in a session. */
+/** The hash of the text keeps two statements apart that were given the same name. */
 function preparedName(name: string, text: string): string {
   const known = preparedNames.get(text)
   if (known !== undefined) return known

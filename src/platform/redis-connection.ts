@@ -1,15 +1,15 @@
 import { Redis, type RedisOptions } from 'ioredis'
 
-/** Options of ioredis; replies keep the shapes that they have had in every version of the protocol. */
+/** Options of ioredis. `legacy`: replies have the same shapes under every version of the protocol. */
 export type ConnectionOptions = RedisOptions & { replyMapping?: 'legacy' }
 
 /** One connection to Redis, as ioredis makes it. */
 export type RedisClient = Redis
 
-/** What an error of a command says about Redis as a whole. */
+/** What the error of a command tells about the whole server. */
 export type RedisTrouble = 'unavailable' | 'full' | 'none'
 
-/** Answers that mean that this server is of no use now, whatever it is asked. */
+/** Errors after which this server cannot be used now, whatever the command. */
 const useless = new Set([
   'BUSY',
   'CLUSTERDOWN',
@@ -24,14 +24,14 @@ const useless = new Set([
   'WRONGPASS',
 ])
 
-/** Until the peer has closed too; then the socket is destroyed. */
+/** How long a close waits for the other side; then the socket is destroyed. */
 const disconnectMs = 500
 const connectMs = 5000
 
-/** A worker waits for a job for at most 10 s at a time (BullMQ's own bound), so silence beyond this is a dead peer. */
+/** A worker waits at most 10 s for a job (BullMQ's own bound), so after this long without an answer the peer is dead. */
 const workerSilenceMs = 15_000
 
-/** Grows from 50 ms to 2 s, for ever. Jitter keeps many processes from coming back at the same moment. */
+/** Delays grow from 50 ms to 2 s, without a last try. Jitter keeps many processes from connecting at the same moment. */
 const retryStrategy = (times: number) => Math.min(50 * 2 ** Math.min(times, 6), 1800) + Math.random() * 200
 
 const common: ConnectionOptions = {
@@ -39,11 +39,11 @@ const common: ConnectionOptions = {
   connectTimeout: connectMs,
   disconnectTimeout: disconnectMs,
   keepAlive: 10_000,
-  // Done by hand at each new connection, for a subscription made while there was none is not in ioredis' own list.
+  // `RedisLink` subscribes by itself at each new connection: ioredis forgets what was subscribed while there was none.
   autoResubscribe: false,
 }
 
-/** Commands fail at once without a connection, and after `commandTimeoutMs` without an answer; nothing is repeated. */
+/** Commands fail at once without a connection, and after `commandTimeoutMs` without an answer. None is sent again. */
 export function failFast(commandTimeoutMs: number): ConnectionOptions {
   return {
     ...common,
@@ -54,7 +54,7 @@ export function failFast(commandTimeoutMs: number): ConnectionOptions {
   }
 }
 
-/** Commands wait for a connection, as BullMQ wants it of those that wait for jobs. */
+/** Commands wait for a connection. BullMQ requires it of connections that wait for jobs. */
 export const patient: ConnectionOptions = {
   ...common,
   maxRetriesPerRequest: null,
@@ -62,8 +62,8 @@ export const patient: ConnectionOptions = {
 }
 
 /**
- * A connection that tells of each command that failed, and drops the socket when an answer did not come in time: a
- * peer that vanished without a word would else be believed in until TCP gives up, many minutes later.
+ * A connection that reports each command that failed, and drops the socket when an answer did not come in time.
+ * Otherwise a peer that vanished would be noticed only when TCP gives up, many minutes later.
  */
 export class RedisConnection extends Redis {
   readonly #url: string
@@ -71,13 +71,13 @@ export class RedisConnection extends Redis {
   readonly #failed: (error: unknown) => void
   #dropping = false
 
-  /** @param failed hears of every failure, of commands and of the connection itself */
+  /** @param failed called for every failure, of a command or of the connection */
   constructor(url: string, options: ConnectionOptions, failed: (error: unknown) => void) {
     super(url, options)
     this.#url = url
     this.#options = options
     this.#failed = failed
-    // An 'error' that nobody listens to would be printed, or end the process.
+    // Without a listener an 'error' would be printed, or end the process.
     this.on('error', failed)
     this.on('close', () => {
       this.#dropping = false
@@ -90,7 +90,7 @@ export class RedisConnection extends Redis {
     return answer
   }
 
-  /** A further one of the same kind. BullMQ calls this for the connection on which it waits. */
+  /** Another connection of the same kind. BullMQ calls this for the connection on which it waits. */
   override duplicate<Changes extends Partial<RedisOptions> | undefined>(
     changes?: Changes,
   ): ReturnType<typeof Redis.prototype.duplicate<Changes>> {
@@ -102,14 +102,14 @@ export class RedisConnection extends Redis {
   #commandFailed(error: unknown): void {
     hideArguments(error)
     this.#failed(error)
-    const lost = isTimeout(error) || reasonOf(error) === 'READONLY' // a replica now: the name may lead elsewhere
+    const lost = isTimeout(error) || redisReasonOf(error) === 'READONLY' // now a replica
     if (!lost || this.#dropping || this.status !== 'ready') return
     this.#dropping = true
     this.disconnect(true)
   }
 }
 
-/** What the error says of Redis as a whole; `none` when only the command was wrong. */
+/** What the error tells about the whole server; `none` when only the command was wrong. */
 export function troubleOf(error: unknown): RedisTrouble {
   if (!(error instanceof Error)) return 'none'
   if (error.name !== 'ReplyError') return 'unavailable'
@@ -118,8 +118,8 @@ export function troubleOf(error: unknown): RedisTrouble {
   return useless.has(word) ? 'unavailable' : 'none'
 }
 
-/** The error in a word or a line, without anything that was sent. */
-export function reasonOf(error: unknown): string {
+/** The error in one word or one line, without the arguments that were sent. */
+export function redisReasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if (error.name === 'ReplyError') return firstWord(error.message)
   return error.message.slice(0, 200)
@@ -133,11 +133,11 @@ function firstWord(message: string): string {
   return /^[A-Z]+/.exec(message)?.[0] ?? 'ERR'
 }
 
-/** ioredis hangs the command with its arguments on the error: the password is among those of HELLO and AUTH. */
+/** ioredis adds the command with its arguments to the error. The arguments of HELLO and AUTH hold the password. */
 function hideArguments(error: unknown): void {
   if (!(error instanceof Error) || !('command' in error)) return
   const { name } = Object(error.command) as { readonly name?: unknown } // set by ioredis
   error.command = { name }
-  // Old servers repeat what they did not understand: "unknown command 'HELLO', with args beginning with …".
+  // Old servers quote what they did not understand: "unknown command 'HELLO', with args beginning with …".
   if (name === 'hello' || name === 'auth') error.message = error.message.replace(/[,(] ?with args.*$/s, '')
 }

@@ -6,13 +6,13 @@ import {
   patient,
   type RedisClient,
   RedisConnection,
-  reasonOf,
+  redisReasonOf,
   troubleOf,
 } from './redis-connection.ts'
 
 export type { RedisClient } from './redis-connection.ts'
 
-/** `full`: it answers, but refuses to write (out of memory). */
+/** `full`: Redis answers, but refuses writes (out of memory). */
 export type RedisState = 'ok' | 'unavailable' | 'full'
 
 export interface RedisLinkOptions {
@@ -21,26 +21,26 @@ export interface RedisLinkOptions {
   /** Before every key and channel, so that several installations can share one Redis. */
   readonly prefix: string
   readonly logger: Logger
-  /** How long an answer is waited for. */
+  /** How long to wait for an answer; 1 s unless given. */
   readonly commandTimeoutMs?: number
 }
 
-/** How often Redis is tried with a small write. */
+/** Time between probes, which are small writes. */
 const probeEveryMs = 1000
-/** Longer than any pause between probes; a leftover key goes by itself. */
+/** The key of the probe expires after this long, also when this process is gone. */
 const probeKeepsMs = 60_000
 
-/** Starts a link to Redis. Never fails and waits for nothing: see `state`. */
+/** Starts a link to Redis. Never throws, and does not wait for the connection: see `state`. */
 export function openRedis(options: RedisLinkOptions): RedisLink {
   return new RedisLink(options)
 }
 
 /**
- * What this process knows of Redis, and its connections to it. Redis is never the only holder of anything, so nothing
- * here throws because it is away: ask `isUsable` first, and go without when it says no.
+ * The connections of this process to Redis, and what it knows of Redis' state. Redis is never the only holder of
+ * anything, so nothing here throws because Redis is away. Ask `isUsable` first, and do without Redis when it is false.
  */
 export class RedisLink {
-  /** For commands. They fail at once without a connection, and after the command timeout without an answer. */
+  /** For commands. They fail at once without a connection, and after `commandTimeoutMs` without an answer. */
   readonly client: RedisClient
   readonly prefix: string
   readonly #options: RedisLinkOptions
@@ -63,12 +63,12 @@ export class RedisLink {
     this.#probing = every(probeEveryMs, 'probe of Redis', options.logger, () => this.#probe())
   }
 
-  /** What Redis is good for now. `unavailable` until it has taken a first write. */
+  /** The state of Redis. `unavailable` until it has taken the first write. */
   get state(): RedisState {
     return this.#state ?? 'unavailable'
   }
 
-  /** Whether it is worth asking: false from a lost connection, a timed-out command or a refused write on, until a probe got through. */
+  /** False after a lost connection, a timed-out command or a refused write, until the next probe succeeds. */
   get isUsable(): boolean {
     return this.#usable
   }
@@ -78,27 +78,27 @@ export class RedisLink {
     return `${this.prefix}:${parts.join(':')}`
   }
 
-  /** Calls the listener after each change of `state`. @returns what ends that */
+  /** Calls the listener after each change of `state`. @returns a function that ends this */
   onChange(listener: (state: RedisState) => void): () => void {
     this.#changeListeners.add(listener)
     return () => this.#changeListeners.delete(listener)
   }
 
-  /** Says that a command failed elsewhere, as on a worker's connection. Errors of commands on `client` are known. */
+  /** Reports an error from elsewhere, such as BullMQ. Errors of this link's own commands are reported already. */
   report(error: unknown): void {
     const trouble = troubleOf(error)
-    if (trouble !== 'none') this.#become(trouble, reasonOf(error))
+    if (trouble !== 'none') this.#become(trouble, redisReasonOf(error))
   }
 
-  /** A further connection that fails fast. It is closed with the link. */
+  /** Another connection that fails fast. It is closed with the link. */
   duplicate(name: string): RedisClient {
     const { commandTimeoutMs = 1000 } = this.#options
     return this.#open({ ...failFast(commandTimeoutMs), connectionName: name })
   }
 
   /**
-   * A connection for BullMQ. A producer's fails fast, as `client` does; a worker's waits for Redis for as long as it
-   * takes. BullMQ makes more of them by `duplicate()`, and closes those itself; this one is closed with the link.
+   * A connection for BullMQ. A producer's fails fast, as `client` does; a worker's waits until Redis is there. BullMQ
+   * makes more of them with `duplicate()` and closes those itself. This one is closed with the link.
    */
   bullConnection(role: 'producer' | 'worker'): RedisClient {
     return role === 'producer'
@@ -106,13 +106,17 @@ export class RedisLink {
       : this.#open({ ...patient, connectionName: 'worker' })
   }
 
-  /** Tells all who listen now. Best effort: nobody hears of it while Redis is away. */
+  /** Publishes to all who listen now. Best effort: the message is lost while Redis is away. */
   publish(channel: string, message: string): void {
     if (!this.#usable) return
-    this.client.publish(this.key(channel), message).catch(() => {}) // the link knows of it already
+    this.client.publish(this.key(channel), message).catch(() => {}) // the connection has reported it
   }
 
-  /** Hears what is published from now on, also over connections made later; what is said meanwhile is missed. @returns what ends that */
+  /**
+   * Listens to a channel, over later connections too; what is published between two connections is missed.
+   *
+   * @returns a function that ends this
+   */
   subscribe(channel: string, listener: (message: string) => void): () => void {
     const name = this.key(channel)
     const subscriber = this.#subscriber ?? this.#openSubscriber()
@@ -126,7 +130,7 @@ export class RedisLink {
     }
   }
 
-  /** Closes every connection, within a second, whatever Redis does. */
+  /** Closes every connection. Takes at most a second, whatever Redis does. */
   async close(): Promise<void> {
     this.#closed = true
     this.#usable = false
@@ -151,7 +155,7 @@ export class RedisLink {
     return subscriber
   }
 
-  /** Anybody may publish, so what a listener cannot read must not end the process. */
+  /** Anybody may publish, so a message that a listener cannot read must not end the process. */
   #tell(listener: (message: string) => void, channel: string, message: string): void {
     try {
       listener(message)
@@ -162,14 +166,14 @@ export class RedisLink {
 
   #listen(channels: readonly string[]): void {
     if (channels.length === 0) return
-    // Without it nothing would be heard over this connection, so it is made anew.
+    // A connection that could not subscribe hears nothing, so it is replaced.
     this.#subscriber?.subscribe(...channels).catch(() => this.#subscriber?.disconnect(true))
   }
 
-  /** One small write. Its failure is reported by the connection. */
+  /** One small write. The connection reports its failure. */
   async #probe(): Promise<void> {
     if (this.#closed || this.client.status !== 'ready') return
-    // Nothing is ever sent over a subscriber's connection, so a peer that vanished shows by this only.
+    // Nothing else is sent over the subscriber's connection, so only this notices a peer that vanished.
     if (this.#subscriber?.status === 'ready') this.#subscriber.ping().catch(() => {})
     try {
       await this.client.set(this.key('probe'), '1', 'PX', probeKeepsMs)
@@ -194,7 +198,7 @@ export class RedisLink {
 
   async #lookAtPolicy(): Promise<void> {
     if (this.#policyTold) return
-    // INFO, as providers often refuse CONFIG.
+    // By INFO, because many providers refuse CONFIG.
     const policy = /^maxmemory_policy:(\S+)/m.exec(await this.client.info('memory'))?.[1]
     this.#policyTold = true
     if (policy === undefined || policy === 'noeviction') return

@@ -2,17 +2,17 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { link, open, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartupError } from '../errors.ts'
+import { makeFolder, readIfThere, syncFolder } from './files.ts'
 import { lockFact, shareFact, writeFact } from './installation-store.ts'
-import { makeFolder } from './make-folder.ts'
 import type { Database, Queryable } from './postgres.ts'
 
-/** Encrypts what must not lie in the database in the clear. `context` says where a value belongs, and binds it there. */
+/** Encrypts what is stored. `context` names the place of a value, which can be opened with the same context only. */
 export interface Sealer {
-  /** @returns `v1:<key id>:<base64url of nonce, ciphertext and tag>`; another text at every call */
+  /** @returns `v1:<key id>:<base64url of nonce, ciphertext and tag>`; a different text at every call */
   seal(plaintext: string, context: string): string
-  /** @throws Error that names the key id which is missing, or says that the text or its context was changed */
+  /** @throws Error that names the missing key id, or says that the text or its context was changed */
   open(sealed: string, context: string): string
-  /** The ids of the keys at hand; the first one seals, any of them opens. */
+  /** The ids of the keys of this process; the first one seals, all of them open. */
   readonly keyIds: readonly string[]
 }
 
@@ -58,7 +58,7 @@ export function createSealer(keys: readonly Uint8Array[]): Sealer {
   }
 }
 
-/** The name of a key: the first 8 hex digits of its SHA-256. Says nothing useful about the key. */
+/** The name of a key: the first 8 hex digits of its SHA-256, which do not help to find the key. */
 export function keyId(key: Uint8Array): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 8)
 }
@@ -73,10 +73,10 @@ export function parseEncryptionKey(text: string): Uint8Array | undefined {
 
 /**
  * The key ring of this process, newest first: ENCRYPTION_KEYS when it is set, else the file `encryption.key` in the
- * data folder, which is made at the first start, readable by its owner only. Processes that start at the same moment
- * end with the same key.
+ * data folder. The file is made at the first start and readable by its owner only. Processes that start at the same
+ * moment end up with the same key.
  *
- * @throws StartupError when the file cannot be read or made, or holds something else than keys
+ * @throws StartupError when the file cannot be read or made, or holds something other than keys
  */
 export async function loadEncryptionKeys(source: {
   readonly fromConfig: readonly Uint8Array[] | undefined
@@ -98,10 +98,25 @@ export async function loadEncryptionKeys(source: {
 }
 
 /**
- * Holds the ring against what the database remembers: every key that ever sealed something there must be at hand,
- * or secrets would turn unreadable one by one. Then remembers the key that seals from now on.
+ * The sealer of a process with these settings, checked against the database.
  *
- * @throws StartupError that names the missing keys and says how to bring them back
+ * @throws StartupError when the keys cannot be read, or one that the database needs is missing
+ */
+export async function openSealer(
+  database: Database,
+  settings: { readonly encryptionKeys: readonly Uint8Array[] | undefined; readonly dataDir: string },
+): Promise<Sealer> {
+  const { encryptionKeys, dataDir } = settings
+  const sealer = createSealer(await loadEncryptionKeys({ fromConfig: encryptionKeys, dataDir }))
+  await agreeOnKey(database, sealer)
+  return sealer
+}
+
+/**
+ * Checks the key ring against the database, which remembers the ids of all keys that sealed something in it. Without one
+ * of them some secrets could not be opened. Then the database remembers the key that seals from now on.
+ *
+ * @throws StartupError that names the missing keys and says how to restore them
  */
 export async function agreeOnKey(database: Database, sealer: Sealer): Promise<void> {
   const [sealingId] = sealer.keyIds
@@ -116,10 +131,10 @@ export async function agreeOnKey(database: Database, sealer: Sealer): Promise<vo
 }
 
 /**
- * Says within the transaction that writes sealed values that their key is one the database remembers, and keeps it so
- * until the end of that transaction: `retireOlderKeys` waits for it, so it finds whatever is sealed here.
+ * To be called in the transaction that writes sealed values: checks that the database remembers their key, and locks
+ * that fact. `retireOlderKeys` waits for the end of the transaction, so it finds what was sealed in it.
  *
- * @throws Error when this process seals with a key that was retired meanwhile
+ * @throws Error when the key of this process was retired meanwhile
  */
 export async function checkSealingKey(tx: Queryable, sealer: Sealer): Promise<void> {
   const [sealingId = ''] = sealer.keyIds
@@ -131,10 +146,10 @@ export async function checkSealingKey(tx: Queryable, sealer: Sealer): Promise<vo
 }
 
 /**
- * Forgets all keys but the one that seals, after `sealRest` has sealed anew whatever was still sealed with another.
- * It runs while no process can write sealed values.
+ * Makes the database forget all keys but the newest. First `sealRest` seals again what an older key had sealed; while it
+ * runs, no process can write sealed values.
  *
- * @param sealRest says whether all of it is sealed with the newest key by now; when not, nothing is forgotten
+ * @param sealRest says whether everything is sealed with the newest key now; if not, no key is forgotten
  */
 export async function retireOlderKeys(
   database: Database,
@@ -160,16 +175,7 @@ function missingKeys(missing: readonly string[], present: readonly string[]): st
   )
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-/** Written whole beside it, then linked: the name appears with all its bytes, and only for the first who tries. */
+/** Written to a draft, then linked: the file appears with all its bytes, and the first process wins. */
 async function createKeyFile(dataDir: string, path: string): Promise<string> {
   await makeFolder(dataDir, 0o700)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
@@ -186,13 +192,6 @@ async function createKeyFile(dataDir: string, path: string): Promise<string> {
   }
   await syncFolder(dataDir)
   return readFile(path, 'utf8')
-}
-
-/** The name too, so that a power cut cannot take the key of what was sealed since. Windows has no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  await folder.sync().finally(() => folder.close())
 }
 
 function parseKeyFile(text: string, path: string): readonly Uint8Array[] {

@@ -1,8 +1,7 @@
 /**
- * Session settings for a connection that runs only the statements of the path, again and again. Their plans are known:
- * index probes by key, however large or small the tables are and whatever the statistics say. Left to itself the
- * planner reads all of `owed` for a batch when it believes the table small, which a backlog then makes it pay for;
- * and it plans anew what it has planned a thousand times.
+ * Session settings for a connection that runs only the few statements of the path. Their plans are fixed: index probes
+ * by key, whatever the size of the tables and the statistics. Without them the planner reads all of `owed` for a batch
+ * while it takes the table for small, which is slow once there is a backlog. It would also plan each execution again.
  */
 export const fixedPlans =
   'set plan_cache_mode = force_generic_plan; set enable_seqscan = off; set enable_hashjoin = off; ' +

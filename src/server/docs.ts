@@ -5,14 +5,14 @@ import type { FastifyInstance } from 'fastify'
 import { page } from './page.ts'
 
 /**
- * Scripts and requests to this service only. Styles may be inline: both viewers write theirs into the page. ReDoc
- * searches in a worker that it makes from a blob.
+ * Scripts and requests go to this service only. Styles may be inline, because both viewers write theirs into the page.
+ * ReDoc searches in a worker that it makes from a blob.
  */
 const viewerPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** The OpenAPI document and its two viewers. All of it is served from here: no CDN, no telemetry. */
+/** The OpenAPI document and its two viewers. Everything is served from here: no CDN, no telemetry. */
 export async function registerDocs(scope: FastifyInstance): Promise<void> {
   let document: string | undefined
   scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
@@ -23,7 +23,7 @@ export async function registerDocs(scope: FastifyInstance): Promise<void> {
     routePrefix: '/docs',
     staticCSP: viewerPolicy,
     theme: { title: 'Webhook Delivery Service: Swagger UI' },
-    // The base layout is without the bar on top, which has a box for addresses of other documents: the policy forbids them.
+    // The base layout has no top bar. Its box for the address of another document cannot work under the policy.
     uiConfig: {
       layout: 'BaseLayout',
       displayRequestDuration: true,
@@ -34,7 +34,7 @@ export async function registerDocs(scope: FastifyInstance): Promise<void> {
   registerRedoc(scope)
 }
 
-/** Written as a file of its own, because the policy allows no script within the page. */
+/** A file of its own, because the policy allows no inline script. */
 const redocStart = `Redoc.init('/openapi.json', {
   hideDownloadButtons: false,
   theme: { typography: { fontFamily: 'system-ui, sans-serif', headings: { fontFamily: 'system-ui, sans-serif' } } },
@@ -67,11 +67,11 @@ function registerRedoc(scope: FastifyInstance): void {
   })
 }
 
-/** A logo that ReDoc would load from elsewhere; an empty picture stands in its place. */
+/** A logo that ReDoc loads from elsewhere. It is replaced by an empty picture. */
 const remoteLogo = 'https://cdn.redoc.ly/redoc/logo-mini.svg'
 const emptyPicture = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
 
-/** Beside the built program, else (in a checkout) among the development dependencies. */
+/** Reads ReDoc from beside the built program; in a checkout, from the development dependencies. */
 async function readRedoc(): Promise<string> {
   const text = await readFile(new URL('../assets/redoc.standalone.js', import.meta.url), 'utf8').catch(() =>
     readFile(createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js'), 'utf8'),

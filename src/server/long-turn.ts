@@ -1,10 +1,11 @@
 /**
- * Requests that are read late in a turn of the event loop have waited in their sockets, and timers wait for its end. A
- * turn lasts that long only when thousands of connections send at once.
+ * The longest turn of the event loop in which all requests are answered. A request that is read late in a turn has waited
+ * in its socket, and timers wait for the end of the turn. Only thousands of connections that send at once make a turn
+ * last this long.
  */
 const turnMsMax = 500
 
-/** Knows for how long requests have been answered in the present turn of the event loop. */
+/** Measures for how long the present turn of the event loop has been answering requests. */
 export class LongTurn {
   readonly #msMax: number
   #firstAt: number | undefined
@@ -14,10 +15,12 @@ export class LongTurn {
   }
 
   /**
-   * Called once for each request. True: requests have been answered for longer than the limit in this turn, and this
-   * one is to be refused. After as long again they are not: refusals alone keep a turn going when those who are refused
-   * send again at once (libuv reads up to 48 times 1,024 sockets before it ends), and meanwhile nothing would be
-   * accepted. A process that was only asleep is not in such a turn: it begins with its first request.
+   * To be called once for each request. True: this turn has lasted longer than the limit, and the request is to be
+   * refused.
+   *
+   * Answers change from limit to limit: false, then true for as long, then false again. Refusals alone can keep a turn
+   * going when clients send again at once, because libuv reads up to 48 times 1,024 sockets in a turn. With true to its
+   * end, nothing would be accepted meanwhile. A turn begins with its first request, so a process that slept is not late.
    */
   isTooLong(): boolean {
     const now = performance.now()

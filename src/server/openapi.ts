@@ -43,19 +43,19 @@ export async function registerOpenapi(
           },
         },
       },
-      // A key, or none: which of them is a setting of the service.
+      // A key or none, depending on the setting AUTH.
       security: [{ key: [] }, {}],
     },
     hideUntagged: true,
     refResolver: {
       buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`),
     },
-    // Plain JSON Schemas: the plugin knows nothing of TypeBox.
+    // The plugin takes plain JSON Schemas and does not know TypeBox.
     transform: ({ schema, url }) => ({ schema: withReferences(schema ?? {}) as FastifySchema, url }),
     transformObject: document => {
       if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
       const { openapiObject } = document
-      // A copy in which only keys of ours are gone.
+      // A copy without our own keyword, else the same.
       const described = withoutSentences(openapiObject) as typeof openapiObject
       describeIngest(described.paths?.['/ingest/{id}']?.post)
       return described
@@ -65,12 +65,12 @@ export async function registerOpenapi(
 
 const exampleEvent = { data: { foo: 'bar' } }
 
-/** What Swagger UI sends for the example: it writes an example with two spaces, and sends the text as it stands. */
+/** What Swagger UI sends for the example: it prints the example with an indent of two spaces, and sends that text. */
 const exampleBody = JSON.stringify(exampleEvent, null, 2)
 
 /**
- * The body of an ingest is bytes, which no schema of its route reads; so it is described here. The example signature
- * fits the example body and the secret of the example subscription: 'Try it out' works on a fresh service.
+ * The body of an ingest is bytes, so its route has no schema for it, and it is described here. The example signature fits
+ * the example body and the secret of the example subscription, so that 'Try it out' works on a new service.
  */
 function describeIngest(operation: IngestOperation | undefined): void {
   if (operation === undefined) return
@@ -95,7 +95,7 @@ interface IngestOperation {
   readonly parameters?: readonly ({ readonly name: string; example?: unknown } | object)[]
 }
 
-/** Named schemas are written where they are used, for their types; the document refers to them by name. */
+/** Replaces named schemas by references. The code uses the schemas themselves, for their types. */
 function withReferences(schema: object): unknown {
   return mapObjects(schema, inner => {
     const id = '$id' in inner ? inner.$id : undefined
@@ -110,7 +110,7 @@ function withoutSentences(document: object): unknown {
   })
 }
 
-/** Copies a tree of plain values, with another value wherever `replace` gives one. */
+/** Copies a tree of plain values. Where `replace` returns a value, it takes the place of the object. */
 function mapObjects(value: unknown, replace: (inner: object) => unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(entry => mapObjects(entry, replace))

@@ -5,11 +5,11 @@ const style = `
   code { font: .9em ui-monospace, monospace }
 `
 
-/** For pages without scripts. The one picture is the empty icon, without which browsers ask for /favicon.ico. */
+/** The policy of pages without scripts. Their only picture is an empty icon, else browsers ask for /favicon.ico. */
 export const pagePolicy =
   "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** A whole HTML page. `body` is HTML and trusted: nothing of a request may be in it. */
+/** A whole HTML page. `body` is HTML and is not escaped: it must hold nothing from a request. */
 export function page(title: string, body: string, styles: string = style): string {
   return `<!doctype html>
 <html lang="en">

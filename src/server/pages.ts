@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorCodes } from '../errors.ts'
 import { page, pagePolicy } from './page.ts'
 
-/** The page at `/`, and one for each kind of error, to which `type` in a problem points. */
+/** The page at `/`, and one page for each error code, to which `type` in a problem leads. */
 export function registerPages(scope: FastifyInstance, version: string): void {
   const start = startPage(version).split(printedOrigin)
   const startJson = JSON.stringify({ name: 'webhook-delivery-service', version, ...startLinks })
@@ -26,10 +26,10 @@ function sendHtml(reply: FastifyReply, html: string): FastifyReply {
 
 const startLinks = { docs: '/docs', redoc: '/redoc', openapi: '/openapi.json', ready: '/readyz' }
 
-/** The address as it is printed everywhere, in place of which the page says the one it was asked at. */
+/** The address in the text of the page. It is replaced by the address of the request. */
 const printedOrigin = 'http://localhost:8000'
 
-/** Where the caller reached this service, so that the commands can be copied. Only what no HTML can hide in is echoed. */
+/** The address at which the caller reached this service, for commands to copy. A host that could hold HTML is ignored. */
 function originAsked(request: FastifyRequest): string {
   const host = request.headers.host ?? ''
   if (!/^[A-Za-z0-9.:[\]-]{1,255}$/.test(host)) return printedOrigin
@@ -80,7 +80,7 @@ did not pass, and <code>instance</code> is the id of the request. <a href="/docs
 
 function advice(status: number): string {
   if (status === 503)
-    return 'Nothing was accepted. Send the same request again after the seconds in <code>Retry-After</code>.'
+    return 'The request is not known to be accepted. Send it again after the seconds in <code>Retry-After</code>.'
   if (status >= 500) return 'A fault of the service. Its log has the cause, under the id of the request.'
   if (status === 408) return 'Nothing was accepted. Send the same request again, all of it in time.'
   if (status === 412)

@@ -26,32 +26,32 @@ import { unknownPath } from './unknown-path.ts'
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
   readonly database: Database
-  /** Undefined: no keys are asked for. */
+  /** Undefined: no API keys are needed. */
   readonly keys: ApiKeys | undefined
   readonly log: Logger
   /** Explains failed attempts to the owners of receivers. */
   readonly hint: Hint
-  /** A larger body is refused with 413, chunked ones too. */
+  /** A larger body is refused with 413, also when it comes in chunks. */
   readonly bodyLimitBytes: number
   readonly version: string
   readonly readiness: () => Promise<Readiness>
-  /** So long requests are still answered after `close` was called, and their clients asked to leave. */
+  /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
   /**
    * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
-   * delivers, and answers no more than what is asked of itself.
+   * delivers, and has the routes of health and `/system` only.
    */
   readonly registerIngest: ((scope: FastifyInstance) => void) | undefined
 }
 
-/** Against clients that send slowly or not at all, and hold a connection by it. */
+/** Limits for clients that send slowly or not at all, and so occupy a connection. */
 const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, checkMs: 2000 } as const
 
 /**
  * Builds the HTTP server; `listen({ host, port })` starts it.
  *
- * There are no hooks over all routes, since `POST /ingest/{id}` pays for each at every event: what a group of routes
- * needs (a key, JSON bodies, a header) is added in its own scope.
+ * No hook covers all routes, because `POST /ingest/{id}` would run it for every event. What a group of routes needs (a
+ * key, JSON bodies, a header) is added in its own scope.
  */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
@@ -60,7 +60,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const refusal = ({ url }: IncomingMessage) => {
     if (closing)
       return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
-    // Operators get through: there are few of them, and this is when they come.
+    // Requests of operators are always answered: they are few, and come when the service is overloaded.
     if (url?.startsWith('/ingest/') && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
     return undefined
@@ -69,7 +69,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     serverFactory: handler => slowClientsCutOff(handler, refusal),
     bodyLimit: deps.bodyLimitBytes,
     forceCloseConnections: 'idle',
-    return503OnClosing: false, // said by the server factory, as a problem
+    return503OnClosing: false, // the server factory does it, with a problem as the body
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
@@ -80,13 +80,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     },
   })
   app.addHook('preClose', async () => {
-    // Fastify says `Connection: close` with each answer from now on.
+    // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
     closing = true
     closeAsTheyFallIdle(app.server)
   })
   app.setValidatorCompiler(validatorCompiler)
-  // Response schemas are for the document; tests hold the answers against them. Writing by schema would drop fields.
+  // Response schemas are for the document, and tests check answers against them. Serialising by schema would drop fields.
   app.setSerializerCompiler(() => value => JSON.stringify(value))
   app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, log))
   app.setNotFoundHandler(unknownPath(app))
@@ -127,7 +127,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   })
 }
 
-/** The server under Fastify, made here for its timeouts, and to refuse before anything else is done. */
+/** The server under Fastify, made here to set its timeouts, and to refuse a request before Fastify handles it. */
 function slowClientsCutOff(
   handler: RequestListener,
   refusal: (request: IncomingMessage) => AppError | undefined,
@@ -154,8 +154,8 @@ function slowClientsCutOff(
 }
 
 /**
- * Waits until no client is connected any more, or for so long. A request that is sent the moment its idle connection is
- * closed goes unanswered, and its sender cannot know whether it was taken; who was asked to leave sends none.
+ * Waits until no client is connected, at most `withinMs`. A request that is sent just when its idle connection is closed
+ * gets no answer, and its sender cannot know whether it was accepted. Clients that were asked to leave send none.
  */
 async function left(server: Server, withinMs: number): Promise<void> {
   const count = () => new Promise<number>(resolve => server.getConnections((_, open) => resolve(open ?? 0)))
@@ -163,13 +163,13 @@ async function left(server: Server, withinMs: number): Promise<void> {
   while (performance.now() < until && (await count()) > 0) await setTimeout(20)
 }
 
-/** A connection that is busy when the server closes would else stay open until its client or its timeout ends it. */
+/** Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. */
 function closeAsTheyFallIdle(server: Server): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
   server.once('close', () => clearInterval(sweeping))
 }
 
-/** A request that Node could not parse, or that did not arrive in time. There is no reply object yet. */
+/** Answers a request that Node could not parse, or that did not arrive in time. There is no reply object for it. */
 function refuseUnparsable(error: Error & { readonly code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy()

@@ -2,8 +2,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 
 /**
- * The handler for what no route takes: 405 with `Allow` where another method would do, else 404. Fastify's router
- * does not tell one from the other, so the routes are gathered as they are registered.
+ * The handler of requests without a route: 405 with `Allow` where the path has other methods, else 404. Fastify's router
+ * does not distinguish the two, so routes are recorded as they are registered.
  */
 export function unknownPath(app: FastifyInstance): (request: FastifyRequest, reply: FastifyReply) => never {
   const methodsOf = new Map<string, Set<string>>()

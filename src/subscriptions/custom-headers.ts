@@ -1,42 +1,36 @@
-import type { FieldError } from '../errors.ts'
+import { type FieldError, jsonPointer } from '../errors.ts'
 import { fieldNameFault } from './header-names.ts'
 import type { SigningHeaders } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
+import { textsByName, textsByNameSentence } from './texts-by-name.ts'
 
 export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
 
-const headerSentence = `Give an object of at most ${headerLimits.count} names, each with a text.`
-
 /** The schema of custom headers as sent; in a patch a value may be null. */
-export const headersInput = (valueTypes: readonly string[]) => ({
-  type: ['object', 'null'],
-  additionalProperties: {
-    type: valueTypes,
-    maxLength: headerLimits.valueChars,
-    'x-sentence': `Give a text of at most ${headerLimits.valueChars} characters.`,
-  },
-  maxProperties: headerLimits.count,
-  'x-sentence': headerSentence,
-  description:
+export const headersInput = (valueTypes: readonly string[]) =>
+  textsByName(
+    valueTypes,
+    { names: headerLimits.count, valueChars: headerLimits.valueChars },
     'Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ' +
-    `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
-    `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
-})
+      `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
+      `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
+  )
 
-/** Whether a custom header must not be sent: it would stand beside, or instead of, one that the service sets. */
+/** Whether a custom header must not be sent, because the service sets one of this name itself. */
 export function isReserved(name: string, signing: SigningHeaders): boolean {
   const lower = name.toLowerCase()
   if (lower.startsWith('webhook-') || fieldNameFault(name) !== undefined) return true
   return Object.values(signing).some(used => used?.toLowerCase() === lower)
 }
 
-/** Everything that is wrong with custom headers, but for masked values that mask nothing. */
+/** Everything that is wrong with custom headers, except masked values without a value before them. */
 export function headerFaults(
   headers: Readonly<Record<string, string>>,
   signing: SigningHeaders,
 ): readonly FieldError[] {
   const entries = Object.entries(headers)
-  if (entries.length > headerLimits.count) return [{ pointer: '/headers', detail: headerSentence }]
+  if (entries.length > headerLimits.count)
+    return [{ pointer: '/headers', detail: textsByNameSentence(headerLimits.count) }]
   const seen = new Set<string>()
   const errors = entries.flatMap(([name, value]) => {
     const pointer = headerPointer(name)
@@ -66,12 +60,12 @@ function valueFault(value: string): string | undefined {
 }
 
 export function headerPointer(name: string): string {
-  return `/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+  return jsonPointer('headers', name)
 }
 
 /**
- * Applies a merge patch to the names that are stored, giving what a PUT would say: a mask for what stays. Names are
- * the same in upper and lower case; the newest way of writing one wins.
+ * Applies a merge patch to the stored names. @returns the headers of the PUT that would do the same, with a mask for
+ * each value that stays. Names are compared without case; the spelling of the patch wins.
  */
 export function mergeHeaders(
   stored: Readonly<Record<string, string>>,
@@ -84,7 +78,7 @@ export function mergeHeaders(
   return Object.fromEntries([...kept.map((name): [string, string] => [name, secretMask]), ...set])
 }
 
-/** As they are shown. */
+/** Custom headers as they are shown: every value masked. */
 export function masked(stored: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.keys(stored).map(name => [name, secretMask]))
 }

@@ -1,6 +1,6 @@
 export const headerNameCharsMax = 128
 
-/** Set by the service, or meant for one connection only; all in lower case. */
+/** Headers that the service sets, and headers for one connection only; in lower case. */
 const reservedNames = new Set([
   'host',
   'user-agent',
@@ -20,8 +20,8 @@ const reservedNames = new Set([
 ])
 
 /**
- * What keeps a text from being the name of a header that a subscription may choose: it is no token (RFC 9110), or
- * belongs to HTTP or to the service.
+ * Why a subscription may not choose this text as the name of a header: it is no token (RFC 9110), or belongs to HTTP or
+ * to the service. @returns undefined when it may
  */
 export function fieldNameFault(name: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || name.length > headerNameCharsMax) {

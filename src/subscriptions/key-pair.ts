@@ -1,6 +1,9 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 
-/** A pair for v1a: `whsk_` and base64 of seed and public key (the layout of Svix), and `whpk_` and base64. */
+/**
+ * A key pair for v1a in the layout of Svix. `secret` is `whsk_` and the base64 of seed and public key, `public` is
+ * `whpk_` and the base64 of the public key.
+ */
 export interface KeyPair {
   readonly secret: string
   readonly public: string
@@ -16,7 +19,7 @@ export function makeKeyPair(): KeyPair {
   }
 }
 
-/** The private key in `whsk_`. */
+/** The private key in the `secret` of a pair. */
 export function privateKey(secret: string): KeyObject {
   const bytes = Buffer.from(secret.slice('whsk_'.length), 'base64')
   const [d, x] = [bytes.subarray(0, 32).toString('base64url'), bytes.subarray(32).toString('base64url')]

@@ -9,43 +9,45 @@ export interface ReceiverStatesDeps {
   readonly database: Database
   readonly logger: Logger
   readonly lanes: Pick<SubscriptionLanes, 'hold'>
-  /** Reads a subscription anew after its state has changed. */
+  /** Reads a subscription again after its state has changed. */
   readonly refresh: (id: number) => Promise<unknown>
-  /** A receiver that fails without a break for so long is disabled; 0: never. */
+  /** A receiver that has had no success for this many hours is disabled; 0: never. */
   readonly disableAfterHours: number
 }
 
 /** The states of a subscription whose receiver fails, until its next success. */
 export const failingStates: readonly SubscriptionState[] = ['degraded', 'circuit_open']
 
-/** A recovery that is told again and again is written so often at most: those in flight go by the state before. */
+/** One subscription's recovery is written at most once in this time: attempts in flight still report by the old state. */
 const recoveryEveryMs = 1000
 
-/** Owners are warned when so much of the time has gone by, in percent. */
+/** The log warns when these parts of `disableAfterHours` are over, in percent. */
 const warnAtPercent = [50, 70, 90] as const
 
 /**
- * Shows how receivers are doing as the state of their subscriptions: failing, circuit open, disabled, active again.
- * What is written here is for people and for disabling; what may be sent is decided by throttle and lanes. So a write
- * that fails is only logged: the next change writes it, and a recovery is told again with each success until its state
- * is active.
+ * Writes how receivers are doing into the state of their subscriptions: failing, circuit open, disabled, active again.
+ *
+ * The state is for people, and for disabling. What may be sent is decided by throttle and lanes. So a write that fails
+ * is only logged: the next change writes the state, and every success reports a recovery until the state is active.
  */
 export class ReceiverStates {
   readonly #deps: ReceiverStatesDeps
-  /** Recoveries being written, and whether they were told again since. */
+  /** Recoveries being written; `again`: another success was reported since. */
   readonly #recoveries = new Map<number, { again: boolean }>()
 
   constructor(deps: ReceiverStatesDeps) {
     this.#deps = deps
   }
 
+  /** The receiver has failed several times in a row. */
   failing(id: number): void {
     this.#failsAgain(id)
     void this.#move(id, ['active'], 'degraded', 'the last attempts have all failed')
   }
 
+  /** Its circuit is open until then (Unix milliseconds). A `retry_after` is the receiver's own wish, and is no state. */
   paused(id: number, until: number, reason: ReceiverPauseReason): void {
-    if (reason === 'retry_after') return // its own wish, and soon over: not a state of it
+    if (reason === 'retry_after') return
     this.#failsAgain(id)
     const at = new Date(until).toISOString()
     void this.#move(
@@ -56,14 +58,14 @@ export class ReceiverStates {
     )
   }
 
-  /** A success. May be told of each one of a burst: it is written once, and once more for what was told meanwhile. */
+  /** A success. Of a burst the first is written at once, and all others together by one more write. */
   recovered(id: number): void {
     const underWay = this.#recoveries.get(id)
     if (underWay) underWay.again = true
     else void this.#recover(id)
   }
 
-  /** A success of before is not to be written after this. */
+  /** An earlier success must not be written after this failure. */
   #failsAgain(id: number): void {
     const underWay = this.#recoveries.get(id)
     if (underWay) underWay.again = false
@@ -85,7 +87,7 @@ export class ReceiverStates {
     void this.#move(id, ['active', ...failingStates], 'disabled', reason)
   }
 
-  /** Warns of receivers that have failed for long, and disables those that have for too long. */
+  /** Warns of receivers that have failed for half of `disableAfterHours`, and disables those that have for all of it. */
   async review(): Promise<void> {
     const { database, logger, disableAfterHours } = this.#deps
     if (disableAfterHours === 0) return

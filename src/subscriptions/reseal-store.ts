@@ -8,8 +8,8 @@ export interface SealedRow extends Pick<SubscriptionValues, SealedField> {
 }
 
 /**
- * Locks the next rows that hold something which does not begin with `prefix`, by id from above `after`. The table is
- * read whole for it, a page at a time: it is small, and this runs when an operator asks for it.
+ * Locks the next rows with a sealed value that does not begin with `prefix`, in order of id, from above `after`. All
+ * calls together read the whole table. It is small, and this runs only when an operator asks for it.
  */
 export async function lockSealedOtherwise(
   tx: Queryable,
@@ -33,7 +33,7 @@ export async function lockSealedOtherwise(
   return rows
 }
 
-/** Leaves the version as it is: nothing that anyone can see has changed. */
+/** Keeps the version: nothing that a caller can see has changed. */
 export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void> {
   await tx.query({
     text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5

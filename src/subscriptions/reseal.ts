@@ -4,25 +4,27 @@ import { lockSealedOtherwise, type SealedRow, updateSealed } from './reseal-stor
 import { sealContext } from './secrets.ts'
 
 export interface ResealReport {
-  /** Subscriptions whose values are sealed with the newest key now, and were not before. */
+  /** Subscriptions with values that are now sealed with the newest key, and were not before. */
   resealed: number
   /** Those that could not be opened; they stay as they are. */
   failed: { readonly id: number; readonly reason: string }[]
 }
 
-/** Rows locked at a time: a change to one of them waits for this many to be sealed, a few milliseconds. */
+/** Rows in one transaction. A change of one of them by the API waits until all of them are sealed: a few milliseconds. */
 const batchRows = 100
 
 /**
- * Seals everything anew that was sealed with another key than the newest, then forgets the older keys, unless some row
- * could not be opened. Safe while the service works, and safe to run again: rows are changed under their lock, and
- * processes keep what they have opened in memory, so they need not hear of it.
+ * Seals every value with the newest key that another key has sealed. Then the database forgets the older keys, unless
+ * some row could not be opened.
+ *
+ * Safe beside a working service, and safe to run again: rows are changed under their lock. Processes need no notice,
+ * because they hold the opened values in memory.
  */
 export async function resealAll(database: Database, seal: Sealer): Promise<ResealReport> {
   const report: ResealReport = { resealed: 0, failed: [] }
   await resealRows(seal, work => database.transaction(work), report)
   await retireOlderKeys(database, seal, async tx => {
-    report.failed = [] // all of them are looked at once more
+    report.failed = [] // the second pass tries those rows again
     await resealRows(seal, work => work(tx), report)
     return report.failed.length === 0
   })

@@ -1,28 +1,32 @@
 import { Type } from 'typebox'
 
 /** A whole number, or null for the default. */
-export const integer = (minimum: number, maximum: number, description: string) =>
+export const nullableInteger = (minimum: number, maximum: number, description: string) =>
   Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum, maximum, description })
-const number = (minimum: number, maximum: number, description: string) =>
+const nullableNumber = (minimum: number, maximum: number, description: string) =>
   Type.Unsafe<number | null>({ type: ['number', 'null'], minimum, maximum, description })
 
 const secondsMax = { delay: 604_800, base: 86_400, age: 2_592_000 } as const
 
 const retryFields = {
-  max_attempts: integer(1, 50, 'Attempts in all, the first included'),
-  base_seconds: number(0, secondsMax.base, 'Delay after the first failed attempt'),
-  factor: number(1, 10, 'Each further delay is this many times the one before'),
-  max_delay_seconds: number(1, secondsMax.delay, 'No delay is longer'),
+  max_attempts: nullableInteger(1, 50, 'Attempts in all, the first included'),
+  base_seconds: nullableNumber(0, secondsMax.base, 'Delay after the first failed attempt'),
+  factor: nullableNumber(1, 10, 'Each further delay is this many times the one before'),
+  max_delay_seconds: nullableNumber(1, secondsMax.delay, 'No delay is longer'),
   schedule_seconds: Type.Unsafe<number[] | null>({
     type: ['array', 'null'],
     items: { type: 'number', minimum: 0, maximum: secondsMax.delay },
     minItems: 1,
     maxItems: 50,
     description:
-      'Explicit delays, the first after attempt 1, the last one repeated; they replace base, factor and maximum',
+      'Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum',
   }),
-  jitter: number(0, 1, 'Up to this share of a delay is added at random'),
-  max_age_seconds: integer(1, secondsMax.age, 'No attempt later than this after the event was accepted'),
+  jitter: nullableNumber(0, 1, 'Up to this share of a delay is added at random'),
+  max_age_seconds: nullableInteger(
+    1,
+    secondsMax.age,
+    'No attempt later than this after the event was accepted',
+  ),
   terminal_statuses: Type.Unsafe<number[] | null>({
     type: ['array', 'null'],
     items: { type: 'integer', minimum: 300, maximum: 599 },
@@ -48,7 +52,8 @@ export const RateLimitInput = Type.Unsafe<RateLimitFields | null>({
   },
   required: ['requests', 'per_seconds'],
   additionalProperties: false,
-  description: 'At most so many attempts in so many seconds; what is over it waits, and spends no attempt',
+  description:
+    'At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt',
 })
 
 /** A rate limit as sent and stored. */
@@ -61,10 +66,11 @@ export const RetryInput = Type.Unsafe<RetryFields | null>({
   type: ['object', 'null'],
   properties: retryFields,
   additionalProperties: false,
-  description: 'When a failed delivery is tried again. What is left out or null is as the service is set up.',
+  description:
+    'When a failed delivery is tried again. A field that is left out or null has the default of the service.',
 })
 
-/** Each field as sent or stored; null: the default of the service (for the schedule and the age: none). */
+/** Each field as sent or stored. Null is the default of the service; for the schedule and the age it is none. */
 export interface RetryFields {
   max_attempts?: number | null
   base_seconds?: number | null

@@ -16,14 +16,14 @@ export const SecretRotation = Type.Object(
         maximum: overlapSeconds.max,
         default: overlapSeconds.usual,
         description:
-          'How long the secret of before signs on, beside the new one; 0: all older ones end now, as after a leak',
+          'How long the previous secret still signs, beside the new one; 0: all older ones end now, as after a leak',
       }),
     ),
   },
   {
     $id: 'SecretRotation',
     additionalProperties: false,
-    description: 'What the new signing secret is, and how long the one before goes on',
+    description: 'The new signing secret, and how long the previous one still signs',
     examples: [{}, { overlap_seconds: 3600 }],
   },
 )
@@ -39,7 +39,7 @@ export const RotatedSecret = Type.Object(
     }),
     expires_at: Type.String({
       format: 'date-time',
-      description: 'When what signed before ends to sign',
+      description: 'When the previous secret stops signing',
     }),
     version: Type.Integer({ description: 'Of the subscription; also the ETag' }),
   },
@@ -63,15 +63,15 @@ export interface Rotation {
   readonly values: SubscriptionValues
   /** The new secret in the clear. */
   readonly secret: string
-  /** When the one before ends, in Unix milliseconds. */
+  /** When the previous one ends, in Unix milliseconds. */
   readonly endsAt: number
 }
 
 /**
- * What a row is after a rotation. Without a secret of the caller's own, all it signs with is replaced, a key pair for
- * v1a too; with one, the secret only.
+ * The values of a row after a rotation. A secret of the caller's own replaces the secret only. Without one, a key pair
+ * for v1a is replaced too.
  *
- * A fourth live secret is refused and not bought by ending the oldest: that one was promised to somebody until a time.
+ * A fourth live secret is refused. Ending the oldest instead lost: its receiver was told until when it would sign.
  *
  * @throws AppError validation_failed, too_many_secrets
  */

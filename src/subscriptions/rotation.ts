@@ -1,9 +1,9 @@
-/** Something that signs until it ends; null: until it is replaced. */
+/** A secret or key pair that signs until `expires_at`; null: until it is replaced. */
 interface Expiring {
   readonly expires_at: string | null
 }
 
-/** So many may sign at a time: what every delivery costs, and how long a header gets. */
+/** At most this many may sign at a time. Each costs a signature per delivery, and makes the header longer. */
 export const liveSecretsMax = 3
 
 export const overlapSeconds = { max: 604_800, usual: 86_400 } as const
@@ -14,8 +14,8 @@ export function live<Item extends Expiring>(items: readonly Item[], now: number)
 }
 
 /**
- * Puts a new one in front. The one before it signs on until `endsAt`, older ones as long as was said before; when
- * `endsAt` has come already, all of them end now.
+ * Puts a new one in front. The previous one signs until `endsAt`, older ones until the time they were given. When
+ * `endsAt` is not after `now`, all of them end now.
  *
  * @param endsAt Unix milliseconds
  */

@@ -32,12 +32,12 @@ const idParameter = Type.Object({
 })
 const ifMatchHeader = Type.Object({
   'if-match': Type.Optional(
-    Type.String({ description: 'The ETag of the version to change; when it has changed meanwhile: 412' }),
+    Type.String({ description: 'The ETag of the version to change. Another version by now: 412' }),
   ),
 })
 const etagHeader = { ETag: { type: 'string', description: 'The version, for If-Match' } }
 
-/** What managing subscriptions needs: CRUD, nothing of the path of an event. */
+/** The routes that manage subscriptions: collection, one subscription, its secret, pause and resume. */
 export function registerSubscriptions(scope: FastifyInstance, subscriptions: Subscriptions): void {
   registerCollection(scope, subscriptions)
   registerReading(scope, subscriptions)
@@ -197,7 +197,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   app.post(
     '/subscriptions/:id/rotate-secret',
     {
-      // Everything in the body is optional, so the body is, too.
+      // Every field of the body is optional, so the body may be left out.
       preValidation: (request, _reply, done) => {
         request.body ??= {}
         done()
@@ -206,10 +206,10 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
         operationId: 'rotateSecret',
         summary: 'Replace the signing secret',
         description:
-          'The new secret signs from now on, first in the list, and the one before signs on beside it for the overlap, ' +
-          'then ends by itself. Where a header has room for one signature only (`hub-sha256`, `shopify-sha256`), the one before signs ' +
-          'alone until it ends. A key pair for `v1a` is replaced in the same way, unless a `secret` is given. At most ' +
-          '3 secrets sign at a time.',
+          'The new secret signs from now on, first in the list. The previous one also signs for the overlap, then ends ' +
+          'by itself. Where a header has room for one signature only (`hub-sha256`, `shopify-sha256`), the previous one ' +
+          'signs alone until it ends. A key pair for `v1a` is replaced in the same way, unless a `secret` is given. ' +
+          'At most 3 secrets sign at a time.',
         tags,
         params: idParameter,
         headers: ifMatchHeader,
@@ -280,7 +280,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
         operationId: 'resumeSubscription',
         summary: 'Resume a subscription',
         description:
-          'Whatever held it: paused, disabled after 410 or too long a failure, or its circuit open. What it is owed is due at once.',
+          'Ends a pause, an open circuit, and a disabling after 410 or after failing for too long. What it is owed is due at once.',
         tags,
         params: idParameter,
         response: answers('Active'),

@@ -1,5 +1,4 @@
-import type { FieldError } from '../errors.ts'
-import { validationFailed } from '../errors.ts'
+import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -14,7 +13,7 @@ import { secretMask } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
 
-/** What holds where a subscription says nothing. */
+/** The values of fields that a subscription leaves out. */
 export interface SubscriptionDefaults {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
@@ -22,7 +21,7 @@ export interface SubscriptionDefaults {
   readonly maxInFlight: number
 }
 
-/** What a caller wants of the inbound secret. */
+/** What a caller wants to happen to the inbound secret. */
 export type SecretWish =
   | { readonly kind: 'keep' }
   | { readonly kind: 'remove' }
@@ -36,14 +35,14 @@ export interface Rules {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** What holds something sealed. */
+/** The fields with sealed values. */
 export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs'
 
 /**
- * Checks what a schema cannot say, and brings a body that passed its schema into the form in which it is stored:
- * only what differs from the defaults of the service, so that a later change of those reaches it.
+ * Checks what a schema cannot express, and turns a body that passed its schema into the form that is stored. Only values
+ * that differ from the defaults of the service are stored, so that a later change of a default takes effect.
  *
- * @param targetFault what is wrong with where the target address leads
+ * @param targetFault what is wrong with the place the target address leads to
  * @throws AppError validation_failed with every fault found
  */
 export function parseRules(
@@ -88,7 +87,7 @@ export function parseRules(
   }
 }
 
-/** A schema counts what a reader sees as one character; the column's size follows from what is counted here. */
+/** TypeBox counts graphemes, and one grapheme can be many UTF-16 units. These limits bound what is stored. */
 function lengthFaults(body: SubscriptionReplace): readonly FieldError[] {
   const errors: FieldError[] = []
   const check = (pointer: string, text: string | null | undefined, charsMax: number) => {
@@ -106,7 +105,7 @@ function metadataFaults(metadata: Readonly<Record<string, string>>): readonly Fi
     return [{ pointer: '/metadata', detail: `Give at most ${limits.metadataEntries} names.` }]
   }
   return entries.flatMap(([name, text]) => {
-    const pointer = `/metadata/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`
+    const pointer = jsonPointer('metadata', name)
     if (name.length === 0 || name.length > limits.metadataKeyChars) {
       return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
     }
@@ -124,7 +123,7 @@ function unlessDefault(value: number | null | undefined, byDefault: number): num
   return value === undefined || value === byDefault ? null : value
 }
 
-/** How long a connection may take: never longer than the whole attempt, so more than that counts as just that. */
+/** How long a connection may take, in milliseconds. A value above the time for the whole attempt counts as that time. */
 export function connectTimeoutMs(
   fields: Pick<SubscriptionReplace, 'timeout_ms' | 'connect_timeout_ms'>,
   defaults: SubscriptionDefaults,
@@ -139,17 +138,17 @@ function retryOverrides(retry: RetryFields, defaults: RetryPolicy): RetryFields 
   const differing = Object.entries(effective).filter(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(usual[name as keyof typeof usual]), // the same names
   )
-  // Beside a schedule the number of attempts has another default, so it is kept as it came out.
+  // With a schedule the default number of attempts follows from its length, so the number is always stored.
   const attempts = effective.schedule_seconds === null ? {} : { max_attempts: effective.max_attempts }
   return { ...Object.fromEntries(differing), ...attempts }
 }
 
-/** The policy in force. For the schedule and the age null says "none", for the others "as the service is set up". */
+/** The policy in force. For the schedule and the age null means none, for other fields the default of the service. */
 export function retryPolicy(retry: RetryFields, defaults: RetryPolicy): RetryPolicy {
   const base = retry.preset === 'standard' ? standardRetryPolicy : defaults
   const { schedule_seconds: schedule, max_age_seconds: maxAge } = retry
   return {
-    // A schedule of one's own is meant to be used up: without a number of attempts it gives it.
+    // Whoever gives a schedule wants all of it to be used: without a number of attempts its length decides.
     maxAttempts: retry.max_attempts ?? (schedule ? schedule.length + 1 : base.maxAttempts),
     baseSeconds: retry.base_seconds ?? base.baseSeconds,
     factor: retry.factor ?? base.factor,
@@ -174,7 +173,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
   }
 }
 
-/** Applies a merge patch (RFC 7396) to what is stored, giving the body of the PUT that would do the same. */
+/** Applies a merge patch (RFC 7396) to what is stored. @returns the body of the PUT that would do the same */
 export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
   const { retry, metadata, headers, signing, ...rest } = patch
   const stored = {

@@ -1,8 +1,9 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
 import { headersInput } from './custom-headers.ts'
-import { integer, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
+import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
+import { textsByName } from './texts-by-name.ts'
 
 export const limits = {
   targetUrlChars: 2048,
@@ -16,17 +17,12 @@ export const limits = {
 
 export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 
-const metadata = (valueTypes: readonly string[]) => ({
-  type: ['object', 'null'],
-  additionalProperties: {
-    type: valueTypes,
-    maxLength: limits.metadataValueChars,
-    'x-sentence': `Give a text of at most ${limits.metadataValueChars} characters.`,
-  },
-  maxProperties: limits.metadataEntries,
-  'x-sentence': `Give an object of at most ${limits.metadataEntries} names, each with a text.`,
-  description: 'Your own names and texts; shown, never sent to the receiver',
-})
+const metadata = (valueTypes: readonly string[]) =>
+  textsByName(
+    valueTypes,
+    { names: limits.metadataEntries, valueChars: limits.metadataValueChars },
+    'Your own names and texts; shown, never sent to the receiver',
+  )
 
 const targetUrl = Type.String({
   minLength: 1,
@@ -69,21 +65,23 @@ const optionalFields = {
     Type.Boolean({ description: 'Events are accepted, and delivered once it is resumed' }),
   ),
   retry: Type.Optional(RetryInput),
-  timeout_ms: Type.Optional(integer(100, 30_000, 'How long one attempt may take')),
+  timeout_ms: Type.Optional(nullableInteger(100, 30_000, 'How long one attempt may take')),
   connect_timeout_ms: Type.Optional(
-    integer(
+    nullableInteger(
       100,
       30_000,
-      'How long looking up the name, connecting and the TLS handshake may take in all, within `timeout_ms`; more than ' +
-        'that has no effect. No part of an attempt that finds a connection open',
+      'How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has ' +
+        'no effect. An attempt over an open connection does none of them',
     ),
   ),
-  max_in_flight: Type.Optional(integer(1, 1000, 'How many requests may be open to the receiver at a time')),
+  max_in_flight: Type.Optional(
+    nullableInteger(1, 1000, 'How many requests may be open to the receiver at a time'),
+  ),
   rate_limit: Type.Optional(RateLimitInput),
   ordered: Type.Optional(
     Type.Boolean({
       description:
-        'One at a time, in the order of acceptance; one that fails holds those behind it until it is over',
+        'One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up',
     }),
   ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
@@ -91,7 +89,7 @@ const optionalFields = {
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
 
-/** What an answer holds besides; sent back it is ignored, so that a GET answer can be sent as a PUT. */
+/** Further fields of an answer. In a request they are ignored, so that the answer of a GET can be sent as a PUT. */
 const readOnly = (name: string) =>
   Type.Optional(Type.Unknown({ readOnly: true, description: `Ignored; \`${name}\` is set by the service` }))
 const readOnlyFields = {
@@ -165,7 +163,7 @@ export const Subscription = Type.Object(
       description: `The inbound secret, masked as ${secretMask}; null: there is none`,
     }),
     signing_secret: Type.String({
-      description: `Signs what is delivered; shown when the subscription is made, masked as ${secretMask} afterwards`,
+      description: `Signs deliveries. Shown when the subscription is made, masked as ${secretMask} afterwards`,
     }),
     signing_public_key: nullable('string', {
       description: 'Verifies signatures of the version v1a; null until that scheme is asked for',

@@ -18,7 +18,7 @@ import { parseSigningSecret, secretMask, signingSecretFault, textSchemesNamed } 
 import type { SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
 import type { SigningKey, Subscription, TextKey } from './subscription.ts'
 
-/** Where each sealed value belongs; it opens there only. */
+/** The place of each sealed value. It can be opened with the context of its own place only. */
 export const sealContext = {
   secret: (id: number) => `subscription:${id}:secret`,
   signingSecret: (id: number) => `subscription:${id}:signing_secret`,
@@ -27,8 +27,8 @@ export const sealContext = {
 } as const
 
 /**
- * Rules as they are stored. `before` is what was sealed until now: what the rules keep is taken from it, and what has
- * ended to sign by `now` (Unix milliseconds) is dropped.
+ * Rules as they are stored. `before` holds the sealed values until now: what the rules keep is taken from it. Secrets
+ * that have expired by `now` (Unix milliseconds) are dropped.
  */
 export function sealRules(
   seal: Sealer,
@@ -61,7 +61,7 @@ export function firstSigningSecret(own: string | null | undefined, { values }: R
 }
 
 /**
- * Holds a change against the signing secret there is, which it cannot replace.
+ * Checks a change against the present signing secret, which a PUT or PATCH cannot replace.
  *
  * @param given `signing_secret` of the body, which may be the answer of a GET, or of the POST that showed it
  * @throws AppError validation_failed
@@ -99,7 +99,7 @@ export function makeSealedKeyPair(seal: Sealer, id: number): SealedKeyPair {
   return { sealed: seal.seal(pair.secret, sealContext.keyPair(id)), public: pair.public, expires_at: null }
 }
 
-/** The inbound secret to store, sealed; `before` is the sealed one there is. */
+/** The inbound secret to store, sealed; `before` is the present one, sealed. */
 function sealSecret(seal: Sealer, id: number, wish: SecretWish, before: string | null): string | null {
   switch (wish.kind) {
     case 'keep':
@@ -114,7 +114,7 @@ function sealSecret(seal: Sealer, id: number, wish: SecretWish, before: string |
 /**
  * Custom headers to store, sealed; a masked value keeps the one of `before`, whatever the case of its name.
  *
- * @throws AppError validation_failed when a mask masks nothing, or when they are too large in all
+ * @throws AppError validation_failed when a masked value has no value before it, or all together are too large
  */
 function sealHeaders(
   seal: Sealer,
@@ -145,7 +145,7 @@ const masksNothing = `${secretMask} stands for a value that is not shown, and th
 /**
  * A row as the path of an event needs it: parsed, its secrets opened, defaults filled in.
  *
- * @throws Error when a secret was sealed with a key that is not at hand, or was changed
+ * @throws Error when this process does not have the key that sealed a secret, or the sealed text was changed
  */
 export function openSubscription(
   row: SubscriptionRow,
@@ -163,7 +163,7 @@ export function openSubscription(
     ...openSigning(row, seal),
     headers: openHeaders(row, seal),
     eventTypes: row.event_types === null ? null : new Set(row.event_types),
-    // Disabled is paused by the service: for the path it is the same.
+    // A disabled subscription is one that the service has paused: the path treats both alike.
     paused: row.paused || row.state === 'disabled',
     isFailing: failingStates.includes(row.state),
     retry: retryPolicy(row.retry, defaults.retry),
@@ -190,7 +190,7 @@ function openSigning(
     const text = openSigningSecret(seal, row.id, secret)
     const parsed = parseSigningSecret(text)
     const expiresAt = endOf(secret)
-    // A text that is no key can be left over from before v1 was asked for; it ends with its overlap.
+    // A text that is no key can be left from before v1 was asked for. It ends with its overlap.
     if (schemes.includes('v1') && parsed.kind === 'key') {
       signingKeys.push({ scheme: 'v1', key: createSecretKey(parsed.key), expiresAt })
     }
@@ -209,7 +209,7 @@ function endOf({ expires_at: end }: SealedSecret): number | null {
   return end === null ? null : Date.parse(end)
 }
 
-/** `accept` may be a custom header. One that is reserved by now, though it was not when it was stored, is left out. */
+/** Custom headers, and `accept` where none of them is. Leaves out a name that was reserved after it was stored. */
 function openHeaders({ id, headers, signing }: SubscriptionRow, seal: Sealer): readonly string[] {
   const names = headersOf(signing)
   const own = Object.entries(headers).filter(([name]) => !isReserved(name, names))

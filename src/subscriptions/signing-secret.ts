@@ -1,10 +1,10 @@
 import { Type } from 'typebox'
 import { textSchemes } from './signing.ts'
 
-/** Stands where a secret is, wherever it is not shown. Sent back, it means: keep the one there is. */
+/** Shown in place of a secret. Sent back, it means: keep the present one. */
 export const secretMask = '********'
 
-/** Of a secret that a caller brings. Shorter texts can be guessed; longer ones are not stored. */
+/** Bounds for a secret of a caller's own: shorter ones can be guessed, longer ones are of no use. */
 const signingSecretChars = { min: 16, max: 256 } as const
 
 const keyBytes = { min: 24, max: 64 } as const
@@ -22,8 +22,8 @@ export const ownSigningSecret = Type.Optional(
 )
 
 /**
- * What a text can be as a signing secret: with `key`, whose bytes sign v1 (Standard Webhooks), or only a text, which
- * can be the key of `textSchemes` alone.
+ * What a text is as a signing secret. The bytes of a `key` sign v1 (Standard Webhooks) and all `textSchemes`; a `text`
+ * signs `textSchemes` only.
  */
 export type ParsedSigningSecret =
   | { readonly kind: 'key'; readonly key: Buffer }
@@ -32,7 +32,7 @@ export type ParsedSigningSecret =
 
 /**
  * Reads a signing secret in the forms of the standard: `whsec_` and base64 of 24 to 64 bytes, or without the prefix.
- * Strictly, since libraries of receivers differ in what they make of base64 that is not written in full.
+ * Base64 without its padding is refused, because libraries of receivers decode it differently.
  */
 export function parseSigningSecret(text: string): ParsedSigningSecret {
   const prefixed = text.startsWith('whsec_')
@@ -56,7 +56,7 @@ export function parseSigningSecret(text: string): ParsedSigningSecret {
 const standard = `whsec_ and the base64 of ${keyBytes.min} to ${keyBytes.max} random bytes`
 const wanted = `give the base64 of ${keyBytes.min} to ${keyBytes.max} bytes, with its padding`
 
-/** For sentences. */
+/** `textSchemes` as part of a sentence. */
 export const textSchemesNamed = textSchemes.join(', ').replace(/, ([^,]*)$/, ' and $1')
 
 /** What keeps a text from being the signing secret for these schemes. */

@@ -2,14 +2,14 @@ import { Type } from 'typebox'
 import type { FieldError } from '../errors.ts'
 import { fieldNameFault } from './header-names.ts'
 
-/** Forms that other services have made common. Their key is the whole text of the signing secret. */
+/** The schemes of GitHub, Stripe and Shopify. Their key is the whole text of the signing secret. */
 export const textSchemes = ['hub-sha256', 'stripe-sha256', 'shopify-sha256'] as const
 export type TextScheme = (typeof textSchemes)[number]
 
 export const signingSchemes = ['v1', 'v1a', ...textSchemes] as const
 export type SigningScheme = (typeof signingSchemes)[number]
 
-/** The names under which a delivery carries what belongs to its signature. `attempt`: null is not sent. */
+/** The names of the headers that belong to the signature. `attempt`: null is not sent. */
 export interface SigningHeaders {
   readonly id: string
   readonly timestamp: string
@@ -26,13 +26,13 @@ export interface SigningFields {
   headers?: { [Name in keyof SigningHeaders]?: string | null } | null
 }
 
-/** The same in force, as the API shows it; one scheme is a word, several are a list. */
+/** How deliveries are signed, defaults filled in, as the API shows it. One scheme is a word, several are a list. */
 export interface SigningAnswer {
   readonly scheme: SigningScheme | 'none' | readonly SigningScheme[]
   readonly headers: SigningHeaders
 }
 
-/** Lower case is what Standard Webhooks writes, mixed case is what the others write; receivers must not care. */
+/** Standard Webhooks writes lower case, the others mixed case. HTTP treats both alike. */
 const usualHeaders: SigningHeaders = {
   id: 'webhook-id',
   timestamp: 'webhook-timestamp',
@@ -96,7 +96,7 @@ export const SigningInput = Type.Unsafe<SigningFields | null>({
     },
   },
   additionalProperties: false,
-  description: 'How deliveries are signed. What is left out or null is as Standard Webhooks v1 has it.',
+  description: 'How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1.',
 })
 
 const headersOutput = {
@@ -112,7 +112,7 @@ export const SigningOutput = Type.Unsafe<SigningAnswer>({
   description: 'How deliveries are signed, defaults filled in',
 })
 
-/** The schemes in force; none: what is delivered carries no signature. */
+/** The schemes in force; empty: deliveries carry no signature. */
 export function schemesOf(fields: SigningFields): readonly SigningScheme[] {
   const { scheme = null } = fields
   if (scheme === null) return ['v1']
@@ -140,7 +140,7 @@ export function signingAnswer(fields: SigningFields): SigningAnswer {
   return { scheme: schemes.length > 1 ? schemes : only, headers: headersOf(fields) }
 }
 
-/** Only what differs from the default, in the form in which it is stored. */
+/** The fields that differ from the default, as they are stored. */
 export function signingOverrides(fields: SigningFields): SigningFields {
   const { scheme, headers } = signingAnswer(fields)
   const own = Object.entries(headers).filter(
@@ -160,7 +160,7 @@ export function mergeSigning(stored: SigningFields, patch: SigningFields | null 
   return { ...stored, ...patch, headers }
 }
 
-/** What is wrong with the header names: not possible, not ours to use, or the same one twice. */
+/** What is wrong with the header names: no valid name, a reserved one, or the same one twice. */
 export function signingFaults(fields: SigningFields): readonly FieldError[] {
   const errors: FieldError[] = []
   const seen = new Set<string>()

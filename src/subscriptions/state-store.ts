@@ -2,10 +2,10 @@ import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
 
 /**
- * Moves a subscription to a state, when it is in one of `from`, and tells all processes. The time since when its
- * receiver fails is kept until it is active again.
+ * Moves a subscription to a state when it is in one of `from`, and tells all processes. `failing_since` is kept until
+ * the state is active again.
  *
- * @returns false when it is not there, or in another state
+ * @returns false when there is no such subscription, or it is in another state
  */
 export async function moveState(
   tx: Queryable,
@@ -28,14 +28,16 @@ export async function moveState(
   return rowCount > 0
 }
 
-/** One whose receiver fails without a break. */
+/** A subscription whose receiver has had no success since `failing_since`. */
 export interface Failing {
   readonly id: number
   /** Of the time after which it is disabled, in percent. */
   readonly percent: number
+  /** The last percentage that was warned of; 0: none. */
   readonly warned: number
 }
 
+/** Those that have failed for at least half of the time after which they are disabled. */
 export async function readFailing(db: Queryable, disableAfterHours: number): Promise<readonly Failing[]> {
   const { rows } = await db.query<{ id: number; percent: number; failing_warned: number }>({
     text: `
@@ -57,7 +59,7 @@ export async function markWarned(db: Queryable, id: number, percent: number): Pr
   return rowCount > 0
 }
 
-/** An operator lets it go on: active, and not paused. @returns false when there is none */
+/** An operator resumes it: active, and not paused. @returns false when there is none */
 export async function resumeSubscription(tx: Queryable, id: number): Promise<boolean> {
   const { rowCount } = await tx.query({
     text: `

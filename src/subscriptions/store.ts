@@ -3,14 +3,14 @@ import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
 import type { SigningFields } from './signing.ts'
 
-/** A signing secret as it lies in the row. */
+/** A signing secret as it is stored. */
 export interface SealedSecret {
   readonly sealed: string
-  /** When it ends to sign (RFC 3339); null for the newest. */
+  /** When it stops signing (RFC 3339); null for the newest. */
   readonly expires_at: string | null
 }
 
-/** A key pair for v1a as it lies in the row. */
+/** A key pair for v1a as it is stored. */
 export interface SealedKeyPair extends SealedSecret {
   /** `whpk_` and base64. */
   readonly public: string
@@ -125,7 +125,7 @@ export async function deleteSubscription(tx: Queryable, id: number): Promise<voi
   await tx.query({ text: 'delete from subscriptions where id = $1', values: [id] })
 }
 
-/** Locks the row until the end of the transaction, so that of two changes the second sees the first. */
+/** Locks the row until the end of the transaction, so that of two changes at a time the second sees the first. */
 export async function lockSubscription(tx: Queryable, id: number): Promise<SubscriptionRow | undefined> {
   const { rows } = await tx.query<SubscriptionRow>({
     text: `select ${columns} from subscriptions where id = $1 for update`,
@@ -167,7 +167,7 @@ export async function listSubscriptions(
   return rows
 }
 
-/** Oldest first, from above `after`: the way to read them all, a page at a time. */
+/** Oldest first, from above `after`; used to read all of them, a page at a time. */
 export async function scanSubscriptions(
   database: Queryable,
   after: number,
@@ -180,7 +180,7 @@ export async function scanSubscriptions(
   return rows
 }
 
-/** Tells every process, this one too, at commit. */
+/** Tells every process, this one included, at commit. */
 export async function notifyChange(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: `select pg_notify('subscriptions', $1)`, values: [String(id)] })
 }

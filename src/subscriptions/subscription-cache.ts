@@ -10,11 +10,13 @@ export type ChangeListener = (
 
 /**
  * The copy of all subscriptions in memory. Versions only grow and ids are never used twice, so rows may be taken
- * twice and in any order. Only a deletion leaves no version behind: what reads rows does so within `reading`, during
- * which deletions are remembered, so that a row read before one does not come back after it.
+ * twice and in any order.
+ *
+ * A deletion leaves no version to compare with. So rows are read and taken within `reading`: while it runs, deletions
+ * are remembered, and a row that was read before its deletion is not taken after it.
  */
 export class SubscriptionCache {
-  /** @returns undefined when the row cannot be opened; then it stays as it was known */
+  /** @returns undefined when the row cannot be opened; then the copy keeps what it had */
   readonly #open: (row: SubscriptionRow) => Subscription | undefined
   readonly #byId = new Map<number, Subscription>()
   readonly #listeners = new Set<ChangeListener>()

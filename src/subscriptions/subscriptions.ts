@@ -57,11 +57,11 @@ export interface SubscriptionsDeps {
 const pageRows = 1000
 
 /**
- * All subscriptions: their management, and a copy of them all in memory for the path of an event.
+ * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
  *
- * The copy follows the table: `load` at start and after the connection that listens was lost, `refresh` at each
- * notification on the channel `subscriptions`, whose payload is the id. A change made here is in this copy before its
- * caller hears of it. Versions only grow and ids are never used twice, so news may arrive twice and in any order.
+ * The copy follows the table: `load` at the start and after the listening connection was lost, `refresh` at each notice
+ * (`subscriptionNotice`). A change made here is in this copy before its caller hears of it. Notices may arrive twice and
+ * in any order, see `SubscriptionCache`.
  */
 export class Subscriptions {
   readonly #database: Database
@@ -98,7 +98,7 @@ export class Subscriptions {
     return this.#cache.onChange(listener)
   }
 
-  /** Reads the whole table. What is gone from it since goes from the copy, too. */
+  /** Reads the whole table. Subscriptions that are no longer in it are dropped from the copy. */
   async load(): Promise<void> {
     const unseen = this.#cache.ids()
     await this.#cache.reading(async () => {
@@ -177,7 +177,7 @@ export class Subscriptions {
   /**
    * Sets all rules; the inbound secret is kept when it is left out or masked.
    *
-   * @param version when given, the change is made to that version only
+   * @param version when given, only this version is changed
    * @throws AppError version_conflict, validation_failed
    */
   replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
@@ -190,7 +190,7 @@ export class Subscriptions {
   }
 
   /**
-   * Lets it go on, whatever held it: paused by an operator, disabled, or its circuit open. What it is owed is due at once.
+   * Ends an operator's pause, a disabling or an open circuit. What it is owed is due at once.
    *
    * @returns undefined when there is none
    */
@@ -222,8 +222,8 @@ export class Subscriptions {
   }
 
   /**
-   * Puts a new signing secret in the place of the one there is, which signs on for the overlap. Only this answer shows
-   * the new one in the clear.
+   * Replaces the signing secret; the previous one still signs for the overlap. Only this answer shows the new one in the
+   * clear.
    *
    * @throws AppError version_conflict, validation_failed, too_many_secrets
    */
@@ -261,7 +261,7 @@ export class Subscriptions {
   }
 
   /**
-   * Deletes a subscription. Its log stays; its lane is opened, so that what it owes gets settled as cancelled at once.
+   * Deletes a subscription. Its log stays. Its lane is opened, so that what it is owed is settled as cancelled at once.
    *
    * @returns whether there was one
    */
@@ -286,7 +286,7 @@ export class Subscriptions {
     else await this.#lanes.unhold(tx, after.id)
   }
 
-  /** One row that cannot be opened must not stop the others: it is logged. */
+  /** A row that cannot be opened is logged, and the others are opened all the same. */
   #open(row: SubscriptionRow): Subscription | undefined {
     try {
       return openSubscription(row, this.#seal, this.#defaults)

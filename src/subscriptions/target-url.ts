@@ -5,9 +5,9 @@ export type ParsedTargetUrl =
   | { readonly kind: 'invalid'; readonly detail: string }
 
 /**
- * Parses a target address once, strictly: the WHATWG parser forgives much (it drops tabs and line breaks, turns `\`
- * into `/`, accepts `http:host` and `https:///host`), and what it forgives is how an address is made to look like
- * another one. Its `href` is what is stored and used from then on.
+ * Parses a target address once, and more strictly than the WHATWG parser. That one drops tabs and line breaks, turns
+ * `\` into `/`, and accepts `http:host` and `https:///host`: all of it can make an address look like another one. The
+ * `href` is what is stored and used from then on.
  */
 export function parseTargetUrl(text: string): ParsedTargetUrl {
   const detail = fault(text)
@@ -27,7 +27,7 @@ export function parseTargetUrl(text: string): ParsedTargetUrl {
 /** @returns what is wrong with where an address leads, in words for its owner */
 export type TargetCheck = (url: URL) => Promise<string | undefined>
 
-/** Checks where a well-formed address leads; of one that is not, or not given, there is nothing to say here. */
+/** Checks where an address leads. @returns undefined also for one that is not given or not well-formed */
 export async function targetFault(check: TargetCheck, text: string | undefined): Promise<string | undefined> {
   const target = text === undefined ? undefined : parseTargetUrl(text)
   return target?.kind === 'valid' ? check(target.url) : undefined

@@ -26,16 +26,16 @@ const slow = rowsThatNeverEnd(
   ['hangs within the headers', say('HTTP/1.1 200 OK\r\ncontent-le'), failed('timeout')],
   ['hangs after the headers of a 200', say(http(200, ['content-length: 10'])), delivered(200), statusStands],
   ['hangs after the headers of a 500', say(http(500, ['content-length: 10'])), refused(500)],
-  ['drips headers for ever', drip('HTTP/1.1 200 OK\r\nx: ', 'y'), failed('timeout')],
-  ['says 102 for ever', drip('', http(102)), failed('timeout')],
+  ['drips headers without end', drip('HTTP/1.1 200 OK\r\nx: ', 'y'), failed('timeout')],
+  ['says 102 without end', drip('', http(102)), failed('timeout')],
   [
-    'drips the body of a 200 for ever',
+    'drips the body of a 200 without end',
     drip(http(200, ['transfer-encoding: chunked']), '1\r\n.\r\n'),
     delivered(200),
     statusStands,
   ],
   [
-    'drips the body of a 500 for ever',
+    'drips the body of a 500 without end',
     drip(http(500, ['transfer-encoding: chunked']), '1\r\n.\r\n'),
     refused(500),
   ],
@@ -91,7 +91,7 @@ const large = rowsOf(
     'a 500 with 100 MB of zeros, gzipped',
     gzipBomb(),
     refused(500),
-    { check: isCutAndPacked, why: 'kept as it came, never unpacked' },
+    { check: isCutAndPacked, why: 'kept compressed, as it came' },
   ],
 )
 
@@ -140,7 +140,7 @@ const garbage = rowsOf(
     '100 before the 200, without having been asked',
     inTurn(http(100), http(200, ['content-length: 0'])),
     delivered(200),
-    { why: 'a client has to pass over it (RFC 9110, 15.2)' },
+    { why: 'a client has to skip it (RFC 9110, 15.2)' },
   ],
 )
 

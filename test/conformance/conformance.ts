@@ -179,7 +179,7 @@ export function text({ status, httpStatus, errorClass, verdict, nextInSeconds, s
 }
 
 async function read<T>(url: string): Promise<T> {
-  return (await (await fetch(url)).json()) as T // as api.md has it
+  return (await (await fetch(url)).json()) as T // as openapi.json has it
 }
 
 function readAll<T>(url: string): Promise<readonly T[]> {

@@ -33,7 +33,7 @@ type Answer =
 /** They send side by side, each one event at a time. */
 export const senders = 16
 
-/** An event is sent again, to one process after the other, for so long. */
+/** An event is sent again, to one process after the other, for at most this long. */
 const patienceMs = 60_000
 
 /**
@@ -150,6 +150,6 @@ export class Load {
 function answerOf(status: number, headers: IncomingHttpHeaders, text: string): Answer {
   const retryAfter = 'retry-after' in headers
   if (status !== 202) return { kind: 'refused', status, retryAfter, detail: text.slice(0, 200) }
-  const { webhook_id } = JSON.parse(text) as { webhook_id: string } // as api.md has it
+  const { webhook_id } = JSON.parse(text) as { webhook_id: string } // as openapi.json has it
   return { kind: 'accepted', webhookId: webhook_id, asksToLeave: headers.connection === 'close' }
 }

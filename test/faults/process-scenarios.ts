@@ -26,7 +26,7 @@ export const processScenarios: readonly Scenario[] = [
 /** An attempt is in the log this soon after its answer, on a machine that has other things to do. */
 const logWithinMs = 5000
 
-/** A repeat needs an attempt that a process made and did not live to log; all others would be unexplained. */
+/** A repeat is explained by an attempt that a process made, and died before it was in the log. */
 export function unloggedOnly({ repeats }: Figures): Ran['allowed'] {
   const why = `attempts that a killed process had made and not logged: at most ${repeats.mostAtOnce} at one kill, the oldest ${Math.round(repeats.longestBeforeFaultMs)} ms before it`
   return { repeats: repeats.longestBeforeFaultMs <= logWithinMs ? repeats.unlogged : 0, why }
@@ -47,7 +47,7 @@ export async function killAtRandom(
   const { crew } = world
   for (let turn = 1, done = 0; done < kills; turn++) {
     await sleep(between(300, 1300))
-    // Sometimes one that is only starting: dead before it was ready.
+    // Sometimes a process that is still starting.
     const victims = turn % 20 === 0 ? [...crew.members] : pick(crew.members)
     await world.fault('kill -9', () => Promise.all(victims.map(victim => crew.end(victim, 'SIGKILL'))))
     for (const { start } of victims) crew.launch(start)
@@ -77,7 +77,7 @@ async function zombie(ground: Ground): Promise<Ran> {
     await sleep(2000)
     const victim = crew.members[0]
     if (victim === undefined) throw new Error('there is no process')
-    // A slow receiver for a moment: whoever is stopped has attempts under way, and more in its hands than it could begin.
+    // The receiver is slow for a moment, so that the stopped process has attempts in flight, and holds more deliveries.
     receiver.treat = () => ({ kind: 'ok', delayMs: between(1500, 2500) })
     await sleep(1500)
     await world.fault('SIGSTOP', async () => {
@@ -90,9 +90,9 @@ async function zombie(ground: Ground): Promise<Ran> {
       begun += underWay.length
       const { url } = victim
       victim.url = undefined // the senders would wait for it
-      const buried = await untilBuried(world, victim)
+      const declaredDead = await untilDeclaredDead(world, victim)
       notes.push(
-        `stopped with ${holdings.length} deliveries in its hands, ${underWay.length} of them begun; buried after ${seconds(buried)}`,
+        `stopped while it held ${holdings.length} deliveries, ${underWay.length} of them begun; declared dead after ${seconds(declaredDead)}`,
       )
       ground.say(notes.at(-1) ?? '')
       await untilSettled(world, holdings)
@@ -104,7 +104,7 @@ async function zombie(ground: Ground): Promise<Ran> {
   }
   const ran = await world.finish(30_000, () => ({
     repeats: begun,
-    why: `attempts that stopped processes had under way (${begun}): the others made them again. What else they had in their hands (${held - begun}) was delivered by the others alone`,
+    why: `attempts that stopped processes had in flight (${begun}): the others made them again. What else they held (${held - begun}) was delivered by the others alone`,
   }))
   const problems = [...ran.problems]
   const woken = crew.members.filter(({ output }) => output.includes('declared dead')).length
@@ -115,7 +115,7 @@ async function zombie(ground: Ground): Promise<Ran> {
   return { ...ran, notes: [...ran.notes, ...notes], problems }
 }
 
-/** What a process is to deliver: rows born leased to it, or of lanes that it has leased. */
+/** The deliveries of a process: rows that were written as leased to it, and rows of lanes that it has leased. */
 async function heldBy(world: World, { child }: Member): Promise<readonly string[]> {
   const rows = await world.query<{ id: string }>(
     `select o.webhook_id as id from owed o join processes p on p.pid = $1
@@ -132,7 +132,9 @@ async function untilSettled(world: World, ids: readonly string[]): Promise<void>
     const rows = await world.query('select from owed where webhook_id = any($1) limit 1', [ids])
     if (rows.length === 0) return
   }
-  throw new Error('what a stopped process held was not delivered by the others within 20 s of its burial')
+  throw new Error(
+    'what a stopped process held was not delivered by the others within 20 s after it was declared dead',
+  )
 }
 
 /** Deliveries that came again within three seconds after a process was woken. */
@@ -142,13 +144,13 @@ function sentAfterWaking({ receiver }: World, wakings: readonly number[]): numbe
 }
 
 /** @returns how long it took the others, in milliseconds */
-async function untilBuried(world: World, { child }: Member): Promise<number> {
+async function untilDeclaredDead(world: World, { child }: Member): Promise<number> {
   const from = performance.now()
   for (;;) {
     const rows = await world.query('select from processes where pid = $1', [child.pid])
     const took = performance.now() - from
     if (rows.length === 0) return took
-    if (took > 30_000) throw new Error('the stopped process was not buried within 30 s')
+    if (took > 30_000) throw new Error('the stopped process was not declared dead within 30 s')
     await sleep(100)
   }
 }

@@ -12,7 +12,7 @@ import { mostlyWell, Receiver, type Treatment } from './receiver.ts'
 import type { Ground, Ran } from './scenario.ts'
 
 export interface WorldOptions {
-  /** Processes of the service that run at the beginning: so many, or each its own way. The first takes events. */
+  /** Processes of the service at the beginning: how many, or how each is started. The first one accepts events. */
   readonly processes: number | readonly Start[]
   /** Half as many in the short form, where scenarios run side by side. */
   readonly perSecond: number

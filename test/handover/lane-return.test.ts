@@ -4,7 +4,7 @@ import { LaneReturn } from '../../src/handover/lane-return.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
-import { hold, ReceiverThrottle } from '../support/gate.ts'
+import { GatedDatabase, hold } from '../support/gated-database.ts'
 import { aLane, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 
@@ -27,7 +27,7 @@ const allWithout = (expected: readonly (number | null)[]) =>
 
 test('rows go to their lanes by owner and key, what comes together in one statement, and others stay', async t => {
   for (const id of [1, 2]) await aLane(database, id)
-  const gate = new ReceiverThrottle(database)
+  const gate = new GatedDatabase(database)
   const { laneReturn, returned } = aLaneReturn(t, gate)
   const both = await owe(database, { owner: 7, subscriptionIds: [1, 2] })
   const one = await owe(database, { owner: 7 })
@@ -67,7 +67,7 @@ test('a lane that is closed, or due sooner, keeps its time', async t => {
 })
 
 test('while the database is away rows wait, and go to their lanes afterwards', async t => {
-  const gate = new ReceiverThrottle(database)
+  const gate = new GatedDatabase(database)
   gate.isAway = true
   const { laneReturn } = aLaneReturn(t, gate)
   const webhookId = await owe(database, { owner: 7 })
@@ -82,7 +82,7 @@ test('while the database is away rows wait, and go to their lanes afterwards', a
 })
 
 test('at most 10,000 rows wait, in statements of 500', async t => {
-  const gate = new ReceiverThrottle(database)
+  const gate = new GatedDatabase(database)
   const open = hold(gate)
   const { laneReturn } = aLaneReturn(t, gate)
   for (let n = 0; n < 10_001; n++) laneReturn.add(7, { webhookId: newId(), subscriptionId: 1 })

@@ -7,7 +7,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { Database, isDatabaseUnavailable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { hold, ReceiverThrottle } from '../support/gate.ts'
+import { GatedDatabase, hold } from '../support/gated-database.ts'
 import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -20,7 +20,7 @@ after(() => world.close())
 const me = 7
 
 function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
-  const throttle = [new ReceiverThrottle(world.database), new ReceiverThrottle(world.database)]
+  const throttle = [new GatedDatabase(world.database), new GatedDatabase(world.database)]
   const clock = fakeClock()
   const writer = new EventWriter({
     connections: throttle,

@@ -13,7 +13,7 @@ export interface Behaviour {
   /** Milliseconds before it answers. */
   readonly delayMs?: number
   /**
-   * What it does wrong: `hang` answers nothing; `drip` sends a byte now and then, for ever; `reset` cuts the
+   * What it does wrong: `hang` answers nothing; `drip` sends a byte now and then without end; `reset` cuts the
    * connection unanswered; `reset-after-status` cuts it within the body; `garbage` answers what is not HTTP.
    */
   readonly fault?: 'hang' | 'drip' | 'reset' | 'reset-after-status' | 'garbage'
@@ -40,7 +40,7 @@ export interface Receiver extends AsyncDisposable {
   readonly connections: number
   /** The highest number of requests that were under way at the same time. */
   readonly mostAtOnce: number
-  /** Resolves once so many requests are in. @throws after `timeoutMs` */
+  /** Resolves when this many requests have arrived. @throws after `timeoutMs` */
   waitFor(requests: number, timeoutMs?: number): Promise<void>
   close(): Promise<void>
 }

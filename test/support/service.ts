@@ -175,7 +175,7 @@ export function client(url: string) {
     async subscribe(body: object): Promise<{ readonly id: number; readonly signing_secret: string }> {
       const answer = await post('/subscriptions/', JSON.stringify(body), json)
       if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${await answer.text()}`)
-      return (await answer.json()) as { id: number; signing_secret: string } // as api.md has it
+      return (await answer.json()) as { id: number; signing_secret: string } // as openapi.json has it
     },
     /** @returns the webhook id of the 202 */
     async ingest(
@@ -185,13 +185,13 @@ export function client(url: string) {
     ): Promise<string> {
       const answer = await post(`/ingest/${id}`, body, headers)
       if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
-      return ((await answer.json()) as { webhook_id: string }).webhook_id // as api.md has it
+      return ((await answer.json()) as { webhook_id: string }).webhook_id // as openapi.json has it
     },
     async status(webhookId: string): Promise<DeliveryStatus> {
-      return (await (await fetch(`${url}/status/${webhookId}`)).json()) as DeliveryStatus // as api.md has it
+      return (await (await fetch(`${url}/status/${webhookId}`)).json()) as DeliveryStatus // as openapi.json has it
     },
     async logs(id: number): Promise<readonly AttemptAnswer[]> {
-      return (await (await fetch(`${url}/logs/${id}`)).json()) as AttemptAnswer[] // as api.md has it
+      return (await (await fetch(`${url}/logs/${id}`)).json()) as AttemptAnswer[] // as openapi.json has it
     },
     patch: (id: number, body: object) =>
       fetch(`${url}/subscriptions/${id}`, { method: 'PATCH', body: JSON.stringify(body), headers: json }),

@@ -3,22 +3,23 @@ import { constants } from 'node:fs'
 import { access, chmod, cp, lstat, mkdir, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { makeFolder } from '../make-folder.ts'
-import { type Account, codeOf, EmbeddedPostgresError, readIfThere, reasonOf, run } from './process.ts'
+import { codeOf, reasonOf } from '../../errors.ts'
+import { makeFolder, readIfThere } from '../files.ts'
+import { type Account, EmbeddedPostgresError, run } from './process.ts'
 
 /** PostgreSQL's programs, ready to run. */
 export interface Binaries {
   readonly postgres: string
   readonly initdb: string
   readonly pgCtl: string
-  /** The version whose data they can read, such as 18. */
+  /** The major version, such as 18. It reads data of the same major version only. */
   readonly major: number
 }
 
 export interface BinariesOptions {
-  /** Who will run them; undefined: we ourselves. */
+  /** The account that runs them; undefined: that of this process. */
   readonly account: Account | undefined
-  /** Where a copy goes when that account cannot use them where they are. */
+  /** The folder for a copy, when the account cannot use them where npm put them. */
   readonly copyInto: string
   readonly log: (message: string, fields?: object) => void
   /** The folder of the package with the binaries, instead of the one that npm installed. */
@@ -28,11 +29,11 @@ export interface BinariesOptions {
 const insteadOfIt = 'set DATABASE_URL to a PostgreSQL (15 or newer) of your own'
 
 /**
- * Finds the binaries that npm installed for this platform and makes up for what an installation without scripts
- * leaves out: links between libraries and the right to execute. Where the account cannot reach them (a checkout that
- * root alone can enter) or they lack something and cannot be changed, it makes one copy, 55 MB, kept by version.
+ * Finds the binaries that npm installed for this platform. Adds what an installation without scripts leaves out: links
+ * between libraries and the permission to execute. Makes a copy (55 MB, one per version) when the account cannot reach
+ * them, as in a checkout that only root can enter, or when they are incomplete and cannot be changed.
  *
- * @throws EmbeddedPostgresError when this platform has none, or they were left out, or they do not run here
+ * @throws EmbeddedPostgresError when this platform has none, or they are not installed, or do not run here
  */
 export async function prepareBinaries(options: BinariesOptions): Promise<Binaries> {
   const source = options.binariesDir ?? installedPackage()
@@ -74,10 +75,10 @@ function installedPackage(): string {
   }
 }
 
-/** glibc names its version in Node's report; musl does not. */
+/** Node's report has the version of glibc, and none with musl. */
 function isMusl(): boolean {
   if (process.platform !== 'linux') return false
-  Object.assign(process.report, { excludeNetwork: true }) // or the report looks up the name of every peer
+  Object.assign(process.report, { excludeNetwork: true }) // else the report looks up the host name of every peer
   const report = process.report.getReport() as { readonly header?: { readonly glibcVersionRuntime?: string } } // typed as any object
   return report.header?.glibcVersionRuntime === undefined
 }
@@ -112,8 +113,8 @@ function doesNotRun(complaint: string): EmbeddedPostgresError {
 }
 
 /**
- * npm does not keep links, so the package lists those between its libraries and makes them in an install script,
- * which we do not run. @returns false when one is missing and cannot be made here
+ * npm packages hold no links. So the package lists the links between its libraries and makes them in an install script,
+ * which is not run here. @returns false when one is missing and cannot be made
  */
 async function makeLinks(packageDir: string): Promise<boolean> {
   const text = await readIfThere(join(packageDir, 'native', 'pg-symlinks.json')).catch(() => undefined)
@@ -125,7 +126,7 @@ async function makeLinks(packageDir: string): Promise<boolean> {
     try {
       await symlink(relative(dirname(target), source), path)
     } catch (error) {
-      // Another process that starts may have been faster.
+      // Another process may have made it in the meantime.
       if (codeOf(error) !== 'EEXIST') return false
     }
   }
@@ -156,7 +157,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** The copy appears under its name when it is whole, so that a killed first start leaves no half of one behind. */
+/** The copy gets its name when it is complete, so that a start that is killed leaves no incomplete copy under it. */
 async function copyOnce(source: string, options: BinariesOptions): Promise<string> {
   const { account, copyInto, log } = options
   const description = JSON.parse(await readFile(join(source, 'package.json'), 'utf8')) as { version: string } // npm requires it
@@ -185,7 +186,7 @@ async function copyOnce(source: string, options: BinariesOptions): Promise<strin
   return copy
 }
 
-/** What is there already is the copy of another start that was faster, unless a power cut left it broken. */
+/** A copy that is there already was made by another process, unless a power cut left it broken: then it is replaced. */
 async function putInPlace(draft: string, copy: string, account: Account | undefined): Promise<void> {
   try {
     await rename(draft, copy)
@@ -197,7 +198,7 @@ async function putInPlace(draft: string, copy: string, account: Account | undefi
   }
 }
 
-/** Makes a folder that every account can enter, whatever the umask. One that is there stays as it is. */
+/** Makes a folder that every account can enter, whatever the umask. An existing one is not changed. */
 export async function makeOpenFolder(path: string): Promise<void> {
   let made = await makeFolder(path, 0o755)
   for (let folder = path; made !== undefined; folder = dirname(folder)) {
@@ -206,7 +207,7 @@ export async function makeOpenFolder(path: string): Promise<void> {
   }
 }
 
-/** Whatever the umask of the one who installed them. */
+/** Makes all files readable, whatever the umask at installation was. */
 async function makeReadable(folder: string): Promise<void> {
   await chmod(folder, 0o755)
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {

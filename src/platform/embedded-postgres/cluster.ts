@@ -1,16 +1,17 @@
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { readIfThere, syncFolder } from '../files.ts'
 import type { Binaries } from './binaries.ts'
 import { draftOf, type Place } from './place.ts'
-import { EmbeddedPostgresError, readIfThere, run } from './process.ts'
+import { EmbeddedPostgresError, run } from './process.ts'
 
-/** The only role of the embedded PostgreSQL, and its superuser: so a full server still lets us in. */
+/** The only role, a superuser: PostgreSQL keeps connections free for superusers when all others are taken. */
 export const roleName = 'webhooks'
 
 /**
- * Makes the cluster unless there is one. Called under the lock. It appears under its name when it is whole, so that
- * a start that was killed midway leaves nothing that looks like data.
+ * Makes the cluster (the data directory) unless there is one. Called under the lock. It gets its name when it is
+ * complete, so that a start that is killed leaves nothing that looks like data.
  *
  * @returns the password of the role
  * @throws EmbeddedPostgresError when the data are of another major version, or their password is missing
@@ -56,7 +57,7 @@ async function createCluster(
     binaries.initdb,
     [
       ...['-D', draft, '--username', roleName, '--pwfile', place.passwordFile, '--auth', 'scram-sha-256'],
-      // Order and upper case by code point: the same on every machine and after every upgrade of its libraries.
+      // Sorting and case mapping by code point are the same on every machine, and do not change with its libraries.
       ...[
         '--encoding',
         'UTF8',
@@ -77,14 +78,14 @@ async function createCluster(
       `The database could not be created in ${place.home}: ${complaint || output.trim() || `initdb ended with ${code}`}`,
     )
   }
-  await rmdir(place.cluster).catch(() => {}) // an empty folder of that name; Windows does not rename onto it
+  await rmdir(place.cluster).catch(() => {}) // an empty folder of that name, which Windows would not replace
   await rename(draft, place.cluster)
   await syncFolder(place.home)
   log('created the database', { path: place.cluster, account: place.account?.name })
   return password
 }
 
-/** The password is there before the data are, and stays when making them fails: the next try uses the same. */
+/** The password is written before the data. When making the data fails, the next try uses the same password. */
 async function createPassword(place: Place): Promise<string> {
   const password = randomBytes(24).toString('base64url')
   const draft = draftOf(place.passwordFile)
@@ -108,14 +109,7 @@ async function removeDrafts(place: Place): Promise<void> {
   }
 }
 
-/** To the account that PostgreSQL runs as, where that is not ours. */
+/** Gives a file to the account that PostgreSQL runs as, when this is another one than ours. */
 export async function giveTo(place: Place, path: string): Promise<void> {
   if (place.account !== undefined) await chown(path, place.account.uid, place.account.gid)
-}
-
-/** So that a power cut cannot take the name of what was synced under it. Windows has no such call. */
-async function syncFolder(path: string): Promise<void> {
-  if (process.platform === 'win32') return
-  const folder = await open(path, 'r')
-  await folder.sync().finally(() => folder.close())
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { codeOf, reasonOf } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import { roleName } from './cluster.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, reasonOf } from './process.ts'
+import { EmbeddedPostgresError, isAlive } from './process.ts'
 
 /** Settings for node-postgres. */
 export interface EmbeddedConnection {
@@ -12,23 +13,23 @@ export interface EmbeddedConnection {
   readonly user: string
   readonly password: string
   readonly database: string
-  /** Said outright, or node-postgres would ask the environment (PGSSLMODE). */
+  /** Given explicitly: else node-postgres reads PGSSLMODE from the environment. */
   readonly ssl: false
 }
 
-/** The settings for a server that listens there. */
+/** The settings for a server that listens at this host and port. */
 export function connectionTo(host: string, port: number, password: string): EmbeddedConnection {
   return { host, port, user: roleName, password, database: 'webhooks', ssl: false }
 }
 
-/** The one connection of each holder that is open from its start to its stop, so that it is seen as a user. */
+/** A connection that is open from the start of an `EmbeddedPostgres` to its stop. It marks this process as a user. */
 export interface Keeper {
   readonly client: pg.Client
-  /** Resolves when it ends, for whatever reason. */
+  /** Resolves when the connection ends, for any reason. */
   readonly lost: Promise<void>
 }
 
-/** What a try to connect came to. */
+/** The result of a try to connect. */
 type Answer =
   | { readonly kind: 'connected'; readonly keeper: Keeper }
   /** A server is there, but is starting, recovering or shutting down. */
@@ -41,23 +42,23 @@ export interface ReadyOptions {
   readonly connection: EmbeddedConnection
   /** True when the server's process has ended. */
   readonly isGone: () => boolean
-  /** True when nobody waits for it any more. */
+  /** True when the start was cancelled. */
   readonly isCancelled: () => boolean
   readonly log: (message: string, fields?: object) => void
 }
 
-/** How a keeper calls itself, after `webhooks` and the id of its process. */
+/** The end of the keeper's `application_name`, after `webhooks` and the pid. */
 const keeperName = 'keeper'
-/** Without a word from the server. */
+/** Gives up after this long without any answer from the server. */
 const silenceMs = 60_000
-/** Recovery after a crash reads up to 4 GB of log; it answers "starting up" meanwhile. */
+/** Gives up after this long. Recovery after a crash reads up to 4 GB of WAL, and answers "starting up" meanwhile. */
 const recoveryMs = 600_000
 
 /**
- * Connects as soon as the server takes connections; makes the database when it has none yet.
+ * Connects as soon as the server takes connections; makes the database when there is none.
  *
- * @returns the open connection, or undefined when the server has ended instead
- * @throws EmbeddedPostgresError when it says no, or nothing for a minute, or is not ready after ten
+ * @returns the open connection, or undefined when the server has ended
+ * @throws EmbeddedPostgresError when it refuses, does not answer for a minute, or is not ready after ten minutes
  */
 export async function connectWhenReady(options: ReadyOptions): Promise<Keeper | undefined> {
   const { connection, isGone, isCancelled, log } = options
@@ -88,28 +89,28 @@ export async function connectWhenReady(options: ReadyOptions): Promise<Keeper | 
   )
 }
 
-/** One try. @returns undefined when it failed, for whatever reason */
+/** One try. @returns undefined when it failed, for any reason */
 export async function connectOnce(connection: EmbeddedConnection): Promise<Keeper | undefined> {
   const answer = await tryToConnect(connection)
   return answer.kind === 'connected' ? answer.keeper : undefined
 }
 
-/** True when any server answers there, whatever it says. */
+/** True when a server answers there, also with an error. */
 export async function answers(connection: EmbeddedConnection): Promise<boolean> {
   const answer = await tryToConnect(connection)
   if (answer.kind === 'connected') await answer.keeper.client.end()
   return answer.kind !== 'silent'
 }
 
-/** The data directory the server itself names. */
+/** The data directory that the server reports. */
 export async function dataDirectoryOf(client: pg.Client): Promise<string> {
   const { rows } = await client.query<{ path: string }>("select current_setting('data_directory') as path")
   return rows[0]?.path ?? ''
 }
 
 /**
- * How many others use the server: connections of other live processes of the service, and other holders within this
- * process. Those of a process that was killed a moment ago do not count, though the server may not have seen it yet.
+ * How many others use the server: connections of other live processes of the service, and other keepers of this process.
+ * Connections of a process that was just killed do not count, although the server may still have them.
  */
 export async function countOthers(client: pg.Client): Promise<number> {
   const { rows } = await client.query<{ pid: string; part: string | null }>(
@@ -130,7 +131,7 @@ async function tryToConnect(connection: EmbeddedConnection, database = connectio
     connectionTimeoutMillis: 5000,
     query_timeout: 10_000,
   })
-  // Its end is what the holder watches; an error without a listener would end the process.
+  // The holder watches the end of the connection. An 'error' without a listener would end the process.
   client.on('error', () => {})
   const lost = new Promise<void>(resolve => client.once('end', resolve))
   try {
@@ -146,7 +147,7 @@ function answerOf(error: unknown): Answer {
   const code = codeOf(error)
   if (!(error instanceof pg.DatabaseError)) return { kind: 'silent', reason: reasonOf(error) }
   if (code === '3D000') return { kind: 'no database' }
-  // 57P03: starting up, recovering, shutting down. 57P01, 57P02: ended while we were let in. 53300: full.
+  // 57P03: starting up, recovering or shutting down. 57P01, 57P02: it shut down during the login. 53300: full.
   if (code?.startsWith('57P') || code?.startsWith('53')) return { kind: 'busy' }
   return { kind: 'refused', reason: error.message }
 }
@@ -160,7 +161,7 @@ function refusal(connection: EmbeddedConnection, reason: string): string {
 
 async function createDatabase(connection: EmbeddedConnection): Promise<void> {
   const answer = await tryToConnect(connection, 'postgres')
-  if (answer.kind !== 'connected') return // the caller tries again, and says so when there is no end to it
+  if (answer.kind !== 'connected') return // the caller tries again, and gives up after a time
   try {
     await answer.keeper.client.query(`create database ${connection.database}`)
   } catch (error) {

@@ -16,41 +16,41 @@ export interface EmbeddedPostgresOptions {
   /** The folder for the data, made when it is not there. */
   readonly dataDir: string
   readonly log: (message: string, fields?: object) => void
-  /** Called when the server was found dead; it is being started again, at the same address. */
+  /** Called after the server had died and was started again, at the same address. */
   readonly onUnexpectedExit?: () => void
-  /** Where root keeps what its unprivileged account could not reach in `dataDir`. Replaced in tests. */
+  /** For root: the folder for data that the unprivileged account cannot reach in `dataDir`. Replaced in tests. */
   readonly stateDir?: string
   /** The folder of the package with the binaries, instead of the one that npm installed. Replaced in tests. */
   readonly binariesDir?: string
 }
 
-/** A running PostgreSQL of our own. */
+/** A running embedded PostgreSQL. */
 export interface EmbeddedPostgres {
-  /** Settings for node-postgres; they stay the same when the server had to be started again. */
+  /** Settings for node-postgres. They stay the same when the server is started again. */
   readonly connection: EmbeddedConnection
-  /** It ran already: another process of the service uses it, or one that was killed left it behind. */
+  /** The server was running already: another process uses it, or a process that was killed left it running. */
   readonly adopted: boolean
-  /** Where PostgreSQL's data really are. */
+  /** The real folder of PostgreSQL's data, which can be outside of `dataDir` (see `choosePlace`). */
   readonly dataDir: string
-  /** The process of the server as of now. */
+  /** The present process of the server. */
   readonly pid: number
-  /** Stops the server, unless another live process of the service uses it; resolves when it is down (or left). */
+  /** Stops the server, or leaves it running when another live process of the service uses it. */
   stop(): Promise<void>
 }
 
-/** A start or stop under way in another process: recovery after a crash is the longest of them. */
+/** How long to wait for a start or stop by another process. The longest is a recovery after a crash. */
 const lockMs = 660_000
 const stopLockMs = 60_000
-/** Part of the socket's name only. */
+/** Only part of the name of the Unix socket. */
 const socketPort = 5432
 const watchMs = 500
 
 /**
- * Starts the PostgreSQL of a data folder, or adopts the one that runs there, and keeps it running until `stop`.
- * It is made at the first start. Several processes may use one folder; there is one server, and the last one that
- * leaves stops it. On Windows it listens on the loopback, elsewhere on a Unix socket alone.
+ * Starts the PostgreSQL of a data folder, or adopts the one that runs there, and keeps it running until `stop`. The first
+ * start makes the data. Several processes may use one folder: they share one server, and the last one that stops ends it.
+ * On Windows the server listens on the loopback, elsewhere on a Unix socket only.
  *
- * @throws EmbeddedPostgresError that says what to do, when it cannot be had
+ * @throws EmbeddedPostgresError that says what to do, when it cannot be started
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
   const { dataDir, log, stateDir = '/var/lib/webhook-delivery-service' } = options
@@ -89,7 +89,7 @@ interface HeldServerOptions {
   readonly onUnexpectedExit: (() => void) | undefined
 }
 
-/** Watches over a server from its start to its stop. */
+/** A server between its start and its stop. It is started again when it dies. */
 class HeldServer implements EmbeddedPostgres {
   readonly adopted: boolean
   readonly connection: EmbeddedConnection
@@ -138,7 +138,7 @@ class HeldServer implements EmbeddedPostgres {
     })
   }
 
-  /** The keeper's end tells at once that something happened; the look twice a second is for when it does not. */
+  /** The end of the keeper connection shows a death at once. The check of the pid, twice a second, is the fallback. */
   async #watch(): Promise<void> {
     while (this.#stopping === undefined) {
       if (this.#keeperLost || !isAlive(this.#server.pid)) await this.#bringBack()
@@ -146,7 +146,7 @@ class HeldServer implements EmbeddedPostgres {
     }
   }
 
-  /** One failed try is followed by another, ever more slowly, for as long as the service runs. */
+  /** Tries again until the service stops. The wait between tries grows from 0.1 to 5 s. */
   async #bringBack(): Promise<void> {
     const { place, log, onUnexpectedExit } = this.#options
     const { pid } = this.#server
@@ -180,7 +180,7 @@ class HeldServer implements EmbeddedPostgres {
     })
   }
 
-  /** Under the lock, so that nobody adopts the server between the count of its users and its end. */
+  /** Under the lock, so that nobody adopts the server after its users were counted and before it ends. */
   async #stop(): Promise<void> {
     this.#wake()
     await this.#watching
@@ -194,7 +194,7 @@ class HeldServer implements EmbeddedPostgres {
         })
         return
       }
-      // Asked anew: it may have died, or have been started again by another process.
+      // The server is looked for again: it may have died, or another process may have started it again.
       const found = await findServer(place, this.connection.password)
       if (found === undefined) return
       await stopServer(this.#setup, found.pid)
@@ -202,7 +202,7 @@ class HeldServer implements EmbeddedPostgres {
     })
   }
 
-  /** @returns how many connections others have; none when the server does not answer, for then it serves nobody */
+  /** @returns how many connections others have; 0 when the server does not answer, because then it serves nobody */
   async #leave(): Promise<number> {
     const keeper = this.#keeperLost ? await connectOnce(this.connection) : this.#server.keeper
     if (keeper === undefined) return 0

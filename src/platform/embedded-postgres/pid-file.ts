@@ -1,9 +1,11 @@
 import { readlinkSync } from 'node:fs'
 import { realpath, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { codeOf } from '../../errors.ts'
+import { readIfThere } from '../files.ts'
 import { answers, connectionTo } from './connect.ts'
 import type { Place } from './place.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, readIfThere, run } from './process.ts'
+import { EmbeddedPostgresError, isAlive, run } from './process.ts'
 
 /** What a running server writes into its data directory. */
 export interface PidFile {
@@ -18,7 +20,7 @@ export interface PidFile {
 export async function readPidFile(place: Place): Promise<PidFile | undefined> {
   const lines = ((await readIfThere(pathIn(place))) ?? '').split('\n').map(line => line.trim())
   const [pid, , , port, socketDir] = lines
-  // A negative id is that of a server run by hand for a single user; it holds the data all the same.
+  // A negative id is that of a server in single-user mode, which uses the data as well.
   if (!Number.isInteger(Number(pid)) || Number(pid) === 0) return undefined
   return {
     pid: Math.abs(Number(pid)),
@@ -28,10 +30,11 @@ export async function readPidFile(place: Place): Promise<PidFile | undefined> {
 }
 
 /**
- * The server that runs on this data, if one does. Called under the lock, before a start.
- * The file of a dead server is left to PostgreSQL, which takes it over after a look at the dead one's memory. Only
- * what would keep PostgreSQL from ever starting again is removed: a file that a power cut left empty, and one whose
- * id a wholly different program has by now, which in a container is nothing rare.
+ * The server that runs on this data, or undefined. Called under the lock, before a start.
+ *
+ * The pid file of a dead server is left to PostgreSQL, which checks the shared memory of that server and replaces the
+ * file. Two kinds would keep PostgreSQL from starting, and are removed: a file that a power cut left empty, and one whose
+ * pid another program has by now. The latter is common in containers, where pids repeat.
  *
  * @throws EmbeddedPostgresError when a server answers whose process cannot be seen from here
  */
@@ -63,18 +66,18 @@ function pathIn(place: Place): string {
 async function removeEmpty(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) return
-  // A server that is just starting fills its file within a moment.
+  // A server that is just starting fills its file at once.
   if (found.size === 0 && Date.now() - found.mtimeMs > 10_000) await rm(path, { force: true })
 }
 
-/** False only when it is certain that this process is no server on this data. A server works in its data directory. */
+/** False only when this process is certainly no server on this data: a server's working directory is its data. */
 async function mayServe(pid: number, cluster: string): Promise<boolean> {
   if (process.platform === 'win32') return true
   if (process.platform === 'linux') {
     try {
       return readlinkSync(`/proc/${pid}/cwd`) === (await realpath(cluster))
     } catch (error) {
-      // Someone else's process, of which only the name may be read.
+      // The process of another user: only its name can be read.
       if (codeOf(error) !== 'EACCES') return isAlive(pid)
       const name = await readIfThere(`/proc/${pid}/comm`)
       return name === undefined || name.includes('postgres')

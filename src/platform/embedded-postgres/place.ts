@@ -5,34 +5,35 @@ import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, stat, writeFil
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { makeFolder } from '../make-folder.ts'
+import { codeOf, reasonOf } from '../../errors.ts'
+import { makeFolder, readIfThere } from '../files.ts'
 import { makeOpenFolder } from './binaries.ts'
-import { type Account, codeOf, EmbeddedPostgresError, readIfThere, reasonOf } from './process.ts'
+import { type Account, EmbeddedPostgresError } from './process.ts'
 
-/** Where the embedded PostgreSQL keeps its things, and as whom it runs. */
+/** The files of the embedded PostgreSQL, and the account it runs as. */
 export interface Place {
-  /** DATA_DIR, or the folder that stands in for it when PostgreSQL's account cannot reach it. */
+  /** DATA_DIR, or another folder in its place when PostgreSQL's account cannot reach DATA_DIR. */
   readonly home: string
   /** The data directory of PostgreSQL. */
   readonly cluster: string
   readonly passwordFile: string
   readonly logFile: string
   readonly lockFile: string
-  /** Undefined: as whom we run. PostgreSQL refuses to run as root. */
+  /** Undefined: the account of this process. PostgreSQL refuses to run as root. */
   readonly account: Account | undefined
 }
 
 const signpost = 'WHERE-IS-MY-DATA.txt'
 
-/** What the service itself may have put into DATA_DIR before the database, and what any folder may hold. */
+/** Files that the service may have made in DATA_DIR before the database, and files that any folder can have. */
 const ourNames = /^(postgres(\..+)?|binaries-.+|encryption\.key.*|\..+|lost\+found)$/
 
 /**
- * Decides where the data is, or will be: in DATA_DIR, except that root may have a DATA_DIR which no other account can
- * reach; then in a folder of its own below `stateDir`, and a text file in DATA_DIR says so. Where there are data they
- * stay, whatever has become reachable since.
+ * Decides where the data is, or will be. That is DATA_DIR, with one exception: when this process is root and the
+ * unprivileged account cannot reach DATA_DIR, it is a folder below `stateDir`, and a text file in DATA_DIR names it.
+ * Existing data is used where it is, also when another place has become reachable.
  *
- * @throws EmbeddedPostgresError when the folder is not ours, or its data are gone or belong to someone else
+ * @throws EmbeddedPostgresError when DATA_DIR has other files in it, or its data is missing or belongs to someone else
  */
 export async function choosePlace(options: {
   readonly dataDir: string
@@ -61,7 +62,7 @@ export async function choosePlace(options: {
   )
 }
 
-/** Says in DATA_DIR where the data are, when they are not there. Called when they are, so that it never lies. */
+/** Writes into DATA_DIR where the data is, when it is elsewhere. Called after the data was made. */
 export async function putSignpost(dataDir: string, home: string): Promise<void> {
   const path = join(await realpath(dataDir), signpost)
   if (home === dirname(path) || (await readIfThere(path)) !== undefined) return
@@ -84,7 +85,7 @@ function placeIn(home: string, account: Account | undefined): Place {
   }
 }
 
-/** A cluster that exists is run by the account that owns it. */
+/** An existing cluster is run by the account that owns it. */
 async function placeOfCluster(home: string, owner: Stats, isRoot: boolean): Promise<Place> {
   const cluster = join(home, 'postgres')
   if (!isRoot) {
@@ -115,7 +116,7 @@ async function placeOfCluster(home: string, owner: Stats, isRoot: boolean): Prom
 
 async function makeDataDir(path: string, isRoot: boolean): Promise<string> {
   try {
-    // Root's folder can be passed through, not listed: the database in it belongs to another account.
+    // 0711: the account of the database may enter a folder of root's, and not list it.
     const made = await makeFolder(path, 0o700)
     if (made !== undefined && isRoot) await chmod(path, 0o711)
     return await realpath(path)
@@ -128,11 +129,11 @@ async function makeDataDir(path: string, isRoot: boolean): Promise<string> {
   }
 }
 
-/** Who owns a cluster; undefined when there is none. An empty folder of that name is none, a full one is foreign. */
+/** The owner of a cluster; undefined for no folder or an empty one. @throws when the folder holds something else */
 async function ownerOf(cluster: string): Promise<Stats | undefined> {
   try {
     const owner = await stat(cluster)
-    // Whether it is one cannot be seen when it is someone else's; then it is said whose it is.
+    // A folder of another user cannot be listed. The caller reports whose it is.
     if (process.getuid !== undefined && process.getuid() !== 0 && owner.uid !== process.getuid()) return owner
     const names = await readdir(cluster)
     if (names.includes('PG_VERSION')) return owner
@@ -171,7 +172,7 @@ async function refuseForeign(dataDir: string): Promise<void> {
   )
 }
 
-/** PostgreSQL's usual account if this machine has it, else `nobody`. None is made. */
+/** The account `postgres` if this machine has it, else `nobody`. No account is made. */
 async function unprivilegedAccount(): Promise<Account> {
   const lines = ((await readIfThere('/etc/passwd')) ?? '').split('\n').map(line => line.split(':'))
   for (const wanted of ['postgres', 'nobody']) {
@@ -182,7 +183,7 @@ async function unprivilegedAccount(): Promise<Account> {
   return { name: 'nobody', uid: 65534, gid: 65534 }
 }
 
-/** True when the account may pass every folder down to this one and enter it, by their mode bits. */
+/** True when the mode bits of this folder and all above it let the account enter. */
 function canReach(path: string, account: Account): boolean {
   const { mode, uid, gid } = statSync(path)
   const bit = uid === account.uid ? 0o100 : gid === account.gid ? 0o010 : 0o001
@@ -190,15 +191,14 @@ function canReach(path: string, account: Account): boolean {
   return dirname(path) === path || canReach(dirname(path), account)
 }
 
-/** A socket's path has at most 107 bytes on Linux, 103 on macOS. */
+/** The path of a Unix socket has at most 107 bytes on Linux and 103 on macOS. */
 const socketPathBytesMax = 103
 
 /**
- * The folder for the Unix socket: the cluster itself, which only its owner can enter, or a private one in the folder
- * for temporary files when that path is too long, or its file system knows no sockets (some folders shared with a
- * container).
+ * The folder for the Unix socket. Usually the cluster itself, which only its owner can enter. A private folder for
+ * temporary files when that path is too long, or its file system has no sockets (some folders shared with a container).
  *
- * @throws EmbeddedPostgresError when someone else has made that folder
+ * @throws EmbeddedPostgresError when the private folder was made by someone else, or is open to others
  */
 export async function makeSocketDir(place: Place, port: number): Promise<string> {
   const fits = (folder: string) => Buffer.byteLength(join(folder, `.s.PGSQL.${port}`)) <= socketPathBytesMax
@@ -229,13 +229,13 @@ async function takesSockets(folder: string): Promise<boolean> {
     await once(server, 'listening')
     return true
   } catch (error) {
-    return codeOf(error) === 'EADDRINUSE' // left by a killed start; it was made, so they can be
+    return codeOf(error) === 'EADDRINUSE' // left by a start that was killed: sockets work here
   } finally {
-    server.close() // takes the file away
+    server.close() // removes the file
   }
 }
 
-/** A name that nothing else has, for what will be renamed once it is whole. */
+/** A unique name for a draft, which is renamed when it is complete. */
 export function draftOf(path: string): string {
   return `${path}.new-${randomBytes(6).toString('hex')}`
 }

@@ -1,12 +1,13 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, rename, rm, writeFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { StartupError } from '../../errors.ts'
+import { codeOf, reasonOf, StartupError } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
+import { readIfThere } from '../files.ts'
 
-/** The embedded PostgreSQL cannot be had; the message says what happened and what to do about it. */
+/** The embedded PostgreSQL cannot be used; the message says what happened and what to do. */
 export class EmbeddedPostgresError extends StartupError {}
 
 /** The account of the operating system that programs run as. */
@@ -16,20 +17,20 @@ export interface Account {
   readonly gid: number
 }
 
-/** What PostgreSQL's programs see of the environment: nothing of ours, and messages in English. */
+/** The environment of PostgreSQL's programs: nothing of this process's, and messages in English. */
 export const programEnvironment = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' } as const
 
-/** What became of a program that ran to its end. */
+/** The result of a program that has ended. */
 export interface RunResult {
-  /** 0: all is well. A text such as `ENOENT` or `EACCES`: it could not be started at all. */
+  /** 0: success. A text: it could not be started (`ENOENT`, `EACCES`), or a signal ended it (`SIGTERM`). */
   readonly code: number | string
   /** Standard output. */
   readonly output: string
-  /** Standard error, else why there is none, for people. */
+  /** Standard error; when it is empty, the reason of the failure. For people. */
   readonly complaint: string
 }
 
-/** Runs a program to its end, as another account if need be, and never longer than `timeoutMs`. */
+/** Runs a program to its end, optionally as another account. After `timeoutMs` it is ended. */
 export function run(
   file: string,
   programArguments: readonly string[],
@@ -38,7 +39,7 @@ export function run(
   const { account, timeoutMs } = settings
   const options = {
     ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
-    // A folder that every account can enter; the present one may be closed to this one.
+    // Every account can enter this folder; the present one may be closed to the account.
     cwd: process.platform === 'win32' ? undefined : '/',
     env: programEnvironment,
     timeout: timeoutMs,
@@ -55,41 +56,31 @@ export function run(
         })
       })
     } catch (error) {
-      // Some failures to start, such as EACCES for another uid, are thrown and not reported.
+      // Some failures to start, such as EACCES for another uid, are thrown instead of given to the callback.
       resolve({ code: codeOf(error) ?? 1, output: '', complaint: reasonOf(error) })
     }
   })
 }
 
-/** `ENOENT` and the like, or a SQLSTATE. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined
-}
-
-/** What an error says, without its stack. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
-}
-
-/** True while a process of this id runs. A zombie does not: it holds nothing any more, it only waits to be counted. */
+/** True while a process with this id runs. A zombie has ended: only its exit code is left for its parent. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
   } catch (error) {
-    return codeOf(error) === 'EPERM' // it is there, and is somebody else's
+    return codeOf(error) === 'EPERM' // the process exists, and belongs to another user
   }
   return !['Z', 'X'].includes(procStat(pid)?.[0] ?? '')
 }
 
 /**
- * What tells a process from an earlier one with the same id (in a container ids repeat at every start): when it was
- * started, in ticks since boot. `-` where there is no /proc.
+ * The start time of a process in ticks since boot; `-` where there is no /proc. It distinguishes a process from an earlier
+ * one with the same id. In a container ids repeat at every start.
  */
 export function startMark(pid: number): string {
   return procStat(pid)?.[19] ?? '-'
 }
 
-/** The fields of /proc/<pid>/stat after the name of the program, which may hold anything; the first is the state. */
+/** The fields of /proc/<pid>/stat after the program's name, which can contain anything. The first one is the state. */
 function procStat(pid: number): readonly string[] | undefined {
   if (process.platform !== 'linux') return undefined
   try {
@@ -101,10 +92,10 @@ function procStat(pid: number): readonly string[] | undefined {
 }
 
 /**
- * Does `work` while no other process does it under the same lock file. A lock whose process is dead is taken over.
- * PostgreSQL's own lock on the data stands behind this one, so that the worst that a lost race does is a failed start.
+ * Runs `work` while no other process runs any under the same lock file. The lock of a dead process is taken over. If two
+ * processes ever got it at once, PostgreSQL's own lock on the data would make one of the starts fail.
  *
- * @throws EmbeddedPostgresError when another process holds the lock for longer than `timeoutMs`, or nobody wants it any more
+ * @throws EmbeddedPostgresError when another process still holds the lock after `timeoutMs`, or the wait was cancelled
  */
 export async function withLock<T>(
   path: string,
@@ -131,7 +122,7 @@ export async function withLock<T>(
   }
 }
 
-/** Written whole beside it, then linked: the lock appears with its text, and only for the first who tries. */
+/** Written to a draft, then linked: the lock appears with its text, and the first process wins. */
 async function takeLock(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`
   await writeFile(draft, text, { mode: 0o644 })
@@ -151,7 +142,7 @@ function isStale(holder: string): boolean {
   return !isAlive(Number(pid)) || startMark(Number(pid)) !== mark
 }
 
-/** Of several that find the same stale lock one can rename it; should it have caught a fresh one, it gives it back. */
+/** Of several processes that find the same stale lock, one can rename it. If it renamed a new lock, it puts it back. */
 async function removeStale(path: string, holder: string): Promise<boolean> {
   const aside = `${path}.${randomBytes(6).toString('hex')}`
   try {
@@ -164,14 +155,4 @@ async function removeStale(path: string, holder: string): Promise<boolean> {
   if (caught !== holder) await link(aside, path).catch(() => {})
   await rm(aside, { force: true })
   return caught === holder
-}
-
-/** The text of a file, or undefined when there is none. */
-export async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return undefined
-    throw error
-  }
 }

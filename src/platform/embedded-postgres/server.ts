@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { open, readFile, realpath, rename, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { codeOf, reasonOf } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import type { Binaries } from './binaries.ts'
 import { giveTo } from './cluster.ts'
@@ -15,15 +16,15 @@ import {
 } from './connect.ts'
 import { findServer, type PidFile, readPidFile } from './pid-file.ts'
 import type { Place } from './place.ts'
-import { codeOf, EmbeddedPostgresError, isAlive, programEnvironment, reasonOf, run } from './process.ts'
+import { EmbeddedPostgresError, isAlive, programEnvironment, run } from './process.ts'
 
-/** What it takes to start a server. */
+/** What is needed to start a server. */
 export interface ServerSetup {
   readonly place: Place
   readonly binaries: Binaries
-  /** Where a server that we start listens. */
+  /** Where a server that is started here listens. */
   readonly connection: EmbeddedConnection
-  /** True when nobody waits for it any more. */
+  /** True when the start was cancelled. */
   readonly isCancelled: () => boolean
   readonly log: (message: string, fields?: object) => void
 }
@@ -32,16 +33,16 @@ export interface ServerSetup {
 export interface RunningServer {
   readonly pid: number
   readonly connection: EmbeddedConnection
-  /** A connection that is kept open for as long as the server is used: it marks us as its user. */
+  /** A connection that stays open while the server is used. It marks this process as a user. */
   readonly keeper: Keeper
-  /** It ran before. */
+  /** It was running already. */
   readonly adopted: boolean
 }
 
 /** Enough for 15 processes with the default pools; PostgreSQL takes 7 MB more of shared memory for it than for 50. */
 const embeddedConnectionsMax = 200
 const logBytesMax = 10 * 1024 * 1024
-/** A dead server's children hold its memory until they notice, and no other may start meanwhile. */
+/** The children of a killed server hold its shared memory until they notice. No other server can start in that time. */
 const orphansMs = 60_000
 
 /**
@@ -57,7 +58,7 @@ export async function ensureServer(setup: ServerSetup): Promise<RunningServer> {
     const found = await findServer(place, connection.password)
     const outcome = found === undefined ? await launch(setup, memoryMb) : await adopt(setup, found)
     if (outcome.kind === 'running') return outcome.server
-    if (outcome.kind === 'gone') continue // it was shutting down; now there is room for one
+    if (outcome.kind === 'gone') continue // it was shutting down, and has ended now
     const { complaint } = outcome
     if (isMemoryShort(complaint) && memoryMb > 16) {
       memoryMb /= 2
@@ -113,7 +114,7 @@ async function launch(setup: ServerSetup, memoryMb: number): Promise<Outcome> {
   }
 }
 
-/** In a session of its own, so that Ctrl-C in the terminal reaches the service and not its database. */
+/** In its own session, so that Ctrl-C in the terminal reaches the service and not the database. */
 async function spawnServer(setup: ServerSetup, memoryMb: number): Promise<number> {
   const { place, binaries } = setup
   const flags = await serverFlags(setup, memoryMb)
@@ -141,7 +142,7 @@ async function spawnServer(setup: ServerSetup, memoryMb: number): Promise<number
   }
 }
 
-/** PostgreSQL refuses to run as an administrator; on Windows its own tool starts it with fewer rights. */
+/** For Windows: PostgreSQL refuses to run as an administrator, and its own tool starts it with fewer rights. */
 async function startByPgCtl(setup: ServerSetup, flags: readonly string[]): Promise<number> {
   const { place, binaries } = setup
   const { cluster, logFile } = place
@@ -164,12 +165,12 @@ async function startByPgCtl(setup: ServerSetup, flags: readonly string[]): Promi
   throw new EmbeddedPostgresError(`The embedded PostgreSQL did not begin to run; its log is ${logFile}.`)
 }
 
-/** On the command line, where they hold whatever a file in the data directory says. */
+/** Settings on the command line, which override the files in the data directory. */
 async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readonly string[]> {
   const { place, binaries, connection } = setup
   const windows = process.platform === 'win32'
   const lz4 = ['-c', 'wal_compression=lz4']
-  // Some builds lack it; asking for it would then keep the server from starting.
+  // Some builds lack lz4, and a server that is told to use it does not start.
   const { code } = await run(binaries.postgres, ['-D', place.cluster, ...lz4, '-C', 'wal_compression'], {
     account: place.account,
     timeoutMs: 30_000,
@@ -177,7 +178,7 @@ async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readon
   const settings = {
     listen_addresses: windows ? connection.host : '',
     port: connection.port,
-    // A list of quoted names, so that a comma or a space in the path does no harm.
+    // A quoted name, because the setting is a list: a comma in the path would split it.
     unix_socket_directories: windows ? '' : `"${connection.host.replaceAll('"', '""')}"`,
     unix_socket_permissions: '0700',
     max_connections: embeddedConnectionsMax,
@@ -186,14 +187,14 @@ async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readon
     checkpoint_timeout: '15min',
     timezone: 'UTC',
     log_timezone: 'UTC',
-    lc_messages: 'C', // the texts that are looked for below
+    lc_messages: 'C', // `isMemoryShort` and `isStillHeld` look for English texts
     logging_collector: 'off',
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   return code === 0 ? [...flags, ...lz4] : flags
 }
 
-/** 256 MB, or a quarter of the memory that this machine or container has, down to 16. */
+/** At most 256 MB, at most a quarter of the memory of this machine or container, and at least 16 MB. */
 function sharedMemoryMb(): number {
   const limit = process.constrainedMemory()
   const memoryMb = Math.min(totalmem(), limit > 0 ? limit : Number.POSITIVE_INFINITY) / 2 ** 20
@@ -210,7 +211,7 @@ function isStillHeld(complaint: string): boolean {
   return /pre-existing shared memory block|lock file ".*" (already exists|is empty)/.test(complaint)
 }
 
-/** Only before a start, when nobody writes to it. @returns how long it is now */
+/** To be called before a start, when nobody writes to the log. @returns its size in bytes */
 async function rotateLog(place: Place): Promise<number> {
   const { logFile } = place
   const size = await stat(logFile).then(
@@ -228,11 +229,10 @@ async function logTail(place: Place, start: number): Promise<string> {
 }
 
 /**
- * Shuts a server down: its clients are cut off and it writes everything down; if that takes longer than half a
- * minute, at once, which costs a repair at the next start and loses nothing. Never by SIGKILL, which would leave its
- * children behind.
+ * Shuts a server down. A fast shutdown closes its connections and writes a checkpoint. After 30 s an immediate one
+ * follows, which loses nothing, but the next start has to recover. Never by SIGKILL, which leaves the server's children.
  *
- * @throws EmbeddedPostgresError when it still runs after all that, or is not ours to stop
+ * @throws EmbeddedPostgresError when it still runs after both, or this user may not stop it
  */
 export async function stopServer(
   setup: Pick<ServerSetup, 'place' | 'binaries' | 'log'>,

@@ -1,14 +1,14 @@
 import { AppError } from '../../src/errors.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 
-/** A database behind a gate: counts what passes, and may hold or lose it. */
-export class ReceiverThrottle implements Queryable {
+/** A database whose statements a test can count, hold back or lose. */
+export class GatedDatabase implements Queryable {
   statements = 0
   /** Statements wait here before they are sent. */
   before: Promise<void> = Promise.resolve()
-  /** The answer is lost, though the statement took effect. */
+  /** The statement takes effect, and its answer is lost. */
   losesAnswers = false
-  /** The statement does not get there. */
+  /** The statement never reaches the database. */
   isAway = false
   readonly #database: Queryable
 
@@ -26,8 +26,8 @@ export class ReceiverThrottle implements Queryable {
   }
 }
 
-/** Holds what passes through a gate until it is opened. */
-export function hold(gate: ReceiverThrottle): () => void {
+/** Holds statements back. @returns a function that lets them go on */
+export function hold(gate: GatedDatabase): () => void {
   const { promise, resolve } = Promise.withResolvers<void>()
   gate.before = promise
   return resolve

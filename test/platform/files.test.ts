@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { makeFolder } from '../../src/platform/make-folder.ts'
+import { makeFolder } from '../../src/platform/files.ts'
 
 test('missing folders are made, the first of them is told, and those that are there are left alone', async () => {
   const root = await mkdtemp(join(tmpdir(), 'webhooks-folder-'))
