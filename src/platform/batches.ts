@@ -6,7 +6,7 @@ import { rangePlans } from './sql.ts'
 // What is done beside the path of events: retention, clean-up after dead processes, repair. How much there is of it
 // depends on the backlog, so it is never one statement, but many small ones on a connection of their own.
 
-/** A batch takes far less; a statement that takes so long waits for something, and its work is given up until later. */
+/** A batch takes far less. A statement that takes this long waits for something, and its work is put off until later. */
 const statementMsMax = 60_000
 
 /**
@@ -66,7 +66,7 @@ const rowsFirst = 1000
 const rowsLeast = 100
 const rowsMost = 10_000
 
-/** A batch takes about so long: its locks are held, and a stop waits, no longer than that. */
+/** How long a batch takes, about: its locks are held, and a stop waits for it, no longer than that. */
 const batchMs = 50
 
 /** A walk that takes longer says so often how far it has come. */

@@ -12,7 +12,7 @@ export interface MigrationLimits {
    * then and tries again. Longer than deadlock_timeout (1 s), after which an autovacuum gives way.
    */
   readonly lockTimeoutMs: number
-  /** So often it tries, */
+  /** How many times it tries, */
   readonly triesMax: number
   /** with this pause after the first time, twice as long each time, up to ten times as long. */
   readonly pauseMs: number
