@@ -2,12 +2,14 @@ import { hash, randomBytes } from 'node:crypto'
 import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { insertFirstKey, readHashes } from './store.ts'
+import { insertFirstKey, readKeys } from './store.ts'
 
 /** An unknown key makes the table be read again, but not more often than this: guessing costs the database nothing. */
 const missReloadMs = 1000
 /** A key that was deleted is refused after this long at the latest. */
 const reloadMs = 10_000
+/** Of a key, shown for people to recognise it; of the 43 random characters 4, so that 39 are left to be guessed. */
+const prefixChars = 'whk_'.length + 4
 /** `Bearer `, the prefix and 43 characters are 54; what is far longer is no key of ours. */
 const authorizationCharsMax = 256
 
@@ -23,7 +25,8 @@ export interface ApiKeysDeps {
 export class ApiKeys {
   readonly #database: Database
   readonly #clock: Clock
-  #hashes: ReadonlySet<string> = new Set()
+  /** By hash, when it expires. */
+  #keys: ReadonlyMap<string, number> = new Map()
   #loadedAt = Number.NEGATIVE_INFINITY
   #loading: Promise<void> | undefined
 
@@ -41,12 +44,18 @@ export class ApiKeys {
     if (key === undefined) return false
     const digest = hash('sha256', key)
     const ageMs = this.#clock.now() - this.#loadedAt
-    if (this.#hashes.has(digest)) {
+    if (this.#isValid(digest)) {
       if (ageMs > reloadMs) this.load().catch(() => {}) // what is known stays valid
       return true
     }
     if (ageMs < missReloadMs) return false
-    return this.load().then(() => this.#hashes.has(digest))
+    return this.load().then(() => this.#isValid(digest))
+  }
+
+  /** From memory. A key is refused from the moment at which it expires, whether the database can be read or not. */
+  #isValid(digest: string): boolean {
+    const expiresAt = this.#keys.get(digest)
+    return expiresAt !== undefined && this.#clock.now() < expiresAt
   }
 
   /** Reads all keys; one reading at a time. */
@@ -58,7 +67,7 @@ export class ApiKeys {
   }
 
   async #read(): Promise<void> {
-    this.#hashes = new Set(await readHashes(this.#database))
+    this.#keys = await readKeys(this.#database)
     this.#loadedAt = this.#clock.now()
   }
 }
@@ -69,10 +78,14 @@ export class ApiKeys {
  */
 export async function ensureFirstKey(database: Database): Promise<string | undefined> {
   const key = `whk_${randomBytes(32).toString('base64url')}`
-  const digest = Buffer.from(hash('sha256', key), 'hex')
+  const row = {
+    name: 'first key',
+    hash: Buffer.from(hash('sha256', key), 'hex'),
+    prefix: key.slice(0, prefixChars),
+  }
   const made = await database.transaction(async tx => {
     await lockForTransaction(tx, 'firstKey')
-    return insertFirstKey(tx, 'first key', digest)
+    return insertFirstKey(tx, row)
   })
   return made ? key : undefined
 }

@@ -120,6 +120,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
   ]
 }
 
+/** Its tombstone is left by a trigger (migrations/0001_schema.sql), for as long as the log names it. */
 export async function deleteSubscription(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: 'delete from subscriptions where id = $1', values: [id] })
 }

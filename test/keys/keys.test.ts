@@ -62,8 +62,8 @@ test('guessing keys reads the table once a second at most; a new key works after
   const keys = new ApiKeys({ database, clock })
   assert.equal(await keys.accepts('Bearer whk_new'), false)
   await database.query({
-    text: 'insert into api_keys (name, hash) values ($1, $2)',
-    values: ['new', Buffer.from(hash('sha256', 'whk_new'), 'hex')],
+    text: "insert into api_keys (name, hash, prefix) values ('new', $1, 'whk_new')",
+    values: [Buffer.from(hash('sha256', 'whk_new'), 'hex')],
   })
   assert.equal(keys.accepts('Bearer whk_new'), false) // answered at once, without the table
   clock.pass(1001)
@@ -82,6 +82,50 @@ test('a deleted key is refused soon after', async t => {
   assert.equal(keys.accepts(key), true) // known so far; the table is being read
   await keys.load()
   assert.equal(keys.accepts(key), false)
+})
+
+test('a key is refused from the moment at which it expires, also while the database is away', async t => {
+  const { database, close, connection } = await testDatabase()
+  t.after(close)
+  const key = `Bearer ${await ensureFirstKey(database)}`
+  const clock = handClock()
+  const expire = (ms: number) =>
+    database.query({ text: 'update api_keys set expires_at = $1', values: [new Date(ms)] })
+  await expire(clock.now() + 500)
+  const gone = new Database({ connection, poolSize: 1, queryTimeoutMs: 1000, connectTimeoutMs: 1000 })
+  const cutOff = new ApiKeys({ database: gone, clock })
+  const keys = new ApiKeys({ database, clock })
+  for (const each of [cutOff, keys]) assert.equal(await each.accepts(key), true)
+  await gone.close()
+  clock.pass(499)
+  for (const each of [cutOff, keys]) assert.equal(each.accepts(key), true)
+  clock.pass(1)
+  for (const each of [cutOff, keys]) assert.equal(each.accepts(key), false)
+  await expire(clock.now() + 60_000)
+  clock.pass(1001)
+  assert.equal(await keys.accepts(key), true, 'it was given more time')
+})
+
+test('a key that may do less than everything is refused, since no route knows yet what it may do', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const key = `Bearer ${await ensureFirstKey(database)}`
+  for (const [scope, tenant] of [
+    ['read', null],
+    ['publish', 'default'],
+    ['tenant', 'default'],
+  ]) {
+    await database.query({ text: 'update api_keys set scopes = $1, tenant = $2', values: [[scope], tenant] })
+    assert.equal(await new ApiKeys({ database, clock: handClock() }).accepts(key), false, scope ?? '')
+  }
+})
+
+test('the first key may do everything, never expires, and is recognised by how it begins', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const key = await ensureFirstKey(database)
+  const { rows } = await database.query({ text: 'select prefix, scopes, tenant, expires_at from api_keys' })
+  assert.deepEqual(rows, [{ prefix: key?.slice(0, 8), scopes: ['admin'], tenant: null, expires_at: null }])
 })
 
 test('without a database, known keys stay valid and unknown ones wait for it', async t => {

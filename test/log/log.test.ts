@@ -247,8 +247,9 @@ test('what an attempt remembers is under its id; a batch of successes takes the 
   const { log } = aLog({ connection })
   log.settle(attempted(await aDelivery(), success, 'delivered'))
   await log.drained()
-  log.settle(attempted(await aDelivery(), remembered(100), noon + 10_000))
-  log.settle(attempted(await aDelivery(), success, 'delivered'))
+  const [one, other] = [await aDelivery(), await aDelivery()] // before both, so that they are one batch
+  log.settle(attempted(one, remembered(100), noon + 10_000))
+  log.settle(attempted(other, success, 'delivered'))
   await log.drained()
   assert.deepEqual(names, ['record_final_attempts', 'record_attempts'])
   assert.equal(await countDetails(), 1)
