@@ -83,6 +83,37 @@ export async function dropSettledCarried(db: Queryable): Promise<number> {
   return rowCount
 }
 
+/**
+ * Removes tombstones of subscriptions that were deleted before `before` (Unix milliseconds), where nothing names them
+ * any more: no lane, so nothing is owed to them, and no row of the log. Looks at up to `limit`, from above the id `after`.
+ *
+ * @returns how many were removed, and the last id that was looked at; none when there was nothing to look at
+ */
+export async function removeTombstones(
+  db: Queryable,
+  before: number,
+  after: number,
+  limit: number,
+): Promise<{ readonly removed: number; readonly last: number | null }> {
+  // A sub-select with a limit for each id keeps the planner to probes of the log's index: as NOT EXISTS it may read all
+  // of the log for them.
+  const { rows } = await db.query<{ removed: number; last: number | null }>({
+    text: `
+      with page as (
+        select id from subscription_tombstones where id > $1 and deleted_at < ($2::timestamptz[])[1]
+        order by id limit $3),
+      unnamed as (
+        select id from page
+        where (select true from lanes where subscription_id = page.id) is null
+          and (select true from delivery_logs where subscription_id = page.id limit 1) is null),
+      gone as (
+        delete from subscription_tombstones where id in (select id from unnamed) returning id)
+      select (select count(*)::int from gone) as removed, (select max(id) from page) as last`,
+    values: [after, timestamptzArray([before]), limit],
+  })
+  return rows[0] ?? { removed: 0, last: null }
+}
+
 /** The time in a UUIDv7 (uuid_extract_timestamp came with PostgreSQL 17 only). */
 function timeOfUuid(column: string): string {
   return `to_timestamp(('x' || substr(replace(${column}::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)`

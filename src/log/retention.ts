@@ -5,7 +5,13 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { dropPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
-import { carryOver, dropSettledCarried, expireOwed, readOldOwing } from './retention-store.ts'
+import {
+  carryOver,
+  dropSettledCarried,
+  expireOwed,
+  readOldOwing,
+  removeTombstones,
+} from './retention-store.ts'
 
 export interface RetentionDeps {
   readonly database: Database
@@ -25,9 +31,12 @@ export interface RetentionReport {
   readonly expired: number
   /** Events kept beyond their partition because they are still owed. */
   readonly carried: number
+  /** Of deleted subscriptions whose log is gone. */
+  readonly tombstonesRemoved: number
 }
 
 const expireBatch = 5000
+const tombstoneBatch = 200
 
 /**
  * One round of retention: what is past its policy ends in the log, what is still wanted is carried over, and then
@@ -52,8 +61,9 @@ export async function runRetention(deps: RetentionDeps): Promise<RetentionReport
     )),
   ]
   await dropSettledCarried(database)
-  const report = { partitionsMade, partitionsDropped, expired, carried }
-  const didSomething = partitionsMade + partitionsDropped.length + expired + carried > 0
+  const tombstonesRemoved = await removeOldTombstones(database, before)
+  const report = { partitionsMade, partitionsDropped, expired, carried, tombstonesRemoved }
+  const didSomething = partitionsMade + partitionsDropped.length + expired + carried + tombstonesRemoved > 0
   logger[didSomething ? 'info' : 'debug'](report, 'retention')
   return report
 }
@@ -72,4 +82,17 @@ async function expireOld(deps: RetentionDeps, before: number): Promise<number> {
     expired += rows
     if (rows < expireBatch) return expired
   }
+}
+
+/** A page at a time, as each tombstone costs a look into each partition of the log. */
+async function removeOldTombstones(database: Database, before: number): Promise<number> {
+  // What is younger than the oldest partition may be logged still.
+  const oldest = Math.min(before, await oldestMoment(database, 'delivery_logs'))
+  let removed = 0
+  for (let after: number | null = 0; after !== null; ) {
+    const page = await removeTombstones(database, oldest, after, tombstoneBatch)
+    removed += page.removed
+    after = page.last
+  }
+  return removed
 }

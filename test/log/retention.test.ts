@@ -5,12 +5,13 @@ import { runRetention } from '../../src/log/retention.ts'
 import { recordFinalAttempts } from '../../src/log/store.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import type { Database } from '../../src/platform/postgres.ts'
 import { readContents } from '../../src/queue/store.ts'
 import { defaultRetryPolicy } from '../../src/retry/schedule.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
-import { allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
+import { aLane, allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 /** A database with partitions for an hour that was so many hours before noon, and for the present. */
@@ -74,7 +75,13 @@ test('a second round has nothing to do', async t => {
   const { run, deliver } = await aWorld(t)
   await deliver(73.5)
   await run()
-  assert.deepEqual(await run(), { partitionsMade: 0, partitionsDropped: [], expired: 0, carried: 0 })
+  assert.deepEqual(await run(), {
+    partitionsMade: 0,
+    partitionsDropped: [],
+    expired: 0,
+    carried: 0,
+    tombstonesRemoved: 0,
+  })
 })
 
 test('what is still wanted outlives its partition, readable to the last byte, until it is settled', async t => {
@@ -177,4 +184,34 @@ test('partitions of details are as long as their own retention asks for', async 
     text: "select count(*)::int as n from pg_inherits where inhparent = 'attempt_details'::regclass",
   })
   assert.equal(rows[0]?.n, 8)
+})
+
+/** Leaves tombstones, as deletions so many hours ago would have. */
+async function leaveTombstones(database: Database, ids: readonly number[], hoursAgo: number): Promise<void> {
+  await database.query({
+    text: `insert into subscription_tombstones (id, tenant, target_url, deleted_at)
+           select id, 'default', 'https://example.com', $2 from unnest($1::int[]) as t (id)`,
+    values: [ids, new Date(noon - hoursAgo * hourMs)],
+  })
+}
+
+async function tombstones(database: Database): Promise<readonly number[]> {
+  const { rows } = await database.query<{ id: number }>({
+    text: 'select id from subscription_tombstones order by id',
+  })
+  return rows.map(({ id }) => id)
+}
+
+test('a tombstone goes when the log of its time has gone, nothing is owed to it and no row of the log names it', async t => {
+  const { database, run, deliver } = await aWorld(t)
+  await leaveTombstones(database, [1, 2, 3], 73.5)
+  await leaveTombstones(database, [4], 71)
+  await deliver(71) // to 1, as when its lane was drained long after its deletion
+  await aLane(database, 2)
+  const { tombstonesRemoved } = await run()
+  assert.equal(tombstonesRemoved, 1)
+  assert.deepEqual(await tombstones(database), [1, 2, 4])
+  const many = Array.from({ length: 1000 }, (_, index) => index + 5)
+  await leaveTombstones(database, many, 73.5)
+  assert.equal((await run()).tombstonesRemoved, 1000, 'more than are looked at in one statement')
 })
