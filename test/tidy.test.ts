@@ -180,14 +180,14 @@ test('no file knows the folders of one machine', () => {
 })
 
 test('tests mirror sources', () => {
-  // conformance/, e2e/ and faults/ test the whole; support/ is what tests stand on; these four look at the repository itself.
+  // conformance/, e2e/, faults/ and upgrade/ test the whole; support/ is what tests stand on; these four look at the repository itself.
   const elsewhere =
-    /^test\/(conformance|e2e|faults|support)\/|^test\/(tidy|generated|deployment|schema)\.test\.ts$/
+    /^test\/(conformance|e2e|faults|support|upgrade)\/|^test\/(tidy|generated|deployment|schema)\.test\.ts$/
   const wrong = code
     .filter(path => path.startsWith('test/') && !elsewhere.test(path))
     .filter(path => !path.endsWith('.test.ts') || !mirrored(path))
   nobody(
-    'test/<path>.test.ts tests src/<path>.ts (or <path>.ts); what tests share is in test/support/, tests of the whole in test/conformance/, test/e2e/ or test/faults/:',
+    'test/<path>.test.ts tests src/<path>.ts (or <path>.ts); what tests share is in test/support/, tests of the whole in test/conformance/, test/e2e/, test/faults/ or test/upgrade/:',
     wrong,
   )
 })

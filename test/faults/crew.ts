@@ -7,6 +7,8 @@ export interface Start {
   /** After the command, such as `--role worker`. */
   readonly args?: readonly string[]
   readonly env?: NodeJS.ProcessEnv
+  /** The path of another version's bin/webhooks.js. */
+  readonly launcher?: string
 }
 
 /** One process of the service. */
@@ -37,7 +39,7 @@ export class Crew {
   /** Starts one, and does not wait for it. */
   launch(start: Start = {}): Member {
     const { args = [], env = {} } = start
-    const child = spawn(process.execPath, [launcher, 'serve', ...args], {
+    const child = spawn(process.execPath, [start.launcher ?? launcher, 'serve', ...args], {
       env: { ...this.#environment, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
