@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { StartupError } from '../../src/errors.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
+import { Presence } from '../../src/queue/presence.ts'
 import { insertProcess } from '../../src/queue/presence-store.ts'
+import { fakeClock, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/service.ts'
 
@@ -48,5 +51,33 @@ test('a process that enters while a breaking change is made is refused at its en
     await noteNewer(tx, true)
   })
   await entering
+  assert.equal((await database.query({ text: 'select from processes' })).rowCount, 0)
+})
+
+test('a process that was taken for dead, and comes back after a breaking change, is not entered again', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const database = await aDatabase(t)
+  const logger = silentLogger()
+  const said = Promise.withResolvers<unknown>()
+  t.mock.method(logger, 'error', ({ err }: { err: unknown }) => said.resolve(err))
+  const presence = new Presence({
+    database,
+    connection: database,
+    clock: fakeClock(noon),
+    logger,
+    role: 'all',
+    version: '1',
+    stats: () => ({}),
+    lanesDue: () => {},
+    onBeat: async () => {},
+    onNewOwner: () => assert.fail('it goes on'),
+  })
+  await presence.start()
+  await database.query({ text: 'delete from processes' })
+  await noteNewer(database, true)
+  t.mock.timers.tick(2000)
+  const error = await said.promise
+  await presence.stop()
+  assert.ok(error instanceof StartupError)
   assert.equal((await database.query({ text: 'select from processes' })).rowCount, 0)
 })
