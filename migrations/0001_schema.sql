@@ -1,5 +1,5 @@
--- The whole data model. Words are those of docs/glossary.md; how it changes from here on is in
--- docs/adr/0012-expand-and-contract.md.
+-- The whole data model. Words are those of docs/glossary.md; how it changes from here on is in docs/adr (expand and
+-- contract). This file has run: what changes comes in another one.
 --
 -- No foreign keys, no NOTIFY and no triggers on the tables an event passes through (events, owed, lanes, delivery_logs).
 
@@ -34,7 +34,7 @@ create table subscriptions (
   target_url text not null,
   timeout_ms integer,                                              -- null: as the service is set up; so are the next
   connect_timeout_ms integer,                                      -- within timeout_ms
-  headers jsonb not null default '{}',                             -- name -> sealed value (src/platform/seal.ts)
+  headers jsonb not null default '{}',                             -- name -> value, sealed with the key of the installation
 
   -- Signatures
   secret text,                                                     -- inbound HMAC secret, sealed
@@ -142,7 +142,8 @@ create table processes (
 ) with (fillfactor = 50, autovacuum_vacuum_threshold = 100, autovacuum_vacuum_scale_factor = 0);
 
 -- ---------------------------------------------------------------------------------------------------------------------
--- The path of an event. Columns of owed and delivery_logs stand in the order of their alignment, so that none is padded.
+-- The path of an event. Columns of owed, lanes and delivery_logs stand in the order of their alignment, so that none is
+-- padded.
 -- ---------------------------------------------------------------------------------------------------------------------
 
 -- What was ingested, once, never updated. A range of UUIDv7 is a range of time, so whole hours are dropped at once.
@@ -168,7 +169,7 @@ create type attempt_trigger as enum ('auto', 'replay', 'manual', 'test');
 -- What is not settled yet, and nothing else: one narrow row per delivery.
 create table owed (
   webhook_id uuid not null,
-  due_at timestamptz not null,               -- of this row alone: a scheduled event, a retry, the end of a rate limit
+  due_at timestamptz not null,               -- of this row alone: a scheduled event or a retry waits until then
   subscription_id integer not null,
   size_bytes integer not null,               -- of the payload: memory is budgeted before it is loaded
   owner integer,                             -- the process that holds it in memory (born leased), or null: in its lane
@@ -192,12 +193,12 @@ create index owed_due on owed ((subscription_id + 0), due_at, webhook_id) where 
 -- One row per subscription; leased by one process at a time, which then reads the lane's rows without a write each.
 -- Half of each page is left free: a lane is leased and released without leaving its page.
 create table lanes (
-  subscription_id integer primary key,
   due_at timestamptz,                        -- nothing in the lane is due before this; null: nothing known to be owed
-  held boolean not null default false,       -- paused or disabled: not to be leased
-  owner integer,                             -- the process that works on it; its heartbeat is the lease
   open_until timestamptz,                    -- closed until then, for all processes: a pause, an open circuit, an order
-  full_at timestamptz                        -- when its rate limit will have everything again; infinity: its owner knows
+  full_at timestamptz,                       -- when its rate limit will have everything again; infinity: its owner knows
+  subscription_id integer primary key,
+  owner integer,                             -- the process that works on it; its heartbeat is the lease
+  held boolean not null default false        -- paused or disabled: not to be leased
 ) with (fillfactor = 50, autovacuum_vacuum_threshold = 500, autovacuum_vacuum_scale_factor = 0.05);
 -- Who looks for lanes to lease reads the first of those that are due and free.
 create index lanes_due on lanes (due_at) where owner is null and not held and due_at is not null;

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { Membership } from '../../src/cluster/membership.ts'
 import { insertProcess } from '../../src/cluster/store.ts'
 import { StartupError } from '../../src/errors.ts'
+import { recoverHoldings } from '../../src/lanes/recover.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
+import { fakeClock, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/service.ts'
 
@@ -48,5 +52,31 @@ test('a process that enters while a breaking change is made is refused at its en
     await noteNewer(tx, true)
   })
   await entering
+  assert.equal((await database.query({ text: 'select from processes' })).rowCount, 0)
+})
+
+test('a process that was taken for dead, and comes back after a breaking change, is not entered again', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const database = await aDatabase(t)
+  const logger = silentLogger()
+  const said = Promise.withResolvers<unknown>()
+  t.mock.method(logger, 'error', ({ err }: { err: unknown }) => said.resolve(err))
+  const membership = new Membership({
+    database,
+    connection: database,
+    clock: fakeClock(noon),
+    logger,
+    role: 'all',
+    version: '1',
+    recover: recoverHoldings,
+  })
+  membership.on('newId', () => assert.fail('it goes on'))
+  await membership.start()
+  await database.query({ text: 'delete from processes' })
+  await noteNewer(database, true)
+  t.mock.timers.tick(2000)
+  const error = await said.promise
+  await membership.stop()
+  assert.ok(error instanceof StartupError)
   assert.equal((await database.query({ text: 'select from processes' })).rowCount, 0)
 })
