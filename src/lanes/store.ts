@@ -179,7 +179,7 @@ export async function freeHoldings(db: Queryable, owner: number): Promise<number
         where owner = $1 or subscription_id in (select subscription_id from freed)
         order by subscription_id for no key update),
       woken as (
-        update lanes l set due_at = now(), owner = nullif(l.owner, $1) from locked k
+        update lanes l set due_at = greatest(now(), l.open_until), owner = nullif(l.owner, $1) from locked k
         where l.subscription_id = k.subscription_id)
       select count(*)::int as rows from freed`,
     values: [owner],
@@ -220,9 +220,9 @@ export async function repairLanes(db: Queryable): Promise<number> {
       select subscription_id, due_at from owing
       where not exists (
         select from lanes x where x.subscription_id = owing.subscription_id
-          and (x.owner is not null or x.due_at <= greatest(owing.due_at, now())))
-      on conflict (subscription_id) do update set due_at = least(l.due_at, excluded.due_at)
-      where l.owner is null and (l.due_at is null or l.due_at > greatest(excluded.due_at, now()))`,
+          and (x.owner is not null or x.due_at <= greatest(owing.due_at, x.open_until, now())))
+      on conflict (subscription_id) do update set due_at = greatest(excluded.due_at, l.open_until)
+      where l.owner is null and (l.due_at is null or l.due_at > greatest(excluded.due_at, l.open_until, now()))`,
   })
   return rowCount
 }
