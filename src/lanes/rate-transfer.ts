@@ -2,7 +2,7 @@ import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { keepPaces, type Pace, takePaces } from './store.ts'
+import { keepRates, type LaneRate, takeRates } from './store.ts'
 
 /** What is known here of how much of a rate limit is used up. */
 export interface Rates {
@@ -53,7 +53,7 @@ export class RateTransfer {
       [...this.#limited(this.#taken)].map(subscription => [subscription.id, subscription]),
     )
     if (limited.size > 0) {
-      for (const { subscriptionId, fullAt } of await takePaces(connection, membership.id, [
+      for (const { subscriptionId, fullAt } of await takeRates(connection, membership.id, [
         ...limited.keys(),
       ])) {
         const subscription = limited.get(subscriptionId)
@@ -66,11 +66,11 @@ export class RateTransfer {
   /** Lanes are about to be given back, and nothing of them is in flight. */
   async keep(subscriptionIds: readonly number[]): Promise<void> {
     const { connection, membership, rates } = this.#deps
-    const paces: Pace[] = []
+    const kept: LaneRate[] = []
     for (const subscription of this.#limited(subscriptionIds)) {
-      paces.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
+      kept.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
     }
-    if (paces.length > 0) await keepPaces(connection, membership.id, paces)
+    if (kept.length > 0) await keepRates(connection, membership.id, kept)
   }
 
   /** This process ends, and all it holds is given back. What is in use until then is not known to the next holder. */

@@ -78,15 +78,24 @@ export class ReadFrom {
    * @param start where it started, as of `startOf`
    * @param firstDueAt of the first row that was found, if any was
    * @param readAt when the read began
+   * @returns false when the row came in behind what was remembered: it was not due at that moment or later
    */
-  found(subscriptionId: number, start: LanePosition, firstDueAt: number | undefined, readAt: number): void {
+  found(
+    subscriptionId: number,
+    start: LanePosition,
+    firstDueAt: number | undefined,
+    readAt: number,
+  ): boolean {
+    const isInOrder = firstDueAt === undefined || firstDueAt >= this.of(subscriptionId)
     const wholeAt = start.dueAt === 0 ? this.#monotonicNow() : this.#marks.get(subscriptionId)?.wholeAt
     this.#marks.delete(subscriptionId) // and in again behind all others
-    if (wholeAt === undefined) return
+    if (wholeAt === undefined) return isInOrder
     const dueAt = Math.floor(Math.min(firstDueAt ?? Number.POSITIVE_INFINITY, readAt - this.#marginMs))
     this.#marks.set(subscriptionId, { dueAt, readAt, wholeAt })
-    if (this.#marks.size <= lanesMax) return
-    const [oldest] = this.#marks.keys()
-    if (oldest !== undefined) this.#marks.delete(oldest)
+    if (this.#marks.size > lanesMax) {
+      const [oldest] = this.#marks.keys()
+      if (oldest !== undefined) this.#marks.delete(oldest)
+    }
+    return isInOrder
   }
 }

@@ -10,12 +10,12 @@ import {
   deleteLane,
   leaseLanes,
   leaseNewLanes,
-  pauseLanes,
   readDue,
   releaseLanes,
   wakeOwing,
 } from '../../src/lanes/store.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
+import { pauseLanes } from '../../src/lanes/subscription-lanes-store.ts'
 import { type AttemptEntry, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import type { Database, Queryable } from '../../src/platform/postgres.ts'
@@ -392,7 +392,7 @@ export const drain = (index: number) =>
       const rows = model.waiting(id)
       assert.equal(await cancelOwed(db, id, 'the subscription was deleted', 100), rows.length)
       for (const row of rows) model.rows.delete(keyOf(row))
-      await deleteLane(db, id)
+      await deleteLane(db, process.id, id)
       model.lanes.delete(id)
       model.miss(id)
       process.leases.delete(id)
