@@ -91,7 +91,7 @@ export class Lanes {
     if (inMs < pollMs) this.#sleep(inMs)
   }
 
-  /** Drops what is queued of a subscription that may not be sent to now (paused, closed or deleted), and lets go. */
+  /** Takes back what waits for a subscription that may not be sent to now (paused, closed or deleted), and its lane ends. */
   interrupt(
     subscriptionId: number,
     waiting: readonly Delivery[] = this.#deps.sink.takeWaiting(subscriptionId),
@@ -123,7 +123,7 @@ export class Lanes {
     await this.#rateTransfer?.leave(this.#lanes.keys())
   }
 
-  /** The owner id has changed: what was leased under the old one is someone else's now. */
+  /** The owner id has changed: what was leased under the old one is leased by others. */
   forget(): void {
     for (const lane of this.#lanes.values()) lane.lose()
   }

@@ -23,15 +23,15 @@ export interface RateTransferDeps {
 }
 
 /**
- * So long before something may be sent again its lane is read: later than the dispatcher would give it back again
- * (`parkMs`), and sooner by more than lanes are looked at every so often. So a rate loses nothing by the reading.
+ * How long before something may be sent again its lane is read. Shorter than the dispatcher's `parkMs`, or it would give
+ * the rows back again; longer than the time between two looks at the lanes, so that the rows are there in time.
  */
 const leadMs = 1000
 
 /**
- * A rate limit moves with the lane: whoever leases it goes on with what the last holder has left. Else each new holder
- * would begin with a full bucket, and the receiver get twice as much as it may. One who died has left nothing, and the
- * next one begins with an empty bucket. Lanes without a rate limit cost nothing here.
+ * A rate limit moves with the lane: the process that leases it goes on with what the last one has left. Otherwise each
+ * would begin with the whole rate, and the receiver get twice as much as it may. A process that died has left nothing
+ * behind, and the next one begins with a rate that is used up. Lanes without a rate limit cost nothing here.
  */
 export class RateTransfer {
   readonly #deps: RateTransferDeps

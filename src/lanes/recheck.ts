@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/postgres.ts'
 import { wakeOwing } from './store.ts'
 
-/** So many lanes are remembered; those beyond are left to the repair of each minute. */
+/** Lanes remembered, at most; those beyond are left to the repair of each minute. */
 const lanesMax = 20_000
 
 /**

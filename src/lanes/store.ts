@@ -89,7 +89,7 @@ export async function leaseNewLanes(
 /** All lanes that are leased to a process, as they are stored. */
 export async function readLeased(db: Queryable, owner: number): Promise<readonly number[]> {
   const { rows } = await db.query<{ subscription_id: number }>({
-    name: 'read_leased',
+    name: 'read_leased_lanes',
     text: 'select subscription_id from lanes where owner = $1',
     values: [owner],
   })
@@ -148,7 +148,7 @@ export async function readDue(
  * Gives lanes back, due when their next row is. LEAST: a time that an inserter lowered while the lane was leased is
  * re-read under the row lock and kept; taking the time from the sub-select alone would lose that wake-up.
  *
- * @param notBefore the lanes queue up from this time on (Unix milliseconds), though they owe something older
+ * @param notBefore the lanes are due at this time at the soonest (Unix milliseconds), though they owe something older
  * @param sinceOf nothing in the lane is due before this (`ReadFrom.of`): the next row is looked for from there
  * @returns how many there were; fewer than were given when some are leased to others by now, and stay as they are
  */
@@ -304,7 +304,7 @@ export async function cancelOwed(
   return rowCount
 }
 
-/** Removes the lane of a deleted subscription once nothing is owed to it. Who has leased it does. */
+/** Removes the lane of a deleted subscription, which this process has leased, once nothing waits in it. */
 export async function deleteLane(db: Queryable, owner: number, subscriptionId: number): Promise<void> {
   await db.query({
     text: 'delete from lanes where subscription_id = $1 and owner = $2',

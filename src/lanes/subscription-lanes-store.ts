@@ -38,8 +38,9 @@ export async function openLane(tx: Queryable, subscriptionId: number): Promise<v
 }
 
 /**
- * Closes lanes for a while, for all processes: nobody leases them before, and who holds one or sends past it hears of
- * it. One write, however many rows wait in the lane.
+ * Closes lanes for a while: no process leases them before. One write, however many rows wait in the lane. What the
+ * receiver has asked for or brought about is told to all processes, as they may have deliveries of it in memory; that
+ * the head of an ordered lane or a proxy is waited for is not.
  *
  * A pause with a head that others have settled meanwhile is left out. LATERAL with a limit keeps the planner at one
  * probe of the key per head, whatever it believes of the table: 40 pages for 20 heads beside 40,000 rows.
