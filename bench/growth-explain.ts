@@ -5,12 +5,12 @@ import { insertEvents } from '../src/ingest/store.ts'
 import {
   leaseLanes,
   leaseNewLanes,
-  pauseLanes,
   readDue,
   releaseLanes,
   repairLanes,
   wakeOwing,
 } from '../src/lanes/store.ts'
+import { pauseLanes } from '../src/lanes/subscription-lanes-store.ts'
 import { type AttemptEntry, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { uuidV7Source } from '../src/platform/id.ts'

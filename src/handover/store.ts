@@ -51,8 +51,7 @@ export async function freeLeased(
       with freed as (
         update owed o set owner = null, due_at = ($3::timestamptz[])[1]
         from unnest($1::uuid[], $2::int[]) as k (webhook, sub)
-        where o.webhook_id = any($1::uuid[]) -- to its key only, whatever the statistics say
-          and o.webhook_id = k.webhook and o.subscription_id = k.sub and o.owner = $4
+        where o.webhook_id = k.webhook and o.subscription_id = k.sub and o.owner = $4
         returning o.subscription_id, o.due_at),
       ${wakeLanes('freed')}
       select count(*)::int as rows from freed`,

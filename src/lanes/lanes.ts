@@ -5,12 +5,13 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { asDelivery, type HeldLane, isLow, newLane, setChunk } from './held-lane.ts'
 import { LaneLeases } from './lease.ts'
+import { asDelivery, LeasedLane } from './leased-lane.ts'
 import { type Rates, RateTransfer } from './rate-transfer.ts'
 import { ReadFrom } from './read-from.ts'
 import { Recheck } from './recheck.ts'
-import { cancelOwed, type DueRow, deleteLane, pauseLanes, readDue, releaseLanes } from './store.ts'
+import { cancelOwed, type DueRow, deleteLane, type LanePosition, readDue, releaseLanes } from './store.ts'
+import { pauseLanes } from './subscription-lanes-store.ts'
 
 export interface LanesDeps {
   readonly connection: Queryable
@@ -53,11 +54,11 @@ const fullMs = 50
  */
 export class Lanes {
   readonly #deps: LanesDeps
-  readonly #lanes = new Map<number, HeldLane>()
-  readonly #marks: ReadFrom
-  readonly #places: LaneLeases
-  readonly #secondLook: Recheck
-  readonly #pace: RateTransfer | undefined
+  readonly #lanes = new Map<number, LeasedLane>()
+  readonly #readFrom: ReadFrom
+  readonly #leases: LaneLeases
+  readonly #recheck: Recheck
+  readonly #rateTransfer: RateTransfer | undefined
   #reads = 0
   #isFull = false
   #timer: NodeJS.Timeout | undefined
@@ -68,10 +69,10 @@ export class Lanes {
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
-    this.#places = new LaneLeases(deps)
-    this.#marks = new ReadFrom(deps)
-    this.#secondLook = new Recheck(deps.connection, deps.statementMsMax, this.#marks.of)
-    this.#pace = deps.rates && new RateTransfer({ ...deps, rates: deps.rates })
+    this.#leases = new LaneLeases(deps)
+    this.#readFrom = new ReadFrom(deps)
+    this.#recheck = new Recheck(deps.connection, deps.statementMsMax, this.#readFrom.of)
+    this.#rateTransfer = deps.rates && new RateTransfer({ ...deps, rates: deps.rates })
   }
 
   get held(): number {
@@ -90,13 +91,13 @@ export class Lanes {
     if (inMs < pollMs) this.#sleep(inMs)
   }
 
-  /** Drops what is queued of a subscription that may not be sent to now (paused, closed or deleted), and lets go. */
+  /** Takes back what waits for a subscription that may not be sent to now (paused, closed or deleted), and its lane ends. */
   interrupt(
     subscriptionId: number,
     waiting: readonly Delivery[] = this.#deps.sink.takeWaiting(subscriptionId),
   ): void {
     const lane = this.#lanes.get(subscriptionId)
-    if (lane) lane.closing = true
+    lane?.close()
     this.#takeBack(waiting)
     this.#sleep(0)
   }
@@ -104,8 +105,8 @@ export class Lanes {
   /** Takes back what may not be sent for a while. A lane whose rate is used up is kept, and read when there is more. */
   defer(subscriptionId: number, waiting: readonly Delivery[]): void {
     const lane = this.#lanes.get(subscriptionId)
-    if (!lane || !this.#pace?.isUsedUp(subscriptionId)) this.interrupt(subscriptionId, [])
-    else lane.exhausted = true
+    if (!lane || !this.#rateTransfer?.isUsedUp(subscriptionId)) this.interrupt(subscriptionId, [])
+    else lane.exhaust()
     this.#takeBack(waiting)
   }
 
@@ -119,12 +120,12 @@ export class Lanes {
     this.#stopped = true
     clearTimeout(this.#timer)
     await this.#round
-    await this.#pace?.leave(this.#lanes.keys())
+    await this.#rateTransfer?.leave(this.#lanes.keys())
   }
 
-  /** The owner id has changed: what was leased under the old one is someone else's now. */
+  /** The owner id has changed: what was leased under the old one is leased by others. */
   forget(): void {
-    for (const lane of this.#lanes.values()) lane.closing = true
+    for (const lane of this.#lanes.values()) lane.lose()
   }
 
   #sleep(ms: number): void {
@@ -151,40 +152,39 @@ export class Lanes {
   }
 
   async #work(): Promise<void> {
-    await this.#secondLook.look()
+    await this.#recheck.look()
     await this.#lease()
-    await this.#pace?.read()
+    await this.#rateTransfer?.read()
     await this.#read()
     await this.#release()
   }
 
   async #lease(): Promise<void> {
     const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)
-    const moreWait = await this.#places.lease(taken, lanes => {
+    const moreWait = await this.#leases.lease(taken, lanes => {
       const others = lanes.filter(({ subscriptionId }) => !this.#lanes.has(subscriptionId))
-      this.#pace?.leased(others.map(({ subscriptionId }) => subscriptionId))
+      this.#rateTransfer?.leased(others.map(({ subscriptionId }) => subscriptionId))
       for (const { subscriptionId: id, dueAt } of others) {
-        this.#marks.leased(id, dueAt)
-        const lane = newLane(id, this.#deps.clock.now(), delivery => this.#left(delivery))
+        this.#readFrom.leased(id, dueAt)
+        const lane = new LeasedLane(id, this.#deps.clock.now(), delivery => this.#left(delivery))
         this.#lanes.set(id, lane)
       }
     })
     if (!moreWait || this.#stopped) return
-    for (const lane of this.#places.givingWay(this.#lanes.values())) {
-      lane.closing = true
-      lane.givesWay = true
+    for (const lane of this.#leases.givingWay(this.#lanes.values())) {
+      lane.giveWay()
       for (const delivery of this.#deps.sink.takeWaiting(lane.subscriptionId, 'of lane')) this.#left(delivery)
     }
   }
 
   async #read(): Promise<void> {
-    const wanting: HeldLane[] = []
+    const wanting: LeasedLane[] = []
     for (const lane of this.#lanes.values()) {
-      if (lane.closing) continue
+      if (lane.isEnding) continue
       const subscription = this.#deps.subscription(lane.subscriptionId)
       if (!subscription) await this.#drainDeleted(lane)
-      else if (subscription.paused) lane.closing = true
-      else if (!lane.exhausted && isLow(lane)) wanting.push(lane)
+      else if (subscription.paused) lane.close()
+      else if (lane.mode === 'reading' && lane.isLow) wanting.push(lane)
     }
     this.#isFull = false
     // Those with the least in memory first, and of these who has waited longest: where there is not room for all, each
@@ -198,40 +198,50 @@ export class Lanes {
   }
 
   /** @returns false when rows were found and none was taken: there is no room for the others either */
-  async #readSome(lanes: readonly HeldLane[], share: number): Promise<boolean> {
+  async #readSome(lanes: readonly LeasedLane[], share: number): Promise<boolean> {
     const now = this.#deps.clock.now()
     const reads = lanes.map(lane => {
       const { subscriptionId, after, chunk } = lane
       const limit = Math.min(chunk / 2, share)
-      return { lane, subscriptionId, after: after ?? this.#marks.startOf(subscriptionId), limit }
+      return { lane, subscriptionId, after: after ?? this.#readFrom.startOf(subscriptionId), limit }
     })
     const rows = await readDue(this.#deps.connection, reads, now)
     this.#reads++
     const byLane = Map.groupBy(rows, row => row.subscriptionId)
     for (const { lane, subscriptionId, after, limit } of reads) {
       const ofLane = byLane.get(subscriptionId) ?? []
-      if (!lane.after) this.#marks.found(subscriptionId, after, ofLane[0]?.dueAt, now)
+      if (!lane.after) this.#firstRead(subscriptionId, after, ofLane[0], now)
       this.#take(lane, ofLane, limit)
     }
     return rows.length === 0 || lanes.some(lane => lane.lastTaken === this.#reads)
   }
 
-  #take(lane: HeldLane, rows: readonly DueRow[], limit: number): void {
-    if (lane.closing) return // while it was read
-    lane.exhausted = rows.length < limit
+  /** The first read of a pass says from where the next one has to read. */
+  #firstRead(subscriptionId: number, start: LanePosition, first: DueRow | undefined, readAt: number): void {
+    const isInOrder = this.#readFrom.found(subscriptionId, start, first?.dueAt, readAt)
+    if (isInOrder || !first) return
+    const { webhookId, dueAt } = first
+    this.#deps.logger.warn(
+      { subscription: subscriptionId, webhook_id: webhookId, due_at: dueAt },
+      'a row came into its lane due in the past, where nobody looked for it: its attempt is late',
+    )
+  }
+
+  #take(lane: LeasedLane, rows: readonly DueRow[], limit: number): void {
+    if (lane.isEnding) return // since it was read
+    const isAll = rows.length < limit
+    if (isAll) lane.exhaust()
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
       if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes, false)) {
-        lane.exhausted = false // no room: goes on behind the last row that was taken
+        lane.goOn()
         return
       }
-      lane.after = { dueAt: row.dueAt, webhookId: row.webhookId }
-      lane.inMemory++
-      lane.found++
+      lane.took(row)
       lane.lastTaken = this.#reads
       this.#deps.sink.push(asDelivery(row, lane))
     }
-    if (!lane.exhausted) setChunk(lane, this.#deps.clock.now())
+    if (!isAll) lane.setChunk(this.#deps.clock.now())
   }
 
   #takeBack(waiting: readonly Delivery[]): void {
@@ -246,8 +256,8 @@ export class Lanes {
     this.#deps.sink.release(delivery.subscriptionId, delivery.sizeBytes, false)
     const lane = this.#lanes.get(delivery.subscriptionId)
     if (!lane || lane !== delivery.lane) return
-    lane.inMemory--
-    if (lane.inMemory === 0 || (isLow(lane) && !lane.exhausted)) this.#soon()
+    lane.leave()
+    if (lane.inMemory === 0 || (lane.isLow && lane.mode === 'reading')) this.#soon()
   }
 
   /** Where there was no room for what is due, each delivery that leaves makes some: not every one is worth a look. */
@@ -260,38 +270,45 @@ export class Lanes {
   }
 
   async #release(): Promise<void> {
-    const over: HeldLane[] = []
+    const over: LeasedLane[] = []
     for (const lane of this.#lanes.values()) {
-      if (lane.inMemory > 0 || !(lane.closing || lane.exhausted)) continue
-      if (!lane.closing && lane.found > 0) {
-        if (this.#pace?.isUsedUp(lane.subscriptionId)) continue
-        // One more pass from the start: rows may have become due behind the position meanwhile.
-        Object.assign(lane, { after: undefined, exhausted: false, found: 0 })
+      if (lane.isEnding ? lane.inMemory > 0 : !lane.isPassOver) continue
+      if (lane.isEnding || !lane.hasFound) over.push(lane)
+      else if (!this.#rateTransfer?.isUsedUp(lane.subscriptionId)) {
+        lane.beginPass()
         this.#again = true
-      } else over.push(lane)
+      }
     }
     // In order of id, as all who lock several lanes do.
     over.sort((one, other) => one.subscriptionId - other.subscriptionId)
-    await this.#giveBack(over.filter(lane => !lane.givesWay))
+    await this.#giveBack(over.filter(({ mode }) => mode !== 'giving way'))
     await this.#giveBack(
-      over.filter(lane => lane.givesWay),
-      this.#places.endOfQueue,
+      over.filter(({ mode }) => mode === 'giving way'),
+      this.#leases.endOfQueue,
     )
   }
 
-  async #giveBack(lanes: readonly HeldLane[], notBefore?: number): Promise<void> {
+  async #giveBack(lanes: readonly LeasedLane[], notBefore?: number): Promise<void> {
     if (lanes.length === 0) return
     const ids = lanes.map(lane => lane.subscriptionId)
-    await this.#pace?.keep(ids)
-    await releaseLanes(this.#deps.connection, this.#deps.membership.id, ids, notBefore, this.#marks.of)
+    await this.#rateTransfer?.keep(ids)
+    const { connection, membership, logger } = this.#deps
+    const released = await releaseLanes(connection, membership.id, ids, notBefore, this.#readFrom.of)
+    // Who is not the owner changes nothing. But what was read of these lanes others may have sent, too.
+    if (released < lanes.filter(({ mode }) => mode !== 'lost').length) {
+      logger.warn(
+        { lanes: ids.length, released },
+        'lanes to be given back were not leased to this process any more',
+      )
+    }
     for (const id of ids) this.#lanes.delete(id)
-    this.#secondLook.add(ids)
+    this.#recheck.add(ids)
   }
 
   /** The subscription is gone, or not in memory: what is owed to it ends in the log, and then its lane goes too. */
-  async #drainDeleted(lane: HeldLane): Promise<void> {
+  async #drainDeleted(lane: LeasedLane): Promise<void> {
     const state = await drainDeleted(this.#deps, lane)
-    if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.closing = true
+    if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.close()
     if (state === 'draining') this.#again = true
     if (state === 'drained') this.#lanes.delete(lane.subscriptionId)
   }
@@ -303,6 +320,7 @@ const cancelledRowsMax = 1000
 export interface DeletedLaneDeps {
   readonly connection: Queryable
   readonly logger: Logger
+  readonly membership: Pick<Member, 'id'>
   /** Reads the subscription anew, and says whether it exists. */
   readonly refreshSubscription: (id: number) => Promise<boolean>
 }
@@ -312,8 +330,8 @@ export interface DeletedLaneDeps {
  * time, and the lane goes when nothing is left of it in the database or in memory.
  */
 export async function drainDeleted(
-  { connection, logger, refreshSubscription }: DeletedLaneDeps,
-  { subscriptionId, inMemory }: Pick<HeldLane, 'subscriptionId' | 'inMemory'>,
+  { connection, logger, membership, refreshSubscription }: DeletedLaneDeps,
+  { subscriptionId, inMemory }: Pick<LeasedLane, 'subscriptionId' | 'inMemory'>,
 ): Promise<'exists' | 'draining' | 'in memory' | 'drained'> {
   if (await refreshSubscription(subscriptionId)) return 'exists'
   const cancelled = await cancelOwed(
@@ -330,7 +348,7 @@ export async function drainDeleted(
     return 'draining'
   }
   if (inMemory > 0) return 'in memory'
-  await deleteLane(connection, subscriptionId)
+  await deleteLane(connection, membership.id, subscriptionId)
   return 'drained'
 }
 

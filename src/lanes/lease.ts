@@ -1,23 +1,24 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { type LeasedLane, leaseLanes, leaseNewLanes, readLeased } from './store.ts'
+import type { LeasedLane } from './leased-lane.ts'
+import { type Lease, leaseLanes, leaseNewLanes, readLeased } from './store.ts'
 
-/** Lanes held at a time. */
-export const placesMax = 4096
+/** Lanes leased at a time, at most. */
+export const leasesMax = 4096
 
-/** So many of the places are only for lanes that have just become due. */
-const placesForNew = placesMax / 8
+/** Of these, kept for lanes that have just become due. */
+const leasesForNew = leasesMax / 8
 
-/** Leased with one statement: one commit each, and no lane is locked for longer than that takes. */
-const leaseMax = 256
+/** Leased with one statement, at most: one commit each, and no lane is locked for longer than that takes. */
+const statementLanesMax = 256
 
 /** A lane that became due within this has just become due. */
 const newMs = 5000
 
-/** So long a lane is held at least, and so many give way at a time, when more lanes are due than there are places. */
-const heldMsMin = 500
-const givingWayMax = placesMax / 8
+/** When more lanes are due than may be leased: how long one is kept at least, and how many give way at a time at most. */
+const leasedMsMin = 500
+const givingWayMax = leasesMax / 8
 
 export interface LaneLeasesDeps {
   readonly connection: Queryable
@@ -25,25 +26,11 @@ export interface LaneLeasesDeps {
   readonly membership: Pick<Member, 'id'>
 }
 
-/** A lane that has got a place. */
-export interface Placed {
-  readonly subscriptionId: number
-  /** Since when it was due (Unix milliseconds); undefined when that was not heard. */
-  readonly dueAt?: number
-}
-
-/** What has a place, for as long as it works off what is due. */
-export interface Tenure {
-  /** Unix milliseconds since when it has its place. */
-  readonly heldSince: number
-  readonly closing: boolean
-}
-
 /**
- * Which lanes have a place in this process. Usually all that have something due. When more are due than there are
- * places, those that have waited longest come first, a part of the places is kept for those that have only just become
- * due, and those that were held longest give way and queue up again behind the rest: so a backlog of thousands of lanes
- * goes round, and a lane that becomes due meanwhile waits for none of it.
+ * Which lanes this process works on. Usually all that have something due. When more are due than may be leased, those
+ * that have waited longest come first, a part of the leases is kept for those that have only just become due, and those
+ * that were leased longest give way and wait again behind the rest: so each of thousands of lanes gets its turn, and a
+ * lane that becomes due meanwhile waits for none of them.
  */
 export class LaneLeases {
   readonly #deps: LaneLeasesDeps
@@ -55,14 +42,14 @@ export class LaneLeases {
   }
 
   /**
-   * Leases lanes as long as there are places, and hands them over. After a lease whose answer was lost, all that
-   * are leased to this process are handed over: those it had not heard of would be worked on by nobody while it lives.
+   * Leases lanes until there are `leasesMax`, and hands them over. After a lease whose answer was lost, all that are
+   * leased to this process are handed over: those it had not heard of would be worked on by nobody while it lives.
    *
-   * @param taken how many places are taken; asked anew before each statement
+   * @param taken how many are leased; asked anew before each statement
    * @param take may be given lanes that it has
-   * @returns whether lanes are due that found no place
+   * @returns whether more lanes are due
    */
-  async lease(taken: () => number, take: (lanes: readonly Placed[]) => void): Promise<boolean> {
+  async lease(taken: () => number, take: (lanes: readonly Lease[]) => void): Promise<boolean> {
     const owner = this.#deps.membership.id
     if (this.#isUnsure) {
       const ids = await readLeased(this.#deps.connection, owner)
@@ -78,15 +65,15 @@ export class LaneLeases {
   async #leaseDue(
     owner: number,
     taken: () => number,
-    take: (lanes: readonly Placed[]) => void,
+    take: (lanes: readonly Lease[]) => void,
   ): Promise<boolean> {
     const { connection, clock } = this.#deps
     const leaseUpTo = async (
-      places: number,
-      some: (now: number, limit: number) => Promise<readonly LeasedLane[]>,
+      most: number,
+      some: (now: number, limit: number) => Promise<readonly Lease[]>,
     ) => {
-      while (taken() < places) {
-        const limit = Math.min(leaseMax, places - taken())
+      while (taken() < most) {
+        const limit = Math.min(statementLanesMax, most - taken())
         const lanes = await some(clock.now(), limit)
         // This process goes on under another id: what was leased under the one before is given to others.
         if (this.#deps.membership.id !== owner) return true
@@ -95,21 +82,23 @@ export class LaneLeases {
       }
       return false
     }
-    const all = await leaseUpTo(placesMax - placesForNew, (now, limit) =>
+    const all = await leaseUpTo(leasesMax - leasesForNew, (now, limit) =>
       leaseLanes(connection, owner, now, limit),
     )
     if (all) return false
-    await leaseUpTo(placesMax, (now, limit) => leaseNewLanes(connection, owner, now - newMs, now, limit))
+    await leaseUpTo(leasesMax, (now, limit) => leaseNewLanes(connection, owner, now - newMs, now, limit))
     return true
   }
 
-  /** Those of the held lanes (longest held first) that give way to lanes without a place. */
-  givingWay<HeldLane extends Tenure>(held: Iterable<HeldLane>): readonly HeldLane[] {
-    const before = this.#deps.clock.now() - heldMsMin
-    const lanes: HeldLane[] = []
-    for (const lane of held) {
-      if (lanes.length === givingWayMax || lane.heldSince > before) break
-      if (!lane.closing) lanes.push(lane)
+  /** Those of the leased lanes (longest leased first) that give way to lanes that wait for a lease. */
+  givingWay<Lane extends Pick<LeasedLane, 'leasedSince' | 'isEnding'>>(
+    leased: Iterable<Lane>,
+  ): readonly Lane[] {
+    const before = this.#deps.clock.now() - leasedMsMin
+    const lanes: Lane[] = []
+    for (const lane of leased) {
+      if (lanes.length === givingWayMax || lane.leasedSince > before) break
+      if (!lane.isEnding) lanes.push(lane)
     }
     return lanes
   }

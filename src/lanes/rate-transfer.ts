@@ -2,7 +2,7 @@ import type { Member } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { keepPaces, type Pace, takePaces } from './store.ts'
+import { keepRates, type LaneRate, takeRates } from './store.ts'
 
 /** What is known here of how much of a rate limit is used up. */
 export interface Rates {
@@ -23,15 +23,15 @@ export interface RateTransferDeps {
 }
 
 /**
- * So long before something may be sent again its lane is read: later than the dispatcher would give it back again
- * (`parkMs`), and sooner by more than lanes are looked at every so often. So a rate loses nothing by the reading.
+ * How long before something may be sent again its lane is read. Shorter than the dispatcher's `parkMs`, or it would give
+ * the rows back again; longer than the time between two looks at the lanes, so that the rows are there in time.
  */
 const leadMs = 1000
 
 /**
- * A rate limit moves with the lane: whoever leases it goes on with what the last holder has left. Else each new holder
- * would begin with a full bucket, and the receiver get twice as much as it may. One who died has left nothing, and the
- * next one begins with an empty bucket. Lanes without a rate limit cost nothing here.
+ * A rate limit moves with the lane: the process that leases it goes on with what the last one has left. Otherwise each
+ * would begin with the whole rate, and the receiver get twice as much as it may. A process that died has left nothing
+ * behind, and the next one begins with a rate that is used up. Lanes without a rate limit cost nothing here.
  */
 export class RateTransfer {
   readonly #deps: RateTransferDeps
@@ -53,7 +53,7 @@ export class RateTransfer {
       [...this.#limited(this.#taken)].map(subscription => [subscription.id, subscription]),
     )
     if (limited.size > 0) {
-      for (const { subscriptionId, fullAt } of await takePaces(connection, membership.id, [
+      for (const { subscriptionId, fullAt } of await takeRates(connection, membership.id, [
         ...limited.keys(),
       ])) {
         const subscription = limited.get(subscriptionId)
@@ -66,11 +66,11 @@ export class RateTransfer {
   /** Lanes are about to be given back, and nothing of them is in flight. */
   async keep(subscriptionIds: readonly number[]): Promise<void> {
     const { connection, membership, rates } = this.#deps
-    const paces: Pace[] = []
+    const kept: LaneRate[] = []
     for (const subscription of this.#limited(subscriptionIds)) {
-      paces.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
+      kept.push({ subscriptionId: subscription.id, fullAt: Math.ceil(rates.fullAt(subscription)) })
     }
-    if (paces.length > 0) await keepPaces(connection, membership.id, paces)
+    if (kept.length > 0) await keepRates(connection, membership.id, kept)
   }
 
   /** This process ends, and all it holds is given back. What is in use until then is not known to the next holder. */

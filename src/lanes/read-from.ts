@@ -28,9 +28,9 @@ interface Mark {
 }
 
 /**
- * Before which time nothing waits in a lane, as its last pass has seen it: passes start there. What was settled before
- * it needs not be walked over again; and while a transaction is open somewhere that PostgreSQL must keep dead rows for,
- * that is all that went through the lane since. With 110,000 dead rows a read of the empty lane touched 1,811 pages
+ * Before which time nothing waits in a lane, as its last pass has seen it: the next pass starts there, and does not read
+ * over the dead rows of what was settled before. While a transaction is open somewhere for which PostgreSQL must keep
+ * them, these are all that went through the lane since. With 110,000 dead rows a read of the empty lane touched 1,811 pages
  * from its beginning and 33 from a mark ten seconds back (by EXPLAIN, once by hand); `bench:growth --only
  * held-transaction --lane` shows what that comes to.
  *
@@ -38,7 +38,8 @@ interface Mark {
  * or later. Its commit may come a while after that moment, so a mark is older than the read that showed it by the
  * longest such while. Should a row come in behind a mark all the same, as when the clocks of two processes are apart,
  * then its lane usually knows: a lane that became due before its mark is read from its beginning, and `repair` makes
- * each such lane due within a minute. And each lane is read from its beginning once a minute, if it is read at all.
+ * each such lane due within a minute. And each lane is read from its beginning once a minute, if it is read at all; a
+ * row that only this finds is told of (`found`).
  */
 export class ReadFrom {
   readonly #clock: Clock
@@ -78,15 +79,24 @@ export class ReadFrom {
    * @param start where it started, as of `startOf`
    * @param firstDueAt of the first row that was found, if any was
    * @param readAt when the read began
+   * @returns false when the row came in behind what was remembered: it was not due at that moment or later
    */
-  found(subscriptionId: number, start: LanePosition, firstDueAt: number | undefined, readAt: number): void {
+  found(
+    subscriptionId: number,
+    start: LanePosition,
+    firstDueAt: number | undefined,
+    readAt: number,
+  ): boolean {
+    const isInOrder = firstDueAt === undefined || firstDueAt >= this.of(subscriptionId)
     const wholeAt = start.dueAt === 0 ? this.#monotonicNow() : this.#marks.get(subscriptionId)?.wholeAt
     this.#marks.delete(subscriptionId) // and in again behind all others
-    if (wholeAt === undefined) return
+    if (wholeAt === undefined) return isInOrder
     const dueAt = Math.floor(Math.min(firstDueAt ?? Number.POSITIVE_INFINITY, readAt - this.#marginMs))
     this.#marks.set(subscriptionId, { dueAt, readAt, wholeAt })
-    if (this.#marks.size <= lanesMax) return
-    const [oldest] = this.#marks.keys()
-    if (oldest !== undefined) this.#marks.delete(oldest)
+    if (this.#marks.size > lanesMax) {
+      const [oldest] = this.#marks.keys()
+      if (oldest !== undefined) this.#marks.delete(oldest)
+    }
+    return isInOrder
   }
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from '../platform/postgres.ts'
 import { wakeOwing } from './store.ts'
 
-/** So many lanes are remembered; those beyond are left to the repair of each minute. */
+/** Lanes remembered, at most; those beyond are left to the repair of each minute. */
 const lanesMax = 20_000
 
 /**
@@ -16,16 +16,16 @@ export class Recheck {
   /** Oldest first. */
   readonly #lanes: { readonly id: number; readonly at: number }[] = []
 
-  readonly #markOf: (subscriptionId: number) => number
+  readonly #sinceOf: (subscriptionId: number) => number
 
   /**
    * @param statementMsMax no statement of an inserter takes longer
-   * @param markOf nothing in the lane is due before this, in flight or not: it is looked at from there
+   * @param sinceOf nothing in the lane is due before this, in flight or not: it is looked at from there
    */
-  constructor(connection: Queryable, statementMsMax: number, markOf?: (subscriptionId: number) => number) {
+  constructor(connection: Queryable, statementMsMax: number, sinceOf?: (subscriptionId: number) => number) {
     this.#connection = connection
     this.#statementMsMax = statementMsMax
-    this.#markOf = markOf ?? (() => 0)
+    this.#sinceOf = sinceOf ?? (() => 0)
   }
 
   add(subscriptionIds: readonly number[]): void {
@@ -39,7 +39,7 @@ export class Recheck {
     const old = this.#lanes.slice(0, young === -1 ? undefined : young)
     if (old.length === 0) return
     const ids = [...new Set(old.map(({ id }) => id))].sort((a, b) => a - b)
-    await wakeOwing(this.#connection, ids, this.#markOf)
+    await wakeOwing(this.#connection, ids, this.#sinceOf)
     this.#lanes.splice(0, old.length)
   }
 }

@@ -1,5 +1,4 @@
-import { type LanePause, pauseNotice } from '../model/pause.ts'
-import { int2Array, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
+import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { uuidV7Now } from '../platform/sql.ts'
@@ -23,16 +22,18 @@ export interface LanePosition {
   readonly webhookId: Uuid
 }
 
-/** A lane that was free, and is leased now. */
-export interface LeasedLane {
+/** A lane that is leased to this process. */
+export interface Lease {
   readonly subscriptionId: number
-  /** Since when it was due (Unix milliseconds). */
-  readonly dueAt: number
+  /** Since when it was due (Unix milliseconds); undefined when that was not heard. */
+  readonly dueAt?: number
 }
 
+/** What a lease sets. A time that is lowered from now on is told apart from the one that is being worked on. */
+const leased = `owner = $1, due_at = 'infinity'`
+
 /**
- * Leases up to `limit` lanes that have something due. `due_at` becomes infinity, so that a time lowered by an
- * inserter from now on is told apart from the one that is being worked on.
+ * Leases up to `limit` lanes that have something due, those that have waited longest first.
  *
  * The index lanes_due holds only free lanes, so the cost is that of the lanes taken, whatever is owed elsewhere.
  */
@@ -41,8 +42,8 @@ export async function leaseLanes(
   owner: number,
   now: number,
   limit: number,
-): Promise<readonly LeasedLane[]> {
-  const { rows } = await db.query<LeasedLane>({
+): Promise<readonly Lease[]> {
+  const { rows } = await db.query<Lease>({
     name: 'lease_lanes',
     text: `
       with free as (
@@ -50,12 +51,49 @@ export async function leaseLanes(
         where owner is null and not held and due_at is not null and due_at <= ($2::timestamptz[])[1]
           and (open_until is null or open_until <= ($2::timestamptz[])[1])
         order by due_at limit $3 for no key update skip locked)
-      update lanes l set owner = $1, due_at = 'infinity' from free
+      update lanes l set ${leased} from free
       where l.subscription_id = free.subscription_id
       returning l.subscription_id as "subscriptionId", (extract(epoch from free.due_at) * 1000)::float8 as "dueAt"`,
     values: [owner, timestamptzArray([now]), limit],
   })
   return rows
+}
+
+/**
+ * Leases up to `limit` lanes that have become due after `since`, the newest first: the other end of the index that
+ * `leaseLanes` reads, so neither pays for what waits in between.
+ */
+export async function leaseNewLanes(
+  db: Queryable,
+  owner: number,
+  since: number,
+  now: number,
+  limit: number,
+): Promise<readonly Lease[]> {
+  const { rows } = await db.query<Lease>({
+    name: 'lease_new_lanes',
+    text: `
+      with free as (
+        select subscription_id, due_at from lanes
+        where owner is null and not held and due_at > ($2::timestamptz[])[1] and due_at <= ($3::timestamptz[])[1]
+          and (open_until is null or open_until <= ($3::timestamptz[])[1])
+        order by due_at desc limit $4 for no key update skip locked)
+      update lanes l set ${leased} from free
+      where l.subscription_id = free.subscription_id
+      returning l.subscription_id as "subscriptionId", (extract(epoch from free.due_at) * 1000)::float8 as "dueAt"`,
+    values: [owner, timestamptzArray([since]), timestamptzArray([now]), limit],
+  })
+  return rows
+}
+
+/** All lanes that are leased to a process, as they are stored. */
+export async function readLeased(db: Queryable, owner: number): Promise<readonly number[]> {
+  const { rows } = await db.query<{ subscription_id: number }>({
+    name: 'read_leased_lanes',
+    text: 'select subscription_id from lanes where owner = $1',
+    values: [owner],
+  })
+  return rows.map(row => row.subscription_id)
 }
 
 /**
@@ -110,56 +148,58 @@ export async function readDue(
  * Gives lanes back, due when their next row is. LEAST: a time that an inserter lowered while the lane was leased is
  * re-read under the row lock and kept; taking the time from the sub-select alone would lose that wake-up.
  *
- * @param notBefore the lanes queue up from this time on (Unix milliseconds), though they owe something older
- * @param markOf nothing in the lane is due before this (`ReadFrom.of`): the next row is looked for from there
+ * @param notBefore the lanes are due at this time at the soonest (Unix milliseconds), though they owe something older
+ * @param sinceOf nothing in the lane is due before this (`ReadFrom.of`): the next row is looked for from there
+ * @returns how many there were; fewer than were given when some are leased to others by now, and stay as they are
  */
 export async function releaseLanes(
   db: Queryable,
   owner: number,
   subscriptionIds: readonly number[],
   notBefore: number | null = null,
-  markOf: (subscriptionId: number) => number = () => 0,
-): Promise<void> {
-  await db.query({
+  sinceOf: (subscriptionId: number) => number = () => 0,
+): Promise<number> {
+  const { rowCount } = await db.query({
     name: 'release_lanes',
     text: `
       update lanes l set owner = null,
         due_at = nullif(least(l.due_at, (
           select greatest(o.due_at, l.open_until, ($3::timestamptz[])[1]) from owed o
-          where o.subscription_id + 0 = k.id and o.owner is null and o.due_at >= k.mark
+          where o.subscription_id + 0 = k.id and o.owner is null and o.due_at >= k.since
           order by o.due_at limit 1)), 'infinity')
-      from unnest($1::int[], $4::timestamptz[]) as k (id, mark)
+      from unnest($1::int[], $4::timestamptz[]) as k (id, since)
       where l.subscription_id = any($1::int[]) and l.subscription_id = k.id and l.owner = $2`,
     values: [
       int4Array(subscriptionIds),
       owner,
       timestamptzArray([notBefore]),
-      timestamptzArray(subscriptionIds.map(markOf)),
+      timestamptzArray(subscriptionIds.map(sinceOf)),
     ],
   })
+  return rowCount
 }
 
 /**
  * Makes those of the lanes due that owe something and do not know of it. One that is due keeps its place in the queue.
  *
- * @param markOf as for `releaseLanes`
+ * @param sinceOf as for `releaseLanes`
  */
 export async function wakeOwing(
   db: Queryable,
   subscriptionIds: readonly number[],
-  markOf: (subscriptionId: number) => number = () => 0,
+  sinceOf: (subscriptionId: number) => number = () => 0,
 ): Promise<void> {
   await db.query({
     name: 'wake_owing',
     text: `
       with owing as (
-        select k.id as subscription_id, o.due_at from unnest($1::int[], $2::timestamptz[]) as k (id, mark)
+        select k.id as subscription_id, o.due_at from unnest($1::int[], $2::timestamptz[]) as k (id, since)
         cross join lateral (
-          select due_at from owed where subscription_id + 0 = k.id and owner is null and due_at >= k.mark
+          select due_at from owed where subscription_id + 0 = k.id and owner is null and due_at >= k.since
           order by due_at limit 1) o),
       ${wakeForgottenLanes('owing')}
       select`,
-    values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(markOf))],
+    values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(sinceOf))],
   })
 }
 
@@ -179,7 +219,7 @@ export async function freeHoldings(db: Queryable, owner: number): Promise<number
         where owner = $1 or subscription_id in (select subscription_id from freed)
         order by subscription_id for no key update),
       woken as (
-        update lanes l set due_at = now(), owner = nullif(l.owner, $1) from locked k
+        update lanes l set due_at = greatest(now(), l.open_until), owner = nullif(l.owner, $1) from locked k
         where l.subscription_id = k.subscription_id)
       select count(*)::int as rows from freed`,
     values: [owner],
@@ -220,48 +260,11 @@ export async function repairLanes(db: Queryable): Promise<number> {
       select subscription_id, due_at from owing
       where not exists (
         select from lanes x where x.subscription_id = owing.subscription_id
-          and (x.owner is not null or x.due_at <= greatest(owing.due_at, now())))
-      on conflict (subscription_id) do update set due_at = least(l.due_at, excluded.due_at)
-      where l.owner is null and (l.due_at is null or l.due_at > greatest(excluded.due_at, now()))`,
+          and (x.owner is not null or x.due_at <= greatest(owing.due_at, x.open_until, now())))
+      on conflict (subscription_id) do update set due_at = greatest(excluded.due_at, l.open_until)
+      where l.owner is null and (l.due_at is null or l.due_at > greatest(excluded.due_at, l.open_until, now()))`,
   })
   return rowCount
-}
-
-/**
- * Leases up to `limit` lanes that have become due after `since`, the newest first: the other end of the index that
- * `leaseLanes` reads, so neither pays for what waits in between.
- */
-export async function leaseNewLanes(
-  db: Queryable,
-  owner: number,
-  since: number,
-  now: number,
-  limit: number,
-): Promise<readonly LeasedLane[]> {
-  const { rows } = await db.query<LeasedLane>({
-    name: 'lease_new_lanes',
-    text: `
-      with free as (
-        select subscription_id, due_at from lanes
-        where owner is null and not held and due_at > ($2::timestamptz[])[1] and due_at <= ($3::timestamptz[])[1]
-          and (open_until is null or open_until <= ($3::timestamptz[])[1])
-        order by due_at desc limit $4 for no key update skip locked)
-      update lanes l set owner = $1, due_at = 'infinity' from free
-      where l.subscription_id = free.subscription_id
-      returning l.subscription_id as "subscriptionId", (extract(epoch from free.due_at) * 1000)::float8 as "dueAt"`,
-    values: [owner, timestamptzArray([since]), timestamptzArray([now]), limit],
-  })
-  return rows
-}
-
-/** All lanes that are leased to a process, as they are stored. */
-export async function readLeased(db: Queryable, owner: number): Promise<readonly number[]> {
-  const { rows } = await db.query<{ subscription_id: number }>({
-    name: 'read_leased',
-    text: 'select subscription_id from lanes where owner = $1',
-    values: [owner],
-  })
-  return rows.map(row => row.subscription_id)
 }
 
 /**
@@ -290,26 +293,29 @@ export async function cancelOwed(
   return rowCount
 }
 
-/** Removes the lane of a deleted subscription once nothing is owed to it. */
-export async function deleteLane(db: Queryable, subscriptionId: number): Promise<void> {
-  await db.query({ text: 'delete from lanes where subscription_id = $1', values: [subscriptionId] })
+/** Removes the lane of a deleted subscription, which this process has leased, once nothing waits in it. */
+export async function deleteLane(db: Queryable, owner: number, subscriptionId: number): Promise<void> {
+  await db.query({
+    text: 'delete from lanes where subscription_id = $1 and owner = $2',
+    values: [subscriptionId, owner],
+  })
 }
 
 /** When a rate limit will have everything again, in Unix milliseconds. */
-export interface Pace {
+export interface LaneRate {
   readonly subscriptionId: number
   /** Infinity: not known, as the process that knew it died. Null: it has never been used. */
   readonly fullAt: number | null
 }
 
-/** Reads what the last holder of the lanes has left of their rates. Until `keepPaces` nobody else knows it any more. */
-export async function takePaces(
+/** Reads what the last holder of the lanes has left of their rates. Until `keepRates` nobody else knows it any more. */
+export async function takeRates(
   db: Queryable,
   owner: number,
   subscriptionIds: readonly number[],
-): Promise<readonly Pace[]> {
+): Promise<readonly LaneRate[]> {
   const { rows } = await db.query<{ subscription_id: number; full_ms: number | null }>({
-    name: 'take_paces',
+    name: 'take_rates',
     text: `
       with before as (
         select subscription_id, full_at from lanes where subscription_id = any($1::int[]) and owner = $2
@@ -323,9 +329,9 @@ export async function takePaces(
 }
 
 /** Leaves to the next holder of the lanes what is left of their rates; in order of id, as all who lock several lanes do. */
-export async function keepPaces(db: Queryable, owner: number, paces: readonly Pace[]): Promise<void> {
+export async function keepRates(db: Queryable, owner: number, rates: readonly LaneRate[]): Promise<void> {
   await db.query({
-    name: 'keep_paces',
+    name: 'keep_rates',
     text: `
       with kept as (
         select l.subscription_id, p.full_at
@@ -335,48 +341,9 @@ export async function keepPaces(db: Queryable, owner: number, paces: readonly Pa
         order by l.subscription_id for no key update of l)
       update lanes l set full_at = kept.full_at from kept where l.subscription_id = kept.subscription_id`,
     values: [
-      int4Array(paces.map(pace => pace.subscriptionId)),
-      timestamptzArray(paces.map(pace => pace.fullAt)),
+      int4Array(rates.map(rate => rate.subscriptionId)),
+      timestamptzArray(rates.map(rate => rate.fullAt)),
       owner,
-    ],
-  })
-}
-
-/**
- * Closes lanes for a while, for all processes: nobody leases them before, and who holds one or sends past it hears of
- * it. One write, however many rows wait in the lane.
- *
- * A pause with a head that others have settled meanwhile is left out. LATERAL with a limit keeps the planner at one
- * probe of the key per head, whatever it believes of the table: 40 pages for 20 heads beside 40,000 rows.
- */
-export async function pauseLanes(db: Queryable, pauses: readonly LanePause[]): Promise<void> {
-  await db.query({
-    name: 'pause_lanes',
-    text: `
-      with p as (
-        select id, until, reason
-        from unnest($1::int[], $2::timestamptz[], $3::text[], ($4::text[])::uuid[], $5::int2[])
-          as t (id, until, reason, head, attempt)
-        left join lateral (
-          select o.attempt as owed from owed o where o.webhook_id = t.head and o.subscription_id = t.id limit 1) h on true
-        where head is null or owed = attempt),
-      latest as (select id, max(until) as until from p group by id),
-      locked as (
-        select l.subscription_id, p.until from lanes l join latest p on p.id = l.subscription_id
-        where l.subscription_id = any($1::int[])
-        order by l.subscription_id for no key update of l),
-      closed as (
-        update lanes l set open_until = greatest(l.open_until, k.until),
-          due_at = case when l.due_at is null then null else greatest(l.due_at, k.until) end
-        from locked k where l.subscription_id = k.subscription_id)
-      select pg_notify('${pauseNotice.channel}', id || ' ' || (extract(epoch from until) * 1000)::bigint || ' ' || reason)
-      from p where reason not in ('order', 'proxy')`,
-    values: [
-      int4Array(pauses.map(pause => pause.subscriptionId)),
-      timestamptzArray(pauses.map(pause => pause.until)),
-      textArray(pauses.map(pause => pause.reason)),
-      textArray(pauses.map(pause => pause.head?.webhookId ?? null)),
-      int2Array(pauses.map(pause => pause.head?.attempt ?? null)),
     ],
   })
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Lanes, type LanesDeps } from '../../src/lanes/lanes.ts'
+import { freeHoldings } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
-import { silentLogger } from '../../src/platform/logger.ts'
+import { type Logger, silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from '../support/clock.ts'
@@ -283,6 +284,79 @@ test('an error of the database is survived', async t => {
   const { lanes, pushed } = aWorld(t, { connection })
   lanes.start()
   await until('it is pushed', () => pushed.length === 1)
+})
+
+/** A logger, and what it was warned of. */
+function aLogger() {
+  const warnings: string[] = []
+  const logger = { ...silentLogger(), warn: (_fields: object, text: string) => warnings.push(text) }
+  return { logger: logger as unknown as Logger, warnings } // nothing else of it is used
+}
+
+test('a process that was declared dead works on a lane again once it has forgotten what it held', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  let id = me
+  const membership = aMember({
+    get id() {
+      return id
+    },
+  })
+  const { logger, warnings } = aLogger()
+  const { lanes, pushed, settle } = aWorld(t, { membership, logger })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  await freeHoldings(database, me)
+  id = me + 1
+  lanes.forget()
+  await database.query({ text: 'update lanes set due_at = $1', values: [new Date(noon)] })
+  await until('the lane is leased under the new id', async () => (await laneOf(database, 1))?.owner === id)
+  const [underWay] = pushed.splice(0)
+  assert.ok(underWay)
+  const next = await owe(database, { dueAt: noon })
+  await settle([underWay])
+  await until('the next is pushed', () => pushed.length === 1)
+  assert.equal(pushed[0]?.webhookId, next)
+  assert.deepEqual(warnings, [], 'it has heard of it')
+})
+
+test('a process that gives back a lane of another is warned, and changes nothing', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const { logger, warnings } = aLogger()
+  const { lanes, pushed, settle } = aWorld(t, { logger })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  await database.query({ text: 'update lanes set owner = 8' })
+  await settle(pushed.splice(0))
+  await until('it is warned', () => warnings.length > 0)
+  assert.match(warnings[0] ?? '', /not leased to this process any more/)
+  assert.equal((await laneOf(database, 1))?.owner, 8)
+})
+
+test('a row that came into its lane due in the past is found within a minute, and told of', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  let monotonic = 0
+  const { logger, warnings } = aLogger()
+  const { lanes, pushed, clock } = aWorld(t, { logger, monotonicNow: () => monotonic })
+  const makeDue = () =>
+    database.query({ text: 'update lanes set due_at = $1', values: [new Date(clock.now())] })
+  await makeDue()
+  lanes.start()
+  await until('it was found empty', async () => (await laneOf(database, 1))?.dueAt === null)
+  await database.query({
+    text: 'insert into owed (webhook_id, subscription_id, size_bytes, due_at) values (gen_random_uuid(), 1, 1, $1)',
+    values: [new Date(noon - 3_600_000)],
+  })
+  monotonic += 60_000
+  await makeDue()
+  await until('it is pushed', () => pushed.length === 1)
+  assert.deepEqual(warnings, [
+    'a row came into its lane due in the past, where nobody looked for it: its attempt is late',
+  ])
 })
 
 test('after stopping nothing more is leased', async t => {

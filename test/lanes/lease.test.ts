@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
-import { LaneLeases, placesMax } from '../../src/lanes/lease.ts'
+import { LaneLeases, leasesMax } from '../../src/lanes/lease.ts'
 import { releaseLanes } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
@@ -79,7 +79,7 @@ test('a lane that becomes due beside thousands that hang is read at the next loo
   await dueLanes(1, 6000, noon - 60_000)
   const { lanes, clock, seen } = aWorldThatHangs(t)
   lanes.start()
-  await until('the places are taken', 10_000, () => seen.size >= 3500)
+  await until('all leases are taken', 10_000, () => seen.size >= 3500)
   await dueLanes(9001, 9001, clock.now())
   lanes.ring(clock.now())
   await until('the new one is read', 2000, () => seen.has(9001))
@@ -90,49 +90,49 @@ test('thousands of lanes that hang go round: each is read, however many are due'
   const { lanes, seen } = aWorldThatHangs(t)
   lanes.start()
   await until('each has been read', 20_000, () => seen.size === 6000)
-  assert.ok(lanes.held <= placesMax)
+  assert.ok(lanes.held <= leasesMax)
 })
 
 test('a lane that gives way is due behind those that have waited, and not among the newest', async () => {
   const clock = fakeClock(noon)
-  const places = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
+  const leases = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
   await dueLanes(1, 10, noon - 60_000)
   const ids: number[] = []
   assert.equal(
-    await places.lease(
+    await leases.lease(
       () => ids.length,
       some => ids.push(...some.map(({ subscriptionId }) => subscriptionId)),
     ),
     false,
-    'there were places for all',
+    'none was left over',
   )
 
-  await releaseLanes(world.database, me, [1], places.endOfQueue)
+  await releaseLanes(world.database, me, [1], leases.endOfQueue)
   assert.deepEqual(await laneOf(world.database, 1), { owner: null, dueAt: noon - 5000 })
   await dueLanes(11, 12, noon - 4000)
   const late: number[] = []
-  const moreWait = await places.lease(
-    () => placesMax - 100 + late.length,
+  const moreWait = await leases.lease(
+    () => leasesMax - 100 + late.length,
     some => late.push(...some.map(({ subscriptionId }) => subscriptionId)),
   )
   assert.equal(moreWait, true)
   assert.deepEqual(late.toSorted(), [11, 12])
 })
 
-test('those held longest give way, an eighth of the places at a time, and none that has only just come', () => {
+test('those leased longest give way, an eighth of the leases at a time, and none that was leased only now', () => {
   const clock = fakeClock(noon)
-  const places = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
+  const leases = new LaneLeases({ connection: world.database, clock, membership: aMember({ id: me }) })
   const held = Array.from({ length: 2000 }, (_, id) => ({
     id,
-    heldSince: noon - 2000 + id,
-    closing: id === 3,
+    leasedSince: noon - 2000 + id,
+    isEnding: id === 3,
   }))
   assert.deepEqual(
-    places.givingWay(held).map(({ id }) => id),
+    leases.givingWay(held).map(({ id }) => id),
     Array.from({ length: 513 }, (_, id) => id).filter(id => id !== 3),
   )
   const young = held.slice(1400)
-  assert.equal(places.givingWay(young).length, 101)
+  assert.equal(leases.givingWay(young).length, 101)
 })
 
 test('what was leased under an earlier id of this process is left to others', async () => {
@@ -150,9 +150,9 @@ test('what was leased under an earlier id of this process is left to others', as
       return owner
     },
   })
-  const places = new LaneLeases({ connection, clock: fakeClock(noon), membership })
+  const leases = new LaneLeases({ connection, clock: fakeClock(noon), membership })
   const taken: number[] = []
-  await places.lease(
+  await leases.lease(
     () => taken.length,
     some => taken.push(...some.map(({ subscriptionId }) => subscriptionId)),
   )
@@ -169,10 +169,10 @@ test('a lane whose lease was not heard of is found at the next look', async () =
       return result
     },
   }
-  const places = new LaneLeases({ connection, clock: fakeClock(noon), membership: aMember({ id: me }) })
+  const leases = new LaneLeases({ connection, clock: fakeClock(noon), membership: aMember({ id: me }) })
   const held = new Set<number>()
   const look = () =>
-    places.lease(
+    leases.lease(
       () => held.size,
       lanes => {
         for (const { subscriptionId } of lanes) held.add(subscriptionId)

@@ -7,7 +7,7 @@ import {
   findOrphanedOwners,
   freeHoldings,
   type LanePosition,
-  type LeasedLane,
+  type Lease,
   leaseLanes,
   readDue,
   releaseLanes,
@@ -33,7 +33,7 @@ function read(subscriptionId: number, after = start, limit = 100, now = noon) {
   return readDue(world.database, [{ subscriptionId, after, limit }], now)
 }
 
-const idsOf = (lanes: readonly LeasedLane[]) => lanes.map(lane => lane.subscriptionId)
+const idsOf = (lanes: readonly Lease[]) => lanes.map(lane => lane.subscriptionId)
 
 test('lanes with something due are leased, soonest first, and by one process only', async () => {
   const { database } = world
@@ -164,7 +164,7 @@ test('a writer that commits between the last read and the release is not missed'
   await leaseLanes(database, me, noon, 10)
   await database.query({ text: 'delete from owed' })
   const event = anEvent()
-  let releasing: Promise<void> | undefined
+  let releasing: Promise<number> | undefined
   await database.transaction(async tx => {
     await insertEvents(tx, [event], owedFor(event, null), noon + 10)
     assert.deepEqual(await read(1), [], 'the other connection does not see it yet')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { pauseLanes } from '../../src/lanes/store.ts'
 import { openUntil, subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
+import { pauseLanes } from '../../src/lanes/subscription-lanes-store.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aLane, emptyAll } from '../support/rows.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { pauseLanes } from '../../src/lanes/store.ts'
+import { pauseLanes } from '../../src/lanes/subscription-lanes-store.ts'
 import { DeliveryLog } from '../../src/log/log.ts'
 import type { PauseReason } from '../../src/model/pause.ts'
 import type { Uuid } from '../../src/platform/id.ts'

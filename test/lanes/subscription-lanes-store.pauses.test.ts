@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import pg from 'pg'
-import { pauseLanes } from '../../src/lanes/store.ts'
+import { pauseLanes } from '../../src/lanes/subscription-lanes-store.ts'
 import { type LanePause, pauseNotice } from '../../src/model/pause.ts'
 import type { Queryable, QueryResult } from '../../src/platform/postgres.ts'
 import { fixedPlans } from '../../src/platform/sql.ts'
