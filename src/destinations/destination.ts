@@ -12,8 +12,8 @@ export interface Message {
 
 /**
  * Where messages go, whatever its protocol. HTTP is one; all of them are in folders of src/destinations/, entered by one
- * file each, and src/service/ chooses among them. What an implementation promises, and
- * test/support/destination-suite.ts checks:
+ * file each, and src/service/ chooses among them. What an implementation promises is below. The suite in
+ * test/support/destination-suite.ts holds every one of them to it, as far as that can be seen from outside.
  *
  * - `deliver` makes one attempt, no more: it never tries again by itself.
  * - It sends the body as it is, byte for byte, and every header.

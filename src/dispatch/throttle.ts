@@ -62,6 +62,7 @@ export class Throttle {
     return at <= now ? 0 : at
   }
 
+  /** An attempt begins, which uses up some of what may be sent. */
   begin(subscription: Subscription): void {
     const { id, rateLimit } = subscription
     const receiver = rateLimit ? this.#receiverOf(id) : this.#receivers.get(id)
@@ -79,6 +80,7 @@ export class Throttle {
     this.#receiverOf(subscription.id).continueFrom(subscription, fullAt, this.#clock.now())
   }
 
+  /** Learns from an attempt. @returns what others have to know of: its lane, other processes, the owner */
   record(subscription: Subscription, outcome: Outcome): ThrottleChange {
     const known = this.#receivers.get(subscription.id)
     if (outcome.kind === 'accepted' && !known) return subscription.isFailing ? recovered : none
@@ -86,14 +88,16 @@ export class Throttle {
     const now = this.#clock.now()
     const change = receiver.record(outcome, now)
     if (receiver.isIdle(now) && !subscription.rateLimit) this.#receivers.delete(subscription.id)
-    // The failures of before a restart, or of another process, are in the state only.
+    // Failures before a restart, or in another process, are known by the state of the subscription only.
     return outcome.kind === 'accepted' && subscription.isFailing ? recovered : change
   }
 
+  /** Nothing is sent before `until` (Unix milliseconds), which does not shorten a longer pause. */
   pause(subscriptionId: number, until: number, reason: PauseReason): void {
     this.#receiverOf(subscriptionId).pause(until, reason)
   }
 
+  /** Everything may be sent at once; all that was learnt of failures is forgotten. */
   resume(subscriptionId: number): void {
     this.#receivers.get(subscriptionId)?.resume()
   }
@@ -106,8 +110,8 @@ export class Throttle {
   }
 
   /**
-   * Takes over until when lanes are closed, for what has gone unheard. A lane that is open sooner than its receiver was
-   * resumed; or the pause is only on its way there, and is heard of once it is written.
+   * Takes over until when lanes are closed, since notices of pauses may have been missed. A lane that opens sooner than
+   * the pause ends that is known here was resumed; or that pause is still being written, and is heard of afterwards.
    *
    * @param before what was `paused` when the lanes were read: what has changed since stays as it is
    */

@@ -8,6 +8,9 @@ import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { testEgress } from './egress.ts'
 import { aSubscription } from './subscription.ts'
 
+/** For requests that end by themselves: so long that no machine is too slow for them. */
+const patientMs = 30_000
+
 /** What a test says of a request; the rest does not matter to it. */
 export interface RequestOptions {
   readonly path?: string
@@ -38,7 +41,7 @@ export function httpDestination(
   })
   t.after(() => destination.close())
   const send = (origin: string, request: RequestOptions = {}): Promise<Outcome> => {
-    const { headers = [], body = Buffer.from('{}'), timeoutMs = 3000 } = request
+    const { headers = [], body = Buffer.from('{}'), timeoutMs = patientMs } = request
     return destination.deliver({ to: receiverAt(origin, request), headers, body }, timeoutMs)
   }
   return { destination, send }

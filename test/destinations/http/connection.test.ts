@@ -21,7 +21,7 @@ const all = {
 
 async function send(client: TracedClient, origin: string): Promise<ExchangeDetails> {
   const body = Buffer.from('{}')
-  const request = { origin, path: '/', headers: [], body, timeoutMs: 2000, terminalStatuses: [] }
+  const request = { origin, path: '/', headers: [], body, timeoutMs: 30_000, terminalStatuses: [] }
   const outcome = await new Promise<Outcome>(resolve => {
     client.dispatch({ path: '/', method: 'POST', body: request.body }, new Exchange(request, all, resolve))
   })

@@ -115,7 +115,7 @@ test('a body that breaks off, or that the deadline cuts, is kept as far as it ca
   const broken = detailsOf(await sendTo(t, { fault: 'reset-after-status', status: 500, body: 'it bro' }))
   assert.equal(broken.responseBody.toString(), 'it bro')
   assert.equal(broken.response?.body_truncated, true)
-  const dripping = await sendTo(t, { fault: 'drip', status: 500 }, failures, { timeoutMs: 100 })
+  const dripping = await sendTo(t, { fault: 'drip', status: 500 }, failures, { timeoutMs: 1000 })
   assert.equal(detailsOf(dripping).response?.body_truncated, true)
 })
 

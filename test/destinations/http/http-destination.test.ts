@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpServer, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
@@ -96,15 +96,15 @@ test('a receiver that hangs fails when the time is over', async t => {
 })
 
 test('a receiver that drips is cut off at the same time; its status stands', async t => {
-  const accepted = await sendTo(t, { fault: 'drip' }, { timeoutMs: 100 })
+  const accepted = await sendTo(t, { fault: 'drip' }, { timeoutMs: 1000 })
   assert.deepEqual(facts(accepted), { kind: 'accepted', httpStatus: 200 })
-  const failed = await sendTo(t, { fault: 'drip', status: 500 }, { timeoutMs: 100 })
+  const failed = await sendTo(t, { fault: 'drip', status: 500 }, { timeoutMs: 1000 })
   assert.equal(failed.kind, 'refused')
-  for (const { durationMs } of [accepted, failed]) assert.ok(durationMs >= 99)
+  for (const { durationMs } of [accepted, failed]) assert.ok(durationMs >= 999)
 })
 
 test('a receiver that is slow but in time is a success', async t => {
-  const outcome = await sendTo(t, { delayMs: 100 }, { timeoutMs: 1000 })
+  const outcome = await sendTo(t, { delayMs: 100 })
   assert.equal(outcome.kind, 'accepted')
   assert.ok(outcome.durationMs >= 95)
 })
@@ -191,8 +191,8 @@ test('headers beyond what is read of them fail as invalid', async t => {
   assert.equal(classOf(outcome), 'invalid')
 })
 
-test('a connection is used again, and as many are opened as requests run at once', async t => {
-  const receiver = await aReceiver(t, { delayMs: 20 })
+test('a connection is used again', async t => {
+  const receiver = await aReceiver(t, {})
   const { send } = httpDestination(t)
   for (let n = 0; n < 3; n++) {
     await send(receiver.origin)
@@ -200,9 +200,25 @@ test('a connection is used again, and as many are opened as requests run at once
     await new Promise(resolve => setImmediate(resolve))
   }
   assert.equal(receiver.connections, 1)
-  await Promise.all(Array.from({ length: 5 }, () => send(receiver.origin)))
-  assert.equal(receiver.connections, 5)
-  assert.equal(receiver.mostAtOnce, 5)
+})
+
+test('as many connections are opened as requests run at once', async t => {
+  const waiting: ServerResponse[] = []
+  const server = createHttpServer((request, response) => {
+    request.resume()
+    waiting.push(response)
+    if (waiting.length === 5) for (const each of waiting) each.end() // nobody is answered before all are there
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo // it listens on TCP
+  const { send } = httpDestination(t)
+  const request = { timeoutMs: 30_000 }
+  const outcomes = await Promise.all(
+    Array.from({ length: 5 }, () => send(`http://127.0.0.1:${port}`, request)),
+  )
+  assert.ok(outcomes.every(({ kind }) => kind === 'accepted'))
 })
 
 test('an origin that is none is an outcome too, not an exception', async t => {

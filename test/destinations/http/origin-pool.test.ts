@@ -42,7 +42,7 @@ async function aWorld(t: TestContext, program: (path: string) => Record<string, 
     pool,
     origin,
     connections: 0,
-    send: (headers = [], timeoutMs = 2000) => send(pool, origin, headers, timeoutMs),
+    send: (headers = [], timeoutMs = 30_000) => send(pool, origin, headers, timeoutMs),
   }
   return world
 }
@@ -72,7 +72,7 @@ test('the connection that was used last is used next, and the others stay idle',
   const { pool, origin, server, send: sendOne } = await aWorld(t)
   const ports: (number | undefined)[] = []
   server.on('request', request => ports.push(request.socket.remotePort))
-  await Promise.all(Array.from({ length: 4 }, () => send(pool, origin, [], 2000)))
+  await Promise.all(Array.from({ length: 4 }, () => send(pool, origin, [], 30_000)))
   assert.equal(new Set(ports).size, 4)
   ports.length = 0
   for (let n = 0; n < 4; n++) await sendOne()
@@ -136,7 +136,7 @@ test('a pool that is closed lets what runs end', async t => {
     request.resume()
     answer = () => response.end()
   })
-  const running = send(pool, origin, [], 2000)
+  const running = send(pool, origin, [], 30_000)
   await once(server, 'request')
   pool.close()
   answer()
