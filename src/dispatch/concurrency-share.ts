@@ -47,8 +47,8 @@ const wantedMs = 1000
  *
  * It matters where one process has nearly all deliveries of a subscription: one of several that accept events gets them,
  * or a backlog is in the lane, which one process leases. With 10 slots and a receiver that takes 100 ms one of 2
- * processes made 40 to 46 deliveries a second with its share and 58 to 86 with loans, one of 4 made 17 to 19 and 45. An api
- * that chooses workers spreads its deliveries, and all slots are used without loans. (`npm run bench:roles -- shares`)
+ * processes makes 48 deliveries a second with its share and 74 with loans, one of 4 makes 26 and 47
+ * (`npm run bench:roles -- shares`). An api that chooses workers spreads its deliveries, and all slots are used anyway.
  *
  * Redis only carries the words: who has lent knows it, and keeps to it until the agreed time, whatever gets lost. So a
  * lost message, an emptied or a dead Redis or a dead process makes slots idle for a while, and never makes more of

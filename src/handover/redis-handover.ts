@@ -21,8 +21,9 @@ export interface RedisHandoverDeps extends HotLaneDeps {
 /** What is on its way to one worker. */
 interface Outgoing {
   readonly queue: QueueTo
-  waiting: MessageRow[]
-  sending: boolean
+  readonly waiting: MessageRow[]
+  /** Until nothing waits any more; undefined: nothing is under way. */
+  sending: Promise<void> | undefined
 }
 
 /**
@@ -68,10 +69,8 @@ export class RedisHandover implements Handover {
       return
     }
     outgoing.waiting.push([delivery.webhookId, delivery.subscriptionId, delivery.sizeBytes])
-    if (outgoing.sending) return
-    outgoing.sending = true
     // At the end of this turn of the event loop, so that what one transaction wrote goes in one message.
-    setImmediate(() => void this.#send(owner, outgoing))
+    outgoing.sending ??= new Promise(resolve => setImmediate(resolve)).then(() => this.#send(owner, outgoing))
   }
 
   /** A row that was written all the same is found by the worker it is leased to. */
@@ -79,7 +78,9 @@ export class RedisHandover implements Handover {
     if (owner !== null) this.#workers.release(owner)
   }
 
+  /** Sends what waits; a message that Redis does not take is given up after its command timeout. */
   async stop(): Promise<void> {
+    await Promise.all([...this.#outgoing.values()].map(({ sending }) => sending))
     for (const { queue } of this.#outgoing.values()) queue.close()
     this.#outgoing.clear()
     await this.#deps.laneReturn.close()
@@ -97,7 +98,7 @@ export class RedisHandover implements Handover {
           laneReturn.add(owner, { webhookId, subscriptionId })
       }
     }
-    outgoing.sending = false
+    outgoing.sending = undefined
     if (!this.#workers.has(owner)) this.#forget(owner, outgoing)
   }
 
@@ -106,7 +107,7 @@ export class RedisHandover implements Handover {
     if (known) return known
     this.#closeUnused()
     const queue = openQueueTo(this.#deps.link, this.#connection, owner)
-    const outgoing = { queue, waiting: [], sending: false }
+    const outgoing = { queue, waiting: [], sending: undefined }
     this.#outgoing.set(owner, outgoing)
     return outgoing
   }

@@ -3,14 +3,14 @@ import type { RedisLink } from '../platform/redis.ts'
 const workersChannel = 'workers'
 const fullChannel = 'full'
 
-/** How often a process that delivers says that it is there, and after what silence it is not written to. */
+/** How often a worker says that it is there, and after what silence it is offered nothing. */
 export const announceEveryMs = 250
 const silentAfterMs = 1000
 
 /** After such a silence it is taken for gone. */
 const goneAfterMs = 60_000
 
-/** So long what comes for a subscription that found no room goes to its lane, and how many are remembered. */
+/** How long what comes for a subscription that found no room goes to its lane, and how many such are remembered. */
 const fullMs = 500
 const fullMax = 10_000
 
@@ -20,22 +20,22 @@ interface Announcement {
   readonly room: number
 }
 
-/** Says that this process takes deliveries, and for how many it has room. */
+/** Says that this worker takes deliveries, and for how many it has room. Unheard while Redis is away. */
 export function announce(link: RedisLink, owner: number, room: number): void {
   link.publish(workersChannel, JSON.stringify({ owner, room } satisfies Announcement))
 }
 
-/** Says that this process takes none from now on. */
+/** Says that this worker takes none from now on. */
 export function announceLeaving(link: RedisLink, owner: number): void {
   announce(link, owner, -1)
 }
 
-/** Says that what comes for a subscription had better go to its lane for a while. */
+/** Says that a subscription found no room here: what comes for it goes to its lane for half a second. */
 export function announceFull(link: RedisLink, subscriptionId: number): void {
   link.publish(fullChannel, String(subscriptionId))
 }
 
-/** Which processes deliver, as they say themselves. Nobody who was silent for a second is chosen. */
+/** Which workers there are, as they say themselves. Nobody who was silent for a second is chosen. */
 export class Workers {
   readonly #workers = new Map<number, { room: number; heardAt: number }>()
   readonly #full = new Map<number, number>()
@@ -70,7 +70,7 @@ export class Workers {
     return this.#silentMs(owner) <= silentAfterMs
   }
 
-  /** Whether it has left, or has said nothing for so long (a minute) that it will hardly come back. */
+  /** Whether it has left, or has said nothing for a minute. */
   isGone(owner: number): boolean {
     return this.#silentMs(owner) > goneAfterMs
   }

@@ -37,12 +37,7 @@ function kill(ground: Ground): Promise<Ran> {
 }
 
 /** Kills processes at random, one in twenty times all of them; each is replaced at once. */
-export async function killAtRandom(
-  ground: Ground,
-  options: WorldOptions,
-  kills: number,
-  allowed = unloggedOnly,
-): Promise<Ran> {
+export async function killAtRandom(ground: Ground, options: WorldOptions, kills: number): Promise<Ran> {
   await using world = await World.open(ground, options)
   const { crew } = world
   for (let turn = 1, done = 0; done < kills; turn++) {
@@ -57,7 +52,7 @@ export async function killAtRandom(
   }
   await Promise.all(crew.members.map(({ settled }) => settled))
   await sleep(1000)
-  return await world.finish(30_000, allowed)
+  return await world.finish(30_000, unloggedOnly)
 }
 
 function pick(members: readonly Member[]): readonly Member[] {
