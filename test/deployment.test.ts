@@ -260,12 +260,13 @@ test('hosted CI tests every PostgreSQL and Node.js that is supported, and .ci/ru
   assert.match(read('README.md'), /PostgreSQL 15 or newer/)
 })
 
-test('a release is published only after all of CI has passed, npm last, and signed', () => {
+test('a release is published only after all of CI has passed, what users follow after npm, and signed', () => {
   const release = workflow('release.yml')
-  assert.deepEqual(needsOf(release, 'release'), ['release', 'npm', 'image-tags', 'image', 'ci', 'version'])
+  assert.deepEqual(needsOf(release, 'release'), ['release', 'image-tags', 'npm', 'image', 'ci', 'version'])
   assert.equal(release.jobs.ci?.uses, './.github/workflows/ci.yml')
-  assert.equal(release.jobs.npm?.permissions?.['id-token'], 'write')
-  assert.ok(release.jobs.npm?.steps?.some(({ run }) => run?.includes('npm publish --provenance')))
+  const { environment, permissions, steps } = release.jobs.npm ?? {}
+  assert.deepEqual([environment, permissions?.['id-token']], ['release', 'write'])
+  assert.ok(steps?.some(({ run }) => run?.includes('npm publish --provenance')))
 })
 
 test('what CI runs again on the oldest PostgreSQL are the tests that make databases', () => {
@@ -274,10 +275,7 @@ test('what CI runs again on the oldest PostgreSQL are the tests that make databa
   const making = all.filter(path =>
     /\b(testDatabase|testService|testCluster|processWorld)\(/.test(read(path)),
   )
-  assert.deepEqual(
-    making.filter(path => !chosen.includes(path)),
-    [],
-  )
+  for (const path of making) assert.ok(chosen.includes(path), path)
   assert.ok(making.length > 0 && chosen.length < all.length)
 })
 

@@ -12,6 +12,8 @@ export interface WorkflowStep {
 export interface WorkflowJob {
   readonly needs?: string
   readonly uses?: string
+  /** Who must approve it. */
+  readonly environment?: string
   readonly permissions?: Readonly<Record<string, string>>
   readonly 'timeout-minutes'?: number
   readonly strategy?: { readonly matrix: Readonly<Record<string, readonly unknown[]>> }
