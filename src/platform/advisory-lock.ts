@@ -1,17 +1,17 @@
 import type { Queryable } from './postgres.ts'
 
 /**
- * Every advisory lock that this service takes, by name. A lock is a pair of numbers in PostgreSQL: `lockClass` for this
- * service, so that other programs on the same database are not in its way, and the number given here.
+ * All advisory locks of this service, by name. In PostgreSQL a lock is a pair of numbers: `lockClass`, which keeps other
+ * programs on the same database apart, and the number given here.
  *
- * A number is never changed and never given to another name: an older process that runs beside this one uses it too.
+ * A number is never changed and never given to another name, because older processes beside this one use it too.
  */
 export const advisoryLocks = {
-  /** One process migrates at a time. For a session, as it is held over several transactions. */
+  /** One process migrates at a time. It is held by a session, over several transactions. */
   migrate: 1,
   /** One process makes partitions at a time. */
   partitions: 2,
-  /** Of processes that start together one makes the first API key. */
+  /** Of several processes that start together, one makes the first API key. */
   firstKey: 3,
   /** One process repairs lanes at a time. */
   repair: 4,
@@ -23,7 +23,7 @@ export const advisoryLocks = {
 
 export type AdvisoryLock = keyof typeof advisoryLocks
 
-/** Any number that other programs are not likely to use. */
+/** A number that other programs probably do not use. */
 const lockClass = 7_461_905
 
 /** Waits for the lock; it is held until the end of the transaction. */
@@ -37,11 +37,12 @@ export function tryLockForTransaction(tx: Queryable, lock: AdvisoryLock): Promis
 }
 
 /**
- * Takes the lock for as long as the connection is open, so `connection` has to be one of its own that is not opened
- * again by itself. @returns false when another process has it
+ * Takes the lock until the connection is closed. `connection` must be a pinned one that is not opened again (`reopens`).
  *
- * There is no function that waits: a session that waits in PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY of
- * the one that has the lock waits for all older snapshots, so both would wait for each other. Ask again instead.
+ * There is no function that waits: a session that waits in PostgreSQL holds a snapshot, and CREATE INDEX CONCURRENTLY by
+ * the holder of the lock waits for all older snapshots. Both would wait for each other. Call this again instead.
+ *
+ * @returns false when another process has it
  */
 export function tryLockForSession(connection: Queryable, lock: AdvisoryLock): Promise<boolean> {
   return tryLock(connection, 'pg_try_advisory_lock', lock)

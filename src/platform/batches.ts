@@ -3,15 +3,15 @@ import type { Logger } from './logger.ts'
 import type { Connection, Database } from './postgres.ts'
 import { rangePlans } from './sql.ts'
 
-// What is done beside the path of events: retention, clean-up after dead processes, repair. How much there is of it
-// depends on the backlog, so it is never one statement, but many small ones on a connection of their own.
+// For work beside the path of events: retention, clean-up after dead processes, repair. Its amount depends on the backlog,
+// so it is never one statement, but many small ones on a connection of their own.
 
-/** A batch takes far less. A statement that takes this long waits for something, and its work is put off until later. */
+/** A batch takes far less than this. A statement that takes longer waits for something; its work is tried again later. */
 const statementMsMax = 60_000
 
 /**
- * Runs work beside the path on a connection that is opened for it, and closed after it. When the connection breaks the
- * work fails, so that a session lock taken at its beginning is held for all of it.
+ * Runs work beside the path on a connection that is opened for it, and closed after it. When the connection breaks, the
+ * work fails. So a session lock that is taken at its beginning is held to its end.
  *
  * @param name shown to the operators of the database (`pg_stat_activity`)
  */
@@ -32,11 +32,11 @@ export async function besideThePath<T>(
   }
 }
 
-/** What became of one batch. */
+/** The result of one batch. */
 export interface Batch<Position> {
-  /** Rows that were looked at; fewer than asked for: nothing is left. */
+  /** Rows that were checked; fewer than asked for: nothing is left. */
   readonly rows: number
-  /** The last of them, behind which the next batch begins; undefined when there was none. */
+  /** The last of them, after which the next batch begins; undefined when there was none. */
   readonly last: Position | undefined
 }
 
@@ -46,39 +46,39 @@ export interface BatchesOptions {
   readonly logger: Logger
   /** Ends the walk before its next batch. */
   readonly signal: AbortSignal
-  /** Ends the walk once so many rows were looked at; all unless given. */
+  /** Ends the walk when this many rows were checked; all rows unless given. */
   readonly rowsMax?: number
-  /** Rests for so many times as long as each batch took; as long unless given. */
+  /** Rests after each batch for this share of its time; 1 unless given. */
   readonly restShare?: number
 }
 
 /** How far a walk has come. */
 export interface Walked<Position> {
   readonly rows: number
-  /** Behind this one nothing was looked at. Undefined: there was no row at all. */
+  /** The last row that was checked; undefined when there was none. */
   readonly last: Position | undefined
   /** Whether it came to the end. */
   readonly isDone: boolean
 }
 
-/** Rows of the first batch, and the bounds of what follows from how long the ones before took. */
+/** Rows of the first batch; the least and the most of later ones, which depend on the time of those before. */
 const rowsFirst = 1000
 const rowsLeast = 100
 const rowsMost = 10_000
 
-/** How long a batch takes, about: its locks are held, and a stop waits for it, no longer than that. */
+/** A batch takes about this long. Its locks are held, and a stop waits, for no longer. */
 const batchMs = 50
 
-/** A walk that takes longer says so often how far it has come. */
+/** A longer walk logs its progress once in this time. */
 const progressEveryMs = 30_000
 
 /**
- * Walks through rows in the order of a key, batch by batch: each a transaction of its own, and after each a rest, so that
- * the path of events keeps at least half of what the walk takes from the database. Cut off anywhere, what was done stays
- * done; the next walk begins behind `last`, or from the start where what is done is not found again.
+ * Walks through rows in the order of a key, batch by batch. Each batch is a transaction of its own. After each the walk
+ * rests, so that it takes at most half of the database's time from the path of events. When it is cut off, the finished
+ * batches stay. The next walk begins after `last`, or from the start where finished rows are not found again.
  *
- * @param from the walk begins behind this one
- * @param step does up to `limit` rows behind `after`; may do some more to end between two keys
+ * @param from the walk begins after this key
+ * @param step does up to `limit` rows after `after`; it may do some more, to end between two keys
  */
 export async function inBatches<Position>(
   { name, logger, signal, rowsMax = Number.POSITIVE_INFINITY, restShare = 1 }: BatchesOptions,
@@ -110,7 +110,7 @@ export async function inBatches<Position>(
   return { rows, last, isDone: false }
 }
 
-/** More rows after a batch that took less time than it may, fewer after one that took more; by a factor of two at most. */
+/** More rows after a batch that took less than `batchMs`, fewer after one that took more; at most by a factor of two. */
 function nextLimit(limit: number, tookMs: number): number {
   const factor = Math.min(2, Math.max(0.5, batchMs / Math.max(tookMs, 1)))
   return Math.round(Math.min(rowsMost, Math.max(rowsLeast, limit * factor)))

@@ -2,7 +2,7 @@ import type { Logger } from './logger.ts'
 
 /** Work that is repeated until it is stopped. */
 export interface Repeated {
-  /** Ends the repetition, tells a run that is under way to end soon (its signal), and waits for it. */
+  /** Ends the repetition, aborts the signal of a run that is under way, and waits for that run. */
   stop(): Promise<void>
 }
 

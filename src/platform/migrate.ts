@@ -8,13 +8,13 @@ import { type Database, isDatabaseUnavailable, type Queryable, sqlState } from '
 /** How long a migration may take and wait. */
 export interface MigrationLimits {
   /**
-   * How long a statement waits for the lock on a table. All who come later to that table wait behind it, so it steps back
-   * then and tries again. Longer than deadlock_timeout (1 s), after which an autovacuum gives way.
+   * How long a statement waits for the lock on a table. Later statements on that table wait behind it, so it then gives up
+   * and is tried again. Longer than deadlock_timeout (1 s), after which an autovacuum gives way.
    */
   readonly lockTimeoutMs: number
-  /** How many times it tries, */
+  /** How many times a migration is tried. */
   readonly triesMax: number
-  /** with this pause after the first time, twice as long each time, up to ten times as long. */
+  /** The pause after the first try. It doubles after each one, up to ten times the first. */
   readonly pauseMs: number
   /** The longest statement of a file that runs in a transaction. */
   readonly statementTimeoutMs: number
@@ -31,29 +31,29 @@ const usualLimits: MigrationLimits = {
 }
 
 export interface MigrateOptions {
-  /** Hears what is waited for. */
+  /** For what the migration does and waits for. */
   readonly logger?: Pick<Logger, 'info' | 'warn'>
-  /** Where the files are, and other limits: for tests. */
+  /** The folder of the files, and other limits; for tests. */
   readonly directory?: URL
   readonly limits?: Partial<MigrationLimits>
 }
 
 interface Migrating {
-  /** Never opened again, so that what runs on it runs under its lock. */
+  /** It is not opened again after it broke, so all statements on it run under its lock. */
   readonly session: Queryable
   readonly limits: MigrationLimits
   readonly logger: Pick<Logger, 'info' | 'warn'>
 }
 
 /**
- * Brings the database to the newest schema that this program knows; files that ran before are recognised by name and
- * checksum. Safe to call from any number of processes at the same moment, and while other processes work.
+ * Brings the database to the newest schema that this program knows. Files that ran before are recognised by name and
+ * checksum. Any number of processes may call it at the same time, also while other processes work.
  *
  * A database that a newer program has migrated is accepted, unless one of the newer files is marked `breaking`.
  *
  * @returns the names of the files that ran now
  * @throws StartupError when a file that ran before has changed, when the database does not fit this program, when a
- *   file fails, or when it could not get what it waits for
+ *   file fails, or when it has waited too long
  */
 export async function migrate(
   database: Database,
@@ -61,7 +61,7 @@ export async function migrate(
 ): Promise<readonly string[]> {
   const migrations = await readMigrations(directory)
   const limits = { ...usualLimits, ...changed }
-  // Without the lock: a process that has nothing to do does not wait for one that makes an index for hours.
+  // Checked without the lock, so that a process without work does not wait for one that makes an index for hours.
   if (pendingOf(migrations, await readDone(database)).length === 0) return []
   const session = database.connection('migrate', {
     queryTimeoutMs: limits.concurrentTimeoutMs,
@@ -167,7 +167,7 @@ function listed(files: readonly { readonly name: string }[]): string {
   return files.map(({ name }) => name).join(', ')
 }
 
-/** The whole file and the note that it ran, in one transaction that waits for no lock for long. */
+/** Runs a file and records it, in one transaction with a short `lock_timeout`. */
 async function runInTransaction(migrating: Migrating, migration: Migration): Promise<void> {
   const { limits, logger } = migrating
   for (let tries = 1; ; tries++) {
@@ -181,7 +181,7 @@ async function runInTransaction(migrating: Migrating, migration: Migration): Pro
   }
 }
 
-/** @returns what keeps it from running just now; undefined when it has run */
+/** @returns why it could not run now; undefined when it has run */
 async function tryInTransaction(
   { session, limits }: Migrating,
   migration: Migration,
@@ -227,7 +227,7 @@ async function readOthers(tx: Queryable): Promise<readonly string[]> {
   return rows.map(({ process }) => process)
 }
 
-/** Each statement by itself. Cut off anywhere, the whole file runs again. */
+/** Runs each statement by itself. When it is cut off, the whole file runs again. */
 async function runConcurrently({ session }: Migrating, migration: Migration): Promise<void> {
   try {
     for (const { text, indexMade } of migration.statements ?? []) {
@@ -240,7 +240,7 @@ async function runConcurrently({ session }: Migrating, migration: Migration): Pr
   }
 }
 
-/** What CREATE INDEX CONCURRENTLY leaves when it is cut off: it costs every write, and no query uses it. */
+/** Removes the invalid index that CREATE INDEX CONCURRENTLY leaves when it is cut off. Writes pay for it, queries do not use it. */
 async function dropInvalidIndex(session: Queryable, index: string): Promise<void> {
   const { rows } = await session.query({
     text: 'select from pg_index where indexrelid = to_regclass($1) and not indisvalid',

@@ -3,20 +3,20 @@ import { readdir, readFile } from 'node:fs/promises'
 
 /** One file of migrations/. */
 export interface Migration {
-  /** `0001_schema.sql`: four digits and what it is about. The order of names is the order in which they run. */
+  /** `0001_schema.sql`: four digits and its subject. Files run in the order of their names. */
   readonly name: string
   readonly text: string
   readonly checksum: string
-  /** It says `-- breaking`: a process that does not know it must not run beside it. */
+  /** It has the line `-- breaking`: a process that does not know it must not run beside it. */
   readonly isBreaking: boolean
-  /** It says `-- concurrently`: its statements, each to be run by itself outside a transaction. */
+  /** With the line `-- concurrently`: its statements, each run by itself outside a transaction. */
   readonly statements?: readonly ConcurrentStatement[]
 }
 
 /** A statement that runs outside a transaction, and may be run again after it was cut off. */
 export interface ConcurrentStatement {
   readonly text: string
-  /** The index that it makes. Cut off, it leaves one that is not valid and that IF NOT EXISTS takes for done. */
+  /** The index it makes. When it is cut off, an invalid one is left, which IF NOT EXISTS takes for done. */
   readonly indexMade?: string
 }
 

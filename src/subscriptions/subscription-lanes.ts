@@ -1,17 +1,16 @@
 import type { Queryable } from '../platform/postgres.ts'
 
 /**
- * What becomes of a subscription's lane when the subscription is changed: part of the same transaction, so that neither
- * is ever without the other. The subscription's row is locked or written first, then its lane: all do it in this order,
- * so that no two wait for each other in a circle.
+ * Changes of a subscription's lane, in the transaction that changes the subscription, so that both or none are made. The
+ * row of the subscription is always locked or written before its lane, so that no two transactions wait for each other.
  */
 export interface SubscriptionLanes {
-  /** Makes the lane of a new subscription. @param held nobody works on it until `unhold` */
+  /** Makes the lane of a new subscription. @param held no process leases it until `unhold` */
   create(tx: Queryable, subscriptionId: number, held: boolean): Promise<void>
-  /** Nobody works on it until `unhold` or `open`. */
+  /** No process leases it until `unhold` or `open`. */
   hold(tx: Queryable, subscriptionId: number): Promise<void>
-  /** It is worked on again: at once, or when it opens, where it is closed for a while. */
+  /** It can be leased again: at once, or at the end of its pause. */
   unhold(tx: Queryable, subscriptionId: number): Promise<void>
-  /** It is worked on at once, whatever held or closed it, and all processes hear of it. */
+  /** It can be leased at once, although it was held or paused, and all processes are told. */
   open(tx: Queryable, subscriptionId: number): Promise<void>
 }

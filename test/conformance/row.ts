@@ -38,7 +38,7 @@ export interface Row {
   readonly by?: 'usual' | 'trusting' | 'guarded'
   /** Whole requests the receiver may see; 1 unless said otherwise. */
   readonly requests?: number
-  /** The receiver would go on without end, so that the attempt ends when its time is over. */
+  /** The receiver goes on without end, so the attempt ends at its deadline. */
   readonly endsAtDeadline?: boolean
   /** More that has to hold. @returns what is wrong */
   readonly check?: (attempt: AttemptDetails) => string | undefined

@@ -89,7 +89,7 @@ export async function handoverWorld(way: Way, t: TestContext, program: Program =
       return child
     },
     idsReceived,
-    /** Waits until these and no others were delivered, each at most as many times as is said, and nothing is owed any more. */
+    /** Waits until these and no others were delivered, each at most `timesMost` times, and nothing is owed any more. */
     async delivered(ids: readonly string[], timesMost = 1): Promise<void> {
       await eventually(
         async () => new Set(idsReceived()).size,
