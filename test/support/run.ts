@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { glob } from 'node:fs/promises'
-import { startTestServer, urlOf } from './database.ts'
+import { glob, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
 // test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
@@ -20,10 +22,19 @@ process.on('SIGTERM', () => running?.kill('SIGTERM'))
 
 let running: ReturnType<typeof spawn> | undefined
 const server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
+const name = `${process.pid}`
+// What one process has compiled the others need not: each test file is a process, and starts more of them.
+const compiled = await mkdtemp(join(tmpdir(), 'webhooks-compiled-'))
 try {
-  process.exitCode = await run(server === undefined ? {} : { TEST_DATABASE_URL: urlOf(server.connection) })
+  process.exitCode = await run({
+    ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
+    TEST_RUN: name,
+    NODE_COMPILE_CACHE: compiled,
+  })
 } finally {
-  await server?.stop()
+  if (server) await server.stop()
+  else await dropTemplates(await testServer(), name)
+  await rm(compiled, { recursive: true, force: true })
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {

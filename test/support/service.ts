@@ -10,6 +10,9 @@ import type { SteerableClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
+
+export { eventually } from './eventually.ts'
 
 /** The real time plus what a test adds; nothing but the test moves it. */
 export interface ShiftableClock extends SteerableClock {
@@ -37,7 +40,7 @@ export interface TestService extends AsyncDisposable {
 }
 
 export async function testService(settings: Environment = {}): Promise<TestService> {
-  const world = await testDatabase({ partitions: false })
+  const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const clock = shiftableClock()
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
@@ -79,7 +82,13 @@ export interface ServiceProcess {
   end(signal: NodeJS.Signals): Promise<number | string>
 }
 
-const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+/** What a process is given of this one's environment: what it needs to start, and to start soon; no setting. */
+export function nodeEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) }
+}
+
+export const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
 /** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 30 s */
 export async function startProcess(
@@ -88,7 +97,7 @@ export async function startProcess(
   options: { readonly group?: boolean } = {},
 ): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [launcher, 'serve'], {
-    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...environment },
+    env: { ...nodeEnvironment(), LOG_FORMAT: 'json', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: options.group ?? false,
   })
@@ -123,7 +132,7 @@ export async function startProcess(
 
 /** A world for processes: a database and a data folder. Whatever was started in it ends with it. */
 export async function processWorld(settings: Environment = {}) {
-  const world = await testDatabase({ partitions: false })
+  const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
   const started: ServiceProcess[] = []
@@ -198,23 +207,8 @@ export function client(url: string) {
   }
 }
 
-/** Asks again and again until the answer passes. @returns it @throws with the last answer after `timeoutMs` */
-export async function eventually<T>(
-  ask: () => Promise<T>,
-  passes: (answer: T) => boolean,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const until = performance.now() + timeoutMs
-  for (;;) {
-    const answer = await ask()
-    if (passes(answer)) return answer
-    if (performance.now() > until) throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)}`)
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
-}
-
 /** Waits until nothing is owed any more, and gives the audit of that moment. */
-export function settledAudit(world: TestDatabase, timeoutMs = 30_000) {
+export function settledAudit(world: TestDatabase, timeoutMs?: number) {
   return eventually(
     () => audit(world.database),
     report => report.owed === 0,
