@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function eventually<T>(
   ask: () => T | Promise<T>,
   passes: (answer: T) => boolean = Boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 60_000,
 ): Promise<T> {
   const end = performance.now() + timeoutMs
   for (;;) {

@@ -38,7 +38,7 @@ try {
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
-  const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=120000']
+  const options = ['--test', '--test-reporter=spec', '--test-concurrency=2', '--test-timeout=300000']
   running = spawn(process.execPath, [...options, ...files], {
     cwd: root,
     stdio: 'inherit',

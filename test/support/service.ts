@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -14,18 +14,24 @@ import { eventually } from './eventually.ts'
 
 export { eventually } from './eventually.ts'
 
-/** The real time plus what a test adds; nothing but the test moves it. */
+/** The real time plus what a test adds; nothing but the test moves it besides. */
 export interface ShiftableClock extends SteerableClock {
   advance(ms: number): void
+  /** From now on only the test moves it: what is due in a moment is not, however busy the machine is. */
+  freeze(): void
 }
 
 export function shiftableClock(): ShiftableClock {
   let shift = 0
+  let frozenAt: number | undefined
   return {
-    now: () => Date.now() + shift,
+    now: () => (frozenAt ?? Date.now()) + shift,
     steer: () => {},
     advance: ms => {
       shift += ms
+    },
+    freeze: () => {
+      frozenAt ??= Date.now()
     },
   }
 }
@@ -88,9 +94,9 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
   return { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) }
 }
 
-export const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
-/** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 30 s */
+/** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 100 s */
 export async function startProcess(
   environment: Environment,
   /** `group`: in a process group of its own, as a terminal starts it. */
@@ -114,7 +120,10 @@ export async function startProcess(
     }
     child.stdout.on('data', look)
     child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output}`)))
-    setTimeout(() => reject(new Error(`not ready within 30 s:\n${output}`)), 30_000).unref()
+    setTimeout(() => reject(new Error(`not ready within 100 s:\n${output}`)), 100_000).unref()
+  }).catch(error => {
+    child.kill('SIGKILL')
+    throw error
   })
   return {
     child,
@@ -128,6 +137,16 @@ export async function startProcess(
       return child.exitCode ?? child.signalCode ?? 0
     },
   }
+}
+
+/** Runs `webhooks` with these arguments to its end. */
+export function runCommand(args: readonly string[], environment: Environment) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
+    env: { ...nodeEnvironment(), ...environment },
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  return { status, stdout, stderr }
 }
 
 /** A world for processes: a database and a data folder. Whatever was started in it ends with it. */
@@ -195,6 +214,16 @@ export function client(url: string) {
       const answer = await post(`/ingest/${id}`, body, headers)
       if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
       return ((await answer.json()) as { webhook_id: string }).webhook_id // as api.md has it
+    },
+    /** Ingests many, a few at a time. @returns their webhook ids */
+    async ingestMany(id: number, events: number): Promise<readonly string[]> {
+      const ids: string[] = []
+      let left = events
+      const send = async () => {
+        while (left-- > 0) ids.push(await this.ingest(id))
+      }
+      await Promise.all(Array.from({ length: 50 }, send))
+      return ids
     },
     async status(webhookId: string): Promise<DeliveryStatus> {
       return (await (await fetch(`${url}/status/${webhookId}`)).json()) as DeliveryStatus // as api.md has it
