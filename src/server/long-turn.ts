@@ -7,10 +7,13 @@ const turnMsMax = 500
 /** Knows for how long requests have been answered in the present turn of the event loop. */
 export class LongTurn {
   readonly #msMax: number
+  readonly #monotonicNow: () => number
   #firstAt: number | undefined
 
-  constructor(msMax: number = turnMsMax) {
+  /** @param monotonicNow milliseconds; replaced in tests */
+  constructor(msMax: number = turnMsMax, monotonicNow: () => number = () => performance.now()) {
     this.#msMax = msMax
+    this.#monotonicNow = monotonicNow
   }
 
   /**
@@ -20,7 +23,7 @@ export class LongTurn {
    * accepted. A process that was only asleep is not in such a turn: it begins with its first request.
    */
   isTooLong(): boolean {
-    const now = performance.now()
+    const now = this.#monotonicNow()
     if (this.#firstAt === undefined) {
       this.#firstAt = now
       setImmediate(() => {
