@@ -13,9 +13,14 @@ function rowsOf(group: string, ...cases: readonly Case[]): readonly Row[] {
   })
 }
 
+/** Receivers that keep an attempt until its deadline. */
+function untilDeadline(group: string, ...cases: readonly Case[]): readonly Row[] {
+  return rowsOf(group, ...cases).map(row => ({ ...row, endsAtDeadline: true }))
+}
+
 const statusStands = { why: 'it was accepted at the status line; the body does not matter' } as const
 
-const slow = rowsOf(
+const slow = untilDeadline(
   'Slow',
   ['hangs before the answer', hang, failed('timeout')],
   ['hangs within the headers', say('HTTP/1.1 200 OK\r\ncontent-le'), failed('timeout')],

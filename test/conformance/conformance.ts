@@ -5,7 +5,8 @@ import { readConfig } from '../../src/config/config.ts'
 import type { AttemptDetails } from '../../src/monitor/schema.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { startService } from '../../src/service/service.ts'
-import { client, eventually, startProcess, testService } from '../support/service.ts'
+import { eventually } from '../support/eventually.ts'
+import { client, startProcess, testService } from '../support/service.ts'
 import { answerRows } from './answer-rows.ts'
 import { brokenRows } from './broken-rows.ts'
 import { type Certificates, makeCertificates } from './certificates.ts'
@@ -29,18 +30,21 @@ type By = NonNullable<Row['by']>
 interface Services {
   readonly urls: Readonly<Record<By, string>>
   readonly certificates: Certificates
-  readonly timeoutMs: number
+  readonly deadlineOf: (row: Row) => number
 }
 
+/** The deadline where it decides nothing: no machine is so busy that an answer comes later. */
+const patientMs = 30_000
+
 /** How much later than its deadline an attempt may end, on a machine that has other things to do. */
-const slackMs = 3000
+const slackMs = 10_000
 /** Rows under way at a time. */
 const together = 8
 
 /**
  * Starts three services on one database and shows them every receiver once.
  *
- * @param timeoutMs the deadline of an attempt; rows that hang take as long
+ * @param timeoutMs the deadline where it ends the attempt; those rows take as long
  */
 export async function runRows(timeoutMs: number): Promise<readonly Result[]> {
   const certificates = await makeCertificates()
@@ -57,7 +61,8 @@ export async function runRows(timeoutMs: number): Promise<readonly Result[]> {
   const trusting = await startProcess({ ...environment, NODE_EXTRA_CA_CERTS: authorityFile })
   try {
     const urls = { usual: usual.url, guarded: guarded.url, trusting: trusting.url }
-    return await inGroups({ urls, certificates, timeoutMs })
+    const deadlineOf = ({ endsAtDeadline }: Row) => (endsAtDeadline ? timeoutMs : patientMs)
+    return await runAll({ urls, certificates, deadlineOf })
   } finally {
     await trusting.end('SIGTERM')
     await guarded.close()
@@ -65,18 +70,22 @@ export async function runRows(timeoutMs: number): Promise<readonly Result[]> {
   }
 }
 
-async function inGroups(services: Services): Promise<readonly Result[]> {
-  const results: Result[] = []
-  for (let from = 0; from < rows.length; from += together) {
-    results.push(...(await Promise.all(rows.slice(from, from + together).map(row => runRow(row, services)))))
+/** @returns in the order of the rows */
+async function runAll(services: Services): Promise<readonly Result[]> {
+  const results = new Map<Row, Result>()
+  const waiting = [...rows]
+  const runSome = async () => {
+    for (let row = waiting.shift(); row; row = waiting.shift()) results.set(row, await runRow(row, services))
   }
-  return results
+  await Promise.all(Array.from({ length: together }, runSome))
+  return rows.flatMap(row => results.get(row) ?? [])
 }
 
 async function runRow(row: Row, services: Services): Promise<Result> {
   await using receiver = await receiverOf(row, services.certificates)
   const target_url = await urlOf(row, receiver)
-  const { urls, timeoutMs } = services
+  const { urls, deadlineOf } = services
+  const timeoutMs = deadlineOf(row)
   const subscribed = client(urls.usual)
   const { id } = await subscribed.subscribe({ target_url, timeout_ms: timeoutMs })
   // Where it is published it is delivered: it is born leased. Another process hears of the subscription in a moment.
@@ -92,7 +101,7 @@ async function runRow(row: Row, services: Services): Promise<Result> {
   const logs = await eventually(
     () => readAll<{ readonly id: string }>(`${urls.usual}/logs/${id}`),
     found => found.length > 0,
-    timeoutMs + 10_000,
+    timeoutMs + 30_000,
   )
   const requests = receiver?.requests ?? 0
   const attempt = await read<AttemptDetails>(`${urls.usual}/attempts/${logs.at(-1)?.id}`)
@@ -146,7 +155,7 @@ function findingOf(attempt: AttemptDetails): Omit<Finding, 'state'> {
 /** States are written a moment after the attempt. */
 function stateOf(url: string, id: number, expected: string): Promise<string> {
   const ask = async () => (await read<{ readonly state: string }>(`${url}/subscriptions/${id}`)).state
-  return eventually(ask, state => state === expected, 3000).catch(ask)
+  return eventually(ask, state => state === expected, 10_000).catch(ask)
 }
 
 function faultsOf(

@@ -36,6 +36,8 @@ export interface Row {
    * private addresses.
    */
   readonly by?: 'usual' | 'trusting' | 'guarded'
+  /** The attempt lasts until its deadline: it is given a short one. */
+  readonly endsAtDeadline?: true
   /** Whole requests the receiver may see; 1 unless said otherwise. */
   readonly requests?: number
   /** More that has to hold. @returns what is wrong */
