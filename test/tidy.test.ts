@@ -54,6 +54,9 @@ function nobody(rule: string, offenders: readonly string[]): void {
   assert.ok(offenders.length === 0, `${rule}\n${offenders.map(offender => `  ${offender}`).join('\n')}`)
 }
 
+/** A statement is sent to the database. */
+const queries = /\.query\s*[<(]/
+
 const isStore = (path: string) => /(^|\/)([a-z-]+-)?store\.ts$/.test(path)
 
 /**
@@ -91,6 +94,16 @@ const rankOf = (folder: string) => ranks.findIndex(names => names.includes(folde
 const arrows = sources
   .flatMap(importsOf)
   .filter(({ from, to }) => to.startsWith('src/') && folderOf(from) !== folderOf(to))
+
+test('the rules see the code: there are files, imports between folders, stores and statements', () => {
+  assert.ok(sources.length > 100, `${sources.length} files`)
+  assert.ok(arrows.length > 200, `${arrows.length} imports between folders`)
+  assert.ok(sources.filter(isStore).length > 5, 'stores')
+  assert.ok(
+    sources.some(path => isStore(path) && queries.test(textOf(path))),
+    'statements',
+  )
+})
 
 test('every folder of src/ has a rank', () => {
   nobody(
@@ -164,9 +177,7 @@ test('a folder with a door is entered by it', () => {
 test('SQL is in stores and on the platform', () => {
   nobody(
     'Only store.ts (or <name>-store.ts) and src/platform/ query the database. Move the statement to a store:',
-    sources.filter(
-      path => !isStore(path) && !path.startsWith('src/platform/') && /\.query\s*[<(]/.test(textOf(path)),
-    ),
+    sources.filter(path => !isStore(path) && !path.startsWith('src/platform/') && queries.test(textOf(path))),
   )
 })
 
@@ -212,6 +223,12 @@ test('packages with a place of their own stay there', () => {
       : [`${from} imports ${to}, which belongs in ${place.words}`]
   })
   nobody('A package is used in one place, so that it can be replaced there:', wrong)
+  nobody(
+    'A package that is no longer used needs no place:',
+    places
+      .filter(({ name }) => !sources.flatMap(importsOf).some(({ to }) => name.test(to)))
+      .map(({ name }) => `${name}`),
+  )
   const bullmq = sources.filter(path => importsOf(path).some(({ to }) => to === 'bullmq'))
   assert.ok(bullmq.length <= 1, `bullmq belongs in one file, not in ${bullmq.join(', ')}`)
 })
@@ -341,6 +358,18 @@ test('documents lead to what is there', () => {
       .flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)])
       .flatMap(([, name = '']) => (isThere(`test/${name}.test.ts`) ? [] : [`${path}: test/${name}.test.ts`]))
   }
+})
+
+test('a test waits for the thing itself, not for a while', () => {
+  // A line where the time itself is what matters says so in a comment.
+  const waits = /\b(sleep|pause)\([\d_]{3,}\)|\bsetTimeout\(\w+, [\d_]{3,}\)|\bawait setTimeout\([\d_]{3,}/
+  const isFixed = (line: string) => waits.test(line) && !line.includes('//')
+  nobody(
+    'Use eventually() for what comes; for what must not come, wait for what would come after it (test/support/):',
+    code
+      .filter(path => /^test\/(?!dispatch\/).*\.test\.ts$/.test(path) && path !== 'test/tidy.test.ts')
+      .filter(path => textOf(path).split('\n').some(isFixed)),
+  )
 })
 
 test('no file knows the folders of one machine', () => {

@@ -8,10 +8,13 @@ const turnMsMax = 500
 /** Measures for how long the present turn of the event loop has been answering requests. */
 export class LongTurn {
   readonly #msMax: number
+  readonly #monotonicNow: () => number
   #firstAt: number | undefined
 
-  constructor(msMax: number = turnMsMax) {
+  /** @param monotonicNow milliseconds; replaced in tests */
+  constructor(msMax: number = turnMsMax, monotonicNow: () => number = () => performance.now()) {
     this.#msMax = msMax
+    this.#monotonicNow = monotonicNow
   }
 
   /**
@@ -23,7 +26,7 @@ export class LongTurn {
    * end, nothing would be accepted meanwhile. A turn begins with its first request, so a process that slept is not late.
    */
   isTooLong(): boolean {
-    const now = performance.now()
+    const now = this.#monotonicNow()
     if (this.#firstAt === undefined) {
       this.#firstAt = now
       setImmediate(() => {

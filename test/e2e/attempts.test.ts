@@ -3,8 +3,9 @@ import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { Compile } from 'typebox/compile'
 import { AttemptDetails } from '../../src/monitor/schema.ts'
+import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, type TestService, testService } from '../support/service.ts'
+import { client, type TestService, testService } from '../support/service.ts'
 
 const schema = Compile(AttemptDetails)
 

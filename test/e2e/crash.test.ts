@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, processWorld, settledAudit } from '../support/service.ts'
+import { client, processWorld, settledAudit } from '../support/service.ts'
 
 /** Sends until told to stop; remembers what was accepted. A cut connection is not an answer. */
 function keepSending(url: string, id: number, senders: number) {
@@ -15,7 +17,7 @@ function keepSending(url: string, id: number, senders: number) {
         try {
           accepted.push(await api.ingest(id))
         } catch {
-          await new Promise(resolve => setTimeout(resolve, 5))
+          await sleep(5)
         }
       }
     }),
@@ -38,10 +40,7 @@ test('kill -9 under load, three times over: every accepted event is delivered, a
     const service = await world.start()
     if (id === 0) id = (await client(service.url).subscribe({ target_url: receiver.origin })).id
     const load = keepSending(service.url, id, 16)
-    await eventually(
-      async () => load.accepted.length,
-      sent => sent > 200,
-    )
+    await eventually(() => load.accepted.length > 200)
     service.child.kill('SIGKILL')
     await once(service.child, 'exit')
     await load.stop()
@@ -63,7 +62,7 @@ test('kill -9 under load, three times over: every accepted event is delivered, a
   assert.equal(await service.end('SIGTERM'), 0)
 })
 
-test('a process that dies is buried by another on the same database, and its deliveries go on', async () => {
+test('another process on the same database finds out at once that one died, and its deliveries go on', async () => {
   await using receiver = await startReceiver((_request, index) => (index < 4 ? { fault: 'hang' } : {}))
   await using world = await processWorld({ SUBSCRIPTION_MAX_IN_FLIGHT: '20' })
   const first = await world.start()
@@ -74,9 +73,10 @@ test('a process that dies is buried by another on the same database, and its del
   await receiver.waitFor(4)
   first.child.kill('SIGKILL')
   const killedAt = performance.now()
-  const report = await settledAudit(world.world, 15_000)
+  await eventually(() => second.output().includes('recovered what a dead process left behind'))
+  assert.ok(performance.now() - killedAt < 9000, 'not by the 10 s of silence after which any process is dead')
+  const report = await settledAudit(world.world)
   assert.equal(report.missing, 0)
-  assert.ok(performance.now() - killedAt < 10_000, 'within seconds')
   const delivered = new Set(receiver.received.slice(4).map(got => String(got.headers['webhook-id'])))
   assert.deepEqual(
     ids.filter(webhookId => !delivered.has(webhookId)),
@@ -140,7 +140,7 @@ test('SIGTERM finishes what is in flight, hands back the rest, and loses nothing
   await again.end('SIGTERM')
 })
 
-test('a receiver that hangs does not hold up a stop for longer than ten seconds, and its delivery stays owed', async () => {
+test('a receiver that hangs does not hold up a stop for longer than its timeout, and its delivery stays owed', async () => {
   await using receiver = await startReceiver((_request, index) => (index === 0 ? { fault: 'hang' } : {}))
   await using world = await processWorld({ SHUTDOWN_TIMEOUT_MS: '6000' })
   const service = await world.start()
@@ -150,7 +150,7 @@ test('a receiver that hangs does not hold up a stop for longer than ten seconds,
   await receiver.waitFor(1)
   const askedAt = performance.now()
   assert.equal(await service.end('SIGTERM'), 0)
-  assert.ok(performance.now() - askedAt < 7000)
+  assert.ok(performance.now() - askedAt < 20_000, 'the attempt alone would have taken 30 s')
   const again = await world.start()
   const status = await eventually(
     () => client(again.url).status(webhookId),
@@ -162,19 +162,15 @@ test('a receiver that hangs does not hold up a stop for longer than ten seconds,
 
 test('a second signal leaves at once', async () => {
   await using receiver = await startReceiver({ fault: 'hang' })
-  await using world = await processWorld()
+  await using world = await processWorld({ LOG_LEVEL: 'info', SHUTDOWN_TIMEOUT_MS: '60000' })
   const service = await world.start()
   const api = client(service.url)
-  const { id } = await api.subscribe({ target_url: receiver.origin })
+  const { id } = await api.subscribe({ target_url: receiver.origin, timeout_ms: 30_000 })
   await api.ingest(id)
   await receiver.waitFor(1)
   service.child.kill('SIGTERM')
-  await eventually(
-    async () => service.output(),
-    output => output.includes('signal') || output.length > 0,
-  )
-  await new Promise(resolve => setTimeout(resolve, 300))
+  await eventually(() => service.output().includes('stopping; a second signal leaves at once'))
   const askedAt = performance.now()
   assert.equal(await service.end('SIGTERM'), 143)
-  assert.ok(performance.now() - askedAt < 1000)
+  assert.ok(performance.now() - askedAt < 15_000, 'it waited for nothing')
 })

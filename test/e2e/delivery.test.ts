@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
+import { eventually } from '../support/eventually.ts'
+import { startLaneWitness } from '../support/lane-witness.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, testService } from '../support/service.ts'
+import { client, testService } from '../support/service.ts'
 
 test('an event arrives as the exact bytes that were sent, whatever they are', async () => {
   await using receiver = await startReceiver({ status: 204 })
@@ -61,7 +63,8 @@ test('every attempt is signed anew with the secret of its subscription and carri
 })
 
 test('the status is pending at once after the 202, and success with its attempt after the delivery', async () => {
-  await using receiver = await startReceiver({ status: 200, delayMs: 100 })
+  const { promise: seen, resolve: answer } = Promise.withResolvers<void>()
+  await using receiver = await startReceiver({ status: 200, after: seen })
   await using world = await testService()
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
@@ -69,6 +72,7 @@ test('the status is pending at once after the 202, and success with its attempt 
   const before = await api.status(webhookId)
   assert.equal(before.status, 'pending')
   assert.deepEqual(before.deliveries[0]?.attempts, [])
+  answer()
   const after = await eventually(
     () => api.status(webhookId),
     answer => answer.status !== 'pending',
@@ -83,6 +87,8 @@ test('the status is pending at once after the 202, and success with its attempt 
 test('five attempts fail at 0, 10, 30, 70 and 150 seconds, and then it is given up', async () => {
   await using receiver = await startReceiver({ status: 503, body: 'down for maintenance' })
   await using world = await testService()
+  world.clock.freeze()
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   const webhookId = await api.ingest(id)
@@ -95,10 +101,10 @@ test('five attempts fail at 0, 10, 30, 70 and 150 seconds, and then it is given 
     assert.ok(newest?.next_attempt_at)
     const delayMs = Date.parse(newest.next_attempt_at) - Date.parse(newest.timestamp)
     assert.equal(Math.round(delayMs / 1000), seconds)
-    world.clock.advance(seconds * 1000 - 2000)
-    await new Promise(resolve => setTimeout(resolve, 600))
+    world.clock.advance(Date.parse(newest.next_attempt_at) - world.clock.now() - 1)
+    await witness.lanesLookedAt()
     assert.equal(receiver.received.length, index + 1, 'never early')
-    world.clock.advance(2000)
+    world.clock.advance(1)
     await receiver.waitFor(index + 2)
   }
   const status = await eventually(
@@ -117,7 +123,7 @@ test('five attempts fail at 0, 10, 30, 70 and 150 seconds, and then it is given 
   )
   assert.equal(status.deliveries[0]?.attempts[0]?.error, 'down for maintenance')
   world.clock.advance(3_600_000)
-  await new Promise(resolve => setTimeout(resolve, 600))
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 5, 'exactly five')
 })
 
@@ -193,9 +199,10 @@ test('events of a paused subscription are kept and delivered when it is resumed'
   await using receiver = await startReceiver()
   await using world = await testService()
   const api = client(world.url)
+  await using witness = await startLaneWitness(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin, paused: true })
   const webhookId = await api.ingest(id)
-  await new Promise(resolve => setTimeout(resolve, 600))
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 0)
   assert.equal((await api.status(webhookId)).status, 'pending')
   await api.patch(id, { paused: false })
@@ -209,6 +216,7 @@ test('events of a paused subscription are kept and delivered when it is resumed'
 test('deleting a subscription cancels what it is owed, and its log stays', async () => {
   await using receiver = await startReceiver({ status: 500 })
   await using world = await testService()
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   const webhookId = await api.ingest(id)
@@ -228,7 +236,7 @@ test('deleting a subscription cancels what it is owed, and its log stays', async
     ['cancelled', 'retry'],
   )
   world.clock.advance(3_600_000)
-  await new Promise(resolve => setTimeout(resolve, 600))
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 1, 'no further attempts')
 })
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
 import { startProxy } from '../support/proxy.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, settledAudit, testService } from '../support/service.ts'
+import { client, settledAudit, testService } from '../support/service.ts'
 
 const closed = { ALLOW_PRIVATE_TARGETS: 'false' }
 
@@ -96,7 +97,7 @@ test('while the proxy is away deliveries wait and spend no attempt; once it is b
     closed => closed === 2,
   )
   await startProxy(t, 200, Number(address.split(':')[1]))
-  await receiver.waitFor(40, 15_000)
+  await receiver.waitFor(40)
   const report = await settledAudit(world.world)
   assert.equal(report.final, 40)
   const { rows } = await world.world.database.query<{ attempts: number; status: string }>({

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import { startLaneWitness } from '../support/lane-witness.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, settledAudit, testService } from '../support/service.ts'
+import { client, settledAudit, testService } from '../support/service.ts'
 
 interface SubscriptionState {
   readonly state: string
@@ -12,14 +14,13 @@ async function stateOf(url: string, id: number): Promise<SubscriptionState> {
   return (await (await fetch(`${url}/subscriptions/${id}`)).json()) as SubscriptionState // as api.md has it
 }
 
-const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-
 test('Retry-After pauses the subscription, not only the delivery, and costs no attempt', async () => {
   let limited = true
   await using receiver = await startReceiver(() =>
     limited ? { status: 429, headers: { 'retry-after': '60' } } : { status: 200 },
   )
   await using world = await testService()
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   const first = await api.ingest(id)
@@ -28,9 +29,9 @@ test('Retry-After pauses the subscription, not only the delivery, and costs no a
     logs => logs.length === 1,
   )
   const second = await api.ingest(id)
-  await pause(600)
+  await witness.lanesLookedAt()
   world.clock.advance(30_000)
-  await pause(600)
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 1, 'neither the retry after 10 s nor the new event')
   limited = false
   world.clock.advance(31_000)
@@ -47,6 +48,7 @@ test('410 ends the delivery and disables the subscription; what comes is kept, a
   let gone = true
   await using receiver = await startReceiver(() => ({ status: gone ? 410 : 200 }))
   await using world = await testService()
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
   const first = await api.ingest(id)
@@ -65,7 +67,7 @@ test('410 ends the delivery and disables the subscription; what comes is kept, a
   )
   assert.match(state_reason ?? '', /410/)
   const second = await api.ingest(id)
-  await pause(500)
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 1)
   gone = false
   const resumed = await api.post(`/subscriptions/${id}/resume`, '')
@@ -95,6 +97,7 @@ test('the circuit opens after so many failures, holds everything back, probes on
   let up = false
   await using receiver = await startReceiver(() => ({ status: up ? 200 : 500 }))
   await using world = await testService({ CIRCUIT_FAILURES: '10', CIRCUIT_COOLDOWN_SECONDS: '60' })
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 1 })
   for (let n = 0; n < 30; n++) await api.ingest(id)
@@ -102,17 +105,17 @@ test('the circuit opens after so many failures, holds everything back, probes on
     () => stateOf(world.url, id),
     answer => answer.state === 'circuit_open',
   )
-  await pause(600)
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 10, 'nothing more once it is open')
   world.clock.advance(61_000)
   await receiver.waitFor(11)
-  await pause(600)
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 11, 'a single probe, and it failed')
   up = true
   world.clock.advance(121_000)
   const report = await settledAudit(world.world)
   assert.equal(report.missing, 0)
-  assert.equal(report.final, 30)
+  assert.equal(report.final, 30 + witness.events)
   assert.equal(
     (
       await eventually(
@@ -131,17 +134,25 @@ test('the circuit opens after so many failures, holds everything back, probes on
 test('a rate limit spreads a burst over time', async () => {
   await using receiver = await startReceiver()
   await using world = await testService()
+  world.clock.freeze()
+  await using witness = await startLaneWitness(world.url)
   const api = client(world.url)
   const { id } = await api.subscribe({
     target_url: receiver.origin,
     rate_limit: { requests: 5, per_seconds: 1 },
   })
   await Promise.all(Array.from({ length: 12 }, () => api.ingest(id)))
-  await receiver.waitFor(12, 8000)
-  const [first] = receiver.received
-  const after = (n: number) => (receiver.received[n]?.at ?? 0) - (first?.at ?? 0)
-  assert.ok(after(4) < 500, 'the first five at once')
-  assert.ok(after(11) >= 1200, `seven more take 1.4 s, took ${after(11)} ms`)
+  await receiver.waitFor(5)
+  for (const [seconds, most] of [
+    [0, 5],
+    [1, 10],
+    [1, 12],
+  ] as const) {
+    world.clock.advance(seconds * 1000)
+    await receiver.waitFor(most)
+    await witness.lanesLookedAt()
+    assert.equal(receiver.received.length, most, 'five at once, and five more each second')
+  }
 })
 
 test('ordered delivery: one at a time in order of acceptance, and one that fails holds those behind it', async () => {
@@ -169,7 +180,7 @@ test('ordered delivery: one at a time in order of acceptance, and one that fails
   )
   const [delivery] = failed.deliveries
   assert.equal(delivery?.next_attempt_at, delivery?.attempts[0]?.next_attempt_at, 'the head is tried then')
-  const report = await settledAudit(world.world, 15_000)
+  const report = await settledAudit(world.world)
   assert.equal(report.final, 10)
   const order = receiver.received.map(request => JSON.parse(request.body.toString()).n)
   assert.deepEqual(order, [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9])

@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import { startLaneWitness } from '../support/lane-witness.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, type TestService, testService } from '../support/service.ts'
+import { client, type TestService, testService } from '../support/service.ts'
 
-// A rate limit so slow that what waits for it waits for long: ten at once, then one each six seconds.
+/** Ten at once, then one each six seconds. */
 const slow = { requests: 10, per_seconds: 60 }
 
-/** A subscription that has used up its rate limit, with a backlog of five. */
+/** A service whose clock stands still, and a subscription that has used up its rate limit, with a backlog of five. */
 async function aBacklog(world: TestService, origin: string) {
+  world.clock.freeze()
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: origin, rate_limit: slow })
   const ids = await Promise.all(Array.from({ length: 15 }, () => api.ingest(id)))
@@ -27,42 +30,37 @@ async function lastWrite(world: TestService, id: number): Promise<string | undef
   return rows[0]?.xmin
 }
 
-const pause = (ms: number) => new Promise(resolve => setTimeout(resolve, ms))
-
 test('a backlog that waits for its rate limit costs the database nothing, and goes on in time', async () => {
   await using receiver = await startReceiver()
   await using world = await testService()
+  await using witness = await startLaneWitness(world.url)
   const { id } = await aBacklog(world, receiver.origin)
-  await pause(500)
+  await witness.lanesLookedAt()
   const before = await lastWrite(world, id)
-  const writes = new Set<string | undefined>()
-  for (let n = 0; n < 20; n++) {
-    await pause(50)
-    writes.add(await lastWrite(world, id))
+  assert.ok(before)
+  for (let looks = 0; looks < 10; looks++) {
+    await witness.lanesLookedAt()
+    assert.equal(await lastWrite(world, id), before, 'nobody leases it, or gives it back')
   }
-  assert.deepEqual([...writes], [before], 'nobody leases it, or gives it back')
   assert.equal(receiver.received.length, 10)
   world.clock.advance(6000)
-  const at = performance.now()
-  await receiver.waitFor(11)
-  assert.ok(performance.now() - at < 1500)
-  await pause(300)
+  await receiver.waitFor(11, 15_000) // there is no other sign of it: it is found by looking
+  await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 11, 'one more each six seconds')
   world.clock.advance(24_000)
-  await receiver.waitFor(15)
+  await receiver.waitFor(15, 15_000)
 })
 
 test('a rate limit that is lifted or raised lets a backlog go at once', async () => {
   await using receiver = await startReceiver()
   await using world = await testService()
+  await using witness = await startLaneWitness(world.url)
   for (const rate_limit of [null, { requests: 100, per_seconds: 1 }]) {
     const before = receiver.received.length
     const { api, id } = await aBacklog(world, receiver.origin)
-    await pause(500)
+    await witness.lanesLookedAt()
     assert.equal(receiver.received.length - before, 10)
-    const at = performance.now()
     assert.equal((await api.patch(id, { rate_limit })).status, 200)
-    await receiver.waitFor(before + 15)
-    assert.ok(performance.now() - at < 1500)
+    await receiver.waitFor(before + 15, 15_000)
   }
 })

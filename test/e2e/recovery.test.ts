@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { testCluster } from '../support/cluster.ts'
+import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually } from '../support/service.ts'
+import { client } from '../support/service.ts'
 
 test('a receiver that failed until all processes were restarted is active again with its next success', async () => {
   await using receiver = await startReceiver()

@@ -3,8 +3,9 @@ import { createHmac, createPublicKey, timingSafeEqual, verify } from 'node:crypt
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
+import { eventually } from '../support/eventually.ts'
 import { type Received, startReceiver } from '../support/receiver.ts'
-import { client, eventually, processWorld, testService } from '../support/service.ts'
+import { client, processWorld, testService } from '../support/service.ts'
 
 const body = '{"n": 1 }'
 
@@ -61,8 +62,9 @@ test('each scheme is verified by a receiver of its own kind', async () => {
   const api = client(world.url)
   const deliver = async (signing: object, own: object = {}) => {
     const made = await api.subscribe({ target_url: receiver.origin, signing, ...own })
+    const before = receiver.received.length
     await api.ingest(made.id, body)
-    await receiver.waitFor(receiver.received.length + 1)
+    await receiver.waitFor(before + 1)
     const got = receiver.received.at(-1)
     assert.ok(got)
     const { signing_public_key: publicKey } = Object(made)
@@ -145,8 +147,9 @@ test('both secrets sign during the overlap, the new one first; then the old one 
   })
   const fresh = Object(await rotated.json())
   const deliver = async () => {
+    const before = receiver.received.length
     await api.ingest(old.id, body)
-    await receiver.waitFor(receiver.received.length + 1)
+    await receiver.waitFor(before + 1)
     const got = receiver.received.at(-1)
     assert.ok(got)
     return got

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { after, before, test } from 'node:test'
+import pg from 'pg'
 import { AppError } from '../../src/errors.ts'
 import {
   type Connection,
@@ -12,6 +13,7 @@ import {
 } from '../../src/platform/postgres.ts'
 import { uuidV7Now } from '../../src/platform/sql.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -29,8 +31,16 @@ async function kill(pid: number): Promise<void> {
   await world.database.query({ text: 'select pg_terminate_backend($1, 5000)', values: [pid] })
 }
 
-async function until(isSo: () => boolean): Promise<void> {
-  for (let looks = 0; !isSo() && looks < 400; looks++) await new Promise(resolve => setTimeout(resolve, 5))
+/** The same, and waits until its end was heard here: that of another one that was ended afterwards is. */
+async function killHeard(pid: number): Promise<void> {
+  await kill(pid)
+  const other = new pg.Client(world.connection)
+  await other.connect()
+  other.on('error', () => {})
+  const { rows } = await other.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const ended = once(other, 'end')
+  await kill(rows[0]?.pid ?? 0)
+  await ended
 }
 
 /** The error of work that must fail. */
@@ -72,8 +82,7 @@ test('two statements of one name are prepared apart, each once', async () => {
 
 test('a connection that was cut while idle opens again at the next statement', async () => {
   const connection = world.database.connection('test', { session: 'set jit = off' })
-  await kill(await pidOf(connection))
-  await new Promise(resolve => setTimeout(resolve, 30))
+  await killHeard(await pidOf(connection))
   assert.deepEqual(await answers(connection), [{ one: 1 }])
   assert.equal(connection.opened, 2)
   const { rows } = await connection.query({ text: 'show jit' })
@@ -92,9 +101,9 @@ test('a connection that is cut within a statement says that the database is away
 test('a statement that takes too long is given up', async () => {
   const connection = world.database.connection('test', { queryTimeoutMs: 80 })
   const startedAt = performance.now()
-  const error = await errorOf(connection.query({ text: 'select pg_sleep(10)' }))
+  const error = await errorOf(connection.query({ text: 'select pg_sleep(60)' }))
   assert.ok(isDatabaseUnavailable(error))
-  assert.ok(performance.now() - startedAt < 1000)
+  assert.ok(performance.now() - startedAt < 30_000)
   assert.deepEqual(await answers(connection), [{ one: 1 }])
 })
 
@@ -124,11 +133,13 @@ function elsewhere(port: number, connectTimeoutMs = 1000): { database: Database;
   return { database, connection: database.connection('test') }
 }
 
-test('while nobody listens every caller hears so at once, and a try is made again soon', async () => {
+test('while nobody listens every caller hears so at once, and a try is made again soon', async t => {
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const { port } = free.address() as AddressInfo // it listens on TCP
   await new Promise(resolve => free.close(resolve))
+  let now = performance.now()
+  t.mock.method(performance, 'now', () => now)
   const { database, connection } = elsewhere(port)
   for (let n = 0; n < 100; n++) assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.ok(isDatabaseUnavailable(await errorOf(database.transaction(answers))))
@@ -139,9 +150,10 @@ test('while nobody listens every caller hears so at once, and a try is made agai
     socket.destroy()
   }).listen(port, '127.0.0.1')
   await once(back, 'listening')
+  now += 249
   await errorOf(answers(connection))
   assert.equal(tries, 0, 'not within 250 ms of the last failure')
-  await new Promise(resolve => setTimeout(resolve, 260))
+  now += 1
   assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.equal(tries, 1)
   await database.close()
@@ -187,8 +199,7 @@ test('a transaction whose server process dies between two statements fails, and 
   const { database } = world
   const error = await errorOf(
     database.transaction(async tx => {
-      await kill(await pidOf(tx))
-      await new Promise(resolve => setTimeout(resolve, 30))
+      await killHeard(await pidOf(tx))
       await answers(tx)
     }),
   )
@@ -203,7 +214,7 @@ test('notifications are heard on the connection that listens', async () => {
   })
   await connection.query({ text: 'listen news' })
   await world.database.query({ text: "select pg_notify('news', '42'), pg_notify('gossip', '7')" })
-  await until(() => heard.length > 0)
+  await eventually(() => heard.length > 0)
   assert.deepEqual(heard, ['news 42'])
 })
 
@@ -213,7 +224,7 @@ test('PostgreSQL itself makes sound ids of version 7, too', async () => {
   })
   for (const { id, ms } of rows) {
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
-    assert.ok(Math.abs(Number.parseInt(id.replace('-', '').slice(0, 12), 16) - ms) < 100)
+    assert.ok(Math.abs(Number.parseInt(id.replace('-', '').slice(0, 12), 16) - ms) < 10_000)
   }
   assert.equal(new Set(rows.map(row => row.id)).size, 50)
 })

@@ -16,7 +16,7 @@ export interface TestCluster extends AsyncDisposable {
 }
 
 export async function testCluster(settings: Environment = {}): Promise<TestCluster> {
-  const world = await testDatabase({ partitions: false })
+  const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
   const services = new Set<Service>()

@@ -1,8 +1,10 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { access, chmod, constants, mkdtemp, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { readConfig } from '../../src/config/config.ts'
 import { partitionedTables } from '../../src/log/partition-store.ts'
+import { ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 
@@ -28,8 +30,11 @@ export interface TestDatabase {
 export interface TestDatabaseOptions {
   /** False: no table at all, for tests of migrations. */
   readonly migrated?: boolean
-  /** False: no partitions, for tests that make their own. */
-  readonly partitions?: boolean
+  /**
+   * False: no partitions, for tests that make their own. `'hourly'`: those that a service makes when it starts with the
+   * default retention, so that it need not.
+   */
+  readonly partitions?: boolean | 'hourly'
   readonly poolSize?: number
   readonly queryTimeoutMs?: number
 }
@@ -38,17 +43,17 @@ let count = 0
 
 /**
  * A new database on a real PostgreSQL: on the one of TEST_DATABASE_URL (test/support/run.ts sets it), else on an
- * embedded one that this process starts at the first call and stops after its last test.
+ * embedded one that this process starts at the first call and stops after its last test. What is migrated is a copy of a
+ * database that was migrated once in the run.
  */
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
   const { migrated = true, partitions = true, poolSize = 4, queryTimeoutMs = 10_000 } = options
   const server = await testServer()
   const name = `test_${process.pid}_${Date.now().toString(36)}_${++count}`
-  await onServer(server, `create database ${name} template template0`)
+  const template = migrated ? await templateWith(server, partitions) : 'template0'
+  await onServer(server, `create database ${name} template ${template}`)
   const connection = { ...server, database: name }
   const database = new Database({ connection, poolSize, queryTimeoutMs, connectTimeoutMs: 10_000 })
-  if (migrated) await migrate(database)
-  if (migrated && partitions) await makePartitions(database)
   return {
     database,
     connection,
@@ -60,10 +65,79 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   }
 }
 
+type Partitions = NonNullable<TestDatabaseOptions['partitions']>
+
+const templates = new Map<Partitions, Promise<string>>()
+
+/** The name of a migrated database to copy. The first process of the run that wants it makes it. */
+function templateWith(server: TestConnection, partitions: Partitions): Promise<string> {
+  const known = templates.get(partitions) ?? makeTemplate(server, partitions)
+  templates.set(partitions, known)
+  return known
+}
+
+/** Processes that want the same template at the same moment wait for the one that makes it. */
+const templateLock = 'pg_advisory_lock(7461999)'
+
+async function makeTemplate(server: TestConnection, partitions: Partitions): Promise<string> {
+  const run = process.env.TEST_RUN ?? `${process.pid}`
+  if (process.env.TEST_RUN === undefined && templates.size === 0) after(() => dropTemplates(server, run))
+  const name = `${templatePrefix(run)}${partitions}`
+  const admin = new Database({
+    connection: server,
+    poolSize: 1,
+    queryTimeoutMs: 120_000,
+    connectTimeoutMs: 10_000,
+  })
+  const session = admin.connection('templates')
+  try {
+    await session.query({ text: `select ${templateLock}` })
+    const { rows } = await session.query({
+      text: 'select from pg_database where datname = $1',
+      values: [name],
+    })
+    if (rows.length > 0) return name
+    await session.query({ text: `drop database if exists ${name}_unfinished with (force)` })
+    await session.query({ text: `create database ${name}_unfinished template template0` })
+    await prepare({ ...server, database: `${name}_unfinished` }, partitions)
+    await session.query({ text: `alter database ${name}_unfinished rename to ${name}` })
+    return name
+  } finally {
+    await admin.close()
+  }
+}
+
+async function prepare(connection: TestConnection, partitions: Partitions): Promise<void> {
+  const database = new Database({
+    connection,
+    poolSize: 1,
+    queryTimeoutMs: 60_000,
+    connectTimeoutMs: 10_000,
+  })
+  try {
+    await migrate(database)
+    if (partitions === true) await makePartitions(database)
+    else if (partitions === 'hourly')
+      await ensurePartitions(database, Date.now(), readConfig({}).logRetentionHours)
+  } finally {
+    await database.close()
+  }
+}
+
 /** One for all times, so that a test may date its rows as it likes. */
 async function makePartitions(database: Database): Promise<void> {
   for (const table of partitionedTables) {
     await database.query({ text: `create table ${table}_all partition of ${table} default` })
+  }
+}
+
+const templatePrefix = (run: string) => `template_${run}_`
+
+/** Drops what the processes of a run copied their databases from. */
+export async function dropTemplates(server: TestConnection, run: string): Promise<void> {
+  const names = `select datname from pg_database where starts_with(datname, '${templatePrefix(run)}')`
+  for (const { datname } of await onServer<{ datname: string }>(server, names)) {
+    await onServer(server, `drop database if exists ${datname} with (force)`)
   }
 }
 
@@ -94,15 +168,19 @@ async function startServer(): Promise<TestConnection> {
   return server.connection
 }
 
-/** An embedded PostgreSQL in a folder that goes with it, without fsync: nothing in a test outlives a power cut. */
+/**
+ * An embedded PostgreSQL in a folder that goes with it, without fsync, and in memory where there is room: nothing in a
+ * test outlives a power cut, and a database that is made there costs a fifth of one on a disk.
+ */
 export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
   const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres/embedded-postgres.ts')
-  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-test-'))
+  const dataDir = await mkdtemp(join(await roomyMemory(), 'webhooks-test-'))
   // Started as root it runs under another account, which must get in here; then all of it goes with the folder.
   await chmod(dataDir, 0o755)
   const server = await startEmbeddedPostgres({ dataDir, stateDir: join(dataDir, 'state'), log: () => {} })
   await onServer(server.connection, 'alter system set fsync = off')
   await onServer(server.connection, 'alter system set full_page_writes = off')
+  await onServer(server.connection, "alter system set max_wal_size = '256MB'")
   await onServer(server.connection, 'select pg_reload_conf()')
   return {
     connection: server.connection,
@@ -113,14 +191,31 @@ export async function startTestServer(): Promise<{ connection: TestConnection; s
   }
 }
 
+/** A whole run needs about a quarter of it. */
+const memoryBytesMin = 2 * 1024 ** 3
+
+/** The folder of Linux that is in memory, else the usual one for what is temporary. In containers it is often small. */
+async function roomyMemory(): Promise<string> {
+  try {
+    await access('/dev/shm', constants.W_OK)
+    const { bavail, bsize } = await statfs('/dev/shm')
+    return bavail * bsize > memoryBytesMin ? '/dev/shm' : tmpdir()
+  } catch {
+    return tmpdir() // not Linux
+  }
+}
+
 export function urlOf({ host, port, user, password, database }: TestConnection): string {
   return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${database}`
 }
 
-async function onServer(connection: TestConnection, text: string): Promise<void> {
+async function onServer<Row extends object>(
+  connection: TestConnection,
+  text: string,
+): Promise<readonly Row[]> {
   const server = new Database({ connection, poolSize: 1, queryTimeoutMs: 60_000, connectTimeoutMs: 10_000 })
   try {
-    await server.query({ text })
+    return (await server.query<Row>({ text })).rows
   } finally {
     await server.close()
   }

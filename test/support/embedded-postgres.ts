@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import {
@@ -16,6 +15,7 @@ import {
 } from '../../src/platform/embedded-postgres/embedded-postgres.ts'
 // Not a plain signal 0: where nobody collects orphans, a server that has ended stays listed as a zombie.
 import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
+import { eventually } from './eventually.ts'
 
 /** For other processes to import. */
 export const moduleUrl = new URL('../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url)
@@ -28,7 +28,7 @@ export async function world(t: TestContext): Promise<World> {
   const pids = new Set<number>()
   t.after(async () => {
     for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGQUIT')
-    for (const pid of pids) await until(() => !isAlive(pid))
+    for (const pid of pids) await eventually(() => !isAlive(pid))
     await rm(folder, { recursive: true, force: true })
   })
   const dataDir = join(folder, 'data')
@@ -59,13 +59,6 @@ export interface World {
     readonly log?: (message: string) => void
     readonly onUnexpectedExit?: () => void
   }): Promise<EmbeddedPostgres>
-}
-
-/** Waits until something is so, and fails when it is not in time. */
-export async function until(isSo: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {
-  for (const end = performance.now() + withinMs; !(await isSo()); await sleep(20)) {
-    assert.ok(performance.now() < end, 'it did not come to be in time')
-  }
 }
 
 /** One statement on a connection of its own. @returns its first row */

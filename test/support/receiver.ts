@@ -12,6 +12,8 @@ export interface Behaviour {
   readonly body?: string | Buffer
   /** Milliseconds before it answers. */
   readonly delayMs?: number
+  /** It answers only after this. */
+  readonly after?: Promise<unknown>
   /**
    * What it does wrong: `hang` answers nothing; `drip` sends a byte now and then without end; `reset` cuts the
    * connection unanswered; `reset-after-status` cuts it within the body; `garbage` answers what is not HTTP.
@@ -83,7 +85,7 @@ export async function startReceiver(program: Program = {}): Promise<Receiver> {
     get mostAtOnce() {
       return mostAtOnce
     },
-    async waitFor(requests, timeoutMs = 5000) {
+    async waitFor(requests, timeoutMs = 60_000) {
       const signal = AbortSignal.timeout(timeoutMs)
       while (received.length < requests) {
         if (signal.aborted)
@@ -111,7 +113,8 @@ async function record(request: IncomingMessage, connection: number): Promise<Rec
 }
 
 async function answer(response: ServerResponse, behaviour: Behaviour): Promise<void> {
-  const { status = 200, statusText, headers = {}, body = '', delayMs = 0, fault } = behaviour
+  const { status = 200, statusText, headers = {}, body = '', delayMs = 0, after, fault } = behaviour
+  await after
   if (delayMs > 0) await sleep(delayMs)
   const { socket } = response
   switch (fault) {

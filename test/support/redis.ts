@@ -5,7 +5,7 @@ import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
-import { eventually } from './service.ts'
+import { eventually } from './eventually.ts'
 
 /** A real redis-server of a test's own, on a port of its own; what it holds goes with it. */
 export interface TestRedis extends AsyncDisposable {

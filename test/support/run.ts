@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { glob } from 'node:fs/promises'
+import { glob, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startTestServer, urlOf } from './database.ts'
+import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests } from './database-tests.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
@@ -34,10 +36,19 @@ process.on('SIGTERM', () => running?.kill('SIGTERM'))
 
 let running: ReturnType<typeof spawn> | undefined
 const server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
+const name = `${process.pid}`
+// What one process has compiled the others need not: each test file is a process, and starts more of them.
+const compiled = await mkdtemp(join(tmpdir(), 'webhooks-compiled-'))
 try {
-  process.exitCode = await run(server === undefined ? {} : { TEST_DATABASE_URL: urlOf(server.connection) })
+  process.exitCode = await run({
+    ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
+    TEST_RUN: name,
+    NODE_COMPILE_CACHE: compiled,
+  })
 } finally {
-  await server?.stop()
+  if (server) await server.stop()
+  else await dropTemplates(await testServer(), name)
+  await rm(compiled, { recursive: true, force: true })
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
@@ -45,7 +56,7 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   if (values.name !== undefined) options.push(`--test-name-pattern=${values.name}`)
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
-  else options.push('--test-concurrency=2', '--test-timeout=120000')
+  else options.push('--test-concurrency=2', '--test-timeout=300000')
   running = spawn(process.execPath, [...options, ...files], {
     cwd: root,
     stdio: 'inherit',

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,19 +10,28 @@ import type { SteerableClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 
-/** The real time plus what a test adds; nothing but the test moves it. */
+export { eventually } from './eventually.ts'
+
+/** The real time plus what a test adds; nothing but the test moves it besides. */
 export interface ShiftableClock extends SteerableClock {
   advance(ms: number): void
+  /** From now on only the test moves it: what is due in a moment is not, however busy the machine is. */
+  freeze(): void
 }
 
 export function shiftableClock(): ShiftableClock {
   let shift = 0
+  let frozenAt: number | undefined
   return {
-    now: () => Date.now() + shift,
+    now: () => (frozenAt ?? Date.now()) + shift,
     steer: () => {},
     advance: ms => {
       shift += ms
+    },
+    freeze: () => {
+      frozenAt ??= Date.now()
     },
   }
 }
@@ -37,7 +46,7 @@ export interface TestService extends AsyncDisposable {
 }
 
 export async function testService(settings: Environment = {}): Promise<TestService> {
-  const world = await testDatabase({ partitions: false })
+  const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const clock = shiftableClock()
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
@@ -79,16 +88,22 @@ export interface ServiceProcess {
   end(signal: NodeJS.Signals): Promise<number | string>
 }
 
+/** What a process is given of this one's environment: what it needs to start, and to start soon; no setting. */
+export function nodeEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) }
+}
+
 const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
-/** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 30 s */
+/** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 100 s */
 export async function startProcess(
   environment: Environment,
   /** `group`: in a process group of its own, as a terminal starts it. */
   options: { readonly group?: boolean } = {},
 ): Promise<ServiceProcess> {
   const child = spawn(process.execPath, [launcher, 'serve'], {
-    env: { PATH: process.env.PATH, LOG_FORMAT: 'json', ...environment },
+    env: { ...nodeEnvironment(), LOG_FORMAT: 'json', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: options.group ?? false,
   })
@@ -124,9 +139,19 @@ export async function startProcess(
   }
 }
 
+/** Runs `webhooks` with these arguments to its end. */
+export function runCommand(args: readonly string[], environment: Environment) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
+    env: { ...nodeEnvironment(), ...environment },
+    encoding: 'utf8',
+    timeout: 60_000,
+  })
+  return { status, stdout, stderr }
+}
+
 /** A world for processes: a database and a data folder. Whatever was started in it ends with it. */
 export async function processWorld(settings: Environment = {}) {
-  const world = await testDatabase({ partitions: false })
+  const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
   const started: ServiceProcess[] = []
@@ -199,6 +224,16 @@ export function client(url: string) {
         await new Promise(resolve => setTimeout(resolve, 100))
       }
     },
+    /** Ingests many, a few at a time. @returns their webhook ids */
+    async ingestMany(id: number, events: number): Promise<readonly string[]> {
+      const ids: string[] = []
+      let left = events
+      const send = async () => {
+        while (left-- > 0) ids.push(await this.ingest(id))
+      }
+      await Promise.all(Array.from({ length: 50 }, send))
+      return ids
+    },
     async status(webhookId: string): Promise<DeliveryStatus> {
       return (await (await fetch(`${url}/status/${webhookId}`)).json()) as DeliveryStatus // as openapi.json has it
     },
@@ -210,23 +245,8 @@ export function client(url: string) {
   }
 }
 
-/** Asks again and again until the answer passes. @returns it @throws with the last answer after `timeoutMs` */
-export async function eventually<T>(
-  ask: () => Promise<T>,
-  passes: (answer: T) => boolean,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const until = performance.now() + timeoutMs
-  for (;;) {
-    const answer = await ask()
-    if (passes(answer)) return answer
-    if (performance.now() > until) throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)}`)
-    await new Promise(resolve => setTimeout(resolve, 25))
-  }
-}
-
 /** Waits until nothing is owed any more, and gives the audit of that moment. */
-export function settledAudit(world: TestDatabase, timeoutMs = 30_000) {
+export function settledAudit(world: TestDatabase, timeoutMs?: number) {
   return eventually(
     () => audit(world.database),
     report => report.owed === 0,

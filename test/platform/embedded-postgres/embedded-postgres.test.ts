@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { EmbeddedPostgresError } from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
 import { isAlive } from '../../../src/platform/embedded-postgres/process.ts'
 import {
@@ -13,9 +12,9 @@ import {
   otherProcess,
   query,
   uidOf,
-  until,
   world,
 } from '../../support/embedded-postgres.ts'
+import { eventually } from '../../support/eventually.ts'
 
 const isRoot = process.getuid?.() === 0
 const nobody = 65_534
@@ -105,7 +104,7 @@ test('a killed server is started again at the same address, and so again by an a
   const busy = query(server.connection, 'select from generate_series(1, 3000000)').catch(() => {})
   const other = await otherProcess(t, here)
   process.kill(first, 'SIGKILL')
-  await until(() => exits === 1)
+  await eventually(() => exits === 1)
   await busy
   here.pids.add(server.pid)
   assert.notEqual(server.pid, first)
@@ -118,10 +117,11 @@ test('a killed server is started again at the same address, and so again by an a
 
 test('stop ends the attempts to bring a server back', async t => {
   const here = await world(t)
-  const server = await here.start()
+  const said: string[] = []
+  const server = await here.start({ log: message => said.push(message) })
   await rm(join(server.dataDir, 'global'), { recursive: true })
   process.kill(server.pid, 'SIGKILL')
-  await sleep(300)
+  await eventually(() => said.some(message => message.includes('could not be brought back')))
   await server.stop()
   assert.equal(isAlive(server.pid), false)
 })

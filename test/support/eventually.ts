@@ -1,0 +1,22 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/**
+ * Asks again and again until the answer passes. The limit is for what never comes, and long enough for a machine that has
+ * other things to do: a test that wants something soon gives its own.
+ *
+ * @returns the answer that passed
+ * @throws with the last answer after `timeoutMs`
+ */
+export async function eventually<T>(
+  ask: () => T | Promise<T>,
+  passes: (answer: T) => boolean = Boolean,
+  timeoutMs = 60_000,
+): Promise<T> {
+  const end = performance.now() + timeoutMs
+  for (;;) {
+    const answer = await ask()
+    if (passes(answer)) return answer
+    if (performance.now() > end) throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)}`)
+    await sleep(20)
+  }
+}

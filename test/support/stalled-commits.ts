@@ -1,0 +1,27 @@
+import pg from 'pg'
+import type { TestConnection } from './database.ts'
+
+/** While it lasts no event is committed, as if the disk of the database did not answer. */
+export interface StalledCommits {
+  /** How many transactions with events wait just now. */
+  waiting(): Promise<number>
+  end(): Promise<void>
+}
+
+export async function stallCommits(connection: TestConnection): Promise<StalledCommits> {
+  const blocker = new pg.Client(connection)
+  await blocker.connect()
+  await blocker.query('begin; lock table events in exclusive mode')
+  return {
+    async waiting() {
+      const { rows } = await blocker.query<{ n: number }>(
+        "select count(*)::int as n from pg_locks where relation = 'events'::regclass and not granted",
+      )
+      return rows[0]?.n ?? 0
+    },
+    async end() {
+      await blocker.query('rollback')
+      await blocker.end()
+    },
+  }
+}
