@@ -110,12 +110,10 @@ async function start(ground: Ground, opened: OpenDatabase): Promise<Service> {
       await outbound?.stop(deadline.earlier(4000))
       await ground.egress.close()
       // Whatever is left in memory goes back to its lane with everything else this process holds.
-      await deadline
-        .earlier(500)
-        .limit(membership.stop())
-        .catch(error => {
-          logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
-        })
+      const leaving = deadline.earlier(500)
+      await leaving.limit(membership.stop(AbortSignal.timeout(Math.floor(leaving.leftMs)))).catch(error => {
+        logger.warn({ err: error }, 'left without handing back; another process recovers what was held')
+      })
       await messengers.close()
       await deadline.limit(opened.close())
     },
