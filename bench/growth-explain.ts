@@ -2,12 +2,12 @@ import pg from 'pg'
 import { beat, insertProcess, readProcesses } from '../src/cluster/store.ts'
 import { readContents } from '../src/deliver/store.ts'
 import { insertEvents } from '../src/ingest/store.ts'
+import { repairLanes } from '../src/lanes/recover-store.ts'
 import {
   leaseLanes,
   leaseNewLanes,
   readDue,
   releaseLanes,
-  repairLanes,
   wakeOwing,
 } from '../src/lanes/store.ts'
 import { pauseLanes } from '../src/lanes/subscription-lanes-store.ts'
@@ -129,8 +129,8 @@ async function runAll(db: Queryable, subscriptionId: number, client: pg.Client):
 async function runBatch(db: Queryable, subscriptionId: number): Promise<void> {
   const newId = uuidV7Source(systemClock())
   const now = Date.now()
-  const owner = await insertProcess(db, { host: 'explain', pid: process.pid, role: 'all', version: '0' })
-  await beat(db, owner, {})
+  const owner = await insertProcess(db, { host: 'explain', pid: process.pid, role: 'all', version: '0' }, 0)
+  await beat(db, owner, { stats: {}, oldestHeldAt: Date.now(), unheardMs: 0 })
   await readProcesses(db)
   const accept = async (owned: number | null) => {
     const ids = Array.from({ length: batch }, () => newId())
@@ -176,5 +176,5 @@ async function runBatch(db: Queryable, subscriptionId: number): Promise<void> {
   await releaseLanes(db, owner, [subscriptionId])
   await wakeOwing(db, [subscriptionId])
   await pauseLanes(db, [{ subscriptionId, until: now + 30_000, reason: 'order' }])
-  await repairLanes(db)
+  await repairLanes(db, -1, 1000)
 }

@@ -4,8 +4,20 @@ import { StartupError } from '../errors.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import { databaseTime } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database, Queryable } from '../platform/postgres.ts'
-import { beat, declareDead, insertProcess, type ProcessRow, readProcesses, removeProcess } from './store.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { HeldSince } from './held-since.ts'
+import {
+  beat,
+  type DeadProcess,
+  declareDead,
+  enterDead,
+  forgetDead,
+  insertProcess,
+  markFreed,
+  type ProcessRow,
+  readDead,
+  readProcesses,
+} from './store.ts'
 
 /** What a process does: everything, accept events only, or deliver only. */
 export type Role = 'all' | 'api' | 'worker'
@@ -27,16 +39,32 @@ export interface Member {
 }
 
 export interface MembershipDeps {
-  readonly database: Pick<Database, 'transaction'>
   /** A connection of its own, so that a heartbeat never waits behind work. */
   readonly connection: Queryable
   readonly clock: SteerableClock
   readonly logger: Logger
   readonly role: Role
   readonly version: string
-  /** Puts what a process held into the lanes. @returns how many deliveries there were */
-  readonly recover: (db: Queryable, id: number) => Promise<number>
+  /** Puts what a process held into the lanes. */
+  readonly recover: (held: Holdings, signal: AbortSignal) => Promise<Recovered>
+  /**
+   * Rows that are leased to this process though it does not hold them are no older than this: those that are being
+   * written, those whose commit it has not heard of, those it was not told of. They are known of then, or freed.
+   */
+  readonly unheardMs: number
 }
+
+/** What a process left behind. */
+export interface Holdings {
+  readonly id: number
+  /** No row of it is older (Unix milliseconds). */
+  readonly from: number
+}
+
+/** What became of it: freed so far, and whether nothing is left; or another process is at it. */
+export type Recovered =
+  | { readonly kind: 'recovered'; readonly deliveries: number; readonly isDone: boolean }
+  | { readonly kind: 'busy' }
 
 /** What others want to hear of the membership; see `Membership.on`. */
 export interface MembershipListeners {
@@ -68,8 +96,13 @@ const sureMs = deadAfterMs - beatEveryMs
  */
 const lateCommitMs = 12_000
 
+/** Whoever frees what a dead process held also looks for late commits. After this long another one does. */
+const takeOverMs = 60_000
+
 /**
- * Makes this process known to the others and cleans up after those that died: what they held goes to the lanes. A
+ * Makes this process known to the others and cleans up after those that died: what they held goes to the lanes. Each
+ * process says with its heartbeat since when it has held what it holds, so that the cost of that is what came in since
+ * then, whatever is owed besides. A
  * process of the same host whose pid is gone is dead at once; any other after 10 s of silence. Silence is measured here
  * by what is heard, not by times in the database, whose clock may jump. A process that was declared dead though it lives
  * (it was stopped, or cut off) gets a new id; what it still does under the old one is fenced. While that may have
@@ -92,11 +125,17 @@ export class Membership implements Member {
   #sureUntil = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
   #beating: Promise<void> | undefined
+  #looking: Promise<void> | undefined
   #cleaning: Promise<void> | undefined
+  readonly #stopping = new AbortController()
+  /** Deliveries that are leased to this process, and that it holds. */
+  readonly held = new HeldSince()
+  /** What was said of them with the last heartbeat. */
+  #heldFrom = 0
   /** The last sign of life of each other process, and when it was first seen here. */
   readonly #signs = new Map<number, { readonly sign: string; readonly since: number }>()
-  /** Those of this host that were declared dead of late, this one's earlier ids among them, and when (`performance.now()`). */
-  readonly #diedLately = new Map<number, number>()
+  /** When each of the dead was first seen among them (`performance.now()`), and those that this process has freed. */
+  readonly #deadSince = new Map<number, { readonly at: number; isFreedHere: boolean }>()
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
@@ -133,18 +172,26 @@ export class Membership implements Member {
     this.#unbrokenSince = this.#lastBeatAt
     for (const listener of this.#listeners.beat) await listener()
     await this.#lookAtOthers()
+    this.#clean()
     this.#timer = setInterval(() => this.#tick(), beatEveryMs)
   }
 
-  /** Gives everything back and leaves. */
-  async stop(): Promise<void> {
+  /**
+   * Leaves, and gives everything back. What it does not come to before the signal is aborted another process does, or the
+   * next one to start.
+   */
+  async stop(signal: AbortSignal = new AbortController().signal): Promise<void> {
     const { connection, recover } = this.#deps
     clearInterval(this.#timer)
+    this.#stopping.abort()
     await this.#beating
+    await this.#looking
     await this.#cleaning
-    ownIds.delete(this.#id)
-    await recover(connection, this.#id)
-    await removeProcess(connection, this.#id)
+    const id = this.#id
+    ownIds.delete(id)
+    if (!(await declareDead(connection, id))) return // it was declared dead by others, who see to the rest
+    const recovered = await recover({ id, from: this.#heldFrom }, signal)
+    if (recovered.kind === 'recovered' && recovered.isDone) await forgetDead(connection, id)
   }
 
   #tick(): void {
@@ -165,11 +212,21 @@ export class Membership implements Member {
       throw error
     })
     for (const listener of this.#listeners.beat) await listener()
-    // Not waited for: what a dead process held may be much, and the next heartbeat must not be late for it.
-    this.#cleaning ??= this.#lookAtOthers()
+    this.#looking ??= this.#lookAtOthers()
       .catch(error =>
-        this.#deps.logger.debug({ err: error }, 'dead processes are looked for after the next heartbeat'),
+        this.#deps.logger.debug({ err: error }, 'others are looked at after the next heartbeat'),
       )
+      .finally(() => {
+        this.#looking = undefined
+        // Not waited for, neither here nor by the next look: what a dead process held may be much.
+        this.#clean()
+      })
+  }
+
+  #clean(): void {
+    if (this.#stopping.signal.aborted) return
+    this.#cleaning ??= this.#cleanUp()
+      .catch(error => this.#deps.logger.debug({ err: error }, 'cleaned up after the next heartbeat'))
       .finally(() => {
         this.#cleaning = undefined
       })
@@ -177,10 +234,15 @@ export class Membership implements Member {
 
   async #sayAlive(): Promise<void> {
     const sentAt = performance.now()
-    const trueNow = await beat(this.#deps.connection, this.#id, this.#stats())
+    const { clock, connection, unheardMs } = this.#deps
+    const oldestHeldAt = Math.min(this.held.oldest(), clock.now() - unheardMs)
+    const trueNow = await beat(connection, this.#id, { stats: this.#stats(), oldestHeldAt, unheardMs })
     const receivedAt = performance.now()
     if (trueNow === undefined) await this.#register()
-    else if (receivedAt - sentAt < steerWithinMs) this.#deps.clock.steer(trueNow + (receivedAt - sentAt) / 2)
+    else {
+      this.#heldFrom = Math.min(oldestHeldAt, trueNow - unheardMs)
+      if (receivedAt - sentAt < steerWithinMs) clock.steer(trueNow + (receivedAt - sentAt) / 2)
+    }
     const wasBroken = receivedAt - this.#lastBeatAt > 2 * beatEveryMs
     if (wasBroken || this.#unbrokenSince === Number.POSITIVE_INFINITY) this.#unbrokenSince = receivedAt
     this.#lastBeatAt = receivedAt
@@ -188,14 +250,23 @@ export class Membership implements Member {
   }
 
   async #register(): Promise<void> {
-    const { connection, role, version, logger } = this.#deps
+    const { connection, clock, role, version, logger, unheardMs } = this.#deps
     const before = this.#id
-    this.#id = await insertProcess(connection, { host: this.#host, pid: process.pid, role, version })
+    if (before !== 0) {
+      this.#sureUntil = Number.NEGATIVE_INFINITY
+      // What it had under way when it was cut off may be committed only now, when others have looked for the last time.
+      await enterDead(connection, before, this.#heldFrom)
+    }
+    this.#id = await insertProcess(
+      connection,
+      { host: this.#host, pid: process.pid, role, version },
+      unheardMs,
+    )
+    this.#heldFrom = clock.now() - unheardMs
     ownIds.delete(before)
     ownIds.add(this.#id)
     if (before === 0) return
     logger.warn({ before, now: this.#id }, 'was declared dead while cut off; goes on under a new id')
-    this.#diedLately.set(before, performance.now()) // what it had under way then may be committed only now
     for (const listener of this.#listeners.newId) listener()
   }
 
@@ -209,35 +280,49 @@ export class Membership implements Member {
     const { count } = this.#position
     this.#position = { count: delivering.length, index: Math.max(0, delivering.indexOf(this.#id)) }
     if (delivering.length > count) for (const listener of this.#listeners.joined) listener()
-    for (const other of dead) await this.#cleanUpAfter(other)
-    await this.#recoverLateCommits()
-  }
-
-  async #cleanUpAfter(dead: ProcessRow): Promise<void> {
-    const { database, logger, recover } = this.#deps
-    const rows = await database.transaction(async tx => {
-      return (await declareDead(tx, dead.id)) ? recover(tx, dead.id) : undefined
-    })
-    if (rows === undefined) return
-    // One that is only silent may go on one day, and then holds what it writes until it hears that it was declared dead.
-    if (this.#isGone(dead)) this.#diedLately.set(dead.id, performance.now())
-    this.#tellRecovered()
-    logger.warn(
-      { process: dead.id, pid: dead.pid, recovered: rows },
-      'recovered what a dead process left behind',
-    )
-  }
-
-  /** Looks again at those that died of late: a row that was committed afterwards would wait for the repair. */
-  async #recoverLateCommits(): Promise<void> {
-    const { database, logger, recover } = this.#deps
-    for (const [id, at] of this.#diedLately) {
-      const rows = await database.transaction(tx => recover(tx, id))
-      if (performance.now() - at > lateCommitMs) this.#diedLately.delete(id)
-      if (rows === 0) continue
-      this.#tellRecovered()
-      logger.warn({ process: id, recovered: rows }, 'recovered what a dead process had under way')
+    for (const { id, pid } of dead) {
+      if (await declareDead(this.#deps.connection, id))
+        this.#deps.logger.warn({ process: id, pid }, 'a process has died')
     }
+  }
+
+  /** Frees what the dead have held. Once that is done, looks for what they had under way, until nothing more can come. */
+  async #cleanUp(): Promise<void> {
+    const { connection } = this.#deps
+    const dead = await readDead(connection)
+    const ids = new Set(dead.map(({ id }) => id))
+    for (const id of this.#deadSince.keys()) if (!ids.has(id)) this.#deadSince.delete(id)
+    for (const one of dead) {
+      if (this.#stopping.signal.aborted) return
+      const now = performance.now()
+      const seen = this.#deadSince.get(one.id) ?? { at: now, isFreedHere: false }
+      this.#deadSince.set(one.id, seen)
+      if (!one.isFreed) {
+        if (!(await this.#free(one.id, one.heldFrom ?? 0))) continue
+        await markFreed(connection, one.id)
+        seen.isFreedHere = true
+      } else if (seen.isFreedHere || now - seen.at > takeOverMs) await this.#freeLate(one, now - seen.at)
+    }
+  }
+
+  /** Looks at what may have been committed since all was freed; the last time when no statement of then can still run. */
+  async #freeLate({ id, heldFrom }: DeadProcess, deadForMs: number): Promise<void> {
+    const { clock, connection, unheardMs } = this.#deps
+    // Where it has not said how far back it goes: what is committed late came in shortly before it died.
+    const from = heldFrom ?? clock.now() - deadForMs - deadAfterMs - unheardMs
+    if ((await this.#free(id, from)) && deadForMs > lateCommitMs) await forgetDead(connection, id)
+  }
+
+  /** @returns whether nothing is left */
+  async #free(id: number, from: number): Promise<boolean> {
+    const recovered = await this.#deps.recover({ id, from }, this.#stopping.signal)
+    if (recovered.kind === 'busy') return false
+    if (recovered.deliveries > 0) {
+      const { deliveries } = recovered
+      this.#deps.logger.warn({ process: id, recovered: deliveries }, 'recovered what a dead process held')
+    }
+    this.#tellRecovered()
+    return recovered.isDone
   }
 
   #tellRecovered(): void {

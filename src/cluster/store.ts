@@ -12,7 +12,7 @@ export interface ProcessRow {
 }
 
 /**
- * Enters this process.
+ * Enters this process. Nothing that is leased to it will be older than `unheardMs` before now.
  *
  * @returns its id, which nobody had before
  * @throws StartupError when a newer version has made a change since this process started that it must not run beside
@@ -20,12 +20,14 @@ export interface ProcessRow {
 export async function insertProcess(
   db: Queryable,
   process: { readonly host: string; readonly pid: number; readonly role: string; readonly version: string },
+  unheardMs: number,
 ): Promise<number> {
   const { rows } = await db.query<{ id: number }>({
-    text: `insert into processes (host, pid, role, version)
-           select $1, $2, $3, $4 where not exists (select from schema_migrations where breaking and name > $5)
+    text: `insert into processes (host, pid, role, version, oldest_held_at)
+           select $1, $2, $3, $4, clock_timestamp() - $6 * interval '1 ms'
+           where not exists (select from schema_migrations where breaking and name > $5)
            returning id`,
-    values: [process.host, process.pid, process.role, process.version, await newestMigration()],
+    values: [process.host, process.pid, process.role, process.version, await newestMigration(), unheardMs],
   })
   const id = rows[0]?.id
   if (id === undefined) {
@@ -37,13 +39,28 @@ export async function insertProcess(
   return id
 }
 
+/** What a process says of itself with a heartbeat. */
+export interface Beat {
+  readonly stats: object
+  /** Nothing it holds in memory is older (Unix milliseconds), */
+  readonly oldestHeldAt: number
+  /** and nothing else that is leased to it is older than this, by the database's clock as well as by its own. */
+  readonly unheardMs: number
+}
+
 /** Says that this process lives. @returns the database's time in Unix milliseconds; undefined: declared dead */
-export async function beat(db: Queryable, id: number, stats: object): Promise<number | undefined> {
+export async function beat(
+  db: Queryable,
+  id: number,
+  { stats, oldestHeldAt, unheardMs }: Beat,
+): Promise<number | undefined> {
   const { rows } = await db.query<{ ms: number }>({
     name: 'beat',
-    text: `update processes set heartbeat_at = clock_timestamp(), stats = $2 where id = $1
+    text: `update processes set heartbeat_at = clock_timestamp(), stats = $2,
+             oldest_held_at = least(to_timestamp($3::float8 / 1000), clock_timestamp() - $4::float8 * interval '1 ms')
+           where id = $1
            returning (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`,
-    values: [id, JSON.stringify(stats)],
+    values: [id, JSON.stringify(stats), oldestHeldAt, unheardMs],
   })
   return rows[0]?.ms
 }
@@ -57,21 +74,70 @@ export async function readProcesses(db: Queryable): Promise<readonly ProcessRow[
   return rows
 }
 
-/** Declares a process dead. @returns false when another process was faster, or is at it */
+/**
+ * Declares a process dead: it is no process any more, which it hears at its next heartbeat, and what it held is to be
+ * freed. One transaction, so that whoever sees to that may die, too: another one goes on.
+ *
+ * @returns false when another process was faster, or is at it
+ */
 export async function declareDead(db: Queryable, id: number): Promise<boolean> {
   const { rowCount } = await db.query({
-    text: 'delete from processes where id = (select id from processes where id = $1 for update skip locked)',
+    text: `
+      with dead as (
+        delete from processes where id = (select id from processes where id = $1 for update skip locked)
+        returning id, oldest_held_at)
+      insert into dead_processes (id, held_from) select id, oldest_held_at from dead`,
     values: [id],
   })
   return rowCount > 0
 }
 
+/**
+ * Enters an earlier id of this process among the dead, whoever declared it so: what it had under way as it was cut off may
+ * be committed only now.
+ *
+ * @param heldFrom nothing it held is older (Unix milliseconds)
+ */
+export async function enterDead(db: Queryable, id: number, heldFrom: number): Promise<void> {
+  await db.query({
+    text: `insert into dead_processes as d (id, held_from) values ($1, to_timestamp($2::float8 / 1000))
+           on conflict (id) do update set freed_at = null, held_from = least(d.held_from, excluded.held_from)`,
+    values: [id, heldFrom],
+  })
+}
+
+/** A process that was declared dead, and whose holdings are being freed. */
+export interface DeadProcess {
+  readonly id: number
+  /** Nothing it held is older (Unix milliseconds); null: not known. */
+  readonly heldFrom: number | null
+  /** All that was found of it is freed; only what was under way when it died may still come. */
+  readonly isFreed: boolean
+}
+
+/** Those with the shortest way first. */
+export async function readDead(db: Queryable): Promise<readonly DeadProcess[]> {
+  const { rows } = await db.query<{ id: number; held_from: number | null; is_freed: boolean }>({
+    name: 'read_dead',
+    text: `select id, (extract(epoch from held_from) * 1000)::float8 as held_from, freed_at is not null as is_freed
+           from dead_processes order by held_from desc nulls last`,
+  })
+  return rows.map(row => ({ id: row.id, heldFrom: row.held_from, isFreed: row.is_freed }))
+}
+
+export async function markFreed(db: Queryable, id: number): Promise<void> {
+  await db.query({
+    text: 'update dead_processes set freed_at = clock_timestamp() where id = $1',
+    values: [id],
+  })
+}
+
+/** Nothing of it is left. */
+export async function forgetDead(db: Queryable, id: number): Promise<void> {
+  await db.query({ text: 'delete from dead_processes where id = $1', values: [id] })
+}
+
 /** Rings for the processes that look after lanes. */
 export async function notifyLanes(db: Queryable, channel: string): Promise<void> {
   await db.query({ name: 'notify_lanes', text: `select pg_notify($1, '')`, values: [channel] })
-}
-
-/** Removes this process, which leaves. */
-export async function removeProcess(db: Queryable, id: number): Promise<void> {
-  await db.query({ text: 'delete from processes where id = $1', values: [id] })
 }

@@ -31,6 +31,8 @@ export interface DispatcherDeps {
   readonly attempt: (delivery: Delivery, subscription: Subscription | undefined) => Promise<boolean>
   /** While it is not sure, others may have taken over what is held: nothing is started until `wake` is called. */
   readonly membership: Pick<Member, 'isSure'>
+  /** Called with each delivery that comes to memory. */
+  readonly pushed?: (delivery: Delivery) => void
 }
 
 /** Halves of one kind: those whose turn it will be, and those that wait until it is less crowded. */
@@ -115,6 +117,7 @@ export class Dispatcher {
       throw new Error(`no room was reserved for a delivery to subscription ${delivery.subscriptionId}`)
     const half = delivery.lane === null ? queue.fresh : queue.ofLane
     half.deliveries.push(delivery)
+    this.#deps.pushed?.(delivery)
     this.#enqueue(queue)
     this.#pump()
   }

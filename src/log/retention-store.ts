@@ -3,6 +3,14 @@ import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { uuidV7Now } from '../platform/sql.ts'
 
+/**
+ * Lets the statements below join what they read of a range by a hash. Thousands of subscriptions may have a say in one
+ * batch, and each of its rows would be held against each of them.
+ */
+export async function allowHashJoins(db: Queryable): Promise<void> {
+  await db.query({ text: 'set enable_hashjoin = on' })
+}
+
 /** Some events in order of their ids, whole: all that is owed of each. */
 export interface OwedPage {
   readonly rows: number
@@ -138,10 +146,11 @@ export async function trimCarried(db: Queryable, after: Uuid, limit: number): Pr
           array(select subscription_id from owed o where o.webhook_id = p.webhook_id order by subscription_id) as now
         from page p),
       gone as (
-        delete from events_carried c using owing o where c.webhook_id = o.webhook_id and o.now = '{}'),
+        delete from events_carried where webhook_id = any(array(select webhook_id from owing where now = '{}'))),
       trimmed as (
         update events_carried c set subscription_ids = o.now from owing o
-        where c.webhook_id = o.webhook_id and o.now <> '{}' and o.now <> o.before)
+        where c.webhook_id = any(array(select webhook_id from owing where now <> before))
+          and c.webhook_id = o.webhook_id and o.now <> '{}' and o.now <> o.before)
       select (select count(*)::int from page) as rows,
              (select webhook_id from page order by webhook_id desc limit 1) as last`,
     values: [after, limit],

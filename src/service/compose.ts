@@ -73,8 +73,9 @@ export async function compose(ground: Ground): Promise<Parts> {
   const notices = new Notices(database)
   const { connection } = notices
   const membership = new Membership({
-    ...{ database, connection, clock, logger, role, version },
-    recover: recoverHoldings,
+    ...{ connection, clock, logger, role, version },
+    unheardMs: unheardMs(config),
+    recover: (held, signal) => recoverHoldings({ database, clock, logger }, held, signal),
   })
   membership.on('beat', () => notices.keepListening())
   const subscriptions = await openSubscriptions(ground, notices)
@@ -199,6 +200,16 @@ function handoverToOthers(shared: Shared): Hand {
 /** Opened when it is needed first. */
 function handoverConnection({ database }: Shared): Connection {
   return database.connection('handover', { queryTimeoutMs: 5000, session: fixedPlans })
+}
+
+/**
+ * How old a row may be that is leased to a process without being held by it. An event waits for its statement, and the
+ * statement may then take as long (twice INGEST_TIMEOUT_MS); where the answer was lost, its rows are looked for during two
+ * minutes more (`UnsureRows`), and what no message has told a worker of is looked for sooner (`HandedRows`). The rest is
+ * for clocks that differ.
+ */
+function unheardMs({ ingestTimeoutMs }: Config): number {
+  return 2 * ingestTimeoutMs + 150_000
 }
 
 /** What another process (or this one) has found out about a receiver, and what was missed of it. */

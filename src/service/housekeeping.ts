@@ -31,8 +31,8 @@ export function keepHouse(house: House): readonly Repeated[] {
     every(3_600_000, 'retention', logger, signal =>
       runRetention({ database, clock, logger, retentionHours, detailsHours, subscriptions }, signal),
     ),
-    every(60_000, 'repair', logger, async () => {
-      const report = await repair(database)
+    every(60_000, 'repair', logger, async signal => {
+      const report = await repair({ database, clock, logger }, signal)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
     }),
     every(60_000, 'removal of the queues of dead workers', logger, async () => {

@@ -1,3 +1,4 @@
+import type { HeldSince } from '../cluster/held-since.ts'
 import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
@@ -55,12 +56,14 @@ export class Outbound {
   readonly #heldBytesMax: number
   readonly #isLaneOnly: (to: Subscription) => boolean
   readonly #subscription: (id: number) => Subscription | undefined
+  readonly #held: HeldSince
   #cuttingOff = false
   #onLeft: (delivery: Delivery) => void = () => {}
 
   constructor(deps: OutboundDeps) {
     const { config, database, subscriptions, clock, membership, logger } = deps
     const newId = uuidV7Source(clock)
+    this.#held = membership.held
     this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
     const subscription = (id: number) => subscriptions.get(id)
     const lanesDue = (dueAt: number) => this.lanes.ring(dueAt)
@@ -96,6 +99,9 @@ export class Outbound {
       defer: (id, deliveries) => this.lanes.defer(id, deliveries),
       attempt: (delivery, to) => deliver.attempt(delivery, to),
       membership: deps.membership,
+      pushed: delivery => {
+        if (delivery.lane === null) this.#held.entered(delivery.since)
+      },
     })
     this.lanes = new Lanes({
       connection: database.connection('lanes', { session: fixedPlans }),
@@ -188,6 +194,7 @@ export class Outbound {
       delivery.lane.left(delivery)
       return
     }
+    this.#held.left(delivery.since)
     this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
     this.#onLeft(delivery)
   }

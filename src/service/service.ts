@@ -134,7 +134,11 @@ async function stop(running: Running): Promise<void> {
       { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
       { what: 'handover', deadline: whole.earlier(2000), close: () => parts?.handover.stop() },
       { what: 'connections to receivers', deadline: late, close: () => egress.close() },
-      { what: 'membership', deadline: late, close: () => parts?.membership.stop() },
+      {
+        what: 'membership',
+        deadline: late,
+        close: () => parts?.membership.stop(AbortSignal.timeout(Math.floor(late.leftMs))),
+      },
       { what: 'shares of concurrency', deadline: late, close: () => parts?.concurrencyShare?.close() },
       { what: 'Redis', deadline: late, close: () => parts?.link?.close() },
       { what: 'database', deadline: whole, close: () => opened.close() },

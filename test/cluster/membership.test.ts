@@ -2,12 +2,13 @@ import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
-import { Membership, type MembershipDeps } from '../../src/cluster/membership.ts'
-import { freeHoldings } from '../../src/lanes/store.ts'
+import { Membership, type MembershipDeps, type Recovered } from '../../src/cluster/membership.ts'
+import { recoverHoldings } from '../../src/lanes/recover.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
-import { aLane, allOwed, emptyAll, laneOf, owe } from '../support/rows.ts'
+import { aLane, allOwed, emptyAll, idAt, laneOf, owe } from '../support/rows.ts'
+import { eventually } from '../support/service.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -16,6 +17,8 @@ before(async () => {
 beforeEach(() => emptyAll(world.database))
 after(() => world.close())
 
+const unheardMs = 60_000
+
 type Changes = Partial<MembershipDeps> & { readonly onBeat?: () => Promise<void> }
 
 async function aMembership(t: TestContext, { onBeat, ...changes }: Changes = {}) {
@@ -23,13 +26,14 @@ async function aMembership(t: TestContext, { onBeat, ...changes }: Changes = {})
   const rung: number[] = []
   const events: string[] = []
   const membership = new Membership({
-    database: world.database,
     connection: world.database,
     clock,
     logger: silentLogger(),
     role: 'all',
     version: '1.2.3',
-    recover: freeHoldings,
+    unheardMs,
+    recover: (held, signal) =>
+      recoverHoldings({ database: world.database, clock, logger: silentLogger() }, held, signal),
     ...changes,
   })
   membership.describe(() => ({ held: 4 }))
@@ -52,14 +56,41 @@ async function beat(t: TestContext, until: () => boolean | Promise<boolean>): Pr
   }
 }
 
-/** Enters a process that is not there. */
-async function enter(host: string | undefined, pid: number, silentSeconds = 0): Promise<number> {
+/** Enters a process that is not there. It has not said since when it holds what it holds, unless that is given. */
+async function enter(
+  host: string | undefined,
+  pid: number,
+  { silentSeconds = 0, heldFrom }: { silentSeconds?: number; heldFrom?: number } = {},
+): Promise<number> {
   const { rows } = await world.database.query<{ id: number }>({
-    text: `insert into processes (host, pid, role, version, heartbeat_at)
-           values (coalesce($1, (select host from processes limit 1)), $2, 'all', '1', now() - $3 * interval '1 s') returning id`,
-    values: [host, pid, silentSeconds],
+    text: `insert into processes (host, pid, role, version, heartbeat_at, oldest_held_at)
+           values (coalesce($1, (select host from processes limit 1)), $2, 'all', '1', now() - $3 * interval '1 s', $4)
+           returning id`,
+    values: [host, pid, silentSeconds, heldFrom === undefined ? null : new Date(heldFrom)],
   })
   return rows[0]?.id ?? 0
+}
+
+/** A process of this host that has died. */
+async function died(heldFrom?: number): Promise<number> {
+  const { pid } = spawnSync(process.execPath, ['--version'])
+  return enter(undefined, pid, heldFrom === undefined ? {} : { heldFrom })
+}
+
+/** Nothing is left to be looked for of any that died. */
+async function allForgotten(): Promise<void> {
+  await eventually(
+    () => world.database.query({ text: 'select from dead_processes' }),
+    ({ rowCount }) => rowCount === 0,
+  )
+}
+
+/** Every row is in its lane. */
+async function allFreed(): Promise<void> {
+  await eventually(
+    () => allOwed(world.database),
+    rows => rows.every(row => row.owner === null),
+  )
 }
 
 async function processes(): Promise<readonly number[]> {
@@ -97,10 +128,11 @@ test('a process that leaves gives all back, and is known no more', async t => {
   const { database } = world
   const { membership } = await aMembership(t)
   await aLane(database, 1)
-  await owe(database, { owner: membership.id })
+  await owe(database, { owner: membership.id, webhookId: idAt(Date.now()) })
   await aLane(database, 2, membership.id)
   await membership.stop()
   assert.deepEqual(await processes(), [])
+  assert.equal((await database.query({ text: 'select from dead_processes' })).rowCount, 0)
   assert.equal((await allOwed(database))[0]?.owner, null)
   assert.equal((await laneOf(database, 2))?.owner, null)
 })
@@ -118,17 +150,19 @@ test('two processes that live leave each other alone', async t => {
 test('what a process of this host held goes to the lanes as soon as it is found dead', async t => {
   const { database } = world
   await aMembership(t)
-  const { pid } = spawnSync(process.execPath, ['--version'])
-  const dead = await enter(undefined, pid)
+  const dead = await died()
   await aLane(database, 1)
   await aLane(database, 2, dead)
   for (let n = 0; n < 3; n++) await owe(database, { owner: dead })
   const { rung, membership } = await aMembership(t)
   assert.equal((await processes()).includes(dead), false)
   assert.ok((await processes()).includes(membership.id))
-  for (const row of await allOwed(database)) assert.equal(row.owner, null)
+  await allFreed()
   assert.equal((await laneOf(database, 2))?.owner, null)
-  assert.equal(rung.length, 1)
+  await eventually(
+    async () => rung,
+    ({ length }) => length === 1,
+  )
 })
 
 test('an earlier life with the same pid is dead, though the pid lives', async t => {
@@ -140,7 +174,7 @@ test('an earlier life with the same pid is dead, though the pid lives', async t 
 
 test('a silent process of another host is not judged by one that has only just come', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const far = await enter('another-host', 1, 3600)
+  const far = await enter('another-host', 1, { silentSeconds: 3600 })
   const { events } = await aMembership(t)
   await beat(t, () => events.length > 0)
   assert.ok((await processes()).includes(far))
@@ -171,7 +205,7 @@ async function beats(
     t.mock.timers.tick(2000)
     const end = real() + 3000
     while (heard <= done && real() < end) await new Promise(resolve => setImmediate(resolve))
-    await setTimeout(20) // the burial comes after the beat
+    await setTimeout(20) // others are looked at after the beat
   }
 }
 
@@ -185,7 +219,7 @@ test('a silent process of another host is dead to one that has heard nothing of 
   const left = await processes()
   assert.equal(left.includes(far), false)
   assert.equal(left.includes(near), true)
-  assert.equal((await allOwed(world.database))[0]?.owner, null)
+  await allFreed()
 })
 
 test('nobody is dead because the clock of the database has jumped', async t => {
@@ -201,18 +235,109 @@ test('nobody is dead because the clock of the database has jumped', async t => {
   assert.ok((await processes()).includes(other))
 })
 
-test('what a dead process committed after its burial goes to its lane at the next heartbeat', async t => {
+test('what a dead process committed after it was declared dead goes to its lane at the next heartbeat', async t => {
   const { database } = world
   t.mock.timers.enable({ apis: ['setInterval'] })
   await aMembership(t)
-  const { pid } = spawnSync(process.execPath, ['--version'])
-  const dead = await enter(undefined, pid)
+  const dead = await died()
   const { rung } = await aMembership(t)
   assert.equal((await processes()).includes(dead), false)
+  await isFreed(dead)
   await aLane(database, 1)
+  await owe(database, { owner: dead, webhookId: idAt(Date.now()) })
+  await beat(t, () => rung.length === 2) // once for what it held, once for the late row
+  await allFreed()
+})
+
+/** All that was found of a dead process is in the lanes. */
+async function isFreed(dead: number): Promise<void> {
+  await eventually(
+    () =>
+      world.database.query({
+        text: 'select from dead_processes where freed_at is not null and id = $1',
+        values: [dead],
+      }),
+    ({ rowCount }) => rowCount === 1,
+  )
+}
+
+test('twelve seconds after its death nothing more can come of a process, and it is forgotten', async t => {
+  const { membership } = await aMembership(t)
+  await died()
+  await membership.stop()
+  const known: number[] = []
+  await beats(t, 9, async () => {
+    known.push((await world.database.query({ text: 'select from dead_processes' })).rowCount)
+  })
+  assert.deepEqual(known.slice(0, 5), [1, 1, 1, 1, 1])
+  await allForgotten()
+})
+
+test('only rows of the time that a process has published are looked at', async t => {
+  const { database } = world
+  await aMembership(t)
+  const heldFrom = Date.now() - 5000
+  const dead = await died(heldFrom)
+  const older = await owe(database, { owner: dead, webhookId: idAt(heldFrom - 1) })
+  await owe(database, { owner: dead, webhookId: idAt(heldFrom) })
+  await aMembership(t)
+  await isFreed(dead)
+  const left = (await allOwed(database)).filter(row => row.owner !== null)
+  assert.deepEqual(
+    left.map(row => row.webhookId),
+    [older],
+    'the repair finds what should not be there',
+  )
+})
+
+test('a process says since when it holds what it holds, and what it may not have heard of', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { membership, events } = await aMembership(t)
+  const published = async () => {
+    const { rows } = await world.database.query<{ ms: number }>({
+      text: 'select (extract(epoch from oldest_held_at) * 1000)::float8 as ms from processes where id = $1',
+      values: [membership.id],
+    })
+    return Number(rows[0]?.ms)
+  }
+  const isAbout = (ms: number, expected: number) =>
+    assert.ok(Math.abs(ms - expected) < 10_000, `${ms - expected}`)
+  isAbout(await published(), Date.now() - unheardMs)
+  const hourAgo = Date.now() - 3_600_000
+  membership.held.entered(hourAgo)
+  await beat(t, () => events.splice(0).length > 0)
+  isAbout(await published(), hourAgo)
+  assert.ok((await published()) <= hourAgo)
+  membership.held.left(hourAgo)
+  await beat(t, () => events.splice(0).length > 0)
+  isAbout(await published(), Date.now() - unheardMs)
+})
+
+test('where the clock of the database is behind, its time counts', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const ahead = { now: () => Date.now() + 3_600_000, steer: () => {} }
+  const { membership, events } = await aMembership(t, { clock: ahead })
+  await beat(t, () => events.length > 0)
+  const { rows } = await world.database.query<{ fits: boolean }>({
+    text: "select oldest_held_at < now() - interval '59 s' as fits from processes where id = $1",
+    values: [membership.id],
+  })
+  assert.deepEqual(rows, [{ fits: true }])
+})
+
+test('who cleans up may die of it: what is left is cleaned up by another one', async t => {
+  const { database } = world
+  await aMembership(t)
+  const dead = await died()
   await owe(database, { owner: dead })
-  await beat(t, () => rung.length === 2) // once for the burial, once for the late row
-  assert.equal((await allOwed(database))[0]?.owner, null)
+  const failing = await aMembership(t, {
+    recover: () => Promise.reject(new Error('it died in the midst of it')),
+  })
+  assert.equal((await processes()).includes(dead), false)
+  await failing.membership.stop().catch(() => {})
+  assert.equal((await allOwed(database))[0]?.owner, dead)
+  await aMembership(t)
+  await allFreed()
 })
 
 test('a process that was declared dead though it lives goes on under a new id', async t => {
@@ -226,15 +351,15 @@ test('a process that was declared dead though it lives goes on under a new id', 
   assert.deepEqual(await processes(), [membership.id])
 })
 
-test('what a process committed under an earlier id, after its burial, goes to its lane when it gets another', async t => {
+test('what a process committed under an earlier id, after it was declared dead, goes to its lane when it gets another', async t => {
   const { database } = world
   t.mock.timers.enable({ apis: ['setInterval'] })
   const { membership, rung } = await aMembership(t)
-  await database.query({ text: 'delete from processes' }) // another one has buried it
+  await database.query({ text: 'delete from processes' }) // another one has declared it dead
   await aLane(database, 1)
-  await owe(database, { owner: membership.id })
+  await owe(database, { owner: membership.id, webhookId: idAt(Date.now()) })
   await beat(t, () => rung.length > 0)
-  assert.equal((await allOwed(database))[0]?.owner, null)
+  await allFreed()
 })
 
 test('a process that has slept for long is not sure to be known until its next heartbeat', async t => {
@@ -261,27 +386,43 @@ test('what goes wrong beside the heartbeats does not keep a process from judging
   assert.equal((await processes()).includes(far), false)
 })
 
-test('heartbeats go on while the dead are being buried', async t => {
+test('heartbeats go on, and others are declared dead, while it cleans up after one', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
-  const { pid } = spawnSync(process.execPath, ['--version'])
-  const long = Promise.withResolvers<never>()
-  const { events } = await aMembership(t, { database: { transaction: () => long.promise } })
-  await enter(undefined, pid)
-  await beat(t, () => events.length === 1)
+  const long = Promise.withResolvers<Recovered>()
+  let asked = 0
+  const recover = () => {
+    asked++
+    return long.promise
+  }
+  const { events } = await aMembership(t, { recover })
+  await died()
+  await beat(t, () => asked === 1)
   await beat(t, () => events.length === 2)
-  long.reject(new Error('over'))
+  const dead = await died()
+  await beat(t, async () => !(await processes()).includes(dead))
+  long.resolve({ kind: 'busy' })
 })
 
-test('a process that another one is burying is not waited for', async t => {
+test('a process that another one is declaring dead is not waited for', async t => {
   await aMembership(t)
-  const { pid } = spawnSync(process.execPath, ['--version'])
-  const dead = await enter(undefined, pid)
+  const dead = await died()
   await world.database.transaction(async tx => {
     await tx.query({ text: 'select from processes where id = $1 for update', values: [dead] })
-    const begun = aMembership(t).then(() => 'begun') // it buries at once
+    const begun = aMembership(t).then(() => 'begun')
     assert.equal(await Promise.race([begun, setTimeout(2000, 'still waiting')]), 'begun')
   })
   assert.ok((await processes()).includes(dead))
+})
+
+test('a process that leaves does not wait longer than it may, and leaves the rest to others', async t => {
+  const { database } = world
+  const { membership } = await aMembership(t)
+  await owe(database, { owner: membership.id, webhookId: idAt(Date.now()) })
+  await membership.stop(AbortSignal.abort())
+  assert.deepEqual(await processes(), [])
+  assert.equal((await allOwed(database))[0]?.owner, membership.id)
+  await aMembership(t)
+  await allFreed()
 })
 
 test('a heartbeat that fails is followed by another', async t => {

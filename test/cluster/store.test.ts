@@ -29,10 +29,10 @@ function noteNewer(db: Queryable, breaking: boolean): Promise<unknown> {
 test('a process enters beside a newer schema that fits it, and not beside one that does not', async t => {
   const database = await aDatabase(t)
   await noteNewer(database, false)
-  assert.ok((await insertProcess(database, me)) > 0)
+  assert.ok((await insertProcess(database, me, 1000)) > 0)
   await database.query({ text: 'delete from schema_migrations where breaking is false' })
   await noteNewer(database, true)
-  await assert.rejects(insertProcess(database, me), StartupError)
+  await assert.rejects(insertProcess(database, me, 1000), StartupError)
 })
 
 test('a process that enters while a breaking change is made is refused at its end', async t => {
@@ -40,7 +40,7 @@ test('a process that enters while a breaking change is made is refused at its en
   let entering: Promise<unknown> = Promise.resolve()
   await database.transaction(async tx => {
     await tx.query({ text: 'lock table processes in exclusive mode' })
-    entering = assert.rejects(insertProcess(database, me), StartupError)
+    entering = assert.rejects(insertProcess(database, me, 1000), StartupError)
     await eventually(
       () =>
         database.query({
@@ -62,13 +62,14 @@ test('a process that was taken for dead, and comes back after a breaking change,
   const said = Promise.withResolvers<unknown>()
   t.mock.method(logger, 'error', ({ err }: { err: unknown }) => said.resolve(err))
   const membership = new Membership({
-    database,
     connection: database,
+    unheardMs: 1000,
     clock: fakeClock(noon),
     logger,
     role: 'all',
     version: '1',
-    recover: recoverHoldings,
+    recover: (held, signal) =>
+      recoverHoldings({ database, clock: fakeClock(noon), logger: silentLogger() }, held, signal),
   })
   membership.on('newId', () => assert.fail('it goes on'))
   await membership.start()

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openQueueTo } from '../../src/handover/bullmq.ts'
-import { recoverHoldings } from '../../src/lanes/recover.ts'
 import { installationId } from '../../src/platform/installation.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { openRedis } from '../../src/platform/redis.ts'
 import { acceptAll, handoverWorld, ways } from '../support/handover.ts'
+import { recoverAll } from '../support/recover.ts'
 import { allOwed, newId } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -124,7 +124,7 @@ for (const way of ways) {
     const { rows } = await w.database.query<{ id: number }>({
       text: `delete from processes where role = 'worker' returning id`,
     })
-    for (const process of rows) await recoverHoldings(w.database, process.id)
+    for (const process of rows) await recoverAll(w.database, process.id)
     const between = await acceptAll(w.accepting, times(3, id))
     await eventually(
       () => w.database.query({ text: `select from processes where role = 'worker'` }),

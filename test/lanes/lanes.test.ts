@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { Lanes, type LanesDeps } from '../../src/lanes/lanes.ts'
-import { freeHoldings } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { type Logger, silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
@@ -9,6 +8,7 @@ import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { recoverAll } from '../support/recover.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -307,7 +307,7 @@ test('a process that was declared dead works on a lane again once it has forgott
   const { lanes, pushed, settle } = aWorld(t, { membership, logger })
   lanes.start()
   await until('it is pushed', () => pushed.length === 1)
-  await freeHoldings(database, me)
+  await recoverAll(database, me)
   id = me + 1
   lanes.forget()
   await database.query({ text: 'update lanes set due_at = $1', values: [new Date(noon)] })

@@ -3,13 +3,14 @@ import { after, before, beforeEach, test } from 'node:test'
 import { Throttle } from '../../src/dispatch/throttle.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
 import { RateTransfer } from '../../src/lanes/rate-transfer.ts'
-import { freeHoldings, leaseLanes, releaseLanes } from '../../src/lanes/store.ts'
+import { leaseLanes, releaseLanes } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { type FakeClock, fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { recoverAll } from '../support/recover.ts'
 import { aLane, emptyAll, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -94,7 +95,7 @@ test('after a holder that died the rate limit begins with nothing', async () => 
   const [dead, next] = [aProcess(clock, 7), aProcess(clock, 8)]
   await dead.lease()
   assert.equal(dead.sendAll(), 10)
-  await freeHoldings(world.database, 7)
+  await recoverAll(world.database, 7)
   await makeDue(clock)
   assert.deepEqual(await next.lease(), [1])
   assert.equal(next.sendAll(), 0)
@@ -108,7 +109,7 @@ test('a holder that was declared dead leaves nothing to the one after it', async
   const [zombie, next] = [aProcess(clock, 7), aProcess(clock, 8)]
   await zombie.lease()
   assert.equal(zombie.sendAll(), 10)
-  await freeHoldings(world.database, 7)
+  await recoverAll(world.database, 7)
   await makeDue(clock)
   await next.lease()
   assert.equal(next.sendAll(), 0)
@@ -153,7 +154,7 @@ test('a process that ends leaves behind how much of a used up rate there is', as
   assert.equal(ending.sendAll(), 10)
   clock.advance(4000)
   await ending.pace.leave([1])
-  await freeHoldings(world.database, 7)
+  await recoverAll(world.database, 7)
   await makeDue(clock)
   await next.lease()
   clock.advance(2000)

@@ -5,7 +5,6 @@ import { insertEvents } from '../../src/ingest/store.ts'
 import { Lanes } from '../../src/lanes/lanes.ts'
 import { ReadFrom } from '../../src/lanes/read-from.ts'
 import { repair } from '../../src/lanes/repair.ts'
-import { freeHoldings } from '../../src/lanes/store.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import type { Clock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
@@ -15,6 +14,7 @@ import { fixedPlans } from '../../src/platform/sql.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { aMember } from '../support/member.ts'
+import { recoverAll } from '../support/recover.ts'
 import { aLane, allOwed, anEvent, emptyAll, laneOf, owe, owedFor } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
@@ -195,10 +195,11 @@ test('a row that comes in behind a mark, and of which its lane knows nothing, is
   const { database } = world
   await aLane(database, 1)
   await makeDue(noon)
-  const { sent } = aProcess(t, { clock: fakeClock(noon + hourMs) })
+  const clock = fakeClock(noon + hourMs)
+  const { sent } = aProcess(t, { clock })
   await emptied()
   const webhookId = await slipIn(noon)
-  await repair(database)
+  await repair({ database, clock, logger: silentLogger() }, new AbortController().signal)
   await isSent(sent, webhookId)
 })
 
@@ -229,7 +230,7 @@ test('what a dead process held is found at once, however long ago it was accepte
   const { sent } = aProcess(t, { clock })
   await emptied()
   clock.advance(60_000)
-  await freeHoldings(database, 404)
+  await recoverAll(database, 404)
   await isSent(sent, held)
 })
 

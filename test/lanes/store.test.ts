@@ -4,14 +4,11 @@ import { readContents } from '../../src/deliver/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
 import {
   cancelOwed,
-  findOrphanedOwners,
-  freeHoldings,
   type LanePosition,
   type Lease,
   leaseLanes,
   readDue,
   releaseLanes,
-  repairLanes,
 } from '../../src/lanes/store.ts'
 import { uuidLowerBound } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
@@ -224,66 +221,4 @@ test('what is owed to a deleted subscription ends in the log, so many rows at a 
       [1, 8],
     ],
   )
-})
-
-test('all that a process held goes back to the lanes, due now', async () => {
-  const { database } = world
-  for (const id of [1, 2]) await aLane(database, id)
-  await aLane(database, 3, me)
-  await aLane(database, 4, 8)
-  for (let n = 0; n < 3; n++) await owe(database, { owner: me })
-  const others = await owe(database, { owner: 8, subscriptionIds: [2] })
-  assert.equal(await freeHoldings(database, me), 3)
-  const byOwner = Map.groupBy(await allOwed(database), row => row.owner)
-  assert.equal(byOwner.get(null)?.length, 3)
-  assert.deepEqual(
-    byOwner.get(8)?.map(row => row.webhookId),
-    [others],
-  )
-  for (const id of [1, 3]) {
-    const lane = await laneOf(database, id)
-    assert.equal(lane?.owner, null)
-    assert.ok(Math.abs((lane?.dueAt ?? 0) - Date.now()) < 60_000, 'due by the clock of the database')
-  }
-  assert.deepEqual(await laneOf(database, 2), { owner: null, dueAt: null })
-  assert.deepEqual(await laneOf(database, 4), { owner: 8, dueAt: Number.POSITIVE_INFINITY })
-})
-
-test('owners that are no process are found, in rows and in lanes', async () => {
-  const { database } = world
-  await database.query({
-    text: "insert into processes (host, pid, role, version) values ('h', 1, 'all', '1')",
-  })
-  const { rows } = await database.query<{ id: number }>({ text: 'select id from processes' })
-  const alive = rows[0]?.id ?? 0
-  await owe(database, { owner: alive })
-  await owe(database, { owner: alive + 1 })
-  await owe(database, { owner: null })
-  await aLane(database, 1, alive + 2)
-  await aLane(database, 2, alive)
-  assert.deepEqual((await findOrphanedOwners(database)).toSorted(), [alive + 1, alive + 2])
-})
-
-test('lanes that do not know what they owe are put right, and no others', async () => {
-  const { database } = world
-  const lanes = { forgot: 1, late: 2, right: 3, leased: 4, missing: 5, early: 6 }
-  for (const id of [1, 2, 3, 4, 6]) await aLane(database, id, id === lanes.leased ? me : null)
-  for (const id of Object.values(lanes)) {
-    await owe(database, { subscriptionIds: [id], dueAt: noon })
-    await owe(database, { subscriptionIds: [id], dueAt: noon + 5 })
-    await owe(database, { subscriptionIds: [id], dueAt: noon - 100, owner: me })
-  }
-  const setDue = (id: number, dueAt: Date | null) =>
-    database.query({ text: 'update lanes set due_at = $2 where subscription_id = $1', values: [id, dueAt] })
-  await setDue(lanes.forgot, null)
-  await setDue(lanes.late, new Date(Date.now() + 60_000))
-  await setDue(lanes.early, new Date(noon - 9))
-  await setDue(lanes.leased, null)
-  assert.equal(await repairLanes(database), 3)
-  for (const id of [lanes.forgot, lanes.late, lanes.right, lanes.missing]) {
-    assert.deepEqual(await laneOf(database, id), { owner: null, dueAt: noon })
-  }
-  assert.deepEqual(await laneOf(database, lanes.leased), { owner: me, dueAt: null })
-  assert.deepEqual(await laneOf(database, lanes.early), { owner: null, dueAt: noon - 9 })
-  assert.equal(await repairLanes(database), 0)
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type fc from 'fast-check'
-import { insertProcess, removeProcess } from '../../src/cluster/store.ts'
+import { declareDead as declareProcessDead, insertProcess } from '../../src/cluster/store.ts'
 import { freeLeased } from '../../src/handover/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { recoverHoldings } from '../../src/lanes/recover.ts'
@@ -18,6 +18,7 @@ import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { pauseLanes } from '../../src/lanes/subscription-lanes-store.ts'
 import { type AttemptEntry, recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
 import type { Database, Queryable } from '../../src/platform/postgres.ts'
 import {
   keyOf,
@@ -66,13 +67,15 @@ function step(
   }
 }
 
+const neverAborted = new AbortController().signal
+
 const isAlive = (model: LaneModel, index: number) => model.process(index).state === 'alive'
 /** It writes: also one that has not heard yet that it was declared dead. */
 const isRunning = (model: LaneModel, index: number) =>
   /^(alive|declared dead)$/.test(model.process(index).state)
 
 export async function insertProcessOf(db: Queryable): Promise<number> {
-  return insertProcess(db, { host: 'test', pid: 1, role: 'all', version: '0' })
+  return insertProcess(db, { host: 'test', pid: 1, role: 'all', version: '0' }, 600_000)
 }
 
 function newRow(model: LaneModel, subscriptionId: number, owner: number | null, dueAt: number): ModelRow {
@@ -421,8 +424,10 @@ export const declareDead = (index: number) =>
       const held = [...model.rows.values()].filter(row => row.owner === process.id)
       const touched = new Set(held.map(row => row.subscriptionId))
       for (const [id, lane] of model.lanes) if (lane.owner === process.id) touched.add(id)
-      await removeProcess(db, process.id)
-      assert.equal(await recoverHoldings(db, process.id), held.length)
+      await declareProcessDead(db, process.id)
+      const deps = { database: db, clock: model.clock, logger: silentLogger() }
+      const freed = await recoverHoldings(deps, { id: process.id, from: 0 }, neverAborted)
+      assert.deepEqual(freed, { kind: 'recovered', deliveries: held.length, isDone: true })
       process.state = process.state === 'dead' ? 'recovered' : 'declared dead'
       await recovered(model, db, process.id, held, touched)
     },
@@ -496,8 +501,15 @@ export const repairAll = () =>
         const holder = model.processes.find(({ id }) => id === owner)
         return owner !== null && (holder === undefined || /^(declared dead|recovered)$/.test(holder.state))
       })
-      const report = await repair(db)
-      assert.equal(report?.orphans, orphans.length)
+      const leases = [...model.lanes.values()].filter(({ owner }) => {
+        return (
+          owner !== null &&
+          !model.processes.some(({ id, state }) => id === owner && /^(alive|dead)$/.test(state))
+        )
+      })
+      const deps = { database: db, clock: model.clock, logger: silentLogger() }
+      const report = await repair(deps, neverAborted)
+      assert.equal(report?.orphans, orphans.length + leases.length)
       for (const row of orphans) {
         row.isOrphan = false
         row.owner = null
@@ -511,7 +523,11 @@ export const repairAll = () =>
       }
       for (const [id, dueAt] of before) if (!wrong.has(id)) assert.equal(stored[id]?.dueAt, dueAt)
       for (const row of model.rows.values()) row.isForgotten = false
-      assert.deepEqual(await repair(db), { orphans: 0, lanes: 0 }, 'a second round finds nothing')
+      assert.deepEqual(
+        await repair(deps, neverAborted),
+        { orphans: 0, lanes: 0 },
+        'a second round finds nothing',
+      )
     },
   )
 
