@@ -1,10 +1,7 @@
-import { subscriptionLanes as lanes } from '../lanes/subscription-lanes.ts'
 import { runRetention } from '../log/retention.ts'
-import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
-import { openSealer } from '../platform/seal.ts'
-import { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { openSubscriptions } from '../service/open-subscriptions.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { withDatabase } from './with-database.ts'
 
@@ -13,15 +10,8 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
   const report = await withDatabase(io, async (database, config, logger) => {
     await migrate(database)
     const clock = systemClock()
-    const seal = await openSealer(database, config)
-    const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
-    const defaults = { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight }
     const checkTarget = async () => undefined // no subscription is made or changed here
-    const subscriptions = new Subscriptions({
-      ...{ database, seal, defaults, checkTarget, lanes, clock },
-      log: logger,
-    })
-    await subscriptions.load()
+    const subscriptions = await openSubscriptions({ config, database, clock, logger, checkTarget })
     return runRetention({
       database,
       clock,

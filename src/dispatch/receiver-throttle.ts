@@ -16,7 +16,7 @@ export type ThrottleChange =
   | { readonly kind: 'none' }
   /** Nothing is to be sent before `until` (Unix milliseconds). Deliveries that wait spend no attempt. */
   | { readonly kind: 'paused'; readonly until: number; readonly reason: ReceiverPauseReason }
-  /** The receiver has failed so often in a row that its owner is told. */
+  /** The receiver has failed often enough in a row for its owner to be told. */
   | { readonly kind: 'failing' }
   /** A success after the circuit was open or the receiver was failing, be it by what its state says only. */
   | { readonly kind: 'recovered' }

@@ -38,7 +38,7 @@ const brokenCommitMs = 110_000
 /** How far back a first look goes. */
 const firstMs = 60_000
 
-/** By so much this clock may be ahead of the database's before rows are looked at by that, too. */
+/** When this clock is ahead of the database's by more than this, rows are looked at by both. */
 const aheadMs = 1000
 
 /** Rows of one statement: 3 ms of the event loop for each. */

@@ -6,7 +6,10 @@ import { insertFirstKey, readKeys } from './store.ts'
 
 /** An unknown key makes the table be read again, but not more often than this: guessing costs the database nothing. */
 const missReloadMs = 1000
-/** A key that was deleted is refused after this long at the latest. */
+/**
+ * The table is read again when a key is used after this long. So a key that was deleted is refused from the second use
+ * after it, at the latest, once the database can be read.
+ */
 const reloadMs = 10_000
 /** Of a key, shown for people to recognise it; of the 43 random characters 4, so that 39 are left to be guessed. */
 const prefixChars = 'whk_'.length + 4

@@ -5,7 +5,7 @@ import type { LanePosition } from './store.ts'
 /** Lanes remembered, those used longest ago forgotten first; a lane that is not is read from its very beginning. */
 const lanesMax = 50_000
 
-/** Whatever is remembered, a pass starts at the very beginning again after so long; or up to half of it sooner. */
+/** Whatever is remembered, a pass starts at the very beginning again after this time, or up to half of it sooner. */
 const wholeMs = 60_000
 
 /** What an inserter may need besides its statement: to open a connection; and how far two processes' clocks differ. */

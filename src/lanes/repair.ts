@@ -17,7 +17,7 @@ export interface RepairReport {
 /** Orphans are rows of processes that died lately, so what came in within this is looked at in every round. */
 const recentMs = 600_000
 
-/** So much is looked at in one round: rows, subscriptions that owe something, and lanes. */
+/** What is looked at in one round at most: rows; subscriptions that owe something, and lanes. */
 const rowsMax = 1_000_000
 const lanesMax = 100_000
 

@@ -16,18 +16,17 @@ import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { pauseNotice } from '../model/pause.ts'
-import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database } from '../platform/postgres.ts'
 import { openRedis, type RedisLink } from '../platform/redis.ts'
-import { agreeOnKey, createSealer, loadEncryptionKeys } from '../platform/seal.ts'
 import { fixedPlans } from '../platform/sql.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
-import { Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
+import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { Inbound } from './inbound.ts'
+import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
 
 /** What every part is made from. */
@@ -78,7 +77,8 @@ export async function compose(ground: Ground): Promise<Parts> {
     recover: (held, signal) => recoverHoldings({ database, clock, logger }, held, signal),
   })
   membership.on('beat', () => notices.keepListening())
-  const subscriptions = await openSubscriptions(ground, notices)
+  const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
+  hearOfChanges(notices, subscriptions, logger)
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -246,23 +246,8 @@ async function makePartitions({ config, clock, database }: Ground): Promise<void
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
 }
 
-async function openSubscriptions(ground: Ground, notices: Notices): Promise<Subscriptions> {
-  const { config, database, clock, logger } = ground
-  const sealer = createSealer(
-    await loadEncryptionKeys({ fromConfig: config.encryptionKeys, dataDir: config.dataDir }),
-  )
-  await agreeOnKey(database, sealer)
-  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
-  const subscriptions = new Subscriptions({
-    database,
-    seal: sealer,
-    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
-    checkTarget: url => ground.egress.check(url),
-    lanes: subscriptionLanes,
-    clock,
-    log: logger,
-  })
-  await subscriptions.load()
+/** Hears of subscriptions that other processes have changed. */
+function hearOfChanges(notices: Notices, subscriptions: Subscriptions, logger: Logger): void {
   notices.on(
     subscriptionNotice,
     id => {
@@ -272,5 +257,4 @@ async function openSubscriptions(ground: Ground, notices: Notices): Promise<Subs
     },
     () => subscriptions.load(),
   )
-  return subscriptions
 }

@@ -45,7 +45,7 @@ const heldInAll = 40_000
 const firstInFlight = 4
 
 /**
- * The second half of an event's path, its parts joined: queue → deliver → log → retry. Each part knows only what it
+ * The second half of an event's path, its parts joined: lanes → dispatch → deliver → log. Each part knows only what it
  * is given here.
  */
 export class Outbound {
@@ -131,13 +131,13 @@ export class Outbound {
     this.lanes.start()
   }
 
-  /** So many fresh deliveries of others would find room: what is beyond half of it is left to the lanes. */
+  /** How many fresh deliveries of other processes would find room; beyond half of the memory they go to lanes. */
   get roomForFresh(): number {
     const { held, heldBytes } = this.dispatcher.load
     return heldBytes > this.#heldBytesMax / 2 ? 0 : Math.max(0, heldInAll / 2 - held)
   }
 
-  /** What this process held is others' now: what it has not begun it forgets. */
+  /** Others have taken over what this process held: it forgets what it has not begun. */
   #disown(): void {
     this.lanes.forget()
     for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
@@ -157,8 +157,8 @@ export class Outbound {
   }
 
   /**
-   * Starts no more attempts, gives those in flight until `deadline`, then cuts them off (they do not count), and
-   * writes down what came of them. What still waits is left for its holder's row to be removed.
+   * Starts no more attempts, gives those in flight until `deadline`, then cuts them off (they do not count), and writes
+   * what came of them. What still waits is freed with all that this process holds.
    */
   async stop(deadline: Deadline): Promise<void> {
     await deadline.limit(this.lanes.stop())

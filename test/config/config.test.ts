@@ -159,7 +159,7 @@ test('a variable that is nearly a setting is warned about, others are not', () =
   ])
 })
 
-test('open to everyone beyond this machine is allowed in so many words, and warned about', () => {
+test('open to everyone beyond this machine has to be said in words, and is warned about', () => {
   const { warnings } = readConfig({ DATABASE_URL: database, AUTH: 'none' })
   assert.match(warnings.join(), /everyone who can reach port 8000 is the operator/)
   assert.deepEqual(readConfig({ AUTH: 'none' }).warnings, [])

@@ -83,7 +83,7 @@ interface World {
   readonly processes: readonly Process[]
 }
 
-/** So many processes that share a Redis, which all of them use. */
+/** Some processes that share a Redis, which all of them use. */
 async function world(t: TestContext, count: number, pace: Partial<Pace> = {}): Promise<World | undefined> {
   const redis = await testRedis(t)
   if (!redis) return undefined

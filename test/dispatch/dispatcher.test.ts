@@ -56,7 +56,7 @@ test('deliveries of a subscription start in the order in which they came', async
   assert.deepEqual(startedInOrder, pushed)
 })
 
-test('turns go round over tenants, then over their subscriptions', async () => {
+test('tenants take turns, and within each its subscriptions', async () => {
   const { running, started, push } = aDispatcherWorld({ maxInFlight: 1 }, [
     subscription(1, { tenant: 'a' }),
     subscription(2, { tenant: 'a' }),

@@ -16,7 +16,7 @@ test('a healthy receiver is open, with all its requests', () => {
   assert.ok(receiver.isIdle(now))
 })
 
-test('so many failures in a row open the circuit, one probe is let through, and its success closes it', () => {
+test('enough failures in a row open the circuit, one probe is let through, and its success closes it', () => {
   const receiver = new ReceiverThrottle(circuit)
   for (let n = 1; n < 5; n++) assert.deepEqual(receiver.record(refused(), now), { kind: 'none' })
   assert.deepEqual(receiver.record(refused(), now), {
@@ -93,7 +93,7 @@ test('one that has too much to do, or does not answer in time, gets half as many
   }
 })
 
-test('a rate limit lets so many through at once, and then as many as the time brings', () => {
+test('a rate limit lets its number through at once, and then as many as the time brings', () => {
   const receiver = new ReceiverThrottle(circuit)
   const limited = aSubscription({ rateLimit: { requests: 4, perSeconds: 2 } })
   for (let n = 0; n < 4; n++) {

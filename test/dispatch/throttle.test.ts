@@ -13,7 +13,7 @@ import { aSubscription } from '../support/subscription.ts'
 
 const failed = unreachable()
 
-/** A dispatcher with the breaker off, and so many deliveries to a receiver that answers at once. */
+/** A dispatcher with the breaker off, and some deliveries to a receiver that answers at once. */
 function aBacklog(deliveries: number) {
   const clock = systemClock()
   const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })

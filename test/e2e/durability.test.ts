@@ -28,7 +28,7 @@ test('202 is not said before the commit: while the commit is held up, nobody hea
   assert.equal(receiver.received.length, 0, 'and nothing is delivered before it')
   await stalled.end()
   assert.equal((await answer).status, 202)
-  const { webhook_id } = (await (await answer).json()) as { webhook_id: string } // as api.md has it
+  const { webhook_id } = (await (await answer).json()) as { webhook_id: string } // as openapi.json has it
   const { rows } = await world.world.database.query({
     text: 'select from events where webhook_id = $1',
     values: [webhook_id],

@@ -11,7 +11,7 @@ interface SubscriptionState {
 }
 
 async function stateOf(url: string, id: number): Promise<SubscriptionState> {
-  return (await (await fetch(`${url}/subscriptions/${id}`)).json()) as SubscriptionState // as api.md has it
+  return (await (await fetch(`${url}/subscriptions/${id}`)).json()) as SubscriptionState // as openapi.json has it
 }
 
 test('Retry-After pauses the subscription, not only the delivery, and costs no attempt', async () => {
@@ -93,7 +93,7 @@ test('a terminal status gives up at once', async () => {
   assert.equal(status.deliveries[0]?.attempts.length, 1)
 })
 
-test('the circuit opens after so many failures, holds everything back, probes once, and closes on a success', async () => {
+test('the circuit opens after enough failures, holds everything back, probes once, and closes on a success', async () => {
   let up = false
   await using receiver = await startReceiver(() => ({ status: up ? 200 : 500 }))
   await using world = await testService({ CIRCUIT_FAILURES: '10', CIRCUIT_COOLDOWN_SECONDS: '60' })
@@ -213,7 +213,7 @@ test('the preset standard makes ten attempts over three days, also beyond the re
   const { id, retry } = (await answer.json()) as {
     id: number
     retry: { max_attempts: number; schedule_seconds: number[] }
-  } // api.md
+  } // openapi.json
   assert.equal(retry.max_attempts, 10)
   assert.deepEqual(retry.schedule_seconds, [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400])
   const webhookId = await api.ingest(id)

@@ -40,7 +40,7 @@ async function redisOf(url: string): Promise<string | undefined> {
   return checks.redis
 }
 
-/** Waits until so many more events have been accepted. */
+/** Waits until this many more events have been accepted. */
 type More = (events: number) => Promise<unknown>
 
 /** Sends events, a few at a time, while a fault is brought about. @returns how many were accepted */

@@ -4,7 +4,7 @@ import { CommitRate } from '../../src/ingest/commit-rate.ts'
 
 const aRate = () => new CommitRate(3, 256)
 
-/** So many transactions of 256 events, one after the other. */
+/** Some transactions of 256 events, one after the other. */
 function commit(rate: CommitRate, transactions: number, tookMs: number): void {
   for (let n = 0; n < transactions; n++) rate.committed(256, tookMs, true)
 }

@@ -85,7 +85,7 @@ test('a lane that becomes due beside thousands that hang is read at the next loo
   await until('the new one is read', 2000, () => seen.has(9001))
 })
 
-test('thousands of lanes that hang go round: each is read, however many are due', async t => {
+test('thousands of lanes that hang take turns: each is read, however many are due', async t => {
   await dueLanes(1, 6000, noon - 60_000)
   const { lanes, seen } = aWorldThatHangs(t)
   lanes.start()

@@ -14,7 +14,7 @@ function aRow(): DueRow {
 
 let readAt = noon
 
-/** Reads that found more than they could take, so long one after the other. @returns how many rows may be held then */
+/** Reads that found more than they could take, with this time between them. @returns how many rows may be held then */
 function afterReads(lane: LeasedLane, count: number, apartMs: number): number {
   for (let n = 0; n < count; n++) {
     readAt += apartMs

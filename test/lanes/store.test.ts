@@ -198,7 +198,7 @@ test('contents are read wherever they are kept, byte for byte; what is gone is m
   assert.equal(contents.get(carried)?.hops, 3)
 })
 
-test('what is owed to a deleted subscription ends in the log, so many rows at a time', async () => {
+test('what is owed to a deleted subscription ends in the log, some rows at a time', async () => {
   const { database } = world
   for (let n = 0; n < 3; n++) await owe(database, { subscriptionIds: [1, 2] })
   await owe(database, { owner: 8 })

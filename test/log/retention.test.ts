@@ -17,7 +17,7 @@ import { type TestConnection, testDatabase } from '../support/database.ts'
 import { aLane, allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
-/** A database with partitions for an hour that was so many hours before noon, and for the present. */
+/** A database with partitions for an hour that was this many hours before noon, and for the present. */
 async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [aSubscription()]) {
   const { database, connection, close } = await testDatabase({ partitions: false })
   t.after(close)
@@ -31,7 +31,7 @@ async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [
     if (!report) throw new Error('another process is at it')
     return report
   }
-  /** An event of so many hours ago that was delivered at once. */
+  /** An event of this many hours ago that was delivered at once. */
   const deliver = async (hoursAgo: number) => {
     const ms = noon - hoursAgo * hourMs
     const webhookId = await owe(database, { webhookId: idAt(ms) })

@@ -95,7 +95,7 @@ test('a migration that fails leaves the database as the one before it did, and s
   }
   await refused(run(later), /^migrations\/0003_bad\.sql failed: relation "things" already exists$/)
   assert.deepEqual(await columnsOf(database, 'things'), ['id', 'name', 'good'])
-  assert.deepEqual(await run({ ...later, '0003_bad.sql': 'alter table things add column mended int;' }), [
+  assert.deepEqual(await run({ ...later, '0003_bad.sql': 'alter table things add column repaired int;' }), [
     '0003_bad.sql',
   ])
 })
@@ -166,7 +166,7 @@ test('a file that comes too late is refused', async t => {
   )
 })
 
-test('a statement may take longer than those of the service may, but not for ever', async t => {
+test('a statement may take longer than those of the service may, but not without end', async t => {
   const { run } = await released(t)
   const { connection } = world
   const hasty = new Database({ connection, poolSize: 1, queryTimeoutMs: 300, connectTimeoutMs: 5000 })
@@ -207,7 +207,7 @@ test('while a long transaction uses the table, a migration steps back again and 
   assert.deepEqual(await columnsOf(database, 'things'), ['id', 'name', 'more'])
 })
 
-test('it does not step back for ever', async t => {
+test('it does not step back without end', async t => {
   const { database, run } = await released(t)
   await holdOpen(t, database, 'select from things')
   await refused(

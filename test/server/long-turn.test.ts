@@ -16,7 +16,7 @@ function aTurn(msMax: number) {
   }
 }
 
-test('a turn is too long once its first request is so long ago, and the next one begins anew', async () => {
+test('a turn is too long once its first request is older than the limit, and the next one begins anew', async () => {
   const { turn, pass } = aTurn(200)
   assert.equal(turn.isTooLong(), false)
   pass(199)
