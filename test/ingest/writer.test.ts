@@ -30,7 +30,7 @@ function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
     clock,
     logger: silentLogger(),
     unsure,
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     ensurePartitions: async () => {},
     ...changes,
   })
