@@ -22,13 +22,11 @@ function keepSending(url: string, id: number, senders: number) {
       }
     }),
   )
-  return {
-    accepted,
-    async stop() {
-      running = false
-      await done
-    },
+  const stop = async () => {
+    running = false
+    await done
   }
+  return { accepted, stop, [Symbol.asyncDispose]: stop }
 }
 
 test('kill -9 under load, three times over: every accepted event is delivered, and the audit finds nothing missing', async () => {
@@ -39,7 +37,7 @@ test('kill -9 under load, three times over: every accepted event is delivered, a
   for (let life = 0; life < 3; life++) {
     const service = await world.start()
     if (id === 0) id = (await client(service.url).subscribe({ target_url: receiver.origin })).id
-    const load = keepSending(service.url, id, 16)
+    await using load = keepSending(service.url, id, 16)
     await eventually(() => load.accepted.length > 200)
     service.child.kill('SIGKILL')
     await once(service.child, 'exit')

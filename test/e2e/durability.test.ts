@@ -11,7 +11,7 @@ test('202 is not said before the commit: while the commit is held up, nobody hea
   await using world = await testService()
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
-  const stalled = await stallCommits(world.world.connection)
+  await using stalled = await stallCommits(world.world.connection)
   let answered: number | undefined
   const answer = api
     .post(`/ingest/${id}`, '{"a":1}', { 'content-type': 'application/json' })
@@ -59,7 +59,7 @@ test('what cannot be committed in time is refused with 503 and Retry-After, and 
   await using world = await testService({ INGEST_TIMEOUT_MS: '1000' })
   const api = client(world.url)
   const { id } = await api.subscribe({ target_url: receiver.origin })
-  const stalled = await stallCommits(world.world.connection)
+  await using stalled = await stallCommits(world.world.connection)
   const answers = await Promise.all(
     Array.from({ length: 5 }, () => api.post(`/ingest/${id}`, '{}', { 'content-type': 'application/json' })),
   )
@@ -78,7 +78,7 @@ test('what cannot be committed in time is refused with 503 and Retry-After, and 
   )
 })
 
-test('connections cut by the database give 503 at worst, and everything accepted is delivered', async () => {
+test('connections cut by the database give 503 at worst, and everything accepted is delivered', async t => {
   await using receiver = await startReceiver()
   await using world = await testService()
   const api = client(world.url)
@@ -95,6 +95,10 @@ test('connections cut by the database give 503 at worst, and everything accepted
   })
   const killer = new pg.Client(world.world.connection)
   await killer.connect()
+  t.after(() => {
+    running = false
+    return killer.end()
+  })
   for (let round = 0; round < 10; round++) {
     const before = accepted.size
     await eventually(() => accepted.size >= before + 20)
@@ -102,7 +106,6 @@ test('connections cut by the database give 503 at worst, and everything accepted
       'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
     )
   }
-  await killer.end()
   running = false
   await Promise.all(senders)
   await eventually(

@@ -28,15 +28,13 @@ function sendOnSchedule(url: string) {
       for (let n = 0; n < 3; n++) sent.push(sendOne(url, agent).then(answer => answers.push(answer)))
     }
   })()
-  return {
-    answers,
-    async stop() {
-      running = false
-      await sending
-      await Promise.all(sent)
-      agent.destroy()
-    },
+  const stop = async () => {
+    running = false
+    await sending
+    await Promise.all(sent)
+    agent.destroy()
   }
+  return { answers, stop, [Symbol.asyncDispose]: stop }
 }
 
 function sendOne(url: string, agent: Agent): Promise<Answer> {
@@ -73,8 +71,9 @@ test('while the database cannot keep up, events are accepted for good or refused
   })
   const service = await world.start()
   const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
-  const stalled = await stallCommits(world.world.connection)
-  const { answers, stop } = sendOnSchedule(`${service.url}/ingest/${id}`)
+  await using stalled = await stallCommits(world.world.connection)
+  await using load = sendOnSchedule(`${service.url}/ingest/${id}`)
+  const { answers } = load
   // The first events wait for what may yet happen; those that come later hear at once that it did not.
   await eventually(() => answers.length > 300)
   const late = answers.slice(0, 300)
@@ -86,7 +85,7 @@ test('while the database cannot keep up, events are accepted for good or refused
     () => answers.slice(-100),
     last => last.every(({ status, tookMs }) => status === 202 && tookMs < ingestTimeoutMs / 4),
   )
-  await stop()
+  await load.stop()
 
   const accepted = answers.filter(({ status }) => status === 202)
   const refused = answers.filter(({ status }) => status === 503)

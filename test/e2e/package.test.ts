@@ -1,23 +1,23 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFile, mkdir, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { copyFile, mkdir, readdir, rm, symlink } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { makeDataFolder } from '../support/data-folder.ts'
 
 // The package as a user gets it: packed from the committed files, installed in an empty folder, started, stopped.
 // The one test that needs the package registry.
 
 const checkout = fileURLToPath(new URL('../../', import.meta.url))
-const timeoutMs = 120_000
+const timeoutMs = 300_000
 // The launcher is found by "env node": that must be the Node that runs this test.
 const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`
 let folder = ''
 
 before(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'webhooks-package-'))
+  folder = await makeDataFolder('webhooks-package-')
   await pack(join(folder, 'copy'))
   await mkdir(join(folder, 'user'))
   npm(join(folder, 'user'), 'init', '--yes')

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { audit } from '../../src/monitor/audit.ts'
 // Not a plain signal 0: where nobody collects orphans, a process that has ended stays listed as a zombie.
 import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
+import { makeDataFolder } from '../support/data-folder.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import {
@@ -53,13 +52,11 @@ function keepSending(url: string, id: number, senders: number) {
     }
   }
   const done = Promise.all(Array.from({ length: senders }, send))
-  return {
-    accepted,
-    async stop() {
-      running = false
-      await done
-    },
+  const stop = async () => {
+    running = false
+    await done
   }
+  return { accepted, stop, [Symbol.asyncDispose]: stop }
 }
 
 test('all children serve the one port, the banner comes once, and a stop leaves none of them', async () => {
@@ -69,7 +66,7 @@ test('all children serve the one port, the banner comes once, and a stop leaves 
   const children = childrenOf(service)
   assert.equal(children.length, 3)
   const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
-  const load = keepSending(service.url, id, 6)
+  await using load = keepSending(service.url, id, 6)
   const serving = () => new Set(logLines(service).flatMap(({ msg, pid }) => (msg === 'accepted' ? pid : [])))
   await eventually(() => serving().size === 3)
   await load.stop()
@@ -90,7 +87,7 @@ test('kill -9 of a child under load: the port stays, another takes its place, an
   const service = await world.start()
   const [victim = 0, other] = childrenOf(service)
   const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
-  const load = keepSending(service.url, id, 8)
+  await using load = keepSending(service.url, id, 8)
   await eventually(() => load.accepted.length > 200)
   process.kill(victim, 'SIGKILL')
   await eventually(() => logLines(service).some(({ msg }) => msg === 'a new process is ready'))
@@ -189,8 +186,7 @@ test('several processes show the first API key once, and all of them take it', a
 })
 
 test('local mode: the database survives the child that started it, commands join in, and the stop stops it', async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-processes-'))
-  await chmod(dataDir, 0o755) // as root the database runs under another account, which must get in here
+  const dataDir = await makeDataFolder('webhooks-processes-')
   const environment = { DATA_DIR: dataDir, PORT: '0', PROCESSES: '2' }
   await using receiver = await startReceiver()
   let service: ServiceProcess | undefined

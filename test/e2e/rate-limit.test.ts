@@ -61,6 +61,7 @@ test('a rate limit that is lifted or raised lets a backlog go at once', async ()
     await witness.lanesLookedAt()
     assert.equal(receiver.received.length - before, 10)
     assert.equal((await api.patch(id, { rate_limit })).status, 200)
+    world.clock.advance(100) // a raised limit counts from now on: ten more, where the old one would allow none
     await receiver.waitFor(before + 15, 15_000)
   }
 })

@@ -54,11 +54,14 @@ async function publishDuring({ api, id }: World, fault: (more: More) => Promise<
       await sleep(5)
     }
   })
-  await fault(events => {
-    const wanted = accepted + events
-    return eventually(() => accepted >= wanted)
-  })
-  over = true
+  try {
+    await fault(events => {
+      const wanted = accepted + events
+      return eventually(() => accepted >= wanted)
+    })
+  } finally {
+    over = true
+  }
   await Promise.all(publishing)
   return accepted
 }
@@ -85,7 +88,7 @@ test('what an api accepts goes through Redis to a worker, past its lane, and onc
   if (!world) return
   const lane = await lastWrite(world)
   assert.ok(lane)
-  const accepted = await publishDuring(world, more => more(200).then(() => {}))
+  const accepted = await publishDuring(world, more => more(100).then(() => {}))
   assert.equal(await allDelivered(world, accepted), 0)
   assert.equal(await lastWrite(world), lane)
   const { processes } = await systemOf(world.url)
@@ -119,7 +122,7 @@ const faults: Record<string, (world: World, more: More) => Promise<unknown>> = {
     await more(50)
     await world.redis.kill()
     await seen(world, 'unavailable')
-    await more(200)
+    await more(100)
     await world.redis.start()
     await more(100)
   },
@@ -127,7 +130,7 @@ const faults: Record<string, (world: World, more: More) => Promise<unknown>> = {
     await more(50)
     world.redis.freeze()
     await seen(world, 'unavailable')
-    await more(200)
+    await more(100)
     world.redis.resume()
     await more(100)
   },
@@ -135,7 +138,7 @@ const faults: Record<string, (world: World, more: More) => Promise<unknown>> = {
     await more(50)
     await world.redis.command('CONFIG', 'SET', 'maxmemory', '1')
     await seen(world, 'full')
-    await more(200)
+    await more(100)
     await world.redis.command('CONFIG', 'SET', 'maxmemory', '0')
     await more(100)
   },

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { chmod, glob, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { glob, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { makeDataFolder } from '../support/data-folder.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, processWorld, runCommand, type ServiceProcess, startProcess } from '../support/service.ts'
@@ -68,8 +68,7 @@ test('a command that takes no arguments says so, and does nothing', () => {
 })
 
 test('local mode: the embedded PostgreSQL survives a kill -9 of the service and is adopted, and one of its own', async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
-  await chmod(dataDir, 0o755) // as root the database runs under another account, which must get in here
+  const dataDir = await makeDataFolder('webhooks-e2e-')
   const environment = { DATA_DIR: dataDir, PORT: '0' }
   await using receiver = await startReceiver()
   const started: ServiceProcess[] = []

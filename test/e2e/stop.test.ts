@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { audit } from '../../src/monitor/audit.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, processWorld, type ServiceProcess, settledAudit } from '../support/service.ts'
+import { client, processWorld, type ServiceProcess } from '../support/service.ts'
 
 type Answer = { readonly status: number; readonly asksToLeave: boolean } | { readonly error: string }
 
@@ -46,12 +47,13 @@ async function stopUnderLoad(service: ServiceProcess, id: number): Promise<reado
 
 test('a process that stops leaves no request unanswered: clients are asked to leave before it does', async () => {
   await using receiver = await startReceiver()
-  await using world = await processWorld({ SHUTDOWN_DRAIN_MS: '300' })
+  await using world = await processWorld({ SHUTDOWN_DRAIN_MS: '3000' })
   const first = await world.start()
   const { id } = await client(first.url).subscribe({ target_url: receiver.origin })
   const answers = [...(await stopUnderLoad(first, id))]
   for (let round = 0; round < 4; round++) answers.push(...(await stopUnderLoad(await world.start(), id)))
   const others = answers.filter(answer => !('status' in answer && answer.status === 202))
   assert.deepEqual(others, [])
-  assert.equal((await settledAudit(world.world)).missing, 0)
+  const { events, missing } = await audit(world.world.database)
+  assert.deepEqual({ events, missing }, { events: answers.length, missing: 0 })
 })

@@ -15,31 +15,39 @@ const anything = fc.oneof(
   fc.double(),
   fc.constantFrom(2 ** 53, -1, 1e308),
 )
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) =>
-  fc.oneof({ weight: 3, arbitrary }, { weight: 1, arbitrary: anything })
+/** Nearly always what is asked for, so that about a third of the bodies gets past the check, and reaches the database. */
+const mostly = <T>(arbitrary: fc.Arbitrary<T>) =>
+  fc.oneof({ weight: 30, arbitrary }, { weight: 1, arbitrary: anything })
+const words = fc.oneof({ weight: 4, arbitrary: fc.string({ unit: 'grapheme', maxLength: 40 }) }, text)
 
-/** Bodies that are nearly right, so that they get past the first check. */
 const body = fc.record(
   {
-    target_url: maybe(
+    target_url: mostly(
       fc.oneof(
-        fc.webUrl(),
-        text.map(path => `https://example.com/${path}`),
+        { weight: 4, arbitrary: fc.webUrl() },
+        { weight: 1, arbitrary: text.map(path => `https://example.com/${path}`) },
       ),
     ),
-    description: maybe(text),
-    secret: maybe(text),
-    event_types: maybe(fc.array(maybe(fc.stringMatching(/^[a-z.]{1,20}$/)))),
-    paused: maybe(fc.boolean()),
-    retry: maybe(
-      fc.record({ max_attempts: maybe(fc.integer()), schedule_seconds: maybe(fc.array(fc.double())) }),
+    description: mostly(words),
+    secret: mostly(words),
+    event_types: mostly(
+      fc.uniqueArray(mostly(fc.stringMatching(/^[a-z.]{1,20}$/)), { minLength: 1, maxLength: 4 }),
     ),
-    timeout_ms: maybe(fc.integer({ min: 0, max: 40_000 })),
-    metadata: maybe(fc.dictionary(text, text)),
-    [`${'un'}known`]: anything,
+    paused: mostly(fc.boolean()),
+    retry: mostly(
+      fc.record({
+        max_attempts: mostly(fc.integer({ min: 1, max: 50 })),
+        schedule_seconds: mostly(
+          fc.array(mostly(fc.double({ min: 0, max: 604_800, noNaN: true })), { minLength: 1, maxLength: 5 }),
+        ),
+      }),
+    ),
+    timeout_ms: mostly(fc.integer({ min: 100, max: 30_000 })),
+    metadata: mostly(fc.dictionary(words, words, { maxKeys: 3 })),
   },
-  { requiredKeys: [] },
+  { requiredKeys: ['target_url'] },
 )
+const withUnknown = fc.record({ target_url: fc.webUrl(), [`${'un'}known`]: anything })
 
 for (const [method, path] of [
   ['POST', '/subscriptions/'],
@@ -62,21 +70,25 @@ for (const [method, path] of [
       assert.equal(typeof code, 'string')
       assert.match(String(detail), /\S/)
     }
-    await fc.assert(
-      fc.asyncProperty(fc.oneof({ weight: 9, arbitrary: body }, { weight: 1, arbitrary: anything }), check),
-      {
-        numRuns: 300,
-      },
+    const bodies = fc.oneof(
+      { weight: 8, arbitrary: body },
+      { weight: 1, arbitrary: withUnknown },
+      { weight: 1, arbitrary: anything },
     )
-    assert.ok(taken > 0 && refused > 0, `${taken} taken, ${refused} refused: it must be shown both`)
+    await fc.assert(fc.asyncProperty(bodies, check), { numRuns: 300 })
+    assert.ok(taken > 30 && refused > 30, `${taken} taken, ${refused} refused: both must be seen`)
   })
 }
 
-test('a body nested deeper than any stack is refused, not a fault', async () => {
+test('a body nested deeper than any stack is no fault', async () => {
   const deep = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
-  for (const body of [deep, `{"target_url":"https://example.com/","state":${deep}}`]) {
+  for (const [body, status] of [
+    [deep, 422],
+    [`{"target_url":"https://example.com/","metadata":${deep}}`, 422],
+    [`{"target_url":"https://example.com/","state":${deep}}`, 200], // what is read only is not looked at
+  ] as const) {
     const headers = { 'content-type': 'application/json' }
     const answer = await server.request(`/subscriptions/${id}`, { method: 'PUT', headers, body })
-    assert.ok(answer.status >= 400 && answer.status < 500, answer.text)
+    assert.equal(answer.status, status, answer.text)
   }
 })

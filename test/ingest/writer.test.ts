@@ -27,7 +27,7 @@ function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
     connections: throttle,
     clock,
     logger: silentLogger(),
-    timeoutMs: 5000,
+    timeoutMs: 60_000,
     ensurePartitions: async () => {},
     ...changes,
   })

@@ -38,7 +38,7 @@ async function killHeard(pid: number): Promise<void> {
   await other.connect()
   other.on('error', () => {})
   const { rows } = await other.query<{ pid: number }>('select pg_backend_pid() as pid')
-  const ended = once(other, 'end')
+  const ended = new Promise<void>(resolve => other.on('end', () => resolve()))
   await kill(rows[0]?.pid ?? 0)
   await ended
 }

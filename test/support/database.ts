@@ -1,5 +1,4 @@
-import { access, chmod, constants, mkdtemp, rm, statfs } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { readConfig } from '../../src/config/config.ts'
@@ -7,6 +6,7 @@ import { partitionedTables } from '../../src/log/partition-store.ts'
 import { ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
+import { makeDataFolder } from './data-folder.ts'
 
 /** How to reach a database of its own, for a test that opens it itself. */
 export interface TestConnection {
@@ -174,9 +174,7 @@ async function startServer(): Promise<TestConnection> {
  */
 export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
   const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres/embedded-postgres.ts')
-  const dataDir = await mkdtemp(join(await roomyMemory(), 'webhooks-test-'))
-  // Started as root it runs under another account, which must get in here; then all of it goes with the folder.
-  await chmod(dataDir, 0o755)
+  const dataDir = await makeDataFolder('webhooks-test-')
   const server = await startEmbeddedPostgres({ dataDir, stateDir: join(dataDir, 'state'), log: () => {} })
   await onServer(server.connection, 'alter system set fsync = off')
   await onServer(server.connection, 'alter system set full_page_writes = off')
@@ -188,20 +186,6 @@ export async function startTestServer(): Promise<{ connection: TestConnection; s
       await server.stop()
       await rm(dataDir, { recursive: true, force: true })
     },
-  }
-}
-
-/** A whole run needs about a quarter of it. */
-const memoryBytesMin = 2 * 1024 ** 3
-
-/** The folder of Linux that is in memory, else the usual one for what is temporary. In containers it is often small. */
-async function roomyMemory(): Promise<string> {
-  try {
-    await access('/dev/shm', constants.W_OK)
-    const { bavail, bsize } = await statfs('/dev/shm')
-    return bavail * bsize > memoryBytesMin ? '/dev/shm' : tmpdir()
-  } catch {
-    return tmpdir() // not Linux
   }
 }
 

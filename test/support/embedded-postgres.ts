@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { TestContext } from 'node:test'
@@ -15,6 +14,7 @@ import {
 } from '../../src/platform/embedded-postgres/embedded-postgres.ts'
 // Not a plain signal 0: where nobody collects orphans, a server that has ended stays listed as a zombie.
 import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
+import { makeDataFolder } from './data-folder.ts'
 import { eventually } from './eventually.ts'
 
 /** For other processes to import. */
@@ -23,8 +23,7 @@ export const moduleUrl = new URL('../../src/platform/embedded-postgres/embedded-
 
 /** A folder that other accounts may pass, with what was started in it ended before it goes. */
 export async function world(t: TestContext): Promise<World> {
-  const folder = await mkdtemp(join(tmpdir(), 'embedded-'))
-  await chmod(folder, 0o755)
+  const folder = await makeDataFolder('embedded-')
   const pids = new Set<number>()
   t.after(async () => {
     for (const pid of pids) if (isAlive(pid)) process.kill(pid, 'SIGQUIT')
