@@ -71,7 +71,7 @@ test('another process on the same database finds out at once that one died, and 
   await receiver.waitFor(4)
   first.child.kill('SIGKILL')
   const killedAt = performance.now()
-  await eventually(() => second.output().includes('recovered what a dead process left behind'))
+  await eventually(() => second.output().includes('recovered what a dead process held'))
   assert.ok(performance.now() - killedAt < 9000, 'not by the 10 s of silence after which any process is dead')
   const report = await settledAudit(world.world)
   assert.equal(report.missing, 0)
