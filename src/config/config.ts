@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { StartupError } from '../errors.ts'
-import type { Setting, Surroundings } from './setting.ts'
+import type { Setting, Surroundings } from './setting-kinds.ts'
 import { settings } from './settings.ts'
 
 type Settings = typeof settings

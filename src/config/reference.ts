@@ -1,4 +1,4 @@
-import type { Setting } from './setting.ts'
+import type { Setting } from './setting-kinds.ts'
 import { settings } from './settings.ts'
 
 const all: readonly Setting<unknown>[] = Object.values(settings)

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { type Cidr, cidrText, parseCidr } from '../egress/cidr.ts'
 import { keyId, parseEncryptionKey } from '../platform/seal.ts'
-import { choice, flag, integer, list, optionalInteger, secretList, serverUrl, text } from './setting.ts'
+import { choice, flag, integer, list, optionalInteger, secretList, serverUrl, text } from './setting-kinds.ts'
 
 const cidrSchema = Type.Unsafe<Cidr>({ type: 'string' })
 const cidrsAllowed = 'an address or block, or several with commas between, such as 10.1.0.0/16,fd00:1::/32'

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import fastifySwaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
-import { page } from './page.ts'
+import { page } from './html-page.ts'
 
 /**
  * Scripts and requests go to this service only. Styles may be inline, because both viewers write theirs into the page.

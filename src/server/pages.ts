@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorCodes } from '../errors.ts'
-import { page, pagePolicy } from './page.ts'
+import { page, pagePolicy } from './html-page.ts'
 
 /** The page at `/`, and one page for each error code, to which `type` in a problem leads. */
 export function registerPages(scope: FastifyInstance, version: string): void {

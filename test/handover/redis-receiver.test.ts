@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, type TestContext, test } from 'node:test'
 import { openQueueTo } from '../../src/handover/bullmq.ts'
-import { HandoverReceiver } from '../../src/handover/receiver.ts'
+import { HandoverReceiver } from '../../src/handover/redis-receiver.ts'
 import { Workers } from '../../src/handover/workers.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
