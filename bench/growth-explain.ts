@@ -3,13 +3,7 @@ import { beat, insertProcess, readProcesses } from '../src/cluster/store.ts'
 import { readContents } from '../src/deliver/store.ts'
 import { insertEvents } from '../src/ingest/store.ts'
 import { repairLanes } from '../src/lanes/recover-store.ts'
-import {
-  leaseLanes,
-  leaseNewLanes,
-  readDue,
-  releaseLanes,
-  wakeOwing,
-} from '../src/lanes/store.ts'
+import { leaseLanes, leaseNewLanes, readDue, releaseLanes, wakeOwing } from '../src/lanes/store.ts'
 import { pauseLanes } from '../src/lanes/subscription-lanes-store.ts'
 import { type AttemptEntry, recordAttempts, recordFinalAttempts } from '../src/log/store.ts'
 import { systemClock } from '../src/platform/clock.ts'

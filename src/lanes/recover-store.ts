@@ -58,16 +58,17 @@ async function freeWhere(
     webhook_id: Uuid | null
     subscription_id: number | null
   }>({
-    // The second look at the owner is at the row as it is by then: its holder may have settled it meanwhile.
+    // By its place (ctid), so that nothing else is read, whatever the statistics say: 38 ms for 2,000 rows of 300,000; with
+    // its key and `= any(array(…))` for the same purpose 606 ms. A row that has changed meanwhile has another place, and is
+    // left alone: its holder has settled it.
     text: `
       with page as materialized (
-        select webhook_id, subscription_id, owner from owed where (webhook_id, subscription_id) > ($1, $2::int)
+        select webhook_id, subscription_id, owner, ctid as place from owed where (webhook_id, subscription_id) > ($1, $2::int)
         order by webhook_id, subscription_id limit $3),
-      held as materialized (select webhook_id, subscription_id, owner from page where ${condition}),
+      held as materialized (select place, owner from page where ${condition}),
       freed as (
         update owed o set owner = null, due_at = ($4::timestamptz[])[1] from held h
-        where o.webhook_id = any(array(select webhook_id from held)) -- to its key only, whatever the statistics say
-          and o.webhook_id = h.webhook_id and o.subscription_id = h.subscription_id and o.owner = h.owner
+        where o.ctid = h.place and o.owner = h.owner
         returning o.subscription_id, o.due_at),
       ${wakeLanes('freed')},
       last as (select webhook_id, subscription_id from page order by webhook_id desc, subscription_id desc limit 1)

@@ -3,14 +3,6 @@ import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { uuidV7Now } from '../platform/sql.ts'
 
-/**
- * Lets the statements below join what they read of a range by a hash. Thousands of subscriptions may have a say in one
- * batch, and each of its rows would be held against each of them.
- */
-export async function allowHashJoins(db: Queryable): Promise<void> {
-  await db.query({ text: 'set enable_hashjoin = on' })
-}
-
 /** Some events in order of their ids, whole: all that is owed of each. */
 export interface OwedPage {
   readonly rows: number
@@ -99,10 +91,11 @@ export async function endOrCarry(
         from ended
         returning verdict),
       kept as (
-        select o.webhook_id, array_agg(o.subscription_id order by o.subscription_id) as subscription_ids
-        from owed o left join past p on p.webhook_id = o.webhook_id and p.subscription_id = o.subscription_id
-        where o.webhook_id > $1 and o.webhook_id <= $2 and p.webhook_id is null
-        group by o.webhook_id),
+        -- EXCEPT, not a join: that held each row of the batch against each of the others, as few were expected.
+        select webhook_id, array_agg(subscription_id order by subscription_id) as subscription_ids
+        from (select webhook_id, subscription_id from owed where webhook_id > $1 and webhook_id <= $2
+              except select webhook_id, subscription_id from past) rest
+        group by webhook_id),
       carried as (
         insert into events_carried
           (webhook_id, tenant, event_type, content_type, payload, subscription_ids, channels, metadata)
@@ -140,17 +133,16 @@ export async function trimCarried(db: Queryable, after: Uuid, limit: number): Pr
   const { rows } = await db.query<{ rows: number; last: Uuid | null }>({
     text: `
       with page as materialized (
-        select webhook_id, subscription_ids from events_carried where webhook_id > $1 order by webhook_id limit $2),
+        select webhook_id, subscription_ids, ctid as place from events_carried where webhook_id > $1 order by webhook_id limit $2),
       owing as materialized (
-        select p.webhook_id, p.subscription_ids as before,
+        select p.webhook_id, p.place, p.subscription_ids as before,
           array(select subscription_id from owed o where o.webhook_id = p.webhook_id order by subscription_id) as now
         from page p),
       gone as (
         delete from events_carried where webhook_id = any(array(select webhook_id from owing where now = '{}'))),
       trimmed as (
         update events_carried c set subscription_ids = o.now from owing o
-        where c.webhook_id = any(array(select webhook_id from owing where now <> before))
-          and c.webhook_id = o.webhook_id and o.now <> '{}' and o.now <> o.before)
+        where c.ctid = o.place and o.now <> '{}' and o.now <> o.before)
       select (select count(*)::int from page) as rows,
              (select webhook_id from page order by webhook_id desc limit 1) as last`,
     values: [after, limit],

@@ -7,14 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { dropPartitions, endsOfPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
-import {
-  allowHashJoins,
-  clearTombstones,
-  type Ending,
-  endOrCarry,
-  readOwedPage,
-  trimCarried,
-} from './retention-store.ts'
+import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
 
 export interface RetentionDeps {
   readonly database: Database
@@ -65,7 +58,6 @@ export async function runRetention(
   const partitionsMade = await ensurePartitions(database, clock.now(), retentionHours, detailsHours)
   const done = await besideThePath(database, 'retention', async session => {
     if (!(await tryLockForSession(session, 'retention'))) return undefined
-    await allowHashJoins(session)
     return new Round(deps, session, signal).run()
   })
   if (partitionsMade > 0 && !done) logger.info({ partitionsMade }, 'made partitions')

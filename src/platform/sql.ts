@@ -10,11 +10,10 @@ export const fixedPlans =
 /**
  * Session settings for a connection that walks through a table beside the path. Each statement is planned for its values,
  * and reads a range of an index in the index's order: never the whole table, and never the whole rest of the range to sort
- * it or to join it, which is what the planner does while the statistics still take a table of millions of rows for empty.
+ * it, which is what the planner does while the statistics still take a table of millions of rows for empty. What joins such
+ * a batch to its table again does so by `ctid`, or names the range again, for the same reason.
  */
-export const rangePlans =
-  'set enable_seqscan = off; set enable_bitmapscan = off; set enable_hashjoin = off; set enable_mergejoin = off; ' +
-  'set jit = off'
+export const rangePlans = 'set enable_seqscan = off; set enable_bitmapscan = off; set jit = off'
 
 /** SQL for a UUIDv7 of the database's present time (PostgreSQL has a function for it only since 18). */
 export const uuidV7Now = `(
