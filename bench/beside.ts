@@ -102,7 +102,7 @@ function keepSending(url: string, id: number, arrivals: ReadonlyMap<string, numb
     const answer = fetch(`${url}/ingest/${id}`, { method: 'POST', body: '{"a":1}', headers: json })
     const id_ = answer.then(async response =>
       String(((await response.json()) as { webhook_id: string }).webhook_id),
-    ) // as api.md has it
+    ) // as openapi.json has it
     sent.push({ at: performance.now(), id: id_.catch(() => '') })
   }, 1000 / rate)
   return {
@@ -132,7 +132,7 @@ async function subscribe(url: string, body: object): Promise<number> {
     headers: json,
   })
   if (!answer.ok) throw new Error(`not subscribed: ${answer.status} ${await answer.text()}`)
-  return ((await answer.json()) as { id: number }).id // as api.md has it
+  return ((await answer.json()) as { id: number }).id // as openapi.json has it
 }
 
 const seconds = (ms: number) => rounded(ms / 1000, 1)
