@@ -141,6 +141,7 @@ test('while nobody listens every caller hears so at once, and a try is made agai
   let now = performance.now()
   t.mock.method(performance, 'now', () => now)
   const { database, connection } = elsewhere(port)
+  t.after(() => database.close())
   for (let n = 0; n < 100; n++) assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.ok(isDatabaseUnavailable(await errorOf(database.transaction(answers))))
 
@@ -149,6 +150,7 @@ test('while nobody listens every caller hears so at once, and a try is made agai
     tries++
     socket.destroy()
   }).listen(port, '127.0.0.1')
+  t.after(() => back.close())
   await once(back, 'listening')
   now += 249
   await errorOf(answers(connection))
@@ -156,8 +158,6 @@ test('while nobody listens every caller hears so at once, and a try is made agai
   now += 1
   assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.equal(tries, 1)
-  await database.close()
-  back.close()
 })
 
 test('a database that does not exist is named by the error', async () => {
