@@ -20,7 +20,8 @@ import { pause, rounded } from './growth-world.ts'
 import { readMachine } from './report.ts'
 
 const USAGE = `npm run bench:beside -- [options]
-  --rows N      owed rows (20,000,000), 55 % of them older than the retention: half of those end, half are carried over
+  --rows N      owed rows (20,000,000)
+  --old N       of a hundred, those older than the retention (55): half of them end, half are carried over
   --rate N      events/s to an ordinary subscription meanwhile (50)
   --seconds N   of each phase without work beside (20)
   --only held   only what it costs to know since when deliveries are held, in a loop
@@ -30,6 +31,7 @@ const launcher = fileURLToPath(new URL('../bin/webhooks.js', import.meta.url))
 
 interface Options {
   readonly rows: number
+  readonly oldPercent: number
   readonly rate: number
   readonly seconds: number
 }
@@ -156,7 +158,7 @@ async function measure(options: Options, database: Database, environment: NodeJS
   await end(empty, 'SIGTERM')
 
   const beganAt = performance.now()
-  const old = Math.round(options.rows * 0.55)
+  const old = Math.round((options.rows * options.oldPercent) / 100)
   await fillBacklog(database, { old, recent: options.rows - old }, Date.now())
   note('fill', { rows: options.rows, seconds: seconds(performance.now() - beganAt) })
 
@@ -251,6 +253,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rows: { ...text, default: '20000000' },
+      old: { ...text, default: '55' },
       rate: { ...text, default: '50' },
       seconds: { ...text, default: '20' },
       only: text,
@@ -259,7 +262,12 @@ async function main(): Promise<void> {
     },
   })
   if (values.help) return console.log(USAGE)
-  const options = { rows: Number(values.rows), rate: Number(values.rate), seconds: Number(values.seconds) }
+  const options: Options = {
+    rows: Number(values.rows),
+    oldPercent: Number(values.old),
+    rate: Number(values.rate),
+    seconds: Number(values.seconds),
+  }
   const heldNs = rounded(measureHeld(), 1)
   console.log(JSON.stringify({ machine: readMachine(), held_ns: heldNs }))
   if (values.only === 'held') return
