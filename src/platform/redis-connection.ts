@@ -61,6 +61,14 @@ export const patient: ConnectionOptions = {
   socketTimeout: workerSilenceMs,
 }
 
+/** What a link hears of its connections. */
+export interface RedisConnectionListeners {
+  /** There is one more: this one, or one that BullMQ made of it. */
+  readonly opened: (connection: RedisConnection) => void
+  /** Hears of every failure, of commands and of the connection itself. */
+  readonly failed: (error: unknown) => void
+}
+
 /**
  * A connection that reports each command that failed, and drops the socket when an answer did not come in time.
  * Otherwise a peer that vanished would be noticed only when TCP gives up, many minutes later.
@@ -68,17 +76,17 @@ export const patient: ConnectionOptions = {
 export class RedisConnection extends Redis {
   readonly #url: string
   readonly #options: ConnectionOptions
-  readonly #failed: (error: unknown) => void
+  readonly #listeners: RedisConnectionListeners
   #dropping = false
 
-  /** @param failed called for every failure, of a command or of the connection */
-  constructor(url: string, options: ConnectionOptions, failed: (error: unknown) => void) {
+  constructor(url: string, options: ConnectionOptions, listeners: RedisConnectionListeners) {
     super(url, options)
     this.#url = url
     this.#options = options
-    this.#failed = failed
+    this.#listeners = listeners
+    listeners.opened(this)
     // Without a listener an 'error' would be printed, or end the process.
-    this.on('error', failed)
+    this.on('error', listeners.failed)
     this.on('close', () => {
       this.#dropping = false
     })
@@ -95,13 +103,13 @@ export class RedisConnection extends Redis {
     changes?: Changes,
   ): ReturnType<typeof Redis.prototype.duplicate<Changes>> {
     const options = { ...this.#options, ...changes, replyMapping: 'legacy' as const }
-    const further: unknown = new RedisConnection(this.#url, options, this.#failed)
+    const further: unknown = new RedisConnection(this.#url, options, this.#listeners)
     return further as ReturnType<typeof Redis.prototype.duplicate<Changes>> // replies are never mapped otherwise here
   }
 
   #commandFailed(error: unknown): void {
     hideArguments(error)
-    this.#failed(error)
+    this.#listeners.failed(error)
     const lost = isTimeout(error) || redisReasonOf(error) === 'READONLY' // now a replica
     if (!lost || this.#dropping || this.status !== 'ready') return
     this.#dropping = true

@@ -44,7 +44,7 @@ export class RedisLink {
   readonly client: RedisClient
   readonly prefix: string
   readonly #options: RedisLinkOptions
-  readonly #connections: RedisClient[] = []
+  readonly #connections = new Set<RedisClient>()
   readonly #changeListeners = new Set<(state: RedisState) => void>()
   readonly #channels = new Map<string, Set<(message: string) => void>>()
   readonly #probing: Repeated
@@ -98,7 +98,8 @@ export class RedisLink {
 
   /**
    * A connection for BullMQ. A producer's fails fast, as `client` does; a worker's waits until Redis is there. BullMQ
-   * makes more of them with `duplicate()` and closes those itself. This one is closed with the link.
+   * makes more of them with `duplicate()` and closes those itself, but not always while Redis is away; what is left of
+   * them is closed with the link, as this one is.
    */
   bullConnection(role: 'producer' | 'worker'): RedisClient {
     return role === 'producer'
@@ -134,15 +135,19 @@ export class RedisLink {
   async close(): Promise<void> {
     this.#closed = true
     this.#usable = false
-    const ends = this.#connections.filter(({ status }) => status !== 'end').map(ended)
+    const ends = [...this.#connections].filter(({ status }) => status !== 'end').map(ended)
     for (const connection of this.#connections) connection.disconnect()
     await Promise.all([...ends, this.#probing.stop()])
   }
 
   #open(options: ConnectionOptions): RedisClient {
-    const connection = new RedisConnection(this.#options.url, options, error => this.report(error))
-    this.#connections.push(connection)
-    return connection
+    return new RedisConnection(this.#options.url, options, {
+      failed: error => this.report(error),
+      opened: connection => {
+        this.#connections.add(connection)
+        connection.once('end', () => this.#connections.delete(connection))
+      },
+    })
   }
 
   #openSubscriber(): RedisClient {

@@ -170,3 +170,17 @@ test('a link closes in time though Redis is frozen, and says nothing more', asyn
   assert.equal(w.lines.length, before)
   assert.equal(w.link.isUsable, false)
 })
+
+test('a link closes what was made of its connections too, though Redis is away and they wait for it', async t => {
+  const w = await world(t)
+  if (!w) return
+  const further = w.link.bullConnection('worker').duplicate()
+  await eventually(() => further.status === 'ready')
+  await w.redis.kill()
+  await eventually(() => further.status === 'reconnecting')
+  await w.link.close()
+  let tries = 0
+  further.on('connecting', () => tries++)
+  await new Promise(resolve => setTimeout(resolve, 1000)) // the time itself: it was to try again after 0.3 s at most
+  assert.equal(tries, 0)
+})
