@@ -78,7 +78,7 @@ test('what cannot be committed in time is refused with 503 and Retry-After, and 
   )
 })
 
-test('connections cut by the database give 503 at worst, and everything accepted is delivered', async t => {
+test('connections cut by the database give 503 at worst, and everything accepted is delivered', async () => {
   await using receiver = await startReceiver()
   await using world = await testService()
   const api = client(world.url)
@@ -95,9 +95,10 @@ test('connections cut by the database give 503 at worst, and everything accepted
   })
   const killer = new pg.Client(world.world.connection)
   await killer.connect()
-  t.after(() => {
+  await using ending = new AsyncDisposableStack()
+  ending.defer(async () => {
     running = false
-    return killer.end()
+    await killer.end()
   })
   for (let round = 0; round < 10; round++) {
     const before = accepted.size

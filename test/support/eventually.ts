@@ -16,7 +16,9 @@ export async function eventually<T>(
   for (;;) {
     const answer = await ask()
     if (passes(answer)) return answer
-    if (performance.now() > end) throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)}`)
+    if (performance.now() > end) {
+      throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)?.slice(0, 2000)}`)
+    }
     await sleep(20)
   }
 }

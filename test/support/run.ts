@@ -74,7 +74,5 @@ async function testFiles(given: readonly string[]): Promise<readonly string[]> {
   for await (const path of glob(patterns.length > 0 ? patterns : ['test/**/*.test.ts'], { cwd: root })) {
     found.push(path)
   }
-  // Those of the whole service take longest: begun first, they leave the short ones to fill the gaps.
-  const isLong = (path: string) => Number(path.startsWith('test/e2e/'))
-  return found.sort().sort((one, other) => isLong(other) - isLong(one))
+  return found.sort()
 }
