@@ -140,11 +140,12 @@ test('two processes that live leave each other alone', async t => {
 
 test('what a process of this host held goes to the lanes as soon as it is found dead', async t => {
   const { database } = world
-  await aMembership(t)
+  const first = await aMembership(t)
   const dead = await died()
   await aLane(database, 1)
   await aLane(database, 2, dead)
   for (let n = 0; n < 3; n++) await owe(database, { owner: dead })
+  await first.membership.stop()
   const { rung, membership } = await aMembership(t)
   assert.equal((await processes()).includes(dead), false)
   assert.ok((await processes()).includes(membership.id))
@@ -152,7 +153,7 @@ test('what a process of this host held goes to the lanes as soon as it is found 
   assert.equal((await laneOf(database, 2))?.owner, null)
   await eventually(
     async () => rung,
-    ({ length }) => length === 1,
+    ({ length }) => length > 0,
   )
 })
 
