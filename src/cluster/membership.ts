@@ -190,8 +190,8 @@ export class Membership implements Member {
     const id = this.#id
     ownIds.delete(id)
     if (!(await declareDead(connection, id))) return // it was declared dead by others, who see to the rest
-    const recovered = await recover({ id, from: this.#heldFrom }, signal)
-    if (recovered.kind === 'recovered' && recovered.isDone) await forgetDead(connection, id)
+    // It stays among the dead: others look for what it had under way, which may be committed when it has ended.
+    await recover({ id, from: this.#heldFrom }, signal)
   }
 
   #tick(): void {
