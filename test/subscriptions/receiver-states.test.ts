@@ -1,20 +1,26 @@
 import assert from 'node:assert/strict'
-import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { after, before, beforeEach, mock, type TestContext, test } from 'node:test'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
-import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { testServer as databaseServer, type TestDatabase, testDatabase } from '../support/database.ts'
 import { testSubscriptions } from '../support/server.ts'
 
 let world: TestDatabase
 before(async () => {
+  await databaseServer()
+  // Before there are connections: one that is idle has a timer of 30 s, which must be ended as it was begun.
+  mock.timers.enable({ apis: ['setTimeout'] })
   world = await testDatabase()
 })
 beforeEach(async () => {
   await world.database.query({ text: 'delete from subscriptions' })
   await world.database.query({ text: 'delete from lanes' })
 })
-after(() => world.close())
+after(async () => {
+  await world.close()
+  mock.timers.reset()
+})
 
 async function aFailing(hours: number): Promise<number> {
   const { rows } = await world.database.query<{ id: number }>({
@@ -101,7 +107,7 @@ test('a burst of successes is written once, and once more for what was told mean
   for (let n = 0; n < 1000; n++) states.recovered(id)
   await until(() => refreshed.length === 1)
   assert.equal(writes(), 1)
-  t.mock.timers.tick(1000)
+  mock.timers.tick(1000)
   await until(() => writes() === 2)
   assert.deepEqual(refreshed, [id], 'the second finds it active')
 })
@@ -113,7 +119,7 @@ test('a receiver that recovers again within a second is active in the end', asyn
   states.failing(id)
   await until(() => refreshed.length === 2)
   states.recovered(id)
-  t.mock.timers.tick(1000)
+  mock.timers.tick(1000)
   await until(() => refreshed.length === 3)
   assert.equal(Object(await stateOf(id)).state, 'active')
 })
@@ -125,7 +131,7 @@ test('a receiver that fails again within a second of its recovery counts as fail
   await until(() => refreshed.length === 1)
   states.failing(id)
   await until(() => refreshed.length === 2)
-  t.mock.timers.tick(1000)
+  mock.timers.tick(1000)
   await settled()
   assert.equal(writes(), 2)
   assert.equal(Object(await stateOf(id)).state, 'degraded')
@@ -137,7 +143,7 @@ test('a recovery that could not be written is written with a later success', asy
   states.recovered(id)
   states.recovered(id)
   await settled()
-  t.mock.timers.tick(1000)
+  mock.timers.tick(1000)
   await until(() => refreshed.length === 1)
   assert.equal(Object(await stateOf(id)).failing, false)
 })
@@ -145,14 +151,13 @@ test('a recovery that could not be written is written with a later success', asy
 /** A receiver that is well again; the second between two writes of that is the test's. */
 async function aRecovery(t: TestContext) {
   const id = await aFailing(60)
-  t.mock.timers.enable({ apis: ['setTimeout'] })
   const { mock } = t.mock.method(world.database, 'transaction')
   return { id, ...aReview(), writes: () => mock.callCount() }
 }
 
 const settled = () => new Promise(resolve => setImmediate(resolve))
 
-/** Not by `eventually`: the timers are the test's. */
+/** Not by `eventually`, which needs timers. */
 async function until(passes: () => boolean): Promise<void> {
   const end = performance.now() + 30_000
   while (!passes()) {
