@@ -43,8 +43,11 @@ export interface Repeats {
   readonly unlogged: number
   /** The most of them that one fault cost. */
   readonly mostAtOnce: number
-  /** The longest time from such an attempt to the fault that cost it its line in the log. */
-  readonly longestBeforeFaultMs: number
+  /**
+   * The longest time between such an attempt and the fault that cost it its line in the log. Before the fault, as a rule;
+   * after it where the receiver was slow to read what a process had sent before it was killed.
+   */
+  readonly farthestFromFaultMs: number
 }
 
 /** @param successes how many successful attempts the log has, of those webhook ids that were repeated */
@@ -92,7 +95,7 @@ function repeatsOf(
 ): Repeats {
   let total = 0
   let unlogged = 0
-  let longestBeforeFaultMs = 0
+  let farthestFromFaultMs = 0
   const costs = new Map<Fault, number>()
   for (const [id, record] of records) {
     const times = acceptedTimes(record)
@@ -100,15 +103,20 @@ function repeatsOf(
     total += times.length - 1
     unlogged += Math.max(0, times.length - (successes.get(id) ?? 0))
     for (const at of times.slice(0, -1)) {
-      const fault = faults.find(({ until }) => until >= at)
-      if (fault === undefined) longestBeforeFaultMs = Number.POSITIVE_INFINITY
-      else {
-        longestBeforeFaultMs = Math.max(longestBeforeFaultMs, fault.at - at)
-        costs.set(fault, (costs.get(fault) ?? 0) + 1)
-      }
+      const [nearest] = faults.toSorted((one, other) => distance(one, at) - distance(other, at))
+      farthestFromFaultMs = Math.max(
+        farthestFromFaultMs,
+        nearest ? distance(nearest, at) : Number.POSITIVE_INFINITY,
+      )
+      if (nearest) costs.set(nearest, (costs.get(nearest) ?? 0) + 1)
     }
   }
-  return { total, unlogged, longestBeforeFaultMs, mostAtOnce: Math.max(0, ...costs.values()) }
+  return { total, unlogged, farthestFromFaultMs, mostAtOnce: Math.max(0, ...costs.values()) }
+}
+
+/** Milliseconds from a moment to a fault; 0 while it lasts. */
+function distance({ at, until }: Fault, moment: number): number {
+  return Math.max(0, at - moment, moment - until)
 }
 
 function firstAfter(faults: readonly Fault[], times: readonly number[]): readonly number[] {

@@ -86,7 +86,7 @@ function broken(error: unknown): Result {
     figures: {
       ...figures,
       missing: { byAudit: Number.NaN, byReceiver: Number.NaN },
-      repeats: { total: 0, unlogged: 0, mostAtOnce: 0, longestBeforeFaultMs: 0 },
+      repeats: { total: 0, unlogged: 0, mostAtOnce: 0, farthestFromFaultMs: 0 },
       firstMs: nothing,
       backlogMs: nothing,
     },

@@ -115,6 +115,7 @@ export class World implements AsyncDisposable {
       await this.#successes(),
     )
     const limit = allowed(figures)
+    if (figures.repeats.total > limit.repeats) notes.push(...(await this.#describeRepeats()))
     return {
       kind: 'ran',
       figures,
@@ -162,6 +163,26 @@ export class World implements AsyncDisposable {
       [repeated(this.receiver.records)],
     )
     return new Map(rows.map(row => [row.webhook_id, row.n]))
+  }
+
+  /** What is known of some of the repeats, and what the processes said, to find out why there were more than allowed. */
+  async #describeRepeats(): Promise<readonly string[]> {
+    const from = this.faults[0]?.at ?? 0
+    const since = (at: number) => seconds(at - from)
+    const lines = this.faults.map(({ what, at, until }) => `${what} from ${since(at)} to ${since(until)}`)
+    for (const id of repeated(this.receiver.records).slice(0, 10)) {
+      const arrivals = this.receiver.records.get(id)?.arrivals ?? []
+      lines.push(`${id} was read at ${arrivals.map(({ at }) => since(at)).join(', ')}`)
+      const log = await this.query<{ line: string }>(
+        `select format('attempt %s: %s after %s ms, logged at %s', attempt, verdict, duration_ms, "timestamp") as line
+         from delivery_logs where webhook_id = $1 order by id`,
+        [id],
+      )
+      lines.push(...log.map(({ line }) => `  ${line}`))
+    }
+    for (const { child, output } of this.crew.members)
+      lines.push(`process ${child.pid} said last:\n${output.slice(-2000)}`)
+    return lines
   }
 
   /** One statement on a connection of its own, not through any proxy. */

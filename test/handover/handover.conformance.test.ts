@@ -107,10 +107,14 @@ for (const way of ways) {
       const late = await w.accepting.accept(id)
       w.redis?.freeze()
       late.commit()
+      const committedAt = performance.now()
       await w.receiver.waitFor(1, 15_000)
       w.redis?.resume()
       await w.accepting.ready()
-      late.commit() // however late, and twice
+      // Told again, by a message that is really late: had the worker been silent before the freeze, the row would have
+      // gone to its lane without one.
+      await sleep(committedAt + lookMs - performance.now())
+      late.commit()
       const after = await acceptAll(w.accepting, [id])
       await w.delivered([...late.ids, ...after])
     })
