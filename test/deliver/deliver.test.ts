@@ -92,7 +92,7 @@ async function aWorld(
     await log.drained()
     return { logged: await allAttempts(world.database), owed: await allOwed(world.database) }
   }
-  return { receiver, clock, throttle, lanePauses, attempt, aDelivery, subscription }
+  return { deliver, receiver, clock, throttle, lanePauses, attempt, aDelivery, subscription }
 }
 
 test('the stored bytes arrive signed, under the id of the event, and the delivery is over', async t => {
@@ -115,6 +115,29 @@ test('the stored bytes arrive signed, under the id of the event, and the deliver
   assert.equal(headers['user-agent'], 'test/1')
   const secret = signingKey.export().toString('base64')
   new Webhook(secret).verify(request.body, headers as Record<string, string>)
+})
+
+test('what is in memory is sent before its attempt returns, so that no answer to a sender overtakes it', async t => {
+  const sent: string[] = []
+  const destination = httpDestination(t).destination
+  const { deliver, aDelivery, subscription } = await aWorld(
+    t,
+    {},
+    {
+      destination: {
+        ...{ close: () => destination.close() },
+        deliver: (message, timeoutMs) => {
+          sent.push(message.body.toString())
+          return destination.deliver(message, timeoutMs)
+        },
+      },
+    },
+  )
+  const content = { payload, contentType: 'application/json', eventType: null, hops: 0 }
+  const delivery = await aDelivery({ content })
+  const ended = deliver.attempt(delivery, subscription())
+  assert.deepEqual(sent, [payload.toString()])
+  assert.equal(await ended, true)
 })
 
 test('content that is in memory is not loaded, and without an event type there is no header of it', async t => {
