@@ -200,9 +200,16 @@ export const settings = {
   subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
     minimum: 1,
     maximum: 1000,
-    default: 10,
+    default: 100,
     description:
-      'At most this many attempts to one subscription are in flight, in all processes together. A subscription can set its own (`max_in_flight`).',
+      'At most this many attempts to one subscription are in flight, in all processes together, unless the subscription sets a number of its own (`max_in_flight`). The service begins with 10 and finds out how many the receiver is best served with.',
+  }),
+  originMaxInFlight: integer('ORIGIN_MAX_IN_FLIGHT', {
+    minimum: 1,
+    maximum: 10_000,
+    default: 200,
+    description:
+      'At most this many attempts to one origin (scheme, host and port) are in flight, in all processes together, where several subscriptions lead there. Subscriptions that set `max_in_flight` themselves count, and are not held back.',
   }),
   circuitFailures: integer('CIRCUIT_FAILURES', {
     minimum: 0,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Member } from '../cluster/membership.ts'
+import type { Member, Position } from '../cluster/membership.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { RedisLink } from '../platform/redis.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -79,6 +79,11 @@ export class ConcurrencyShare {
     const share = shareOf(maxInFlight, count, index)
     const loans = this.#loansOf.get(subscription.id)
     return loans ? loans.allowed(share, count, this.#deps.clock.now()) : share
+  }
+
+  /** This process's own part of a number that all share; 1 at least. */
+  partOf(number: number): number {
+    return partOf(number, this.#deps.membership.position)
   }
 
   /** A delivery waits because `cap` is reached: asks the others for slots. */
@@ -276,6 +281,11 @@ export class Loans {
  */
 export function isLaneOnly({ ordered, rateLimit, maxInFlight }: Subscription, count: number): boolean {
   return ordered || rateLimit !== null || maxInFlight < count
+}
+
+/** The part of `max` that is a process's own, and 1 where there is not even that for each. */
+export function partOf(max: number, { count, index }: Position): number {
+  return count <= 1 ? max : Math.max(1, shareOf(max, count, index))
 }
 
 /** The part of `max` that is a process's own. The remainder goes to the first ones, so that all of it is somebody's. */

@@ -15,6 +15,8 @@ export interface DispatcherLimits extends MemoryLimits {
    * hangs is found out at the cost of a few slots. Unlimited when not given.
    */
   readonly firstInFlight?: number
+  /** Attempts in flight to one origin, where they are not set by the subscription. Unlimited when not given. */
+  readonly originInFlight?: () => number
 }
 
 export interface DispatcherDeps {
@@ -33,6 +35,13 @@ export interface DispatcherDeps {
   readonly membership: Pick<Member, 'isSure'>
   /** Called with each delivery that comes to memory. */
   readonly pushed?: (delivery: Delivery) => void
+}
+
+/** What goes to one origin. */
+interface OriginLoad {
+  inFlight: number
+  /** Have a slot of their own, and wait for one of their origin. */
+  readonly waiting: Set<SubscriptionQueue>
 }
 
 /** Halves of one kind: those whose turn it will be, and those that wait until it is less crowded. */
@@ -70,6 +79,7 @@ export interface DispatcherLoad {
 export class Dispatcher {
   readonly #deps: DispatcherDeps
   readonly #queues = new Map<number, SubscriptionQueue>()
+  readonly #origins = new Map<string, OriginLoad>()
   readonly #budget: MemoryBudget
   readonly #fresh: Lineup = { ready: new RoundRobin(), crowdedOut: new Set() }
   readonly #ofLanes: Lineup = { ready: new RoundRobin(), crowdedOut: new Set() }
@@ -186,10 +196,36 @@ export class Dispatcher {
   #hasSlot(queue: SubscriptionQueue): boolean {
     if (queue.inFlight >= queue.allowed) return false
     const subscription = this.#deps.subscription(queue.subscriptionId)
-    if (queue.inFlight < (subscription ? this.#deps.throttle.cap(subscription) : 1)) return true
+    if (queue.inFlight < (subscription ? this.#deps.throttle.cap(subscription) : 1))
+      return !subscription || this.#originHasSlot(subscription, queue)
     if (subscription && queue.fresh.deliveries.length + queue.ofLane.deliveries.length > 0)
       this.#deps.throttle.isShort(subscription)
     return false
+  }
+
+  #originHasSlot({ origin, isAdaptive }: Subscription, queue: SubscriptionQueue): boolean {
+    const { originInFlight } = this.#deps.limits
+    const load = isAdaptive && originInFlight ? this.#origins.get(origin) : undefined
+    if (!load || !originInFlight || load.inFlight < originInFlight()) return true
+    load.waiting.add(queue)
+    return false
+  }
+
+  #beginTo(origin: string): OriginLoad {
+    const load = this.#origins.get(origin) ?? { inFlight: 0, waiting: new Set() }
+    if (load.inFlight++ === 0) this.#origins.set(origin, load)
+    return load
+  }
+
+  /** Who has waited longest for a slot of this origin gets it; when none is in use any more all of them may ask again. */
+  #endTo(origin: string, load: OriginLoad): void {
+    const isLast = --load.inFlight === 0
+    if (isLast) this.#origins.delete(origin)
+    for (const queue of load.waiting) {
+      load.waiting.delete(queue)
+      this.#enqueue(queue)
+      if (!isLast) return
+    }
   }
 
   #pump(): void {
@@ -280,6 +316,8 @@ export class Dispatcher {
     const subscription = this.#deps.subscription(queue.subscriptionId)
     if (subscription) this.#deps.throttle.begin(subscription)
     const ofLanes = delivery.lane === null ? 0 : 1
+    const origin = subscription?.origin ?? ''
+    const load = this.#beginTo(origin)
     queue.inFlight++
     this.#inFlight++
     this.#ofLanesInFlight += ofLanes
@@ -288,6 +326,7 @@ export class Dispatcher {
       queue.inFlight--
       this.#inFlight--
       this.#ofLanesInFlight -= ofLanes
+      this.#endTo(origin, load)
       this.#goOn(queue)
     }
     this.#deps.attempt(delivery, subscription).then(ended, () => ended(false))

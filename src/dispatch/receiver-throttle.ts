@@ -52,7 +52,7 @@ const failingAfter = 10
  */
 const paceMs = 20
 
-/** A receiver that has too much to do is left this share of `maxInFlight` at least; one request at a time it always gets. */
+/** A receiver that has too much to do is left this share of a given `maxInFlight` at least; one request at a time it always gets. */
 const shareMin = 0.001
 
 /**
@@ -78,7 +78,7 @@ export class ReceiverThrottle {
 
   /** True when there is nothing to remember but a rate limit, so that it may be forgotten where there is none. */
   isIdle(now: number): boolean {
-    const isTrouble = this.#mode.kind === 'probing' || this.pausedUntil > now
+    const isTrouble = this.isProbing || this.pausedUntil > now
     return !isTrouble && this.#failures === 0 && this.#share === 1
   }
 
@@ -87,9 +87,14 @@ export class ReceiverThrottle {
     return pauseEnd(this.#mode)
   }
 
-  /** How many requests may be in flight now. */
+  /** The circuit is open, and only a probe may be sent. */
+  get isProbing(): boolean {
+    return this.#mode.kind === 'probing'
+  }
+
+  /** How many requests may be in flight now, where a number is given. */
   cap(maxInFlight: number): number {
-    if (this.#mode.kind === 'probing') return 1
+    if (this.isProbing) return 1
     return Math.max(1, Math.floor(maxInFlight * this.#share))
   }
 

@@ -1,7 +1,9 @@
+import type { FoundInFlight } from '../model/in-flight.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { PauseReason } from '../model/pause.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { AdaptiveLimit, isTooMuch, startInFlight } from './adaptive-limit.ts'
 import type { ConcurrencyShare } from './concurrency-share.ts'
 import { type CircuitRules, ReceiverThrottle, type ThrottleChange } from './receiver-throttle.ts'
 
@@ -14,6 +16,9 @@ const recovered: ThrottleChange = { kind: 'recovered' }
  */
 const receiversMax = 50_000
 
+/** What was found out is not needed any more when no delivery has waited for a slot for this long. */
+const forgetMs = 300_000
+
 /**
  * How much may be sent to each receiver now. Nothing is remembered of one without any trouble and without a rate limit:
  * it costs a look into a map.
@@ -22,6 +27,11 @@ export class Throttle {
   readonly #clock: Clock
   readonly #circuit: CircuitRules
   readonly #receivers = new Map<number, ReceiverThrottle>()
+  /** Of those subscriptions that leave their number to be found out, and have more to do than they began with. */
+  readonly #limits = new Map<number, AdaptiveLimit>()
+  /** What was found out before this process was started. */
+  #found = new Map<number, number>()
+  #foundAt = 0
   #share: ConcurrencyShare | undefined
 
   constructor(clock: Clock, circuit: CircuitRules) {
@@ -37,11 +47,20 @@ export class Throttle {
   /** How many requests to it may be in flight now. */
   cap(subscription: Subscription): number {
     const most = this.#most(subscription)
-    return this.#receivers.get(subscription.id)?.cap(most) ?? most
+    const receiver = this.#receivers.get(subscription.id)
+    if (!subscription.isAdaptive) return receiver?.cap(most) ?? most
+    if (receiver?.isProbing) return 1
+    return Math.min(most, this.#limits.get(subscription.id)?.limit ?? this.#startOf(subscription.id))
   }
 
   /** A delivery waits because `cap` is reached: with others who have room to spare, it may be more soon. */
   isShort(subscription: Subscription): void {
+    if (subscription.isAdaptive) {
+      const limit = this.#limitOf(subscription.id)
+      limit.isShort()
+      if (limit.limit >= this.#most(subscription)) this.#share?.ask(subscription)
+      return
+    }
     if (!this.#share) return
     const most = this.#most(subscription)
     // A receiver in trouble gets fewer than it may have; more would not help it.
@@ -82,6 +101,7 @@ export class Throttle {
 
   /** Learns from an attempt. @returns what others have to know of: its lane, other processes, the owner */
   record(subscription: Subscription, outcome: Outcome): ThrottleChange {
+    if (subscription.isAdaptive) this.#adapt(subscription, outcome)
     const known = this.#receivers.get(subscription.id)
     if (outcome.kind === 'accepted' && !known) return subscription.isFailing ? recovered : none
     const receiver = known ?? this.#receiverOf(subscription.id)
@@ -100,6 +120,25 @@ export class Throttle {
   /** Everything may be sent at once; all that was learnt of failures is forgotten. */
   resume(subscriptionId: number): void {
     this.#receivers.get(subscriptionId)?.resume()
+    this.#limits.delete(subscriptionId)
+    this.#found.delete(subscriptionId)
+  }
+
+  /** Takes over what processes before this one found out: subscription → how many in flight. */
+  beginWith(found: ReadonlyMap<number, number>): void {
+    this.#found = new Map(found)
+    this.#foundAt = this.#clock.now()
+  }
+
+  /**
+   * What is known of how many requests at a time receivers are best served with. Forgets what was not needed for some
+   * minutes: by then the receiver may be another one.
+   */
+  found(): ReadonlyMap<number, FoundInFlight> {
+    const now = this.#clock.now()
+    for (const [id, { usedAt }] of this.#limits) if (now - usedAt > forgetMs) this.#limits.delete(id)
+    if (now - this.#foundAt > forgetMs) this.#found.clear()
+    return new Map([...this.#limits].map(([id, { limit, reason }]) => [id, { limit, reason }]))
   }
 
   /** The subscriptions that are paused now, and until when (Unix milliseconds). */
@@ -124,15 +163,39 @@ export class Throttle {
     }
   }
 
+  #adapt(subscription: Subscription, outcome: Outcome): void {
+    const { id } = subscription
+    const known = this.#limits.get(id)
+    if (known || isTooMuch(outcome))
+      (known ?? this.#limitOf(id)).record(outcome, this.#most(subscription), this.#clock.now())
+  }
+
+  #startOf(subscriptionId: number): number {
+    return this.#found.get(subscriptionId) ?? this.#share?.partOf(startInFlight) ?? startInFlight
+  }
+
+  #limitOf(subscriptionId: number): AdaptiveLimit {
+    const known = this.#limits.get(subscriptionId)
+    if (known) return known
+    const limit = new AdaptiveLimit(this.#startOf(subscriptionId), this.#clock.now())
+    forgetFirst(this.#limits)
+    this.#limits.set(subscriptionId, limit)
+    return limit
+  }
+
   #receiverOf(subscriptionId: number): ReceiverThrottle {
     const known = this.#receivers.get(subscriptionId)
     if (known) return known
     const receiver = new ReceiverThrottle(this.#circuit)
-    if (this.#receivers.size >= receiversMax) {
-      const [oldest] = this.#receivers.keys()
-      if (oldest !== undefined) this.#receivers.delete(oldest)
-    }
+    forgetFirst(this.#receivers)
     this.#receivers.set(subscriptionId, receiver)
     return receiver
   }
+}
+
+/** Makes room for one more. */
+function forgetFirst(known: Map<number, unknown>): void {
+  if (known.size < receiversMax) return
+  const [first] = known.keys()
+  if (first !== undefined) known.delete(first)
 }

@@ -22,6 +22,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database } from '../platform/postgres.ts'
 import { openRedis, type RedisLink } from '../platform/redis.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
@@ -90,6 +91,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     failures: config.circuitFailures,
     cooldownMs: config.circuitCooldownSeconds * 1000,
   })
+  await beginWithFound({ database, throttle })
   hearOfPauses(database, notices, throttle)
   const link = await openLink(ground)
   const bell = openBell(link, connection)

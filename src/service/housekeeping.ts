@@ -1,4 +1,6 @@
+import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
+import type { Throttle } from '../dispatch/throttle.ts'
 import { removeDeadQueues } from '../handover/bullmq.ts'
 import { repair } from '../lanes/repair.ts'
 import { runRetention } from '../log/retention.ts'
@@ -7,6 +9,7 @@ import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import { keepFound } from '../subscriptions/in-flight.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 
@@ -18,6 +21,8 @@ export interface House {
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly link: RedisLink | undefined
+  readonly throttle: Throttle
+  readonly membership: Member
 }
 
 /**
@@ -40,5 +45,6 @@ export function keepHouse(house: House): readonly Repeated[] {
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

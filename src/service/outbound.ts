@@ -5,7 +5,7 @@ import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
 import type { Destination } from '../destinations/destination.ts'
 import { HttpDestination } from '../destinations/http/http-destination.ts'
-import { isLaneOnly } from '../dispatch/concurrency-share.ts'
+import { isLaneOnly, partOf } from '../dispatch/concurrency-share.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
@@ -91,6 +91,7 @@ export class Outbound {
         heldPerSubscription,
         heldInAll,
         firstInFlight,
+        originInFlight: () => partOf(config.originMaxInFlight, membership.position),
         heldBytes: this.#heldBytesMax,
       },
       subscription,

@@ -18,6 +18,7 @@ export interface SubscriptionDefaults {
   readonly retry: RetryPolicy
   readonly timeoutMs: number
   readonly connectTimeoutMs: number
+  /** The most that are found out to be good for a receiver whose subscription says nothing of it. */
   readonly maxInFlight: number
 }
 
@@ -76,7 +77,7 @@ export function parseRules(
         body.connect_timeout_ms,
         connectTimeoutMs({ ...body, connect_timeout_ms: null }, defaults),
       ),
-      max_in_flight: unlessDefault(body.max_in_flight, defaults.maxInFlight),
+      max_in_flight: body.max_in_flight ?? null,
       rate_limit: body.rate_limit ?? null,
       ordered: body.ordered ?? false,
       signing: signingOverrides(signing),
@@ -223,7 +224,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
     connect_timeout_ms: connectTimeoutMs(row, defaults),
-    max_in_flight: row.max_in_flight ?? defaults.maxInFlight,
+    max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
     headers: masked(row.headers),

@@ -1,4 +1,5 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
+import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
@@ -75,7 +76,11 @@ const optionalFields = {
     ),
   ),
   max_in_flight: Type.Optional(
-    nullableInteger(1, 1000, 'How many requests may be open to the receiver at a time'),
+    nullableInteger(
+      1,
+      1000,
+      'How many requests may be open to the receiver at a time. Null: the service finds out how many it is best served with',
+    ),
   ),
   rate_limit: Type.Optional(RateLimitInput),
   ordered: Type.Optional(
@@ -100,6 +105,7 @@ const readOnlyFields = {
   state: readOnly('state'),
   state_reason: readOnly('state_reason'),
   state_since: readOnly('state_since'),
+  in_flight_now: readOnly('in_flight_now'),
   created_at: readOnly('created_at'),
   updated_at: readOnly('updated_at'),
   version: readOnly('version'),
@@ -153,6 +159,19 @@ const nullable = (type: string, options: object = {}) =>
   Type.Unsafe<string | null>({ type: [type, 'null'], ...options })
 const time = (description: string) => Type.String({ format: 'date-time', description })
 
+/** Only `GET /subscriptions/{id}` has it. */
+const InFlightNow = Type.Unsafe<{ limit: number; reason: InFlightReason; updated_at: string } | null>({
+  type: ['object', 'null'],
+  description:
+    'What was found out where `max_in_flight` is null, some seconds ago: how many requests may be in flight, of all processes together, and why. ' +
+    'Null: nothing in the last five minutes; it begins with 10',
+  properties: {
+    limit: { type: 'integer' },
+    reason: { type: 'string', enum: [...inFlightReasons] },
+    updated_at: { type: 'string', format: 'date-time' },
+  },
+})
+
 export const Subscription = Type.Object(
   {
     id: Type.Integer(),
@@ -197,7 +216,12 @@ export const Subscription = Type.Object(
     ),
     timeout_ms: Type.Integer(),
     connect_timeout_ms: Type.Integer(),
-    max_in_flight: Type.Integer(),
+    max_in_flight: Type.Unsafe<number | null>({
+      type: ['integer', 'null'],
+      description:
+        'Null: the service finds out how many are best; `GET /subscriptions/{id}` says how many are now',
+    }),
+    in_flight_now: Type.Optional(InFlightNow),
     rate_limit: Type.Unsafe<RateLimitFields | null>({
       type: ['object', 'null'],
       properties: { requests: { type: 'integer' }, per_seconds: { type: 'integer' } },
@@ -239,7 +263,7 @@ export const Subscription = Type.Object(
         },
         timeout_ms: 15000,
         connect_timeout_ms: 5000,
-        max_in_flight: 10,
+        max_in_flight: null,
         rate_limit: null,
         ordered: false,
         headers: { Authorization: secretMask },

@@ -170,6 +170,7 @@ export function openSubscription(
     timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
     connectTimeoutMs: connectTimeoutMs(row, defaults),
     maxInFlight: row.max_in_flight ?? defaults.maxInFlight,
+    isAdaptive: row.max_in_flight === null,
     rateLimit: row.rate_limit && {
       requests: row.rate_limit.requests,
       perSeconds: row.rate_limit.per_seconds,

@@ -51,7 +51,10 @@ export interface Subscription {
   readonly timeoutMs: number
   /** For the connection alone; at most `timeoutMs`. */
   readonly connectTimeoutMs: number
+  /** The most requests that may be in flight to it: of all processes together. */
   readonly maxInFlight: number
+  /** Nobody has set that number: how many are really in flight, up to it, is found out from the answers. */
+  readonly isAdaptive: boolean
   /** At most `requests` attempts in `perSeconds` seconds; null: no limit. */
   readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null
   /** One at a time, in order of acceptance; one that fails holds those after it. */

@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer } from '../platform/seal.ts'
+import { readInFlight } from './in-flight-store.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
@@ -152,7 +153,12 @@ export class Subscriptions {
 
   async read(id: number): Promise<SubscriptionAnswer | undefined> {
     const row = await readSubscription(this.#database, id)
-    return row === undefined ? undefined : answer(row, this.#defaults)
+    if (row === undefined) return undefined
+    const now = row.max_in_flight === null ? await readInFlight(this.#database, id) : undefined
+    const inFlightNow = now
+      ? { limit: now.limit, reason: now.reason, updated_at: now.updatedAt.toISOString() }
+      : null
+    return { ...answer(row, this.#defaults), in_flight_now: inFlightNow }
   }
 
   /** Whether there is one; asks the table only when the copy knows none. */

@@ -297,3 +297,45 @@ test('whatever happens, no bound is broken and nobody who may run waits', async 
     { numRuns: 300 },
   )
 })
+
+test('to one origin there are no more attempts in flight than it may have, and its subscriptions take turns', async () => {
+  const same = { origin: 'https://one.example', isAdaptive: true, maxInFlight: 100 }
+  const { running, push } = aDispatcherWorld({ originInFlight: () => 4 }, [
+    subscription(1, same),
+    subscription(2, same),
+    subscription(3, { ...same, origin: 'https://other.example' }),
+  ])
+  for (const id of [1, 2, 3]) for (let n = 0; n < 6; n++) push(id)
+  const inFlightTo = (id: number) => running.filter(({ delivery }) => delivery.subscriptionId === id)
+  assert.equal(inFlightTo(1).length + inFlightTo(2).length, 4)
+  assert.equal(inFlightTo(3).length, 4)
+  for (let ended = 0; ended < 8; ended++) {
+    await [...inFlightTo(1), ...inFlightTo(2)].at(ended % 2)?.end()
+    assert.ok(inFlightTo(1).length + inFlightTo(2).length <= 4)
+  }
+  assert.ok(inFlightTo(2).length > 0, 'the second one is served, too')
+  while (running[0]) await running[0].end()
+})
+
+test('who sets its number itself is not held back by what its origin may have, but counts', () => {
+  const { running, push } = aDispatcherWorld({ originInFlight: () => 4 }, [
+    subscription(1, { origin: 'https://one.example', maxInFlight: 10 }),
+    subscription(2, { origin: 'https://one.example', isAdaptive: true }),
+  ])
+  for (const id of [1, 2]) for (let n = 0; n < 10; n++) push(id)
+  assert.deepEqual(
+    running.map(({ delivery }) => delivery.subscriptionId),
+    Array.from({ length: 10 }, () => 1),
+  )
+})
+
+test('when the last attempt to an origin has ended all who wait for it go on', async () => {
+  const ids = [1, 2, 3, 4, 5]
+  const { running, started, push } = aDispatcherWorld(
+    { originInFlight: () => 1 },
+    ids.map(id => subscription(id, { origin: 'https://one.example', isAdaptive: true })),
+  )
+  for (const id of ids) push(id)
+  while (running[0]) await running[0].end()
+  assert.deepEqual(started.toSorted(), ids)
+})

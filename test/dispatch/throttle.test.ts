@@ -138,3 +138,48 @@ test('what was heard after the lanes were read stays', () => {
   throttle.follow(new Map([[1, noon + 60_000]]), before)
   assert.equal(throttle.opensAt(subscription), 0)
 })
+
+const adaptive = aSubscription({ isAdaptive: true, maxInFlight: 100 })
+
+test('a subscription that sets no number begins with 10, and gets more while deliveries wait', () => {
+  const clock = fakeClock(noon)
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
+  assert.equal(throttle.cap(adaptive), 10)
+  for (let n = 0; n < 3000; n++) {
+    clock.advance(2)
+    throttle.isShort(adaptive)
+    throttle.record(adaptive, { ...accepted, durationMs: 20 })
+  }
+  assert.ok(throttle.cap(adaptive) > 20, `${throttle.cap(adaptive)}`)
+  assert.equal(throttle.found().get(adaptive.id)?.reason, 'growing')
+})
+
+test('nothing is remembered of one that never had more to do than it began with', () => {
+  const throttle = new Throttle(fakeClock(noon), { failures: 0, cooldownMs: 1000 })
+  for (let n = 0; n < 100; n++) throttle.record(adaptive, accepted)
+  assert.equal(throttle.found().size, 0)
+})
+
+test('it begins with what was found out before, and forgets it when nothing has waited for minutes', () => {
+  const clock = fakeClock(noon)
+  const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
+  throttle.beginWith(new Map([[adaptive.id, 64]]))
+  assert.equal(throttle.cap(adaptive), 64)
+  throttle.isShort(adaptive)
+  throttle.record(adaptive, accepted)
+  clock.advance(200_000)
+  assert.equal(throttle.found().get(adaptive.id)?.limit, 64)
+  clock.advance(200_000)
+  assert.equal(throttle.found().size, 0)
+  assert.equal(throttle.cap(adaptive), 10)
+})
+
+test('an open circuit leaves one probe, whatever was found out', () => {
+  const clock = fakeClock(noon)
+  const throttle = new Throttle(clock, { failures: 2, cooldownMs: 1000 })
+  throttle.beginWith(new Map([[adaptive.id, 64]]))
+  for (let n = 0; n < 2; n++) throttle.record(adaptive, failed)
+  assert.equal(throttle.cap(adaptive), 1)
+  throttle.resume(adaptive.id)
+  assert.equal(throttle.cap(adaptive), 10)
+})

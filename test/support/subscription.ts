@@ -25,6 +25,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     timeoutMs: 1000,
     connectTimeoutMs: 500,
     maxInFlight: 10,
+    isAdaptive: false,
     rateLimit: null,
     ordered: false,
     version: 1,
