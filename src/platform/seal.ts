@@ -58,6 +58,11 @@ export function createSealer(keys: readonly Uint8Array[]): Sealer {
   }
 }
 
+/** The ids of the keys with which values in a text were sealed. */
+export function sealedWith(text: string): readonly string[] {
+  return Array.from(text.matchAll(/\bv1:([0-9a-f]{8}):/g), ([, id]) => id ?? '')
+}
+
 /** The name of a key: the first 8 hex digits of its SHA-256, which do not help to find the key. */
 export function keyId(key: Uint8Array): string {
   return createHash('sha256').update(key).digest('hex').slice(0, 8)

@@ -15,7 +15,7 @@ import {
 } from './rules.ts'
 import { headersOf, schemesOf, textSchemes } from './signing.ts'
 import { parseSigningSecret, secretMask, signingSecretFault, textSchemesNamed } from './signing-secret.ts'
-import type { SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
+import type { PathRow, SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
 import type { SigningKey, Subscription, TextKey } from './subscription.ts'
 
 /** The place of each sealed value. It can be opened with the context of its own place only. */
@@ -147,11 +147,7 @@ const masksNothing = `${secretMask} stands for a value that is not shown, and th
  *
  * @throws Error when this process does not have the key that sealed a secret, or the sealed text was changed
  */
-export function openSubscription(
-  row: SubscriptionRow,
-  seal: Sealer,
-  defaults: SubscriptionDefaults,
-): Subscription {
+export function openSubscription(row: PathRow, seal: Sealer, defaults: SubscriptionDefaults): Subscription {
   const url = new URL(row.target_url)
   return {
     id: row.id,
@@ -181,7 +177,7 @@ export function openSubscription(
 }
 
 function openSigning(
-  row: SubscriptionRow,
+  row: PathRow,
   seal: Sealer,
 ): Pick<Subscription, 'signingKeys' | 'textKeys' | 'signingHeaders'> {
   const schemes = schemesOf(row.signing)
@@ -211,7 +207,7 @@ function endOf({ expires_at: end }: SealedSecret): number | null {
 }
 
 /** Custom headers, and `accept` where none of them is. Leaves out a name that was reserved after it was stored. */
-function openHeaders({ id, headers, signing }: SubscriptionRow, seal: Sealer): readonly string[] {
+function openHeaders({ id, headers, signing }: PathRow, seal: Sealer): readonly string[] {
   const names = headersOf(signing)
   const own = Object.entries(headers).filter(([name]) => !isReserved(name, names))
   const accept = own.some(([name]) => name.toLowerCase() === 'accept') ? [] : ['accept', '*/*']

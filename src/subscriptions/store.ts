@@ -51,6 +51,58 @@ export interface SubscriptionRow extends SubscriptionValues {
   readonly version: number
 }
 
+/** What the path of an event needs of a row. */
+export type PathRow = Omit<
+  SubscriptionRow,
+  'description' | 'metadata' | 'state_reason' | 'state_since' | 'created_at' | 'updated_at'
+>
+
+/** The same as one text, which takes a tenth of the memory. */
+export interface PackedSubscription {
+  readonly id: number
+  /** Its version, a space, and a JSON array of the `packedColumns`. */
+  readonly packed: string
+}
+
+/** The version that a packed text begins with. */
+export function versionOf(packed: string): number {
+  return Number.parseInt(packed, 10)
+}
+
+/** In the order in which their values stand in a packed text. */
+const packedColumns = [
+  'tenant',
+  'target_url',
+  'secret',
+  'signing_secrets',
+  'signing_key_pairs',
+  'event_types',
+  'paused',
+  'state',
+  'retry',
+  'timeout_ms',
+  'connect_timeout_ms',
+  'max_in_flight',
+  'rate_limit',
+  'ordered',
+  'headers',
+  'signing',
+] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version'>[]
+
+export function pack(row: PathRow): PackedSubscription {
+  return { id: row.id, packed: `${row.version} ${JSON.stringify(packedColumns.map(name => row[name]))}` }
+}
+
+/** Undoes `pack`, and what PostgreSQL has packed. */
+export function unpack(id: number, packed: string): PathRow {
+  const values = JSON.parse(packed.slice(packed.indexOf(' '))) as unknown[]
+  return {
+    id,
+    version: versionOf(packed),
+    ...Object.fromEntries(packedColumns.map((name, index) => [name, values[index]])),
+  } as unknown as PathRow
+}
+
 const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms`
@@ -167,14 +219,16 @@ export async function listSubscriptions(
   return rows
 }
 
-/** Oldest first, from above `after`; used to read all of them, a page at a time. */
+/** Oldest first, from above `after`; used to read all of them, a page at a time. PostgreSQL packs them. */
 export async function scanSubscriptions(
   database: Queryable,
   after: number,
   limit: number,
-): Promise<readonly SubscriptionRow[]> {
-  const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id > $1 order by id limit $2`,
+): Promise<readonly PackedSubscription[]> {
+  const { rows } = await database.query<PackedSubscription>({
+    name: 'scan_subscriptions',
+    text: `select id, version || ' ' || json_build_array(${packedColumns.join(', ')})::text as packed
+           from subscriptions where id > $1 order by id limit $2`,
     values: [after, limit],
   })
   return rows

@@ -1,42 +1,46 @@
-import type { SubscriptionRow } from './store.ts'
+import { type PackedSubscription, versionOf } from './store.ts'
 import type { Subscription } from './subscription.ts'
 
-/** Told of every change of the cache: made (no `before`), changed, or gone (no `now`). Must not throw. */
-export type ChangeListener = (
-  id: number,
-  now: Subscription | undefined,
-  before: Subscription | undefined,
-) => void
+/** Told of every change of the cache: made or changed, or gone (no `now`). Must not throw. */
+export type ChangeListener = (id: number, now: Subscription | undefined) => void
+
+/** Subscriptions that are kept ready for use: the last ones that were used. */
+const readyMax = 10_000
 
 /**
- * The copy of all subscriptions in memory. Versions only grow and ids are never used twice, so rows may be taken
- * twice and in any order.
+ * The copy of all subscriptions in memory: packed, as one text each, since of very many only some are used at a time.
+ * What the path of an event needs of one, its keys above all, is made at its first use, and kept for the 10,000 to
+ * 20,000 that were used last.
  *
- * A deletion leaves no version to compare with. So rows are read and taken within `reading`: while it runs, deletions
- * are remembered, and a row that was read before its deletion is not taken after it.
+ * Versions only grow and ids are never used twice, so rows may be taken twice and in any order. A deletion leaves no
+ * version to compare with. So rows are read and taken within `reading`: while it runs, deletions are remembered, and a
+ * row that was read before its deletion is not taken after it.
  */
 export class SubscriptionCache {
-  /** @returns undefined when the row cannot be opened; then the copy keeps what it had */
-  readonly #open: (row: SubscriptionRow) => Subscription | undefined
-  readonly #byId = new Map<number, Subscription>()
+  readonly #open: (id: number, packed: string) => Subscription | undefined
+  readonly #packed = new Map<number, string>()
+  /** Two generations: when the younger is full the older is forgotten. Null: it cannot be opened. */
+  #ready = new Map<number, Subscription | null>()
+  #readyBefore = new Map<number, Subscription | null>()
   readonly #listeners = new Set<ChangeListener>()
   #readings = 0
   readonly #removedMeanwhile = new Set<number>()
 
-  constructor(open: (row: SubscriptionRow) => Subscription | undefined) {
+  /** @param open makes one ready; undefined when it cannot be opened */
+  constructor(open: (id: number, packed: string) => Subscription | undefined) {
     this.#open = open
   }
 
   get(id: number): Subscription | undefined {
-    return this.#byId.get(id)
+    return (this.#ready.get(id) ?? this.#makeReady(id)) || undefined
   }
 
-  values(): IterableIterator<Subscription> {
-    return this.#byId.values()
+  get size(): number {
+    return this.#packed.size
   }
 
   ids(): Set<number> {
-    return new Set(this.#byId.keys())
+    return new Set(this.#packed.keys())
   }
 
   /** @returns a function that ends the listening */
@@ -56,20 +60,39 @@ export class SubscriptionCache {
     }
   }
 
-  take(row: SubscriptionRow): void {
-    const before = this.#byId.get(row.id)
-    if (this.#removedMeanwhile.has(row.id) || (before !== undefined && before.version >= row.version)) return
-    const now = this.#open(row)
-    if (now === undefined) return
-    this.#byId.set(row.id, now)
-    for (const listener of this.#listeners) listener(row.id, now, before)
+  take({ id, packed }: PackedSubscription): void {
+    const before = this.#packed.get(id)
+    if (this.#removedMeanwhile.has(id)) return
+    if (before !== undefined && versionOf(before) >= versionOf(packed)) return
+    this.#packed.set(id, packed)
+    this.#forget(id)
+    if (this.#listeners.size === 0) return
+    const now = this.get(id)
+    if (now) for (const listener of this.#listeners) listener(id, now)
   }
 
   drop(id: number): void {
     if (this.#readings > 0) this.#removedMeanwhile.add(id)
-    const before = this.#byId.get(id)
-    if (before === undefined) return
-    this.#byId.delete(id)
-    for (const listener of this.#listeners) listener(id, undefined, before)
+    if (!this.#packed.delete(id)) return
+    this.#forget(id)
+    for (const listener of this.#listeners) listener(id, undefined)
+  }
+
+  #makeReady(id: number): Subscription | null {
+    const packed = this.#packed.get(id)
+    if (packed === undefined) return null
+    const known = this.#ready.has(id) ? this.#ready.get(id) : this.#readyBefore.get(id)
+    const one = known === undefined ? (this.#open(id, packed) ?? null) : known
+    if (this.#ready.size >= readyMax) {
+      this.#readyBefore = this.#ready
+      this.#ready = new Map()
+    }
+    this.#ready.set(id, one)
+    return one
+  }
+
+  #forget(id: number): void {
+    this.#ready.delete(id)
+    this.#readyBefore.delete(id)
   }
 }

@@ -2,7 +2,7 @@ import { AppError, validationFailed } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import { checkSealingKey, type Sealer } from '../platform/seal.ts'
+import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
 import { readInFlight } from './in-flight-store.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
@@ -27,12 +27,15 @@ import {
   listSubscriptions,
   lockSubscription,
   notifyChange,
+  type PackedSubscription,
+  pack,
   readExisting,
   readSubscription,
   type SubscriptionRow,
   type SubscriptionValues,
   scanSubscriptions,
   takeId,
+  unpack,
   updateSubscription,
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
@@ -82,16 +85,16 @@ export class Subscriptions {
     this.#lanes = deps.lanes
     this.#clock = deps.clock
     this.#log = deps.log
-    this.#cache = new SubscriptionCache(row => this.#open(row))
+    this.#cache = new SubscriptionCache((id, packed) => this.#open(id, packed))
   }
 
   get(id: number): Subscription | undefined {
     return this.#cache.get(id)
   }
 
-  /** The copy as it is, in no particular order. */
-  all(): IterableIterator<Subscription> {
-    return this.#cache.values()
+  /** How many there are. */
+  get size(): number {
+    return this.#cache.size
   }
 
   /** @returns a function that ends the listening */
@@ -108,7 +111,7 @@ export class Subscriptions {
         const rows = await scanSubscriptions(this.#database, after, pageRows)
         for (const row of rows) {
           unseen.delete(row.id)
-          this.#cache.take(row)
+          if (this.#hasKeysOf(row)) this.#cache.take(row)
         }
         const last = rows.at(-1)
         if (last === undefined || rows.length < pageRows) break
@@ -124,7 +127,7 @@ export class Subscriptions {
     return this.#cache.reading(async () => {
       const row = await readSubscription(this.#database, id)
       if (row === undefined) this.#cache.drop(id)
-      else this.#cache.take(row)
+      else if (this.#hasKeysOf(pack(row))) this.#cache.take(pack(row))
       return row !== undefined
     })
   }
@@ -147,7 +150,7 @@ export class Subscriptions {
       await notifyChange(tx, id)
       return made
     })
-    this.#cache.take(row)
+    this.#cache.take(pack(row))
     return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
 
@@ -261,7 +264,7 @@ export class Subscriptions {
         await notifyChange(tx, id)
         return after
       })
-      if (row !== undefined) this.#cache.take(row)
+      if (row !== undefined) this.#cache.take(pack(row))
       return row
     })
   }
@@ -293,13 +296,24 @@ export class Subscriptions {
   }
 
   /** A row that cannot be opened is logged, and the others are opened all the same. */
-  #open(row: SubscriptionRow): Subscription | undefined {
+  #open(id: number, packed: string): Subscription | undefined {
     try {
-      return openSubscription(row, this.#seal, this.#defaults)
+      return openSubscription(unpack(id, packed), this.#seal, this.#defaults)
     } catch (error) {
-      this.#log.error({ err: error, subscription_id: row.id }, 'a subscription cannot be read')
+      this.#log.error({ err: error, subscription_id: id }, 'a subscription cannot be read')
       return undefined
     }
+  }
+
+  /** Secrets are opened when they are needed; that their keys are missing is said at once. */
+  #hasKeysOf({ id, packed }: PackedSubscription): boolean {
+    const missing = sealedWith(packed).find(key => !this.#seal.keyIds.includes(key))
+    if (missing === undefined) return true
+    this.#log.error(
+      { subscription_id: id, key: missing },
+      'a subscription cannot be read: ENCRYPTION_KEYS lacks its key',
+    )
+    return false
   }
 }
 
