@@ -6,11 +6,14 @@ import { Meter } from './measure.ts'
 
 const READY_TIMEOUT_MS = 60_000
 
-/** What is compared: the service, the simplest program that forwards, and the simplest durable design. */
-export type ContenderName = 'floor' | 'service' | 'naive'
+/**
+ * What is compared: the service with a subscription that sets `max_in_flight`, the same with one that leaves everything at
+ * its default, the simplest program that forwards, and the simplest durable design.
+ */
+export type ContenderName = 'floor' | 'service' | 'default' | 'naive'
 
 /** The contenders, in the order in which they run and are printed. */
-export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'naive']
+export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'default', 'naive']
 
 /** A running contender, ready for events. */
 export interface Contender {
@@ -43,7 +46,8 @@ export function startContender(name: ContenderName, start: Start): Promise<Conte
     case 'floor':
       return startFloor(start)
     case 'service':
-      return startService(start)
+    case 'default':
+      return startService(name, start)
     case 'naive':
       return startNaive(start)
   }
@@ -76,13 +80,10 @@ async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise
   return { name: 'naive', child, port, path: '/', meter, stop }
 }
 
-async function startService({
-  children,
-  receiverPort,
-  nodeFlags,
-  subscription,
-  settings,
-}: Start): Promise<Contender> {
+async function startService(
+  name: 'service' | 'default',
+  { children, receiverPort, nodeFlags, subscription, settings }: Start,
+): Promise<Contender> {
   const dataDir = await children.path(`service-${Date.now()}`)
   const port = await freePort()
   const env = {
@@ -100,7 +101,7 @@ async function startService({
   const [postmaster] = postmastersIn(dataDir)
   const meter = new Meter(child.pid, postmaster)
   const path = await subscribe(port, { target_url: `http://127.0.0.1:${receiverPort}/`, ...subscription })
-  return { name: 'service', child, port, path, meter, dataDir, stop: () => stopAll(children, child, meter) }
+  return { name, child, port, path, meter, dataDir, stop: () => stopAll(children, child, meter) }
 }
 
 /** Makes a subscription. @returns where events for it are published */

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
 import { CONTENDERS, type Contender, type ContenderName, startContender } from './contenders.ts'
 import { formatProfile, profileFlags } from './profile.ts'
-import { formatTable, type Rounds, ratioTo, readMachine, summarise } from './report.ts'
+import { formatTable, type Rounds, ratioOf, readMachine, summarise } from './report.ts'
 import { type Ends, type Load, type PhaseResult, runPhase, startEnds, type TrialResult } from './trial.ts'
 
 const USAGE = `npm run bench -- [options]
@@ -12,7 +12,7 @@ const USAGE = `npm run bench -- [options]
   --warm-up N       seconds before it (3)          --connections N  each with one request at a time (64)
   --steady N        seconds at a steady rate (8)   --rate N         events/s of the steady rate (500)
   --size N          bytes of a payload (500)       --in-flight N    max_in_flight of the subscription (64)
-  --only NAME       floor, service or naive; may be given more than once
+  --only NAME       floor, service, default or naive; may be given more than once
   --profile         where the service's time goes (or that of the one named by --only)
   --json            print the JSON line alone      --out FILE       write it to a file as well`
 
@@ -61,7 +61,7 @@ function readOptions(): Options {
     rounds: numberOf('rounds', values.rounds, 1, 50),
     connections: numberOf('connections', values.connections, 1, 4_096),
     size: numberOf('size', values.size, 100, 1_048_576),
-    // As many as the floor has sockets: the default of 10 is made for receivers that someone else pays for.
+    // As many as the floor has sockets.
     maxInFlight: numberOf('in-flight', values['in-flight'] ?? '64', 1, 10_000),
     names: namesOf(values.only),
     profile: values.profile,
@@ -91,7 +91,7 @@ async function runTrial(children: Children, name: ContenderName, options: Option
     children,
     receiverPort: ends.receiverPort,
     nodeFlags: profiled ? profileFlags(profileDirectory) : [],
-    subscription: { max_in_flight: options.maxInFlight },
+    subscription: name === 'default' ? {} : { max_in_flight: options.maxInFlight },
   })
   const { connections, size } = options
   const load = { connections, size, rate: 0 }
@@ -135,7 +135,12 @@ function progressOf(full: PhaseResult): string {
 function print(rounds: Rounds, options: Options): void {
   const machine = readMachine()
   const summary = summarise(rounds)
-  const ratios = { service_to_floor: ratioTo(rounds, 'floor'), service_to_naive: ratioTo(rounds, 'naive') }
+  const ratios = {
+    service_to_floor: ratioOf(rounds, 'service', 'floor'),
+    default_to_floor: ratioOf(rounds, 'default', 'floor'),
+    default_to_service: ratioOf(rounds, 'default', 'service'),
+    service_to_naive: ratioOf(rounds, 'service', 'naive'),
+  }
   const { size, connections, seconds, rate } = options
   const line = JSON.stringify({
     machine,
@@ -149,8 +154,10 @@ function print(rounds: Rounds, options: Options): void {
       `${size} bytes, ${connections} connections, ${seconds} s, medians of ${options.rounds} rounds\n`,
     )
     console.log(formatTable(summary))
-    console.log(`\nservice ÷ floor  ${ratios.service_to_floor?.toFixed(3) ?? 'n/a'}`)
-    console.log(`service ÷ naive  ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}\n`)
+    console.log(`\nservice ÷ floor    ${ratios.service_to_floor?.toFixed(3) ?? 'n/a'}`)
+    console.log(`default ÷ floor    ${ratios.default_to_floor?.toFixed(3) ?? 'n/a'}`)
+    console.log(`default ÷ service  ${ratios.default_to_service?.toFixed(3) ?? 'n/a'}`)
+    console.log(`service ÷ naive    ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}\n`)
   }
   console.log(line)
   if (options.outFile !== undefined) writeFileSync(options.outFile, `${line}\n`)

@@ -55,6 +55,8 @@ const FIGURES: readonly Figure[] = [
   ['cpu_postgres_us', 'CPU/event, PostgreSQL, µs', ({ full }) => full.cpu?.postgresUs, 1],
   ['cpu_generator_us', 'CPU/event, generator, µs', ({ full }) => full.cpu?.generatorUs, 1],
   ['cpu_receiver_us', 'CPU/event, receiver, µs', ({ full }) => full.cpu?.receiverUs, 1],
+  ['steady_cpu_own_us', 'CPU/event, steady rate, Node, µs', ({ steady }) => steady?.cpu?.ownUs, 1],
+  ['steady_cpu_postgres_us', 'CPU/event, steady, PostgreSQL, µs', ({ steady }) => steady?.cpu?.postgresUs, 1],
   ['others_percent', 'CPU taken by others, %', othersPercent, 1],
   ['memory_own_mb', 'peak memory, Node, MB', ({ memory }) => scaled(memory.ownBytes, MEGABYTE), 0],
   [
@@ -89,10 +91,10 @@ export function summarise(rounds: Rounds): Summary {
   return Object.fromEntries(entries)
 }
 
-/** delivered/s of the service as a share of another's: the median of the rounds' own ratios, whose two sides ran
+/** delivered/s of one as a share of another's: the median of the rounds' own ratios, whose two sides ran
  * one after the other and so had the same noise. */
-export function ratioTo(rounds: Rounds, other: ContenderName): number | null {
-  const ratios = (rounds.service ?? []).flatMap((trial, round) => {
+export function ratioOf(rounds: Rounds, one: ContenderName, other: ContenderName): number | null {
+  const ratios = (rounds[one] ?? []).flatMap((trial, round) => {
     const base = rounds[other]?.[round]
     return base === undefined ? [] : [trial.full.deliveredPerSecond / base.full.deliveredPerSecond]
   })
