@@ -87,7 +87,7 @@ async function databaseClock(ground: Ground): Promise<Ran> {
 }
 
 /** Looks how long retries have taken: from a failed attempt to the next one. */
-function withRetries(ran: Ran, records: ReadonlyMap<string, Record>): Ran {
+export function withRetries(ran: Ran, records: ReadonlyMap<string, Record>): Ran {
   let longest = 0
   for (const { arrivals } of records.values()) {
     for (const [index, { at }] of arrivals.slice(1).entries()) {
