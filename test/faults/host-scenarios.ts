@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { withRetries } from './clock-scenarios.ts'
+import { longestRetryMs, withRetries } from './clock-scenarios.ts'
 import { repeated } from './figures.ts'
 import { type Host, Hosts, processOn } from './hosts.ts'
 import type { NetworkLink, Trouble } from './network-link.ts'
@@ -93,6 +93,8 @@ interface Rounds {
   readonly problems: string[]
   /** Deliveries that the others had to repeat. */
   readonly explained: Set<string>
+  /** Deliveries that a host held when it was lost, and had not made. */
+  spared: number
 }
 
 async function cutOff(
@@ -107,12 +109,14 @@ async function cutOff(
     perSecond: 200,
     treat: quick,
   })
-  const came: Rounds = { notes: [], problems: [], explained: new Set() }
+  const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
   for (let round = 0; round < rounds; round++) {
     // All ways in turn; where there are as many hosts, another one for each of them in the next turn.
     const cut = cuts[(round + Math.floor(round / cuts.length)) % cuts.length]
     if (cut) await loseOnce(ground, world, hosts.inTurn(round), fromDatabase(cut), came)
   }
+  if (came.spared === 0)
+    came.problems.push('no host was lost with anything in its hands that it had not sent')
   return await finish(world, came)
 }
 
@@ -146,7 +150,7 @@ async function loseOnce(ground: Ground, world: World, host: Host, loss: Loss, ca
   await sleep(2000)
   // The receiver is slow until the others have taken over, so that the host has attempts in flight, and holds more.
   receiver.treat = slow
-  await sleep(2000)
+  await sleep(4000)
   const acceptedBefore = load.accepted.length
   const fault = await world.fault(`${host.name} lost`, async () => {
     const from = performance.now()
@@ -154,6 +158,7 @@ async function loseOnce(ground: Ground, world: World, host: Host, loss: Loss, ca
     const { afterMs, held, delivered } = await untilTakenOver(world, member, from)
     receiver.treat = quick
     for (const id of delivered) came.explained.add(id)
+    came.spared += held.length - delivered.length
     await untilSettled(world, held)
     came.notes.push(
       `${host.name}: ${loss.what}. Declared dead after ${seconds(afterMs)}; it held ${held.length} deliveries, and had delivered ${delivered.length} of them. The others had delivered all of them after ${seconds(performance.now() - from)}, and accepted ${load.accepted.length - acceptedBefore} meanwhile`,
@@ -204,7 +209,7 @@ async function finish(world: World, { notes, problems, explained }: Rounds): Pro
 async function blink(ground: Ground): Promise<Ran> {
   await using hosts = new Hosts([{}, {}, {}])
   await using world = await World.open(ground, { processes: server => hosts.starts(server), perSecond: 200 })
-  const came: Rounds = { notes: [], problems: [], explained: new Set() }
+  const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
   for (let round = 0; round < (ground.short ? 2 : 12); round++) {
     const host = hosts.inTurn(round)
     const cut = cuts[round % cuts.length]
@@ -239,7 +244,7 @@ const lines: readonly Trouble[] = [
 async function slowLines(ground: Ground, redisPort: number): Promise<Ran> {
   await using hosts = new Hosts([{}, worker, {}], redisPort)
   await using world = await World.open(ground, { processes: server => hosts.starts(server), perSecond: 100 })
-  const came: Rounds = { notes: [], problems: [], explained: new Set() }
+  const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
   await sleep(1000)
   await world.fault('slow lines', async () => {
     for (const [index, host] of hosts.all.entries()) troubleAll(host, lines[index] ?? { kind: 'none' })
@@ -262,7 +267,7 @@ const latestMs = 15_000
 async function redisTroubles(ground: Ground, redisPort: number): Promise<Ran> {
   await using hosts = new Hosts([api, worker, worker], redisPort)
   await using world = await World.open(ground, { processes: server => hosts.starts(server), perSecond: 200 })
-  const came: Rounds = { notes: [], problems: [], explained: new Set() }
+  const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
   // It hears nothing and is heard at first: others still choose it, and it does not get what they send.
   const rounds = [1, 2, 3, 0, 0, 1, 2, 3].slice(0, ground.short ? 1 : 8)
   for (const [round, kind] of rounds.entries()) {
@@ -309,12 +314,12 @@ async function clocks(ground: Ground): Promise<Ran> {
     perSecond: 200,
     treat: quick,
   })
-  const came: Rounds = { notes: [], problems: [], explained: new Set() }
-  await sleep(ground.short ? 1000 : 15_000)
+  const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
+  await sleep(ground.short ? 3000 : 15_000)
   came.problems.push(...declaredDead(world))
+  const longest = longestRetryMs(world.receiver.records)
   // By the fast clock the slow host is silent sooner, and by its own clock it is sure of itself for longer.
   if (cuts[0]) await loseOnce(ground, world, hosts.inTurn(1), fromDatabase(cuts[0]), came)
   await loseOnce(ground, world, hosts.inTurn(0), killed, came)
-  const ran = await finish(world, came)
-  return withRetries(ran, world.receiver.records)
+  return withRetries(await finish(world, came), longest)
 }
