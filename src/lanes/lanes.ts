@@ -33,9 +33,10 @@ export interface LanesDeps {
   readonly rates?: Rates
   /** For `ReadFrom`; replaced in tests. */
   readonly monotonicNow?: () => number
+  /** How often free lanes are looked for when nothing rings; 250 ms unless given. Sets how late a retry can be. */
+  readonly pollMs?: number
 }
 
-/** How often free lanes are looked for when nothing rings. Sets how late a retry can be. */
 const pollMs = 250
 
 /** Rows and lanes read with one statement: thousands of lanes are read some hundreds at a time, a few rows of each. */
@@ -59,6 +60,7 @@ export class Lanes {
   readonly #leases: LaneLeases
   readonly #recheck: Recheck
   readonly #rateTransfer: RateTransfer | undefined
+  readonly #pollMs: number
   #reads = 0
   #isFull = false
   #timer: NodeJS.Timeout | undefined
@@ -69,6 +71,7 @@ export class Lanes {
 
   constructor(deps: LanesDeps) {
     this.#deps = deps
+    this.#pollMs = deps.pollMs ?? pollMs
     this.#leases = new LaneLeases(deps)
     this.#readFrom = new ReadFrom(deps)
     this.#recheck = new Recheck(deps.connection, deps.statementMsMax, this.#readFrom.of)
@@ -88,7 +91,7 @@ export class Lanes {
   ring(dueAt: number): void {
     if (this.#stopped || dueAt >= this.#nextRing) return
     const inMs = Math.max(0, dueAt - this.#deps.clock.now())
-    if (inMs < pollMs) this.#sleep(inMs)
+    if (inMs < this.#pollMs) this.#sleep(inMs)
   }
 
   /** Takes back what waits for a subscription that may not be sent to now (paused, closed or deleted), and its lane ends. */
@@ -131,7 +134,7 @@ export class Lanes {
   #sleep(ms: number): void {
     if (this.#stopped) return
     if (this.#round) {
-      if (ms < pollMs) this.#again = true
+      if (ms < this.#pollMs) this.#again = true
       return
     }
     clearTimeout(this.#timer)
@@ -146,7 +149,7 @@ export class Lanes {
         })
         .finally(() => {
           this.#round = undefined
-          this.#sleep(this.#again ? this.#soonMs : pollMs)
+          this.#sleep(this.#again ? this.#soonMs : this.#pollMs)
         })
     }, ms)
   }

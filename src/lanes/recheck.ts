@@ -17,24 +17,32 @@ export class Recheck {
   readonly #lanes: { readonly id: number; readonly at: number }[] = []
 
   readonly #sinceOf: (subscriptionId: number) => number
+  readonly #monotonicNow: () => number
 
   /**
    * @param statementMsMax no statement of an inserter takes longer
    * @param sinceOf nothing in the lane is due before this, in flight or not: it is looked at from there
+   * @param monotonicNow milliseconds that never jump; replaced in tests
    */
-  constructor(connection: Queryable, statementMsMax: number, sinceOf?: (subscriptionId: number) => number) {
+  constructor(
+    connection: Queryable,
+    statementMsMax: number,
+    sinceOf: (subscriptionId: number) => number = () => 0,
+    monotonicNow = () => performance.now(),
+  ) {
     this.#connection = connection
     this.#statementMsMax = statementMsMax
-    this.#sinceOf = sinceOf ?? (() => 0)
+    this.#sinceOf = sinceOf
+    this.#monotonicNow = monotonicNow
   }
 
   add(subscriptionIds: readonly number[]): void {
-    const at = performance.now()
+    const at = this.#monotonicNow()
     for (const id of subscriptionIds) if (this.#lanes.length < lanesMax) this.#lanes.push({ id, at })
   }
 
   async look(): Promise<void> {
-    const ripe = performance.now() - this.#statementMsMax
+    const ripe = this.#monotonicNow() - this.#statementMsMax
     const young = this.#lanes.findIndex(({ at }) => at > ripe)
     const old = this.#lanes.slice(0, young === -1 ? undefined : young)
     if (old.length === 0) return

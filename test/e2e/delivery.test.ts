@@ -247,8 +247,8 @@ test('a slow endpoint with a backlog leaves the others alone', async () => {
   const api = client(world.url)
   const bad = await api.subscribe({ target_url: slow.origin, timeout_ms: 30_000, max_in_flight: 3 })
   const good = await api.subscribe({ target_url: fast.origin })
-  await Promise.all(Array.from({ length: 1500 }, () => api.ingestPatiently(bad.id)))
-  for (let n = 0; n < 20; n++) await api.ingestPatiently(good.id)
+  await Promise.all(Array.from({ length: 1500 }, () => api.ingest(bad.id)))
+  for (let n = 0; n < 20; n++) await api.ingest(good.id)
   await fast.waitFor(20, 25_000)
   // Each attempt at the slow one takes 30 s: the others have not waited for them.
   assert.ok(slow.mostAtOnce <= 3, `at most 3 at once, got ${slow.mostAtOnce}`)

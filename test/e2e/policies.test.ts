@@ -195,9 +195,9 @@ test('sixty hanging receivers with a backlog do not keep a healthy one waiting',
   const good = await api.subscribe({ target_url: healthy.origin })
   for (let n = 0; n < 60; n++) {
     const { id } = await api.subscribe({ target_url: hanging.origin, timeout_ms: 30_000 })
-    await Promise.all(Array.from({ length: 15 }, () => api.ingestPatiently(id)))
+    await Promise.all(Array.from({ length: 15 }, () => api.ingest(id)))
   }
-  for (let n = 0; n < 10; n++) await api.ingestPatiently(good.id)
+  for (let n = 0; n < 10; n++) await api.ingest(good.id)
   await healthy.waitFor(10, 20_000) // a hanging one holds its slots for 30 s
 })
 

@@ -44,11 +44,11 @@ test('a backlog that waits for its rate limit costs the database nothing, and go
   }
   assert.equal(receiver.received.length, 10)
   world.clock.advance(6000)
-  await receiver.waitFor(11, 15_000) // there is no other sign of it: it is found by looking
+  await receiver.waitFor(11, 30_000) // there is no other sign of it: it is found by looking
   await witness.lanesLookedAt()
   assert.equal(receiver.received.length, 11, 'one more each six seconds')
   world.clock.advance(24_000)
-  await receiver.waitFor(15, 15_000)
+  await receiver.waitFor(15, 30_000)
 })
 
 test('a rate limit that is lifted or raised lets a backlog go at once', async () => {
@@ -62,6 +62,6 @@ test('a rate limit that is lifted or raised lets a backlog go at once', async ()
     assert.equal(receiver.received.length - before, 10)
     assert.equal((await api.patch(id, { rate_limit })).status, 200)
     world.clock.advance(100) // a raised limit counts from now on: ten more, where the old one would allow none
-    await receiver.waitFor(before + 15, 15_000)
+    await receiver.waitFor(before + 15, 30_000)
   }
 })

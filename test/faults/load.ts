@@ -13,6 +13,8 @@ export interface LoadOptions {
 export interface Accepted {
   readonly webhookId: string
   readonly n: number
+  /** The process that took it. */
+  readonly url: string
   /** `performance.now()` when the answer came. */
   readonly at: number
 }
@@ -101,7 +103,7 @@ export class Load {
         const { webhookId } = answer
         if (webhookId <= (lastIds.get(url) ?? '')) this.disorders++
         lastIds.set(url, webhookId)
-        this.accepted.push({ webhookId, n, at: performance.now() })
+        this.accepted.push({ webhookId, n, url, at: performance.now() })
         if (answer.asksToLeave) this.#left.add(url)
         return turn + 1
       }

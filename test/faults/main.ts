@@ -7,6 +7,7 @@ import { parseArgs } from 'node:util'
 import { clockScenarios } from './clock-scenarios.ts'
 import { databaseScenarios } from './database-scenarios.ts'
 import { diskScenarios } from './disk-scenarios.ts'
+import { hostScenarios } from './host-scenarios.ts'
 import { makeTemplate, type Template } from './postgres-server.ts'
 import { processScenarios } from './process-scenarios.ts'
 import { receiverScenarios } from './receiver-scenarios.ts'
@@ -21,6 +22,7 @@ const scenarios: readonly Scenario[] = [
   ...clockScenarios,
   ...diskScenarios,
   ...roleScenarios,
+  ...hostScenarios,
 ]
 
 const { values } = parseArgs({

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member } from './crew.ts'
 import type { Figures } from './figures.ts'
 import type { Ground, Ran, Scenario } from './scenario.ts'
+import { heldBy, untilDeclaredDead, untilSettled } from './takeover.ts'
 import { between, seconds, World, type WorldOptions } from './world.ts'
 
 /** What happens to processes of the service. */
@@ -119,43 +120,10 @@ async function zombie(ground: Ground): Promise<Ran> {
   return { ...ran, notes: [...ran.notes, ...notes], problems }
 }
 
-/** The deliveries of a process: rows that were written as leased to it, and rows of lanes that it has leased. */
-async function heldBy(world: World, { child }: Member): Promise<readonly string[]> {
-  const rows = await world.query<{ id: string }>(
-    `select o.webhook_id as id from owed o join processes p on p.pid = $1
-     left join lanes l on l.subscription_id = o.subscription_id
-     where o.owner = p.id or (o.owner is null and l.owner = p.id)`,
-    [child.pid],
-  )
-  return rows.map(({ id }) => id)
-}
-
-/** The others have delivered all of these. */
-async function untilSettled(world: World, ids: readonly string[]): Promise<void> {
-  for (const end = performance.now() + 20_000; performance.now() < end; await sleep(100)) {
-    const rows = await world.query('select from owed where webhook_id = any($1) limit 1', [ids])
-    if (rows.length === 0) return
-  }
-  throw new Error(
-    'what a stopped process held was not delivered by the others within 20 s after it was declared dead',
-  )
-}
-
 /** Deliveries that came again within three seconds after a process was woken. */
 function sentAfterWaking({ receiver }: World, wakings: readonly number[]): number {
   const arrivals = [...receiver.records.values()].flatMap(record => record.arrivals.slice(1))
   return arrivals.filter(({ at }) => wakings.some(woken => at > woken && at < woken + 3000)).length
-}
-
-/** @returns how long it took the others since `from` (`performance.now()`), in milliseconds */
-async function untilDeclaredDead(world: World, { child }: Member, from: number): Promise<number> {
-  for (;;) {
-    const rows = await world.query('select from processes where pid = $1', [child.pid])
-    const took = performance.now() - from
-    if (rows.length === 0) return took
-    if (took > 30_000) throw new Error('the stopped process was not declared dead within 30 s')
-    await sleep(100)
-  }
 }
 
 async function deploy(ground: Ground): Promise<Ran> {

@@ -37,7 +37,8 @@ const api = { args: ['--role', 'api'] }
 const worker = { args: ['--role', 'worker'] }
 const roles = [api, api, worker, worker]
 
-async function withRedis(work: (redis: TestRedis) => Promise<Ran>): Promise<Result> {
+/** Runs with a Redis of its own, or says why not. */
+export async function withRedis(work: (redis: TestRedis) => Promise<Ran>): Promise<Result> {
   if (spawnSync('redis-server', ['--version']).status !== 0)
     return { kind: 'skipped', why: 'there is no redis-server on the PATH' }
   await using redis = await startRedis()

@@ -12,8 +12,11 @@ import { mostlyWell, Receiver, type Treatment } from './receiver.ts'
 import type { Ground, Ran } from './scenario.ts'
 
 export interface WorldOptions {
-  /** Processes of the service at the beginning: how many, or how each is started. The first one accepts events. */
-  readonly processes: number | readonly Start[]
+  /**
+   * Processes of the service at the beginning: how many, or how each is started, which may depend on the server. The first
+   * one accepts events.
+   */
+  readonly processes: number | readonly Start[] | ((server: PostgresServer) => Promise<readonly Start[]>)
   /** Half as many in the short form, where scenarios run side by side. */
   readonly perSecond: number
   /** Settings of all processes. */
@@ -63,8 +66,7 @@ export class World implements AsyncDisposable {
     const server = postgres && { DATABASE_URL: postgres.url(port) }
     const crew = new Crew({ ...settings, ...server, DATA_DIR: dataDir, ...env })
     try {
-      const [one, ...others] =
-        typeof processes === 'number' ? Array.from({ length: processes }, () => ({})) : processes
+      const [one, ...others] = await startsOf(processes, postgres)
       const first = await crew.start(one) // alone, as it makes the tables and the key
       await Promise.all(others.map(start => crew.start(start)))
       const load = await startLoad(crew, first.url ?? '', receiver.origin, short ? perSecond / 2 : perSecond)
@@ -208,6 +210,16 @@ export const settings = {
   PORT: '0',
   LOG_LEVEL: 'warn',
 } as const
+
+async function startsOf(
+  processes: WorldOptions['processes'],
+  postgres: PostgresServer | undefined,
+): Promise<readonly Start[]> {
+  if (typeof processes === 'number') return Array.from({ length: processes }, () => ({}))
+  if (typeof processes !== 'function') return processes
+  if (!postgres) throw new Error('the service has a PostgreSQL of its own here')
+  return processes(postgres)
+}
 
 /** Subscribes, and begins to send as soon as all processes know of it. */
 export async function startLoad(crew: Crew, url: string, origin: string, perSecond: number): Promise<Load> {

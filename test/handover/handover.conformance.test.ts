@@ -80,7 +80,7 @@ for (const way of ways) {
       await w.receiver.waitFor(1)
       await worker.end('SIGKILL')
       await w.startWorker()
-      await w.receiver.waitFor(2, 20_000)
+      await w.receiver.waitFor(2)
       await w.delivered(accepted, 2)
     })
 
@@ -92,8 +92,12 @@ for (const way of ways) {
       await w.accepting.ready()
       worker.child.kill('SIGSTOP') // so that it can't have heard of it
       const accepted = await acceptAll(w.accepting, times(5, id))
-      await sleep(100) // until its message is in Redis
-      await w.redis?.command('FLUSHALL')
+      if (w.redis) {
+        const { redis } = w
+        const waiting = () => redis.command('KEYS', '*:handover-*:wait')
+        await eventually(waiting, answer => answer !== '*0') // its message is in Redis
+        await redis.command('FLUSHALL')
+      }
       worker.child.kill('SIGCONT')
       await w.delivered(accepted)
     })
@@ -108,7 +112,7 @@ for (const way of ways) {
       w.redis?.freeze()
       late.commit()
       const committedAt = performance.now()
-      await w.receiver.waitFor(1, 15_000)
+      await w.receiver.waitFor(1)
       w.redis?.resume()
       await w.accepting.ready()
       // Told again, by a message that is really late: had the worker been silent before the freeze, the row would have
@@ -163,11 +167,11 @@ for (const way of ways) {
       await w.startWorker()
       const id = await w.subscribe()
       await acceptAll(w.accepting, [id]) // so that the worker knows it
-      await w.receiver.waitFor(1, 15_000)
+      await w.receiver.waitFor(1)
       await w.accepting.ready()
       const accepted = await w.accepting.accept(id)
       assert.equal((await w.api.post(`/subscriptions/${id}/pause`, '')).status, 200)
-      await sleep(250) // until the worker has heard of it
+      await w.heardOfChanges()
       accepted.commit()
       await eventually(
         () => allOwed(w.database),
@@ -212,7 +216,7 @@ for (const way of ways) {
       const id = await w.subscribe({ max_in_flight: 20 })
       await w.accepting.ready()
       const load = Promise.all(Array.from({ length: 4 }, () => acceptAll(w.accepting, times(100, id))))
-      await w.receiver.waitFor(20, 15_000)
+      await w.receiver.waitFor(20)
       await leaving.close()
       await w.delivered((await load).flat())
     })
@@ -308,6 +312,6 @@ test('over BullMQ a row that no message told of waits for the look of its worker
   const id = await w.subscribe()
   await w.accepting.ready()
   const { ids } = await w.accepting.accept(id)
-  await w.receiver.waitFor(1, lookMs + 4000)
+  await w.receiver.waitFor(1, 30_000) // not by the repair of each minute
   await w.delivered(ids)
 })

@@ -133,7 +133,7 @@ test('a worker that Redis may have told keeps its row, and one that waits for th
   const second = await owe(database, { webhookId: newId(), owner: 1 })
   w.redis.freeze()
   w.handover.commit(1, aDelivery(first))
-  await new Promise(resolve => setTimeout(resolve, 50)) // its message is under way
+  for (let turn = 0; turn < 2; turn++) await new Promise(resolve => setImmediate(resolve)) // its message is under way
   w.handover.commit(1, aDelivery(second))
   await eventually(owners, ([, owner]) => owner === null)
   assert.deepEqual(await owners(), [1, null])

@@ -68,13 +68,19 @@ function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
   return { lanes, clock, pushed, handedBack, room, subscriptions, settle }
 }
 
+/** Long enough for a machine that has other things to do. */
+const patienceMs = 30_000
+
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  const end = performance.now() + 3000
+  const end = performance.now() + patienceMs
   while (!(await isSo())) {
-    if (performance.now() > end) assert.fail(`not so within 3 s: ${what}`)
+    if (performance.now() > end) assert.fail(`not so within ${patienceMs} ms: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
+
+/** The next look by itself is later than any test waits. */
+const onlyRung = { pollMs: 2 * patienceMs }
 
 const isFree = async (id: number) => (await laneOf(world.database, id))?.owner === null
 
@@ -183,14 +189,13 @@ test('a row that becomes due while its lane is held is found before the lane is 
 test('a bell finds at once what the next look would find later', async t => {
   const { database } = world
   await aLane(database, 1)
-  const { lanes, pushed } = aWorld(t)
+  await database.query({ text: 'update lanes set due_at = $1', values: [new Date(noon)] })
+  const { lanes, pushed } = aWorld(t, onlyRung)
   lanes.start()
-  await new Promise(resolve => setTimeout(resolve, 40)) // the first look is over
+  await until('it was found empty', async () => (await laneOf(database, 1))?.dueAt === null)
   await owe(database, { dueAt: noon })
-  const rungAt = performance.now()
   lanes.ring(noon)
   await until('it is pushed', () => pushed.length === 1)
-  assert.ok(performance.now() - rungAt < 150)
 })
 
 test('a bell that rings while a look is under way is not lost', async t => {
@@ -205,15 +210,13 @@ test('a bell that rings while a look is under way is not lost', async t => {
       return result
     },
   }
-  const { lanes, pushed } = aWorld(t, { connection })
+  const { lanes, pushed } = aWorld(t, { connection, ...onlyRung })
   lanes.start()
   await until('the look has begun', () => looks === 1)
   await owe(database, { dueAt: noon })
   lanes.ring(noon)
   open()
-  const rungAt = performance.now()
   await until('it is pushed', () => pushed.length === 1)
-  assert.ok(performance.now() - rungAt < 150, 'it waited for the next look')
 })
 
 test('a paused subscription is left alone, and what was read of it goes back', async t => {
@@ -367,7 +370,9 @@ test('after stopping nothing more is leased', async t => {
   await aLane(database, 1)
   await owe(database, { dueAt: noon })
   lanes.ring(noon)
-  await new Promise(resolve => setTimeout(resolve, 50))
+  // Those of another process, which look later, find what is due.
+  const others = aWorld(t, { membership: aMember({ id: 8 }) })
+  others.lanes.start()
+  await until('it is pushed', () => others.pushed.length === 1)
   assert.equal(pushed.length, 0)
-  assert.equal(await isFree(1), true)
 })

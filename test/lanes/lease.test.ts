@@ -67,10 +67,11 @@ function aWorldThatHangs(t: TestContext) {
   return { lanes, clock, seen }
 }
 
-async function until(what: string, withinMs: number, isSo: () => boolean): Promise<void> {
-  const end = performance.now() + withinMs
+/** The limit is for what never comes, on a machine that has other things to do. */
+async function until(what: string, isSo: () => boolean): Promise<void> {
+  const end = performance.now() + 60_000
   while (!isSo()) {
-    if (performance.now() > end) assert.fail(`not so within ${withinMs} ms: ${what}`)
+    if (performance.now() > end) assert.fail(`not so within a minute: ${what}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
 }
@@ -79,17 +80,19 @@ test('a lane that becomes due beside thousands that hang is read at the next loo
   await dueLanes(1, 6000, noon - 60_000)
   const { lanes, clock, seen } = aWorldThatHangs(t)
   lanes.start()
-  await until('all leases are taken', 10_000, () => seen.size >= 3500)
+  await until('all leases are taken', () => seen.size >= 3500)
   await dueLanes(9001, 9001, clock.now())
   lanes.ring(clock.now())
-  await until('the new one is read', 2000, () => seen.has(9001))
+  await until('the new one is read', () => seen.has(9001))
+  const before = [...seen].indexOf(9001)
+  assert.ok(before < 5500, `${before} of 6000 lanes, most of which waited for a lease, were read before it`)
 })
 
 test('thousands of lanes that hang take turns: each is read, however many are due', async t => {
   await dueLanes(1, 6000, noon - 60_000)
   const { lanes, seen } = aWorldThatHangs(t)
   lanes.start()
-  await until('each has been read', 20_000, () => seen.size === 6000)
+  await until('each has been read', () => seen.size === 6000)
   assert.ok(lanes.held <= leasesMax)
 })
 

@@ -13,6 +13,7 @@ import {
 import { uuidLowerBound } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { aLane, allAttempts, allOwed, anEvent, emptyAll, laneOf, owe, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -154,6 +155,9 @@ test('a lane that was lowered while it was leased keeps the time', async () => {
   assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 10 })
 })
 
+const waitingForLock =
+  "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+
 test('a writer that commits between the last read and the release is not missed', async () => {
   const { database } = world
   await aLane(database, 1)
@@ -166,7 +170,10 @@ test('a writer that commits between the last read and the release is not missed'
     await insertEvents(tx, [event], owedFor(event, null), noon + 10)
     assert.deepEqual(await read(1), [], 'the other connection does not see it yet')
     releasing = releaseLanes(database, me, [1])
-    await new Promise(resolve => setTimeout(resolve, 50)) // it now waits for the lane's row
+    await eventually(
+      () => database.query({ text: waitingForLock }),
+      ({ rowCount }) => rowCount === 1,
+    )
   })
   await releasing
   assert.deepEqual(await laneOf(database, 1), { owner: null, dueAt: noon + 10 })

@@ -10,6 +10,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { aMember } from '../support/member.ts'
 import { accepted, refused as refusedBy, unreachable } from '../support/outcomes.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
@@ -157,13 +158,17 @@ test('a thousand settlements take a few transactions', async () => {
 
 test('while the database is away settlements are kept, and written when it is back', async () => {
   let isAway = true
+  let tries = 0
   const connection: Queryable = {
-    query: statement =>
-      isAway ? Promise.reject(new AppError('database_unavailable', 'away')) : world.database.query(statement),
+    query(statement) {
+      tries++
+      if (isAway) return Promise.reject(new AppError('database_unavailable', 'away'))
+      return world.database.query(statement)
+    },
   }
   const { log, settled } = aLog({ connection })
   log.settle(attempted(await aDelivery(), accepted, 'delivered'))
-  await new Promise(resolve => setTimeout(resolve, 30))
+  await eventually(() => tries > 0)
   log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   assert.ok(log.depth > 0)
   assert.deepEqual(settled, [])

@@ -21,7 +21,7 @@ export interface GuardedWorld {
 export async function guardedWorld(
   t: TestContext,
   names: Readonly<Record<string, NameAnswer>> = {},
-  options: Partial<EgressOptions> = {},
+  { lookUpMs = 1000, ...options }: Partial<EgressOptions> & { readonly lookUpMs?: number } = {},
 ): Promise<GuardedWorld> {
   const dns = await startDnsServer(names, { ttlSeconds: 0 })
   let now = 0
@@ -29,7 +29,7 @@ export async function guardedWorld(
     servers: [dns.address],
     hostsFile: new HostsFile('no-such-file'),
     serverTimeoutMs: 250,
-    timeoutMs: 1000,
+    timeoutMs: lookUpMs,
     now: () => (now += 1000), // nothing is remembered from one connection to the next
   })
   const refused: { host: string; address: string }[] = []

@@ -49,6 +49,9 @@ export interface Accepting {
   ): Promise<Accepted>
 }
 
+/** Where deliveries go that only show what a worker has heard of. */
+const heardPath = '/heard'
+
 /** An installation with one way between its processes: an api for what people ask, a receiver, and workers as started. */
 export async function handoverWorld(way: Way, t: TestContext, program: Program = {}) {
   const redis = way === 'BullMQ' ? await testRedis(t) : undefined
@@ -69,7 +72,8 @@ export async function handoverWorld(way: Way, t: TestContext, program: Program =
     await receiver.close()
     await redis?.[Symbol.asyncDispose]()
   })
-  const idsReceived = () => receiver.received.map(({ headers }) => String(headers['webhook-id']))
+  const received = () => receiver.received.filter(({ path }) => !path.startsWith(heardPath))
+  const idsReceived = () => received().map(({ headers }) => String(headers['webhook-id']))
   return {
     redis,
     receiver,
@@ -89,6 +93,19 @@ export async function handoverWorld(way: Way, t: TestContext, program: Program =
       return child
     },
     idsReceived,
+    /** Waits until the worker has heard of all changes made so far: it goes by a later one, with deliveries of its own. */
+    async heardOfChanges(): Promise<void> {
+      const [before, after] = [`${heardPath}/before`, `${heardPath}/after`]
+      const { id } = await api.subscribe({ target_url: `${receiver.origin}${before}` })
+      const sentTo = (to: string) =>
+        eventually(async () => {
+          await acceptAll(accepting, [id])
+          return receiver.received.some(({ path }) => path === to)
+        })
+      await sentTo(before)
+      await api.patch(id, { target_url: `${receiver.origin}${after}` })
+      await sentTo(after)
+    },
     /** Waits until these and no others were delivered, each at most `timesMost` times, and nothing is owed any more. */
     async delivered(ids: readonly string[], timesMost = 1): Promise<void> {
       await eventually(

@@ -59,6 +59,11 @@ function receiverAt(origin: string, request: RequestOptions): Subscription {
   return aSubscription({ id, origin, path, timeoutMs, connectTimeoutMs, retry })
 }
 
+/** The outcome of a request is known before its connection is free for the next one: two turns of the event loop. */
+export async function connectionFree(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise(resolve => setImmediate(resolve))
+}
+
 /** The error class of a failure, else the word for what came. */
 export function classOf(outcome: Outcome): string {
   return outcome.kind === 'unreachable' ? outcome.errorClass : outcome.kind

@@ -197,6 +197,18 @@ export function client(url: string) {
   const post = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
     fetch(`${url}${path}`, { method: 'POST', body: new Uint8Array(Buffer.from(body)), headers })
   const json = { 'content-type': 'application/json' }
+  const ingest = async (
+    id: number,
+    body: string | Buffer = '{"a":1}',
+    headers: Record<string, string> = json,
+  ): Promise<string> => {
+    const answer = await eventually(
+      () => post(`/ingest/${id}`, body, headers),
+      ({ status }) => status !== 503,
+    )
+    if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
+    return ((await answer.json()) as { webhook_id: string }).webhook_id // as openapi.json has it
+  }
   return {
     post,
     /** @returns the subscription, as the 201 shows it */
@@ -205,36 +217,17 @@ export function client(url: string) {
       if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${await answer.text()}`)
       return (await answer.json()) as { id: number; signing_secret: string } // as openapi.json has it
     },
-    /** @returns the webhook id of the 202 */
-    async ingest(
-      id: number,
-      body: string | Buffer = '{"a":1}',
-      headers: Record<string, string> = json,
-    ): Promise<string> {
-      const answer = await post(`/ingest/${id}`, body, headers)
-      if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
-      return ((await answer.json()) as { webhook_id: string }).webhook_id // as openapi.json has it
-    },
-    /** The same as senders do it: again after a 503, which a busy machine says to many at once. */
-    async ingestPatiently(id: number): Promise<void> {
-      for (;;) {
-        const answer = await post(`/ingest/${id}`, '{"a":1}', json)
-        if (answer.status === 202) return
-        if (answer.status !== 503) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
-        await new Promise(resolve => setTimeout(resolve, 100))
-      }
-    },
-    /** Ingests many, a few at a time; what is refused for now is sent again. */
+    /**
+     * As senders do it: again after a 503, which a busy machine says to many at once.
+     *
+     * @returns the webhook id of the 202
+     */
+    ingest,
+    /** Ingests many, a few at a time. */
     async ingestMany(id: number, events: number, senders = 20): Promise<void> {
       let left = events
       const send = async () => {
-        while (left-- > 0) {
-          const { status } = await eventually(
-            () => post(`/ingest/${id}`, '{"a":1}', json),
-            answer => answer.status !== 503,
-          )
-          if (status !== 202) throw new Error(`not accepted: ${status}`)
-        }
+        while (left-- > 0) await ingest(id)
       }
       await Promise.all(Array.from({ length: senders }, send))
     },

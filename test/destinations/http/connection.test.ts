@@ -3,14 +3,13 @@ import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { buildConnector } from 'undici'
 import { TracedClient } from '../../../src/destinations/http/connection.ts'
 import { Exchange } from '../../../src/destinations/http/exchange.ts'
 import type { ExchangeDetails } from '../../../src/model/exchange-details.ts'
 import type { Outcome } from '../../../src/model/outcome.ts'
 import { systemClock } from '../../../src/platform/clock.ts'
-import { httpDestination } from '../../support/http-destination.ts'
+import { connectionFree, httpDestination } from '../../support/http-destination.ts'
 import { startReceiver } from '../../support/receiver.ts'
 
 const all = {
@@ -26,7 +25,7 @@ async function send(client: TracedClient, origin: string): Promise<ExchangeDetai
     client.dispatch({ path: '/', method: 'POST', body: request.body }, new Exchange(request, all, resolve))
   })
   assert.ok(outcome.exchange)
-  await sleep(10) // the outcome is known a moment before the connection is free for the next request
+  await connectionFree()
   return outcome.exchange
 }
 
@@ -85,7 +84,7 @@ test('an address needs no look-up, and plain HTTP no TLS', async t => {
   assert.ok(exchange)
   assert.deepEqual([exchange.timings.reused, exchange.timings.dns, exchange.timings.tls], [false, 0, null])
   assert.ok(exchange.timings.connect !== null)
-  await sleep(10)
+  await connectionFree()
   assert.equal((await sendTo(receiver.origin)).exchange?.timings.reused, true)
 })
 

@@ -4,13 +4,17 @@ import { type AddressInfo, createServer } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Outcome } from '../../../src/model/outcome.ts'
-import { httpDestination } from '../../support/http-destination.ts'
+import { connectionFree, httpDestination } from '../../support/http-destination.ts'
 
 const interim = 'HTTP/1.1 100 Continue\r\n\r\n'
 const final = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
 /** What comes of requests, one after the other on one connection, to a server that answers each in these pieces. */
-async function outcomesOf(t: TestContext, pieces: readonly string[], requests = 1) {
+async function outcomesOf(
+  t: TestContext,
+  pieces: readonly string[],
+  { requests = 1, timeoutMs = 30_000 } = {},
+) {
   let connections = 0
   const server = createServer(socket => {
     connections++
@@ -19,7 +23,7 @@ async function outcomesOf(t: TestContext, pieces: readonly string[], requests = 
     socket.on('data', async () => {
       for (const piece of pieces) {
         socket.write(piece)
-        await sleep(15)
+        await sleep(15) // so that it comes alone
       }
     })
   })
@@ -32,8 +36,8 @@ async function outcomesOf(t: TestContext, pieces: readonly string[], requests = 
   const origin = `http://127.0.0.1:${port}`
   const outcomes: Outcome[] = []
   for (let n = 0; n < requests; n++) {
-    outcomes.push(await send(origin, { timeoutMs: 1000 }))
-    await sleep(15 * pieces.length)
+    outcomes.push(await send(origin, { timeoutMs }))
+    await connectionFree()
   }
   return { outcomes, connections }
 }
@@ -70,7 +74,7 @@ test('a body that looks like it is not touched', async t => {
 })
 
 test('the connection is used again, and the next answer is read in the same way', async t => {
-  const { outcomes, connections } = await outcomesOf(t, [interim, final], 3)
+  const { outcomes, connections } = await outcomesOf(t, [interim, final], { requests: 3 })
   assert.deepEqual(
     outcomes.map(({ kind }) => kind),
     ['accepted', 'accepted', 'accepted'],
@@ -79,6 +83,6 @@ test('the connection is used again, and the next answer is read in the same way'
 })
 
 test('with nothing behind it, the deadline ends the attempt', async t => {
-  const { outcomes } = await outcomesOf(t, [interim])
+  const { outcomes } = await outcomesOf(t, [interim], { timeoutMs: 500 })
   assert.equal(outcomes[0]?.kind === 'unreachable' && outcomes[0].errorClass, 'timeout')
 })
