@@ -34,17 +34,20 @@ export async function openapiDocument(): Promise<string> {
     database,
     hint: httpHint,
     keys: undefined,
+    hostCheck: undefined,
     log: logger,
     bodyLimitBytes: 1,
+    arrivingBytesMax: 1,
+    connectionsMax: 1,
     version,
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
-    registerIngest: scope =>
+    registerIngest: (scope, edge) =>
       ingestRoutes(scope, {
+        ...edge,
         ingest,
         subscription: () => undefined,
         findSubscription: async () => undefined,
-        keys: undefined,
         logger,
       }),
   })

@@ -9,6 +9,8 @@ export const errorCodes = {
   unauthorized: { status: 401, title: 'No valid credentials' },
   invalid_signature: { status: 401, title: 'The signature is missing or wrong' },
   forbidden: { status: 403, title: 'Not allowed' },
+  host_not_allowed: { status: 403, title: 'Not a name of this service' },
+  origin_not_allowed: { status: 403, title: 'Sent by another web page' },
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
@@ -18,6 +20,7 @@ export const errorCodes = {
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   validation_failed: { status: 422, title: 'The request did not pass validation' },
+  too_many_wrong_keys: { status: 429, title: 'Too many wrong API keys' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },
   overloaded: { status: 503, title: 'Too busy to accept more' },
@@ -41,7 +44,7 @@ export function jsonPointer(...names: readonly string[]): string {
 export interface AppErrorOptions {
   readonly cause?: unknown
   readonly errors?: readonly FieldError[]
-  /** Seconds for the `Retry-After` of a 503; 1 unless given. */
+  /** Seconds for the `Retry-After` of a 429 or 503; 1 unless given. */
   readonly retryAfterSeconds?: number
 }
 

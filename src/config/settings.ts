@@ -6,6 +6,12 @@ import { choice, flag, integer, list, optionalInteger, secretList, serverUrl, te
 const cidrSchema = Type.Unsafe<Cidr>({ type: 'string' })
 const cidrsAllowed = 'an address or block, or several with commas between, such as 10.1.0.0/16,fd00:1::/32'
 
+/** A host name, or `*.` and one for all names below it, in lower case. */
+function parseHostName(text: string): string | undefined {
+  const name = text.toLowerCase().replace(/\.$/, '')
+  return /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name) && name.length <= 253 ? name : undefined
+}
+
 function parsePort(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   return port >= 1 && port <= 65_535 ? port : undefined
@@ -69,6 +75,19 @@ export const settings = {
     description:
       'Whether callers of the API need a key. With `none` everyone who can reach the port is the operator.',
   }),
+  allowedHosts: list(
+    'ALLOWED_HOSTS',
+    {
+      item: Type.String(),
+      allowed:
+        'a host name without port or several with commas between, such as app,webhooks.example.com; *.example.com for all names below one',
+      defaultText: 'none',
+      description:
+        'The names by which a service without API keys (`AUTH=none`) may be reached, besides localhost, loopback addresses, and the address that it is connected to by. Others are refused, as are requests that a browser sends for other web pages: else any page could use the browser of its visitor to control the service. So list the name of a container, a tunnel or a proxy. Health checks are answered under any name. With API keys this has no effect.',
+    },
+    parseHostName,
+    String,
+  ),
   port: integer('PORT', {
     minimum: 0,
     maximum: 65_535,
@@ -108,6 +127,13 @@ export const settings = {
     maximum: 67_108_864,
     default: 1_048_576,
     description: 'The largest body of a request to this service, in bytes. Larger ones are refused with 413.',
+  }),
+  maxConnections: integer('MAX_CONNECTIONS', {
+    minimum: 16,
+    maximum: 1_000_000,
+    default: 10_000,
+    description:
+      'At most this many clients are connected to one process (see `PROCESSES`). When more come, those that wait idly, or send slowly, make way, first those of the address with the most connections; where nobody can, a new one gets 503.',
   }),
   ingestTimeoutMs: integer('INGEST_TIMEOUT_MS', {
     minimum: 100,
@@ -237,7 +263,7 @@ export const settings = {
     maximum: 65_536,
     default: 64,
     description:
-      'How many MiB of payloads one process holds in memory for deliveries (see `PROCESSES`); other deliveries wait in PostgreSQL. This is no limit of the memory of a process, which also needs over 100 MB for itself, and up to 64 MiB for events that wait to be written.',
+      'How many MiB of payloads one process holds in memory for deliveries (see `PROCESSES`); other deliveries wait in PostgreSQL. This is no limit of the memory of a process, which also needs over 100 MB for itself, up to 64 MiB for events that wait to be written, and up to this much again for bodies that are still arriving.',
   }),
   responseLimitBytes: integer('RESPONSE_LIMIT_BYTES', {
     minimum: 0,

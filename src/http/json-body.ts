@@ -1,29 +1,34 @@
 import type { FastifyInstance } from 'fastify'
 import { AppError } from '../errors.ts'
+import { type BodyRules, readBody } from './read-body.ts'
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
 
 /** The routes of this scope read JSON only: 415 for other content types, 400 for a body that is no JSON. */
-export function readJsonBodies(scope: FastifyInstance): void {
+export function readJsonBodies(scope: FastifyInstance, rules: BodyRules): void {
   scope.removeAllContentTypeParsers()
   scope.addContentTypeParser(
     ['application/json', 'application/merge-patch+json'],
-    { parseAs: 'buffer' },
-    // Typed as string | Buffer by Fastify; `parseAs` says which.
-    (_request, body, done) => {
-      try {
-        done(null, parseJson(Buffer.from(body)))
-      } catch (error) {
-        done(error instanceof Error ? error : new Error(String(error)))
-      }
+    (_request, payload, done) => {
+      readBody(rules, payload, (error, body) => {
+        if (body === undefined) {
+          done(error)
+          return
+        }
+        try {
+          done(null, parseJson(body))
+        } catch (fault) {
+          done(fault instanceof Error ? fault : new Error(String(fault)))
+        }
+      })
     },
   )
 }
 
 /** The routes of this scope get the bytes of the body as they came, whatever the content type. */
-export function readRawBodies(scope: FastifyInstance): void {
+export function readRawBodies(scope: FastifyInstance, rules: BodyRules): void {
   scope.removeAllContentTypeParsers()
-  scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  scope.addContentTypeParser('*', (_request, payload, done) => readBody(rules, payload, done))
 }
 
 /** The routes of this scope read no body; Node discards it. So an unknown path is a 404, whatever its body is. */

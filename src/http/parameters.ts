@@ -10,14 +10,17 @@ const int4Max = 2_147_483_647
  * @throws AppError validation_failed for a text that is no whole number; not_found for 0 and for numbers above the column
  */
 export function parseSubscriptionId(text: string, parameter = 'id'): number {
-  if (!/^[0-9]{1,20}$/.test(text)) {
-    throw validationFailed([
-      { pointer: parameter, detail: 'The id of a subscription is a whole number, such as 1.' },
-    ])
-  }
-  const id = Number(text)
+  const id = parseWholeNumber(text, parameter)
   if (id < 1 || id > int4Max) throw unknownSubscription(text)
   return id
+}
+
+/** The number in a path, where none is too large. @throws AppError validation_failed for a text that is no whole number */
+export function parseWholeNumber(text: string, parameter = 'id'): number {
+  if (/^[0-9]{1,20}$/.test(text)) return Number(text)
+  throw validationFailed([
+    { pointer: parameter, detail: 'The id of a subscription is a whole number, such as 1.' },
+  ])
 }
 
 export function unknownSubscription(id: number | string): AppError {

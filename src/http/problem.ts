@@ -79,7 +79,9 @@ function problemAnswer(error: AppError, requestId: string): ProblemAnswer {
     'cache-control': 'no-store',
     'x-request-id': requestId,
   }
-  if (status === 503) headers['retry-after'] = String(error.retryAfterSeconds ?? 1)
+  if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfterSeconds ?? 1)
+  // Whoever tries keys has to connect anew for each.
+  if (error.code === 'too_many_wrong_keys') headers.connection = 'close'
   if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
   if (error.code === 'invalid_signature')
     headers['www-authenticate'] = 'Signature header="X-Hub-Signature-256"'

@@ -1,46 +1,68 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { AppError } from '../errors.ts'
-import { unauthorized } from '../http/auth.ts'
 import { readRawBodies } from '../http/json-body.ts'
-import { parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
-import type { ApiKeys } from '../keys/keys.ts'
+import type { BodyRules } from '../http/read-body.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Subscription, wants } from '../subscriptions/subscription.ts'
+import { wants } from '../subscriptions/subscription.ts'
+import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { readEnvelope } from './envelope.ts'
 import type { Ingest } from './ingest.ts'
-import { checkSignature, type SignatureCheck } from './verify.ts'
 
-export interface IngestRoutesDeps {
+export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
-  readonly subscription: (id: number) => Subscription | undefined
-  /** Reads it from the database, because another process may just have made it. */
-  readonly findSubscription: (id: number) => Promise<Subscription | undefined>
-  /** Undefined when the service asks for no keys. */
-  readonly keys: ApiKeys | undefined
+  readonly bodies: BodyRules
   readonly logger: Logger
+}
+
+interface Deps extends IngestRoutesDeps {
+  readonly admission: Admission
+}
+
+type IngestRequest = FastifyRequest<{ Params: { id: string } }> & {
+  /** Set before the body is read. */
+  sender?: Sender
 }
 
 const noBody = Buffer.alloc(0)
 
 /** `POST /ingest/{id}`: accepts events. */
-export function ingestRoutes(app: FastifyInstance, deps: IngestRoutesDeps): void {
+export function ingestRoutes(app: FastifyInstance, routesDeps: IngestRoutesDeps): void {
+  const deps = { ...routesDeps, admission: new Admission(routesDeps) }
   app.register(async scope => {
-    readRawBodies(scope)
-    scope.post<{ Params: { id: string } }>('/ingest/:id', { schema: ingestSchema }, (request, reply) =>
-      accept(deps, request, reply),
+    readRawBodies(scope, deps.bodies)
+    scope.decorateRequest('sender')
+    scope.post<{ Params: { id: string } }>(
+      '/ingest/:id',
+      { schema: ingestSchema, onRequest: (request, _reply, done) => admitByHeaders(deps, request, done) },
+      (request, reply) => accept(deps, request, reply),
     )
   })
 }
 
-async function accept(
-  deps: IngestRoutesDeps,
-  request: FastifyRequest<{ Params: { id: string } }>,
-  reply: FastifyReply,
-): Promise<FastifyReply> {
+/** Who may not send is refused before the body is read. Waits only when the database has to be asked, or for a refusal. */
+function admitByHeaders({ admission }: Deps, request: IngestRequest, done: (error?: Error) => void): void {
+  const go = (sender: Sender): void => {
+    request.sender = sender
+    done()
+  }
+  let sender: Sender | Promise<Sender>
+  try {
+    sender = admission.byHeaders(request.params.id, request.raw)
+  } catch (error) {
+    done(error instanceof Error ? error : new Error(String(error)))
+    return
+  }
+  if (sender instanceof Promise) sender.then(go, done)
+  else go(sender)
+}
+
+async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): Promise<FastifyReply> {
+  const { sender } = request
+  if (sender === undefined) throw new Error('a request came by without the hook onRequest')
   const payload = Buffer.isBuffer(request.body) ? request.body : noBody
-  const subscription = await admit(deps, request, payload)
+  const admitted = deps.admission.withBody(request.params.id, request.raw, sender, payload)
+  const subscription = admitted instanceof Promise ? await admitted : admitted
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
@@ -57,43 +79,6 @@ async function accept(
     'accepted',
   )
   return reply.code(202).send(`{"webhook_id":"${webhookId}"}`)
-}
-
-/**
- * Finds the subscription and checks that the caller may send to it. A subscription with a secret needs a signature, any
- * other one an API key where the service asks for keys. To a caller without a key an unknown id answers like a missing
- * signature, so that ids cannot be found by trying.
- */
-async function admit(
-  deps: IngestRoutesDeps,
-  request: FastifyRequest<{ Params: { id: string } }>,
-  payload: Buffer,
-): Promise<Subscription> {
-  const id = parseSubscriptionId(request.params.id)
-  const subscription = deps.subscription(id) ?? (await deps.findSubscription(id))
-  if (subscription !== undefined && subscription.secret !== null) {
-    const { headers } = request
-    const check = checkSignature(name => headers[name]?.toString(), payload, subscription.secret)
-    if (check !== 'valid') throw badSignature(check)
-    return subscription
-  }
-  if (deps.keys !== undefined && !(await deps.keys.accepts(request.headers.authorization))) {
-    throw subscription === undefined ? badSignature('missing') : unauthorized()
-  }
-  if (subscription === undefined) throw unknownSubscription(id)
-  return subscription
-}
-
-function badSignature(check: Exclude<SignatureCheck, 'valid'>): AppError {
-  return new AppError('invalid_signature', signatureSentences[check])
-}
-
-const signatureSentences: Readonly<Record<Exclude<SignatureCheck, 'valid'>, string>> = {
-  missing:
-    'This subscription takes signed events only. Send X-Hub-Signature-256: sha256=<hex>, the HMAC-SHA256 of the raw body with its secret.',
-  malformed: 'The signature must have the form sha256=<64 hex digits>.',
-  wrong:
-    'The signature does not match the body. Sign the exact bytes that are sent, with the secret of this subscription.',
 }
 
 const ingestSchema = {

@@ -6,23 +6,26 @@ import { createHmac, type KeyObject, timingSafeEqual } from 'node:crypto'
  */
 export const signatureHeaders = ['x-hub-signature-256', 'x-hub-signature-25', 'signature'] as const
 
-export type SignatureCheck = 'valid' | 'missing' | 'malformed' | 'wrong'
+/** A signature as it was given, not checked yet: its 64 hex digits. */
+export interface GivenSignature {
+  readonly hex: string
+}
 
 /**
- * Checks `sha256=<hex>`, an HMAC-SHA256 of the raw body with the secret, in constant time. Only the first header that is
- * present counts.
+ * Reads `sha256=<hex>`. Only the first header that is present counts.
  *
  * @param header reads a request header by its lower-case name
  */
-export function checkSignature(
+export function readSignature(
   header: (name: string) => string | undefined,
-  body: Uint8Array,
-  secret: KeyObject,
-): SignatureCheck {
+): GivenSignature | 'missing' | 'malformed' {
   const given = signatureHeaders.map(header).find(value => value !== undefined)
   if (given === undefined) return 'missing'
-  const match = /^\s*sha256=([0-9a-f]{64})\s*$/i.exec(given)
-  if (!match?.[1]) return 'malformed'
-  const expected = createHmac('sha256', secret).update(body).digest()
-  return timingSafeEqual(Buffer.from(match[1], 'hex'), expected) ? 'valid' : 'wrong'
+  const hex = /^\s*sha256=([0-9a-f]{64})\s*$/i.exec(given)?.[1]
+  return hex === undefined ? 'malformed' : { hex }
+}
+
+/** Whether it is the HMAC-SHA256 of the raw body with the secret; in constant time. */
+export function isSignedWith(secret: KeyObject, { hex }: GivenSignature, body: Uint8Array): boolean {
+  return timingSafeEqual(Buffer.from(hex, 'hex'), createHmac('sha256', secret).update(body).digest())
 }

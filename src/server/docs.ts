@@ -14,9 +14,10 @@ const viewerPolicy =
 
 /** The OpenAPI document and its two viewers. Everything is served from here: no CDN, no telemetry. */
 export async function registerDocs(scope: FastifyInstance): Promise<void> {
-  let document: string | undefined
+  // Bytes and not a text: of a text each answer is a copy, for as long as its client does not read it.
+  let document: Buffer | undefined
   scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
-    document ??= JSON.stringify(scope.swagger())
+    document ??= Buffer.from(JSON.stringify(scope.swagger()))
     return reply.type('application/json; charset=utf-8').send(document)
   })
   await scope.register(fastifySwaggerUi, {
@@ -50,7 +51,7 @@ const redocPage = page(
 )
 
 function registerRedoc(scope: FastifyInstance): void {
-  let bundle: Promise<string> | undefined
+  let bundle: Promise<Buffer> | undefined
   const script = 'text/javascript; charset=utf-8'
   scope.get('/redoc', { schema: { hide: true } }, (_request, reply) =>
     reply.type('text/html; charset=utf-8').header('content-security-policy', viewerPolicy).send(redocPage),
@@ -72,9 +73,9 @@ const remoteLogo = 'https://cdn.redoc.ly/redoc/logo-mini.svg'
 const emptyPicture = 'data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=='
 
 /** Reads ReDoc from beside the built program; in a checkout, from the development dependencies. */
-async function readRedoc(): Promise<string> {
+async function readRedoc(): Promise<Buffer> {
   const text = await readFile(new URL('../assets/redoc.standalone.js', import.meta.url), 'utf8').catch(() =>
     readFile(createRequire(import.meta.url).resolve('redoc/bundles/redoc.standalone.js'), 'utf8'),
   )
-  return text.replaceAll(remoteLogo, emptyPicture)
+  return Buffer.from(text.replaceAll(remoteLogo, emptyPicture))
 }

@@ -7,7 +7,7 @@ const description = `Accepts events, makes them durable, delivers them signed, r
 and shows every attempt.
 
 Every path works with and without a trailing slash. Errors are problem details (RFC 9457): \`code\` is for programs,
-\`detail\` says what to do. Lists answer an array, newest first; the next page is in \`Link\` and \`X-Next-Cursor\`.
+\`detail\` says what to do. Every answer has an \`x-request-id\`. Lists answer an array, newest first; the next page is in \`Link\` and \`X-Next-Cursor\`.
 
 Where the service asks for API keys, send one as \`Authorization: Bearer whk_…\`.`
 
@@ -58,6 +58,9 @@ export async function registerOpenapi(
       // A copy without our own keyword, else the same.
       const described = withoutSentences(openapiObject) as typeof openapiObject
       describeIngest(described.paths?.['/ingest/{id}']?.post)
+      for (const path of Object.values(described.paths ?? {})) {
+        for (const operation of Object.values(path ?? {})) describeRefusals(operation as Refusable)
+      }
       return described
     },
   })
@@ -87,6 +90,22 @@ function describeIngest(operation: IngestOperation | undefined): void {
       parameter.example = `sha256=${signature}`
     }
   }
+}
+
+/** The part of an operation that says how it may be refused. */
+interface Refusable {
+  readonly responses?: Record<string, unknown>
+}
+
+/** What is decided for all routes alike, before their own code runs. */
+function describeRefusals({ responses }: Refusable): void {
+  const unauthorized = responses?.['401']
+  if (responses === undefined || unauthorized === undefined) return
+  responses['403'] ??= {
+    ...Object(unauthorized),
+    description: 'Without keys: for another name, or of another page',
+  }
+  responses['429'] ??= { ...Object(unauthorized), description: 'Too many wrong keys from this address' }
 }
 
 /** The part of an operation that is filled in. */

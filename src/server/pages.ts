@@ -85,6 +85,8 @@ function advice(status: number): string {
   if (status === 408) return 'Nothing was accepted. Send the same request again, all of it in time.'
   if (status === 412)
     return 'Read it again, then repeat the change with the new version in <code>If-Match</code>.'
+  if (status === 429)
+    return 'Send a valid API key, which is accepted at once. Another one has to wait for the seconds in <code>Retry-After</code>.'
   if (status === 401)
     return 'Send valid credentials: an API key as <code>Authorization: Bearer whk_…</code>, or the signature.'
   return 'The same request will be refused again. Change it as <code>detail</code> says.'

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage, Server } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, overloaded } from '../errors.ts'
-import { requireKey } from '../http/auth.ts'
+import { Callers, type KeyCheck, requireKey } from '../http/auth.ts'
+import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
-import { Problem, rawProblem, sendProblem, writeRawProblem } from '../http/problem.ts'
+import { Problem, sendProblem } from '../http/problem.ts'
+import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
-import type { ApiKeys } from '../keys/keys.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
@@ -17,7 +17,10 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
+import type { HostCheck } from './host-check.ts'
+import { httpServer, refuseUnparsable } from './http-server.ts'
 import { LongTurn } from './long-turn.ts'
 import { registerOpenapi } from './openapi.ts'
 import { registerPages } from './pages.ts'
@@ -27,12 +30,18 @@ export interface ServerDeps {
   readonly subscriptions: Subscriptions
   readonly database: Database
   /** Undefined: no API keys are needed. */
-  readonly keys: ApiKeys | undefined
+  readonly keys: KeyCheck | undefined
+  /** Asked about every request; undefined where keys keep others out. */
+  readonly hostCheck: HostCheck | undefined
   readonly log: Logger
   /** Explains failed attempts to the owners of receivers. */
   readonly hint: Hint
   /** A larger body is refused with 413, also when it comes in chunks. */
   readonly bodyLimitBytes: number
+  /** What bodies may take in all while they arrive. */
+  readonly arrivingBytesMax: number
+  /** At most this many connections of clients are open. */
+  readonly connectionsMax: number
   readonly version: string
   readonly readiness: () => Promise<Readiness>
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
@@ -41,32 +50,37 @@ export interface ServerDeps {
    * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
    * delivers, and has the routes of health and `/system` only.
    */
-  readonly registerIngest: ((scope: FastifyInstance) => void) | undefined
+  readonly registerIngest: ((scope: FastifyInstance, edge: Edge) => void) | undefined
 }
 
-/** Limits for clients that send slowly or not at all, and so occupy a connection. */
-const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, checkMs: 2000 } as const
+/** What groups of routes share. */
+export interface Edge {
+  readonly bodies: BodyRules
+  /** Undefined: no API keys are needed. */
+  readonly callers: Callers | undefined
+}
 
 /**
  * Builds the HTTP server; `listen({ host, port })` starts it.
  *
- * No hook covers all routes, because `POST /ingest/{id}` would run it for every event. What a group of routes needs (a
- * key, JSON bodies, a header) is added in its own scope.
+ * One hook covers all routes, and `POST /ingest/{id}` runs it for every event: it only gives the answer its id. What a
+ * group of routes needs besides (a key, JSON bodies) is added in its own scope.
  */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
   let closing = false
   const turn = new LongTurn()
-  const refusal = ({ url }: IncomingMessage) => {
+  const refusal = (request: IncomingMessage) => {
     if (closing)
       return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
-    if (url?.startsWith('/ingest/') && turn.isTooLong())
+    if (request.url?.startsWith('/ingest/') && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
-    return undefined
+    return deps.hostCheck?.refusal(request)
   }
+  const connections = new Connections(deps.connectionsMax)
   const app = Fastify({
-    serverFactory: handler => slowClientsCutOff(handler, refusal),
+    serverFactory: handler => httpServer(handler, { connections, refusal }),
     bodyLimit: deps.bodyLimitBytes,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // the server factory does it, with a problem as the body
@@ -78,6 +92,10 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
     },
+  })
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
   })
   app.addHook('preClose', async () => {
     // Fastify adds `Connection: close` to each answer from now on.
@@ -101,19 +119,17 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
   const { registerIngest } = deps
+  const bodies = { bytesMax: deps.bodyLimitBytes, budget: new BodyBudget(deps.arrivingBytesMax) }
+  const callers = deps.keys && new Callers(deps.keys)
   if (registerIngest) {
     await app.register(async scope => {
       scope.removeAllContentTypeParsers()
-      registerIngest(scope)
+      registerIngest(scope, { bodies, callers })
     })
   }
   await app.register(async scope => {
-    readJsonBodies(scope)
-    scope.addHook('onRequest', (request, reply, done) => {
-      reply.header('x-request-id', request.id)
-      done()
-    })
-    if (deps.keys !== undefined) scope.addHook('onRequest', requireKey(deps.keys))
+    readJsonBodies(scope, bodies)
+    if (callers !== undefined) scope.addHook('onRequest', requireKey(callers))
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
@@ -125,32 +141,6 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerPages(scope, deps.version)
     await registerDocs(scope)
   })
-}
-
-/** The server under Fastify, made here to set its timeouts, and to refuse a request before Fastify handles it. */
-function slowClientsCutOff(
-  handler: RequestListener,
-  refusal: (request: IncomingMessage) => AppError | undefined,
-): Server {
-  return createServer(
-    {
-      headersTimeout: timeouts.headersMs,
-      requestTimeout: timeouts.requestMs,
-      keepAliveTimeout: timeouts.keepAliveMs,
-      connectionsCheckingInterval: timeouts.checkMs,
-    },
-    (request, response) => {
-      const error = refusal(request)
-      if (error === undefined) return handler(request, response)
-      const { status, headers, body } = rawProblem(error, randomUUID())
-      response.writeHead(status, {
-        ...headers,
-        'content-length': Buffer.byteLength(body),
-        ...(error.code === 'shutting_down' ? { connection: 'close' } : {}),
-      })
-      response.end(body)
-    },
-  )
 }
 
 /**
@@ -167,29 +157,4 @@ async function left(server: Server, withinMs: number): Promise<void> {
 function closeAsTheyFallIdle(server: Server): void {
   const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
   server.once('close', () => clearInterval(sweeping))
-}
-
-/** Answers a request that Node could not parse, or that did not arrive in time. There is no reply object for it. */
-function refuseUnparsable(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  writeRawProblem(socket, parserError(error.code), randomUUID())
-}
-
-function parserError(code: string | undefined): AppError {
-  if (code === 'HPE_HEADER_OVERFLOW') {
-    return new AppError(
-      'headers_too_large',
-      'The request headers are larger than 16 KiB. Send fewer or shorter ones.',
-    )
-  }
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
-    return new AppError(
-      'request_timeout',
-      `The whole request must arrive within ${timeouts.requestMs / 1000} s.`,
-    )
-  }
-  return new AppError('malformed_request', 'This is not a valid HTTP/1.1 request.')
 }

@@ -12,7 +12,8 @@ import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
 import type { Database } from '../platform/postgres.ts'
-import { buildServer } from '../server/server.ts'
+import { HostCheck } from '../server/host-check.ts'
+import { buildServer, type Edge } from '../server/server.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
@@ -91,12 +92,15 @@ async function start(running: Running): Promise<Service> {
     database,
     hint: httpHint,
     keys,
+    hostCheck: keys ? undefined : new HostCheck({ boundTo: config.host, allowed: config.allowedHosts ?? [] }),
     log: logger,
     bodyLimitBytes: config.bodyLimitBytes,
+    arrivingBytesMax: config.memoryLimitMb * 1_048_576,
+    connectionsMax: config.maxConnections,
     version,
     drainMs: config.shutdownDrainMs,
     readiness: () => readiness(database, bell.state, running.isStopping),
-    registerIngest: inbound && (app => registerIngest(app, ground, inbound, subscriptions, keys)),
+    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, subscriptions)),
   })
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
@@ -149,17 +153,17 @@ async function stop(running: Running): Promise<void> {
 
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
+  edge: Edge,
   { logger }: Ground,
   { ingest }: Inbound,
   subscriptions: Subscriptions,
-  keys: ApiKeys | undefined,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
   const findSubscription = async (id: number) => {
     await subscriptions.refresh(id)
     return subscriptions.get(id)
   }
-  ingestRoutes(app, { ingest, subscription, findSubscription, keys, logger })
+  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger })
 }
 
 /**

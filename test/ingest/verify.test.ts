@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac, createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
-import { checkSignature } from '../../src/ingest/verify.ts'
+import { isSignedWith, readSignature } from '../../src/ingest/verify.ts'
 import vectors from '../support/vectors.json' with { type: 'json' }
 
 const body = Buffer.from('{"data":{"foo":"bar"}}')
@@ -11,7 +11,9 @@ const good = `sha256=${digest}`
 const wrong = `sha256=${'0'.repeat(64)}`
 
 function check(headers: Readonly<Record<string, string>>, bytes = body, key = secret): string {
-  return checkSignature(name => headers[name], bytes, key)
+  const given = readSignature(name => headers[name])
+  if (typeof given === 'string') return given
+  return isSignedWith(key, given, bytes) ? 'valid' : 'wrong'
 }
 
 test("the seed's example is valid in each of the three headers", () => {

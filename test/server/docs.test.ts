@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { after, test } from 'node:test'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { testServer } from '../support/server.ts'
@@ -126,4 +128,23 @@ test('the example signature of an ingest fits its example body as Swagger UI sen
   const named = (name: string) => ingest?.parameters?.find(parameter => parameter.name === name)?.example
   assert.equal(named('x-hub-signature-256'), `sha256=${digest}`)
   assert.equal(named('id'), 1)
+})
+
+test('clients that ask for a large page and do not read it take no memory for each', async () => {
+  const ask = 'GET /redoc/redoc.standalone.js HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const size = (await server.request('/redoc/redoc.standalone.js')).text.length
+  const before = process.memoryUsage().rss
+  const sockets = await Promise.all(
+    Array.from({ length: 300 }, async () => {
+      const socket = connect(server.port, '127.0.0.1').pause()
+      await once(socket, 'connect')
+      socket.write(ask.repeat(12)) // more than the kernel holds for a connection
+      return socket
+    }),
+  )
+  const served = () => server.request('/livez')
+  for (let n = 0; n < 20; n++) await served()
+  const grownMb = (process.memoryUsage().rss - before) / 1e6
+  for (const socket of sockets) socket.destroy()
+  assert.ok(grownMb < 25, `${grownMb} MB for 300 clients and a page of ${size / 1e6} MB`)
 })

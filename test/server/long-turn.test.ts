@@ -71,8 +71,8 @@ function ask(socket: Socket, request: string): Promise<string> {
 
 test('when more events come at once than can be read soon, the later ones are refused and lose no connection', async () => {
   await using server = await testServer({
-    registerIngest: scope => {
-      readRawBodies(scope)
+    registerIngest: (scope, { bodies }) => {
+      readRawBodies(scope, bodies)
       scope.post('/ingest/:id', (_request, reply) => {
         work(25) // a slow machine
         return reply.code(202).send('x')

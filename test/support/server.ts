@@ -63,13 +63,16 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     database: world.database,
     hint: httpHint,
     keys: undefined,
+    hostCheck: undefined,
     log: silentLogger(),
     bodyLimitBytes: 65_536,
+    arrivingBytesMax: 1_048_576,
+    connectionsMax: 1000,
     version: '0.0.0-test',
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
     drainMs: 0,
-    registerIngest: scope => {
-      readRawBodies(scope)
+    registerIngest: (scope, { bodies }) => {
+      readRawBodies(scope, bodies)
       scope.post('/ingest/:id', (request, reply) => reply.code(202).send(request.body ?? ''))
     },
     ...changes,

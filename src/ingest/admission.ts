@@ -1,0 +1,161 @@
+import { createSecretKey, randomBytes } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import { setTimeout } from 'node:timers/promises'
+import { AppError } from '../errors.ts'
+import type { Callers } from '../http/auth.ts'
+import { parseSubscriptionId, parseWholeNumber, unknownSubscription } from '../http/parameters.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
+import { type GivenSignature, isSignedWith, readSignature } from './verify.ts'
+
+export interface AdmissionDeps {
+  readonly subscription: (id: number) => Subscription | undefined
+  /** Reads it from the database, because another process may just have made it. */
+  readonly findSubscription: (id: number) => Promise<Subscription | undefined>
+  /** Undefined when the service asks for no keys. */
+  readonly callers: Callers | undefined
+  /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
+  readonly secondLookMs?: number
+}
+
+/** What the headers of an event say about who sends it. */
+export interface Sender {
+  /** The sender has an API key, or none is asked for. */
+  readonly isKnown: boolean
+  readonly signature: GivenSignature | 'missing' | 'malformed'
+}
+
+const withKey: Sender = { isKnown: true, signature: 'missing' }
+
+/**
+ * How long a wrong signature waits before it is refused. A subscription or a secret that another process has just made is
+ * heard of in this time, and then the signature is right.
+ */
+const secondLookMs = 250
+/** At most this many wait, with bodies of this many bytes together. More are refused at once. */
+const waitingMax = 1000
+const waitingBytesMax = 16_777_216
+
+/** Takes the place of the secret where there is none, so that the check takes as long. */
+const decoy = createSecretKey(randomBytes(32))
+
+/**
+ * Who may send to a subscription: with a secret, whoever signs with it; without one, whoever has an API key where keys are
+ * asked for.
+ *
+ * A stranger, who has neither, gets one answer, in the same way and after the same time, whether there is such a
+ * subscription and whether it has a secret. So ids cannot be found by trying, and trying asks the database nothing. Who has
+ * a key is told what is wrong.
+ */
+export class Admission {
+  readonly #deps: AdmissionDeps
+  readonly #secondLookMs: number
+  #waiting = 0
+  #waitingBytes = 0
+
+  constructor(deps: AdmissionDeps) {
+    this.#deps = deps
+    this.#secondLookMs = deps.secondLookMs ?? secondLookMs
+  }
+
+  /**
+   * Decides what the headers are enough for, before the body is read. A promise only when the database has to be asked.
+   *
+   * @throws AppError, at once or by the promise
+   */
+  byHeaders(id: string, request: IncomingMessage): Sender | Promise<Sender> {
+    const { callers } = this.#deps
+    const isKnown = callers === undefined || callers.hasKey(request)
+    return typeof isKnown === 'boolean'
+      ? this.#sender(id, request, isKnown)
+      : isKnown.then(known => this.#sender(id, request, known))
+  }
+
+  #sender(id: string, request: IncomingMessage, isKnown: boolean): Sender | Promise<Sender> {
+    const subscription = this.#subscription(id)
+    if (isKnown && subscription?.secret === null) return withKey
+    const signature = readSignature(name => request.headers[name]?.toString())
+    const sender = { isKnown, signature }
+    if (isKnown && subscription === undefined) return this.#find(id).then(() => sender)
+    if (typeof signature === 'object') return sender
+    if (isKnown) throw badSignature(signature)
+    return this.#refuse(request)
+  }
+
+  /**
+   * Decides with the whole body. A promise only for what is not admitted at once.
+   *
+   * @throws AppError by the promise
+   */
+  withBody(
+    id: string,
+    request: IncomingMessage,
+    sender: Sender,
+    body: Uint8Array,
+  ): Subscription | Promise<Subscription> {
+    const admitted = this.#admitted(id, sender, body)
+    if (admitted !== undefined) return admitted
+    return sender.isKnown ? this.#explain(id, sender, body) : this.#lookAgain(id, request, sender, body)
+  }
+
+  #admitted(id: string, { isKnown, signature }: Sender, body: Uint8Array): Subscription | undefined {
+    const subscription = this.#subscription(id)
+    if (isKnown && subscription?.secret === null) return subscription
+    if (typeof signature === 'string') return undefined
+    const isSigned = isSignedWith(subscription?.secret ?? decoy, signature, body)
+    return isSigned && subscription !== undefined && subscription.secret !== null ? subscription : undefined
+  }
+
+  /** For a sender with a key: the subscription may be there by now, else what is wrong. */
+  async #explain(id: string, sender: Sender, body: Uint8Array): Promise<Subscription> {
+    if (this.#subscription(id) === undefined) await this.#find(id)
+    const admitted = this.#admitted(id, sender, body)
+    if (admitted !== undefined) return admitted
+    throw badSignature(typeof sender.signature === 'string' ? sender.signature : 'wrong')
+  }
+
+  async #lookAgain(
+    id: string,
+    request: IncomingMessage,
+    sender: Sender,
+    body: Uint8Array,
+  ): Promise<Subscription> {
+    if (this.#waiting < waitingMax && this.#waitingBytes + body.length <= waitingBytesMax) {
+      this.#waiting++
+      this.#waitingBytes += body.length
+      await setTimeout(this.#secondLookMs)
+      this.#waiting--
+      this.#waitingBytes -= body.length
+    }
+    return this.#admitted(id, sender, body) ?? this.#refuse(request)
+  }
+
+  async #refuse(request: IncomingMessage): Promise<never> {
+    const error = new AppError('unauthorized', strangerSentence)
+    throw (await this.#deps.callers?.refusal(request, error)) ?? error
+  }
+
+  #subscription(id: string): Subscription | undefined {
+    return this.#deps.subscription(parseWholeNumber(id))
+  }
+
+  async #find(id: string): Promise<Subscription> {
+    const found = await this.#deps.findSubscription(parseSubscriptionId(id))
+    if (found === undefined) throw unknownSubscription(id)
+    return found
+  }
+}
+
+const strangerSentence =
+  'An event needs the signature of the subscription (X-Hub-Signature-256: sha256=<hex>, the HMAC-SHA256 of the exact body with its secret) or a valid API key (Authorization: Bearer whk_…). An id that does not exist is answered alike.'
+
+function badSignature(fault: keyof typeof signatureSentences): AppError {
+  return new AppError('invalid_signature', signatureSentences[fault])
+}
+
+const signatureSentences = {
+  missing:
+    'This subscription takes signed events only. Send X-Hub-Signature-256: sha256=<hex>, the HMAC-SHA256 of the raw body with its secret.',
+  malformed: 'The signature must have the form sha256=<64 hex digits>.',
+  wrong:
+    'The signature does not match the body. Sign the exact bytes that are sent, with the secret of this subscription.',
+} as const

@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { Socket } from 'node:net'
+import { AppError, overloaded } from '../errors.ts'
+import { rawProblem, writeRawProblem } from '../http/problem.ts'
+import type { Connections } from './connections.ts'
+
+/** Limits for clients that send slowly or not at all, and so occupy a connection. */
+const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, checkMs: 2000 } as const
+
+export interface HttpServerDeps {
+  readonly connections: Connections
+  /** Says whether a request is refused by its headers alone, before the handler sees it. */
+  readonly refusal: (request: IncomingMessage) => AppError | undefined
+}
+
+/**
+ * The server under Fastify, made here to set its timeouts, to bound its connections, and to refuse a request before Fastify
+ * handles it. What Node would answer by itself, without a body and an id, is answered here.
+ */
+export function httpServer(handler: RequestListener, { connections, refusal }: HttpServerDeps): Server {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+    connections.begin(request.socket, response)
+    const error = withoutHost(request) ?? refusal(request)
+    if (error === undefined) handler(request, response)
+    else refuse(response, error)
+  }
+  const server = createServer(
+    {
+      headersTimeout: timeouts.headersMs,
+      requestTimeout: timeouts.requestMs,
+      keepAliveTimeout: timeouts.keepAliveMs,
+      connectionsCheckingInterval: timeouts.checkMs,
+      requireHostHeader: false, // `withoutHost` does it
+    },
+    answer,
+  )
+  server.on('connection', socket => {
+    if (!connections.open(socket))
+      closeWith(socket, overloaded('Too many connections are open; try again shortly.'))
+  })
+  server.on('checkContinue', (request, response) => {
+    continueWhenRead(request, response)
+    answer(request, response)
+  })
+  // An expectation that is not known here can be ignored (RFC 9110, 10.1.1).
+  server.on('checkExpectation', answer)
+  server.on('connect', (_request, socket) => {
+    // Typed as a stream, for servers on other streams than sockets; this one has sockets only.
+    closeWith(
+      socket as Socket,
+      new AppError('malformed_request', 'This service is no proxy: it takes no CONNECT.'),
+    )
+  })
+  return server
+}
+
+/**
+ * Asks for the body, which the client holds back until then, when something begins to read it. A client that is refused
+ * before does not send it, and nobody could tell its next request from the body.
+ */
+function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false
+  request.once('resume', () => {
+    if (response.headersSent) return
+    response.shouldKeepAlive = true
+    response.writeContinue()
+  })
+}
+
+function withoutHost({ headers, httpVersion }: IncomingMessage): AppError | undefined {
+  if (headers.host !== undefined || httpVersion !== '1.1') return undefined
+  return new AppError('malformed_request', 'A request of HTTP/1.1 must have a Host header.')
+}
+
+function refuse(response: ServerResponse, error: AppError): void {
+  const { status, headers, body } = rawProblem(error, randomUUID())
+  response.writeHead(status, {
+    ...headers,
+    'content-length': Buffer.byteLength(body),
+    ...(error.code === 'shutting_down' ? { connection: 'close' } : {}),
+  })
+  response.end(body)
+}
+
+function closeWith(socket: Socket, error: AppError): void {
+  writeRawProblem(socket, error, randomUUID())
+  socket.destroySoon()
+}
+
+/** Answers a request that Node could not parse, or that did not arrive in time. There is no reply object for it. */
+export function refuseUnparsable(error: Error & { readonly code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  writeRawProblem(socket, parserError(error.code), randomUUID())
+}
+
+function parserError(code: string | undefined): AppError {
+  if (code === 'HPE_HEADER_OVERFLOW') {
+    return new AppError(
+      'headers_too_large',
+      'The request headers are larger than 16 KiB. Send fewer or shorter ones.',
+    )
+  }
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return new AppError(
+      'request_timeout',
+      `The whole request must arrive within ${timeouts.requestMs / 1000} s.`,
+    )
+  }
+  return new AppError('malformed_request', 'This is not a valid HTTP/1.1 request.')
+}

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { Callers } from '../../src/http/auth.ts'
+import { eventually } from '../support/eventually.ts'
+import { testServer } from '../support/server.ts'
+
+const keys = { accepts: (given: string | undefined) => given === 'Bearer whk_good' }
+const good = { authorization: 'Bearer whk_good' }
+const wrong = { authorization: 'Bearer whk_wrong' }
+
+test('who tries many keys is slowed down, and a valid key of the same address is not', async () => {
+  await using server = await testServer({ keys })
+  const ask = (headers: Record<string, string>) => server.request('/system', { headers })
+  for (let n = 0; n < 10; n++) assert.equal((await ask(wrong)).status, 401)
+  const before = performance.now()
+  const refused = await ask(wrong)
+  const tookMs = performance.now() - before
+  assert.equal(refused.status, 429)
+  assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
+  assert.equal(refused.headers.get('connection'), 'close')
+  assert.match(refused.text, /"code":"too_many_wrong_keys"/)
+  assert.ok(tookMs > 900, `it took ${tookMs} ms`)
+  const slow = Promise.all(Array.from({ length: 20 }, () => ask(wrong)))
+  const answered = ask(good).then(({ status }) => status)
+  assert.equal(await Promise.race([answered, slow]), 200, 'the valid one does not wait for the others')
+  await slow
+})
+
+test('a request without a key is no attempt to find one', async () => {
+  await using server = await testServer({ keys })
+  for (let n = 0; n < 30; n++) assert.equal((await server.request('/system')).status, 401)
+})
+
+test('a body behind a wrong key is not read, whether it is ever sent or not', async () => {
+  await using server = await testServer({ keys })
+  const socket = connect(server.port, '127.0.0.1').setEncoding('utf8')
+  const head =
+    'POST /subscriptions/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n'
+  socket.write(`${head}Authorization: Bearer whk_wrong\r\n\r\n`)
+  const [answer] = await once(socket, 'data')
+  assert.match(String(answer), /^HTTP\/1\.1 401 /)
+  socket.destroy()
+})
+
+test('a client that has given too many wrong keys has the database not asked', async () => {
+  let asked = 0
+  const callers = new Callers(
+    {
+      accepts: () => {
+        asked++
+        return new Promise<boolean>(() => {})
+      },
+    },
+    undefined,
+    1,
+  )
+  const request = {
+    headers: wrong,
+    socket: { remoteAddress: '192.0.2.1' },
+    resume: () => {},
+  } as unknown as Parameters<Callers['hasKey']>[0] // what of a request is looked at
+  for (let n = 0; n < 10; n++) await callers.refusal(request, new Error('no') as never)
+  assert.equal(await callers.hasKey(request), false)
+  assert.equal(asked, 1)
+})
+
+test('at most a hundred unknown keys wait for the database', async () => {
+  const { promise, resolve } = Promise.withResolvers<boolean>()
+  await using server = await testServer({ keys: { accepts: () => promise } })
+  const statuses: number[] = []
+  const asking = Array.from({ length: 120 }, async () => {
+    statuses.push((await server.request('/system', { headers: wrong })).status)
+  })
+  await eventually(() => statuses.length === 20)
+  resolve(true)
+  await Promise.all(asking)
+  assert.deepEqual(statuses, [...Array(20).fill(503), ...Array(100).fill(200)])
+})

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict'
+import { createHmac, createSecretKey } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import type { AdmissionDeps } from '../../src/ingest/admission.ts'
+import type { Ingest } from '../../src/ingest/ingest.ts'
+import { ingestRoutes } from '../../src/ingest/routes.ts'
+import { parseUuid } from '../../src/platform/id.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { type TestServer, testServer } from '../support/server.ts'
+import { aSubscription } from '../support/subscription.ts'
+
+const secret = createSecretKey(Buffer.from('mysecret'))
+const sign = (body: string, by = 'mysecret') =>
+  `sha256=${createHmac('sha256', by).update(body).digest('hex')}`
+const key = { authorization: 'Bearer whk_good' }
+const webhookId = parseUuid('0193e0a4-6d3c-7d0e-9d0a-3f4a5b6c7d8e')
+
+/** Ingest with subscription 1, which has a secret, 2, which has none, and others that only the database knows. */
+async function world(changes: { readonly withKeys?: boolean; readonly secondLookMs?: number } = {}) {
+  const { withKeys = true, secondLookMs = 50 } = changes
+  const known = new Map<number, Subscription>([
+    [1, aSubscription({ id: 1, secret })],
+    [2, aSubscription({ id: 2, secret: null })],
+  ])
+  const elsewhere = new Map<number, Subscription>()
+  const lookedFor: number[] = []
+  const accepted: number[] = []
+  const deps: Pick<AdmissionDeps, 'subscription' | 'findSubscription'> = {
+    subscription: id => known.get(id),
+    findSubscription: async id => {
+      lookedFor.push(id)
+      const found = elsewhere.get(id)
+      if (found) known.set(id, found)
+      return found
+    },
+  }
+  const ingest = {
+    accept: async ({ subscriptions }: { subscriptions: readonly Subscription[] }) => {
+      accepted.push(...subscriptions.map(({ id }) => id))
+      return webhookId
+    },
+  } as unknown as Ingest // what routes use of it
+  const server = await testServer({
+    keys: withKeys ? { accepts: given => given === key.authorization } : undefined,
+    registerIngest: (scope, edge) =>
+      ingestRoutes(scope, { ...deps, ...edge, ingest, logger: silentLogger(), secondLookMs }),
+  })
+  const send = (id: number | string, headers: Record<string, string> = {}, body = 'event') =>
+    server.request(`/ingest/${id}`, {
+      method: 'POST',
+      body,
+      headers: { 'content-type': 'text/plain', ...headers },
+    })
+  return {
+    ...{ server, known, elsewhere, lookedFor, accepted, send },
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
+}
+
+/** All of an answer but what differs between any two. */
+async function seen(answer: Promise<Awaited<ReturnType<TestServer['request']>>>) {
+  const { status, headers, text } = await answer
+  const names = [...headers].map(([name, value]) =>
+    /^(date|x-request-id)$/.test(name) ? name : `${name}: ${value}`,
+  )
+  return { status, names, text: text.replace(/urn:uuid:[0-9a-f-]{36}/, '') }
+}
+
+test('a stranger gets one answer, whether there is such a subscription and whether it has a secret', async () => {
+  await using w = await world()
+  const answers = []
+  for (const headers of [
+    {},
+    { signature: 'sha256:deadbeef' },
+    { signature: sign('event', 'another') },
+    { signature: sign('event', 'another'), authorization: 'Bearer whk_wrong' },
+    { authorization: 'Basic eDp5' },
+  ]) {
+    for (const id of [1, 2, 3, 2_147_483_647, '99999999999']) answers.push(await seen(w.send(id, headers)))
+  }
+  const [first] = answers
+  assert.equal(first?.status, 401)
+  for (const answer of answers) assert.deepEqual(answer, first)
+  assert.deepEqual(w.lookedFor, [], 'the database is not asked')
+  assert.deepEqual(w.accepted, [])
+})
+
+test('a wrong signature takes as long, whatever it is for', async () => {
+  await using w = await world({ secondLookMs: 400 })
+  const headers = { signature: sign('event', 'another') }
+  const tookMs = await Promise.all(
+    [1, 2, 3].map(async id => {
+      const sentAt = performance.now()
+      await w.send(id, headers)
+      return performance.now() - sentAt
+    }),
+  )
+  assert.ok(Math.min(...tookMs) >= 399, `${tookMs}`)
+})
+
+test('what the headers are enough for is decided before the body comes', async () => {
+  await using w = await world()
+  for (const [id, headers] of [
+    [1, ''],
+    [2, ''],
+    [3, 'Signature: sha256=00\r\n'],
+    [3, `Authorization: ${key.authorization}\r\n`],
+  ] as const) {
+    const socket = connect(w.server.port, '127.0.0.1').setEncoding('utf8')
+    socket.write(`POST /ingest/${id} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n${headers}\r\n`)
+    const [answer] = await once(socket, 'data')
+    assert.match(String(answer), headers.startsWith('Auth') ? /^HTTP\/1\.1 404 / : /^HTTP\/1\.1 401 /)
+    socket.destroy()
+  }
+})
+
+test('the signature lets an event in where there is a secret, else a key does', async () => {
+  await using w = await world()
+  assert.equal((await w.send(1, { signature: sign('event') })).status, 202)
+  assert.equal((await w.send(2, key)).status, 202)
+  assert.equal((await w.send(2, { ...key, signature: sign('event', 'another') })).status, 202)
+  assert.equal((await w.send(1, { authorization: 'Basic eDp5', signature: sign('event') })).status, 202)
+  assert.deepEqual(w.accepted, [1, 2, 2, 1])
+})
+
+test('who has a key is told what is wrong', async () => {
+  for (const [withKeys, headers] of [
+    [true, key],
+    [false, {}],
+  ] as const) {
+    await using w = await world({ withKeys })
+    const code = async (id: number, more: Record<string, string>) => {
+      const { status, json } = await w.send(id, { ...headers, ...more })
+      return [status, Object(json).code, Object(json).detail]
+    }
+    assert.deepEqual(await code(3, {}), [404, 'not_found', 'There is no subscription 3.'])
+    const [, , missing] = await code(1, {})
+    assert.match(missing, /takes signed events only/)
+    const [, , malformed] = await code(1, { signature: 'sha256:deadbeef' })
+    assert.match(malformed, /must have the form/)
+    const [status, invalid, wrong] = await code(1, { signature: sign('event', 'another') })
+    assert.deepEqual([status, invalid], [401, 'invalid_signature'])
+    assert.match(wrong, /does not match the body/)
+  }
+})
+
+test('a subscription that another process has just made is found for who has a key', async () => {
+  await using w = await world()
+  w.elsewhere.set(4, aSubscription({ id: 4, secret: null }))
+  w.elsewhere.set(5, aSubscription({ id: 5, secret }))
+  assert.equal((await w.send(4, key)).status, 202)
+  assert.equal((await w.send(5, { ...key, signature: sign('event') })).status, 202)
+  assert.equal((await w.send(5, { ...key })).status, 401)
+})
+
+test('a signature is right when the news of the subscription, or of its secret, comes a moment later', async () => {
+  await using w = await world({ secondLookMs: 300 })
+  const sent = [
+    w.send(1, { signature: sign('event', 'new') }),
+    w.send(6, { signature: sign('event', 'new') }),
+  ]
+  await new Promise(resolve => setTimeout(resolve, 50))
+  const secretNow = createSecretKey(Buffer.from('new'))
+  for (const id of [1, 6]) w.known.set(id, aSubscription({ id, secret: secretNow }))
+  for (const answer of await Promise.all(sent)) assert.equal(answer.status, 202)
+  assert.deepEqual(w.lookedFor, [])
+})
+
+test('a secret that is removed while the body comes lets no stranger in', async () => {
+  await using w = await world()
+  const body = 'event'
+  const socket = connect(w.server.port, '127.0.0.1').setEncoding('utf8')
+  socket.write(
+    `POST /ingest/1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nSignature: ${sign(body)}\r\n\r\nev`,
+  )
+  await w.send(2, key) // so the headers of the other have been read
+  w.known.set(1, aSubscription({ id: 1, secret: null }))
+  const answered = once(socket, 'data')
+  socket.write('ent')
+  assert.match(String(await answered), /^HTTP\/1\.1 401 /)
+  socket.destroy()
+  assert.deepEqual(w.accepted, [2])
+})
