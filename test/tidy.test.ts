@@ -360,7 +360,7 @@ test('documents lead to what is there', () => {
 
 test('a test waits for the thing itself, not for a while', () => {
   // A line where the time itself is what matters says so in a comment.
-  const waits = /\b(sleep|pause)\([\d_]{3,}\)|\bsetTimeout\(\w+, [\d_]{3,}\)|\bawait setTimeout\([\d_]{3,}/
+  const waits = /\b(sleep|pause)\([\d_]{2,}\)|\bsetTimeout\(\w+, [\d_]{2,}\)|\bawait setTimeout\([\d_]{2,}/
   const isFixed = (line: string) => waits.test(line) && !line.includes('//')
   nobody(
     'Use eventually() for what comes; for what must not come, wait for what would come after it (test/support/):',

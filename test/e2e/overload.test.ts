@@ -17,6 +17,8 @@ interface Answer {
   readonly tookMs: number
 }
 
+const periodMs = 10
+
 /** Sends some 300 events a second until it is stopped, whether or not answers come, and gathers them as they come. */
 function sendOnSchedule(url: string) {
   const agent = new Agent({ keepAlive: true, maxSockets: 2000 })
@@ -24,7 +26,7 @@ function sendOnSchedule(url: string) {
   const sent: Promise<unknown>[] = []
   let running = true
   const sending = (async () => {
-    for (; running; await sleep(10)) {
+    for (; running; await sleep(periodMs)) {
       for (let n = 0; n < 3; n++) sent.push(sendOne(url, agent).then(answer => answers.push(answer)))
     }
   })()
