@@ -61,7 +61,10 @@ const RequestMade = Type.Object({
 const ResponseSeen = Type.Object({
   status: Type.Integer(),
   headers: headerFields('As they came; cookies are `[redacted]`'),
-  body: Type.String({ description: 'Its beginning, not decompressed' }),
+  body: Type.String({
+    description:
+      'Its beginning, not decompressed. What it repeats of the headers that it was sent is `[redacted]`, in values of 8 characters or more',
+  }),
   body_encoding: Type.Unsafe<'utf-8' | 'base64'>({
     type: 'string',
     enum: ['utf-8', 'base64'],

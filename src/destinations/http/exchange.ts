@@ -9,8 +9,10 @@ import {
 } from '../../model/exchange-details.ts'
 import { errorText, type Outcome } from '../../model/outcome.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { SigningHeaders } from '../../subscriptions/signing.ts'
 import { wordOf } from './answer.ts'
 import type { ConnectionState, TracedHandler } from './connection.ts'
+import { EchoedSecrets } from './echoed-secrets.ts'
 import { classify, type NoAnswer } from './error-class.ts'
 
 /** One HTTP request to a receiver. */
@@ -28,6 +30,8 @@ export interface OutgoingRequest {
   readonly connectTimeoutMs?: number
   /** Statuses after which there is to be no further attempt. */
   readonly terminalStatuses: readonly number[]
+  /** How the headers are called that hold id, time and number of the attempt. */
+  readonly names?: Pick<SigningHeaders, 'id' | 'timestamp' | 'attempt'>
 }
 
 export interface ExchangeOptions {
@@ -65,6 +69,7 @@ export class Exchange implements TracedHandler {
   #headers: Readonly<Record<string, string | string[] | undefined>> | undefined
   #firstByteAt: number | undefined
   #isWhole = false
+  #secrets: EchoedSecrets | undefined
 
   constructor(request: OutgoingRequest, options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
     this.#request = request
@@ -179,15 +184,28 @@ export class Exchange implements TracedHandler {
   }
 
   #unreachable(why: NoAnswer): Outcome {
-    const outcome = { kind: 'unreachable', ...why, durationMs: this.#elapsed() } as const
+    const error = this.#clean(why.error) // a certificate may name what an earlier request has told
+    const outcome = { kind: 'unreachable', ...why, error, durationMs: this.#elapsed() } as const
     return this.#isRemembered(false) ? { ...outcome, exchange: this.#details() } : outcome
   }
 
   /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */
   #refusal(): string {
-    if (this.#location !== undefined) return errorText(`redirect not followed, Location: ${this.#location}`)
+    if (this.#location !== undefined) {
+      return errorText(`redirect not followed, Location: ${this.#clean(this.#location)}`)
+    }
     const body = errorText(this.#kept(quotedBytesMax).toString('utf8'))
-    return body === '' ? errorText(`HTTP ${this.#status} ${this.#statusText}`) : body
+    return body === '' ? errorText(`HTTP ${this.#status} ${this.#clean(this.#statusText)}`) : body
+  }
+
+  /** A text of the receiver without the secrets that it was sent. */
+  #clean(text: string): string {
+    return this.#secretsSent().removedFrom(text)
+  }
+
+  #secretsSent(): EchoedSecrets {
+    this.#secrets ??= new EchoedSecrets(this.#request.headers, openHeadersOf(this.#request))
+    return this.#secrets
   }
 
   #isRemembered(success: boolean): boolean {
@@ -195,27 +213,39 @@ export class Exchange implements TracedHandler {
     return of === 'all' || (of === 'failures' && !success)
   }
 
-  /** The first bytes of the body, copied: a chunk is a window on a read buffer of 64 KiB, which it would keep. */
+  /**
+   * The first bytes of the body without the secrets of the request. Copied: a chunk is a window on a read buffer of 64 KiB,
+   * which it would keep.
+   */
   #kept(bytesMax: number): Buffer {
     if (this.#chunks === undefined || bytesMax === 0) return nothing
-    return Buffer.concat(this.#chunks, Math.min(this.#bytes, bytesMax))
+    const bytes = Buffer.concat(this.#chunks, Math.min(this.#bytes, bytesMax))
+    return this.#secretsSent().removedFromBytes(bytes, this.#isCutAt(bytesMax))
+  }
+
+  #isCutAt(bytesMax: number): boolean {
+    return !this.#isWhole || this.#bytes > bytesMax
   }
 
   #details(): ExchangeDetails {
     const { origin, path, headers } = this.#request
-    const responseBody =
-      this.#headers === undefined ? nothing : this.#kept(this.#options.capture.bodyBytesMax)
+    const { bodyBytesMax } = this.#options.capture
+    const hasAnswered = this.#headers !== undefined
     return {
-      request: { method: 'POST', url: origin + path, headers: redactRequest(headers) },
+      request: {
+        method: 'POST',
+        url: origin + path,
+        headers: redactRequest(headers, openHeadersOf(this.#request)),
+      },
       response:
         this.#headers === undefined
           ? null
           : {
-              headers: redactResponse(this.#headers),
+              headers: redactResponse(this.#headers, text => this.#clean(text)),
               body_bytes: this.#bytes,
-              body_truncated: !this.#isWhole || this.#bytes > responseBody.length,
+              body_truncated: this.#isCutAt(bodyBytesMax),
             },
-      responseBody,
+      responseBody: hasAnswered ? this.#kept(bodyBytesMax) : nothing,
       timings: this.#timings(),
       remoteAddress: this.connection?.trace?.remoteAddress ?? null,
     }
@@ -240,4 +270,8 @@ export class Exchange implements TracedHandler {
   #elapsed(): number {
     return Math.round(performance.now() - this.#startedAt)
   }
+}
+
+function openHeadersOf({ names }: OutgoingRequest): readonly (string | null)[] {
+  return names ? [names.id, names.timestamp, names.attempt] : []
 }

@@ -71,7 +71,7 @@ export class HttpDestination implements Destination {
 }
 
 function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
-  const { origin, path, connectTimeoutMs, retry } = to
+  const { origin, path, connectTimeoutMs, retry, signingHeaders } = to
   return {
     origin,
     path,
@@ -80,5 +80,6 @@ function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingR
     timeoutMs,
     connectTimeoutMs,
     terminalStatuses: retry.terminalStatuses,
+    names: signingHeaders,
   }
 }
