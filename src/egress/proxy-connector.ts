@@ -2,6 +2,7 @@ import { isIPv6, Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import { type Connector, noConnection, type TracedConnectOptions, tlsOptions } from './connector.ts'
 import { EgressError, proxyUnavailable } from './egress-error.ts'
+import { ownLackIn } from './own-lack.ts'
 
 export interface ProxyConnector {
   readonly connect: Connector
@@ -75,6 +76,12 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
 }
 
 function unavailable(cause: unknown): EgressError {
+  const lack = ownLackIn(cause)
+  if (lack !== undefined) {
+    return new EgressError('proxy', lack, `no connection to the egress proxy could be made (${lack})`, {
+      cause,
+    })
+  }
   return new EgressError('proxy', proxyUnavailable, 'the egress proxy cannot be reached', { cause })
 }
 

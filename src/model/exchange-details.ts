@@ -11,6 +11,8 @@ export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 export interface Timings {
   /** The connection was there before: dns, connect and tls belong to an earlier attempt. */
   readonly reused: boolean
+  /** It was sent twice: the connection that was there before ended as it was used, so that a new one was made. */
+  readonly repeated: boolean
   readonly dns: number | null
   readonly connect: number | null
   readonly tls: number | null

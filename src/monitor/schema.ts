@@ -78,6 +78,10 @@ const AttemptTimings = Type.Object({
   reused: Type.Boolean({
     description: 'It used the connection of an earlier attempt; then dns, connect and tls are null',
   }),
+  repeated: Type.Boolean({
+    description:
+      'The request was sent twice within this attempt: the receiver had just closed the connection that was kept, so a new one was made at once',
+  }),
   dns: milliseconds('To resolve the host name'),
   connect: milliseconds('To open the TCP connection'),
   tls: milliseconds('For the TLS handshake'),

@@ -1,4 +1,4 @@
-import type { ExchangeDetails } from '../model/exchange-details.ts'
+import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -163,7 +163,8 @@ export async function readAttempt(database: Queryable, id: Uuid): Promise<Attemp
 }
 
 /** A row of `attempt_details`, as src/log/ writes it. */
-export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
+export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response'> {
+  readonly timings: Omit<Timings, 'repeated'> & Partial<Pick<Timings, 'repeated'>>
   readonly response_body: Buffer
   readonly remote_address: string | null
 }

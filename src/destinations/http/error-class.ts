@@ -1,5 +1,6 @@
 import { errors } from 'undici'
-import { EgressError, proxyUnavailable } from '../../egress/egress-error.ts'
+import { EgressError } from '../../egress/egress-error.ts'
+import { ownLackIn } from '../../egress/own-lack.ts'
 import { type ErrorClass, errorText, type Fault } from '../../model/outcome.ts'
 
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
@@ -34,20 +35,22 @@ export interface NoAnswer {
 
 /** Sorts the error of a request that got no answer into a class, and says whose fault it is. */
 export function classify(error: unknown): NoAnswer {
-  const { code, message } = describe(error)
+  const lack = ownLackIn(error)
+  const { code, message } = describe(error, lack)
   const errorClass = error instanceof EgressError ? error.errorClass : classOf(code)
-  const failure = { fault: faultOf(errorClass, code), errorClass, error: errorText(message) }
+  const fault = lack === undefined ? faultOf(errorClass) : 'ours'
+  const failure = { fault, errorClass, error: errorText(message) }
   return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
 }
 
-function faultOf(errorClass: ErrorClass, code: string): Fault {
+function faultOf(errorClass: ErrorClass): Fault {
   switch (errorClass) {
     case 'dns':
       return 'name'
     case 'blocked':
       return 'rules'
     case 'proxy':
-      return code === proxyUnavailable ? 'ours' : 'proxy'
+      return 'proxy'
     case 'connect':
     case 'tls':
     case 'timeout':
@@ -66,9 +69,15 @@ function classOf(code: string): ErrorClass {
   return 'connect'
 }
 
-function describe(error: unknown): { readonly code: string; readonly message: string } {
-  // Happy eyeballs reports one error per address tried; the first tells enough.
-  const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+/** @param lack the code of one of several errors that tells more than the first */
+function describe(
+  error: unknown,
+  lack: string | undefined,
+): { readonly code: string; readonly message: string } {
+  // Happy eyeballs reports one error per address tried; one tells enough.
+  const tried: readonly unknown[] = error instanceof AggregateError ? error.errors : []
+  const lacking = lack === undefined ? undefined : tried.find(each => ownLackIn(each) === lack)
+  const one = lacking ?? tried[0] ?? error
   if (!(one instanceof Error)) return { code: '', message: String(one) }
   // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
   if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }

@@ -1,4 +1,5 @@
 import type { Dispatcher as Undici } from 'undici'
+import { isHeldByConnections } from '../../egress/own-lack.ts'
 import {
   type Capture,
   type ExchangeDetails,
@@ -11,7 +12,7 @@ import { errorText, type Outcome } from '../../model/outcome.ts'
 import type { Clock } from '../../platform/clock.ts'
 import type { SigningHeaders } from '../../subscriptions/signing.ts'
 import { wordOf } from './answer.ts'
-import type { ConnectionState, TracedHandler } from './connection.ts'
+import { type ConnectionState, endAwaiting, type TracedHandler } from './connection.ts'
 import { EchoedSecrets } from './echoed-secrets.ts'
 import { classify, type NoAnswer } from './error-class.ts'
 
@@ -42,6 +43,9 @@ export interface ExchangeOptions {
   readonly capture: Capture
 }
 
+/** A kept connection had been closed by its receiver; or there was none, for want of something of our own. */
+export type WhySentAgain = 'closed meanwhile' | 'own lack'
+
 /** How much of a refusing answer's body is kept to quote in the log. */
 const quotedBytesMax = 1024
 
@@ -55,6 +59,7 @@ export class Exchange implements TracedHandler {
   readonly #request: OutgoingRequest
   readonly #options: ExchangeOptions
   readonly #resolve: (outcome: Outcome) => void
+  readonly #sendAgain: ((why: WhySentAgain) => void) | undefined
   readonly #deadline: NodeJS.Timeout
   #controller: Undici.DispatchController | undefined
   #done = false
@@ -70,11 +75,21 @@ export class Exchange implements TracedHandler {
   #firstByteAt: number | undefined
   #isWhole = false
   #secrets: EchoedSecrets | undefined
+  #isSentAgain = false
+  /** It was sent before, and may have arrived. */
+  #isRepeated = false
 
-  constructor(request: OutgoingRequest, options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
+  /** @param sendAgain sends it once more, on a new connection. Left out: it is never sent twice */
+  constructor(
+    request: OutgoingRequest,
+    options: ExchangeOptions,
+    resolve: (outcome: Outcome) => void,
+    sendAgain?: (why: WhySentAgain) => void,
+  ) {
     this.#request = request
     this.#options = options
     this.#resolve = resolve
+    this.#sendAgain = sendAgain
     const { timeoutMs } = request
     // After a moment in which nothing ran, timers come before what has arrived meanwhile: that is read first.
     this.#deadline = setTimeout(() => setImmediate(() => this.#late()), timeoutMs)
@@ -126,7 +141,7 @@ export class Exchange implements TracedHandler {
   ): void {
     if (statusCode < 200) return // informational; the answer is still to come
     this.#status = statusCode
-    if (this.connection) this.connection.awaitsStatus = false
+    if (this.connection) endAwaiting(this.connection)
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
     if (statusCode >= 300) {
@@ -162,31 +177,64 @@ export class Exchange implements TracedHandler {
     if (this.#done) return
     // The connection broke after the status line: the receiver's word stands, its body does not matter.
     if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish(this.#unreachable(classify(error)))
+    else this.#broken(classify(error))
+  }
+
+  #broken(why: NoAnswer): void {
+    const again = this.#isSentAgain ? undefined : this.#whyAgain(why)
+    if (again === undefined || this.#sendAgain === undefined) {
+      this.#finish(this.#unreachable(why))
+      return
+    }
+    this.#isSentAgain = true
+    this.#isRepeated = this.#controller !== undefined
+    this.#controller = undefined
+    this.#sendAgain(again)
+  }
+
+  /**
+   * Whether it is sent once more, at once. A kept connection that ended as it was used again, before one byte of an answer,
+   * was most likely closed as idle by a receiver that has never seen the request. It is not known, so the receiver may get
+   * it twice, with the same id. For want of something of our own nothing was sent, and idle connections can give way.
+   */
+  #whyAgain({ fault, errorClass, errorCode = '' }: NoAnswer): WhySentAgain | undefined {
+    if (fault === 'ours') return isHeldByConnections(errorCode) ? 'own lack' : undefined
+    const { trace, head } = this.connection ?? {}
+    const wasKept = trace?.hasAnswered === true && head === undefined
+    return wasKept && errorClass !== 'invalid' ? 'closed meanwhile' : undefined
   }
 
   #answered(): Outcome {
     const durationMs = this.#elapsed()
     const httpStatus = this.#status
     if (httpStatus < 300) {
-      if (this.#headers === undefined) return { kind: 'accepted', httpStatus, durationMs }
-      return { kind: 'accepted', httpStatus, durationMs, exchange: this.#details() }
+      if (this.#headers === undefined && !this.#isRepeated)
+        return { kind: 'accepted', httpStatus, durationMs }
+      return { kind: 'accepted', httpStatus, durationMs, ...this.#extras() }
     }
     const refusal = { status: httpStatus, retryAfter: this.#retryAfter }
-    const outcome: Outcome = {
+    return {
       ...wordOf(refusal, this.#request.terminalStatuses, this.#options.clock.now()),
       httpStatus,
       errorClass: 'http',
       error: this.#refusal(),
       durationMs,
+      ...this.#extras(),
     }
-    return this.#headers === undefined ? outcome : { ...outcome, exchange: this.#details() }
+  }
+
+  /** What an outcome has that is not usual. */
+  #extras(): Pick<Outcome, 'exchange' | 'isRepeated'> {
+    const isRemembered = this.#headers !== undefined || (this.#status === 0 && this.#isRemembered(false))
+    return {
+      ...(isRemembered && { exchange: this.#details() }),
+      ...(this.#isRepeated && { isRepeated: true }),
+    }
   }
 
   #unreachable(why: NoAnswer): Outcome {
     const error = this.#clean(why.error) // a certificate may name what an earlier request has told
-    const outcome = { kind: 'unreachable', ...why, error, durationMs: this.#elapsed() } as const
-    return this.#isRemembered(false) ? { ...outcome, exchange: this.#details() } : outcome
+    return { kind: 'unreachable', ...why, error, durationMs: this.#elapsed(), ...this.#extras() }
   }
 
   /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */
@@ -210,7 +258,7 @@ export class Exchange implements TracedHandler {
 
   #isRemembered(success: boolean): boolean {
     const { of } = this.#options.capture
-    return of === 'all' || (of === 'failures' && !success)
+    return of === 'all' || (of === 'failures' && (!success || this.#isRepeated))
   }
 
   /**
@@ -254,11 +302,12 @@ export class Exchange implements TracedHandler {
   #timings(): Timings {
     const total = roundedMs(performance.now() - this.#startedAt)
     const first_byte = this.#firstByteAt === undefined ? null : roundedMs(this.#firstByteAt - this.#startedAt)
+    const repeated = this.#isRepeated
     const trace = this.connection?.trace
     if (trace === undefined || trace.startedAt < this.#startedAt) {
-      return { reused: trace !== undefined, dns: null, connect: null, tls: null, first_byte, total }
+      return { reused: trace !== undefined, repeated, dns: null, connect: null, tls: null, first_byte, total }
     }
-    return { reused: false, ...trace.timings(), first_byte, total }
+    return { reused: false, repeated, ...trace.timings(), first_byte, total }
   }
 
   #finish(outcome: Outcome): void {

@@ -12,14 +12,20 @@ const bytesMax = 16_384
  * a receiver would ever succeed. Statuses from 102 on are passed over by undici itself.
  *
  * @param isAwaited whether what is read next begins with a status line; what does not is given on as it is
+ * @param arrived told of all that is read while a status is awaited, before anything is passed over
  */
-export function passOverContinue(socket: Socket, isAwaited: () => boolean): void {
+export function passOverContinue(
+  socket: Socket,
+  isAwaited: () => boolean,
+  arrived: (bytes: Buffer) => void = () => {},
+): void {
   const read = socket.read.bind(socket)
   let held: Buffer | undefined
   socket.read = (size?: number): Buffer | null => {
     for (;;) {
       const chunk: Buffer | null = read(size)
       if (chunk === null || !isAwaited()) return chunk
+      arrived(chunk)
       const rest = withoutContinue(held ? Buffer.concat([held, chunk]) : chunk)
       held = undefined
       if (rest.length === 0) continue
