@@ -118,10 +118,10 @@ const deliveryStatus = (description: string) =>
 export const DeliveryReport = Type.Object(
   {
     subscription_id: Type.Integer(),
-    status: deliveryStatus('`failed`: given up'),
+    status: deliveryStatus('`failed`: given up; `cancelled`: its subscription was deleted'),
     attempts: Type.Array(Attempt, { description: 'Oldest first' }),
     next_attempt_at: nullableTime(
-      'When it is tried next, at the earliest: later while its subscription is paused or others go first. Null when it is settled',
+      'When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled',
     ),
   },
   { $id: 'Delivery', description: 'One event owed to one subscription' },
