@@ -3,6 +3,9 @@ import { EgressError } from '../../egress/egress-error.ts'
 import { ownLackIn } from '../../egress/own-lack.ts'
 import { type ErrorClass, errorText, type Fault } from '../../model/outcome.ts'
 
+/** More of them came than is read of an answer. */
+export const headersTooLarge = 'UND_ERR_HEADERS_OVERFLOW'
+
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
 const classOfCode: Readonly<Record<string, ErrorClass>> = {
   ENOTFOUND: 'dns',
@@ -18,7 +21,7 @@ const classOfCode: Readonly<Record<string, ErrorClass>> = {
   ENETUNREACH: 'connect',
   EADDRNOTAVAIL: 'connect',
   UND_ERR_SOCKET: 'connect',
-  UND_ERR_HEADERS_OVERFLOW: 'invalid',
+  [headersTooLarge]: 'invalid',
   UND_ERR_INVALID_ARG: 'invalid',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
 }
@@ -87,6 +90,8 @@ function describe(
     return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
   }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
+  // undici holds for impossible that a status is below 100; its parser lets it pass.
+  if (code === 'ERR_ASSERTION') return { code: 'HPE_', message: 'answered with a status that is none' }
   // The address a name has led to may be one of the operator's own network; its owner is told what happened there.
   if ('address' in one && 'syscall' in one) return { code, message: `${one.syscall} ${code}` }
   return { code, message: one.message === '' ? code : one.message }

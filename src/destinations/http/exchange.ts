@@ -14,7 +14,8 @@ import type { SigningHeaders } from '../../subscriptions/signing.ts'
 import { wordOf } from './answer.ts'
 import { type ConnectionState, endAwaiting, type TracedHandler } from './connection.ts'
 import { EchoedSecrets } from './echoed-secrets.ts'
-import { classify, type NoAnswer } from './error-class.ts'
+import { classify, headersTooLarge, type NoAnswer } from './error-class.ts'
+import { type LenientAnswer, readLeniently } from './lenient-answer.ts'
 
 /** One HTTP request to a receiver. */
 export interface OutgoingRequest {
@@ -134,7 +135,7 @@ export class Exchange implements TracedHandler {
   }
 
   onResponseStart(
-    _controller: Undici.DispatchController,
+    _controller: unknown,
     statusCode: number,
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,
@@ -176,8 +177,29 @@ export class Exchange implements TracedHandler {
   onResponseError(_controller: unknown, error: unknown): void {
     if (this.#done) return
     // The connection broke after the status line: the receiver's word stands, its body does not matter.
-    if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#broken(classify(error))
+    if (this.#status !== 0) {
+      this.#finish(this.#answered())
+      return
+    }
+    const why = classify(error)
+    const answer = this.#refusedByParser(why)
+    if (answer) this.#take(answer)
+    else this.#broken(why)
+  }
+
+  /** What the parser has refused may be an answer that a client is free to take. */
+  #refusedByParser({ errorClass, errorCode }: NoAnswer): LenientAnswer | undefined {
+    const { head } = this.connection ?? {}
+    if (head === undefined || errorClass !== 'invalid' || errorCode === headersTooLarge) return undefined
+    return readLeniently(head)
+  }
+
+  #take({ status, headers, statusText, body, isWhole }: LenientAnswer): void {
+    this.onResponseStart(undefined, status, headers, statusText)
+    this.#chunks = [body]
+    this.#bytes = body.length
+    this.#isWhole = isWhole
+    this.#finish(this.#answered())
   }
 
   #broken(why: NoAnswer): void {
