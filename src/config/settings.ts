@@ -55,7 +55,7 @@ export const settings = {
     defaultText: '`failures`',
     default: () => 'failures',
     description:
-      'For which attempts the request headers, the answer and the timings are kept besides the line in the log. With `all` an event costs PostgreSQL about a third more.',
+      'For which attempts the request headers, the answer and the timings are kept besides the line in the log. With `failures` also for those whose request was sent twice. With `all` an event costs PostgreSQL about a third more.',
   }),
   captureBodyBytes: integer('CAPTURE_BODY_BYTES', {
     minimum: 0,
@@ -221,7 +221,8 @@ export const settings = {
     minimum: 1,
     maximum: 10_000,
     default: 1024,
-    description: 'At most this many attempts are in flight in one process (see `PROCESSES`).',
+    description:
+      'At most this many attempts are in flight in one process (see `PROCESSES`), and at most half as many as the system allows file descriptors.',
   }),
   subscriptionMaxInFlight: integer('SUBSCRIPTION_MAX_IN_FLIGHT', {
     minimum: 1,

@@ -13,6 +13,7 @@ import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { ContentLoader } from './content-loader.ts'
 import { authorize, describe, type LoadedDelivery, sign } from './message.ts'
+import { Outages } from './outages.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
@@ -33,8 +34,8 @@ export interface DeliverDeps {
   readonly membership: Pick<Member, 'isSure'>
 }
 
-/** How long a subscription waits for the egress proxy before it is tried again. */
-const proxyPauseMs = 5000
+/** How long a subscription waits before it is tried again: what connections hold comes back sooner than a proxy. */
+const ownPauseMs = { proxy: 5000, other: 1000 } as const
 
 /** A delivery that may be sent now. */
 interface Loaded extends LoadedDelivery {
@@ -63,6 +64,8 @@ type NotSent =
   /** The service is about to stop, and would cut it off. */
   | { readonly kind: 'stopping'; readonly to: Subscription }
 
+type Unreachable = Extract<Outcome, { kind: 'unreachable' }>
+
 /** An attempt that was made, and what follows from it. */
 interface Attempted {
   readonly kind: 'attempted'
@@ -79,15 +82,17 @@ type Decision =
   | Attempted
   /** The service stops and has ended it. Whether it arrived is not known, so it does not count. */
   | { readonly kind: 'cut_off' }
-  /** This service could not send: its proxy is away. The receiver was not asked, so no attempt is spent. */
-  | { readonly kind: 'postponed'; readonly to: Subscription; readonly error: string }
+  /** This service could not send, for want of something of its own. The receiver was not asked, so no attempt is spent. */
+  | { readonly kind: 'postponed'; readonly to: Subscription; readonly why: Unreachable }
 
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
   readonly #deps: DeliverDeps
+  readonly #outages: Outages
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps
+    this.#outages = new Outages(deps.logger)
   }
 
   /**
@@ -139,7 +144,7 @@ export class Deliver {
     const { clock, random, isCuttingOff } = this.#deps
     if (outcome.kind === 'unreachable') {
       if (isCuttingOff()) return { kind: 'cut_off' }
-      if (outcome.fault === 'ours') return { kind: 'postponed', to, error: outcome.error }
+      if (outcome.fault === 'ours') return { kind: 'postponed', to, why: outcome }
     }
     const at = clock.now()
     const next = verdict({
@@ -177,7 +182,7 @@ export class Deliver {
         this.#expire(delivery, 'its payload is no longer stored')
         return false
       case 'postponed':
-        this.#postpone(delivery, decision.to, decision.error)
+        this.#postpone(delivery, decision.to, decision.why)
         return false
     }
   }
@@ -237,16 +242,18 @@ export class Deliver {
 
   /**
    * The delivery keeps its place, and the subscription waits, in all processes; each round costs one delivery or a few of
-   * it, not all that it is owed. This goes on until the proxy is back, or the delivery too old.
+   * it, not all that it is owed. This goes on until the lack is over, or the delivery too old.
    */
-  #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, error: string): void {
+  #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, why: Unreachable): void {
     const { clock, throttle, log, logger, interrupt } = this.#deps
-    const until = clock.now() + proxyPauseMs
-    const pause: LanePause = { subscriptionId, until, reason: 'proxy' }
+    const { errorClass, errorCode = errorClass, error } = why
+    const until = clock.now() + ownPauseMs[errorClass === 'proxy' ? 'proxy' : 'other']
+    const pause: LanePause = { subscriptionId, until, reason: 'ours' }
     throttle.pause(subscriptionId, until, pause.reason)
     interrupt(subscriptionId)
     log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
-    logger.warn({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
+    this.#outages.postponed(errorCode, error)
+    logger.debug({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
   }
 }
 
@@ -263,6 +270,7 @@ function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: 
       error_class: failure?.errorClass,
       error: failure?.error,
       duration_ms: outcome.durationMs,
+      repeated: outcome.isRepeated,
       verdict: next.kind,
       next_at: next.kind === 'retry' ? new Date(next.dueAt).toISOString() : undefined,
     },

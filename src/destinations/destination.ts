@@ -15,7 +15,9 @@ export interface Message {
  * file each, and src/service/ chooses among them. What an implementation promises is below. The suite in
  * test/support/destination-suite.ts holds every one of them to it, as far as that can be seen from outside.
  *
- * - `deliver` makes one attempt, no more: it never tries again by itself.
+ * - `deliver` makes one attempt, no more: it never tries again by itself. Only where nothing says that the message has arrived,
+ *   because a connection that was kept has ended as it was used again, is it sent once more, within the same time, and the
+ *   outcome says so (`isRepeated`).
  * - It sends the body as it is, byte for byte, and every header.
  * - It resolves within `timeoutMs` of being called, from looking up names to the last byte of the answer, whatever the
  *   receiver does. It reads and keeps a bounded part of an answer.

@@ -133,7 +133,7 @@ export class ReceiverThrottle {
         return
       case 'retry_after':
       case 'order':
-      case 'proxy':
+      case 'ours':
         this.#holdUntil(until)
     }
   }

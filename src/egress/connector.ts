@@ -20,6 +20,17 @@ export interface TracedConnectOptions extends buildConnector.Options {
   readonly trace?: ConnectionTrace
 }
 
+/**
+ * The same options, with the name for TLS as it has to be: a name that ends with a dot is sent and verified without it
+ * (RFC 6066, 3). Many servers know no host of the name with the dot.
+ */
+export function withServerName(options: buildConnector.Options): buildConnector.Options {
+  const name = options.servername || options.hostname
+  return options.protocol === 'https:' && name.endsWith('.')
+    ? { ...options, servername: name.slice(0, -1) }
+    : options
+}
+
 export interface GuardedConnectorDeps {
   readonly guard: Guard
   readonly resolver: Resolver
@@ -58,7 +69,7 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
       process.nextTick(callback, blocked(addressNotAllowed), null)
       return undefined
     }
-    const socket = connect(options, callback)
+    const socket = connect(withServerName(options), callback)
     if (!(socket instanceof Socket)) throw new TypeError('undici no longer answers with the socket')
     limitConnecting(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
     socket.once('connect', () => {

@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { ownLackIn } from './own-lack.ts'
 
 /** It is looked at no more often than this; a file that has not changed is not read again. */
 const lookEveryMs = 5000
@@ -28,7 +29,10 @@ export class HostsFile {
     const now = this.#now()
     if (now - this.#lookedAt >= lookEveryMs) {
       this.#lookedAt = now
-      await this.#look().catch(() => {}) // there need not be one; what was read before stays
+      await this.#look().catch(error => {
+        // There need not be one; what was read before stays. For want of descriptors it is read at the next look-up.
+        if (ownLackIn(error) !== undefined) this.#lookedAt = Number.NEGATIVE_INFINITY
+      })
     }
     return this.#names.get(name) ?? []
   }

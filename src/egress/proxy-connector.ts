@@ -1,7 +1,14 @@
 import { isIPv6, Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
-import { type Connector, noConnection, type TracedConnectOptions, tlsOptions } from './connector.ts'
+import {
+  type Connector,
+  noConnection,
+  type TracedConnectOptions,
+  tlsOptions,
+  withServerName,
+} from './connector.ts'
 import { EgressError, proxyUnavailable } from './egress-error.ts'
+import { ownLackIn } from './own-lack.ts'
 
 export interface ProxyConnector {
   readonly connect: Connector
@@ -62,7 +69,7 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
         const timer = setTimeout(() => {
           if (secured instanceof Socket) secured.destroy(noConnection(timeoutMs))
         }, leftMs)
-        const secured = secure({ ...options, httpSocket: socket }, (...result) => {
+        const secured = secure({ ...withServerName(options), httpSocket: socket }, (...result) => {
           clearTimeout(timer)
           if (trace && result[0] === null) trace.securedAt = performance.now()
           callback(...result)
@@ -75,6 +82,12 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
 }
 
 function unavailable(cause: unknown): EgressError {
+  const lack = ownLackIn(cause)
+  if (lack !== undefined) {
+    return new EgressError('proxy', lack, `no connection to the egress proxy could be made (${lack})`, {
+      cause,
+    })
+  }
   return new EgressError('proxy', proxyUnavailable, 'the egress proxy cannot be reached', { cause })
 }
 

@@ -1,7 +1,9 @@
 import { Resolver as CAres } from 'node:dns/promises'
 import { isIP } from 'node:net'
+import { lackOfDescriptors } from '../platform/descriptors.ts'
 import { EgressError } from './egress-error.ts'
 import { HostsFile } from './hosts-file.ts'
+import { isOwnLack, nameServersRefuse } from './own-lack.ts'
 
 /** What came of looking up a name. IPv4 first, since not every network has IPv6. */
 export type Resolution =
@@ -113,6 +115,8 @@ export class Resolver {
     }
     // A family that could not be asked for may still have an address: it takes two answers to make a name unknown.
     const code = isFailure(v4.failure) ? v4.failure : v6.failure
+    const lack = ownLackBehind(code)
+    if (lack !== undefined) return lacking(lack) // not remembered, as it may be over at the next look-up
     if (!isFailure(code)) return this.#remember(name, failed(v4.failure), ttlMs.unknownName)
     this.#renew()
     return this.#remember(name, failed(code), ttlMs.failure)
@@ -181,6 +185,22 @@ function found(addresses: readonly string[]): Resolution {
 function failed(code: string): Resolution {
   const why = isFailure(code) ? 'could not be looked up' : 'is not known'
   return { kind: 'failed', error: new EgressError('dns', code, `the name of this host ${why} (${code})`) }
+}
+
+/**
+ * What this service lacked, so that nothing was learnt of the name. c-ares itself hardly says so: without a descriptor for a
+ * socket, or for the file that lists the name servers, it finds none of them. So it is tried whether there are any left.
+ */
+function ownLackBehind(code: string): string | undefined {
+  const descriptors = lackOfDescriptors()
+  if (descriptors !== undefined) return descriptors
+  if (code === 'ECONNREFUSED') return nameServersRefuse
+  return isOwnLack(code) ? code : undefined
+}
+
+function lacking(code: string): Resolution {
+  const message = `the name of this host could not be looked up, for want of our own (${code})`
+  return { kind: 'failed', error: new EgressError('dns', code, message) }
 }
 
 /** Whether the code says that nothing was learnt; else the name server has said that there is no such name. */

@@ -1,4 +1,4 @@
-import { wakeLanes } from '../lanes/wake.ts'
+import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -53,7 +53,7 @@ export async function freeLeased(
         from unnest($1::uuid[], $2::int[]) as k (webhook, sub)
         where o.webhook_id = k.webhook and o.subscription_id = k.sub and o.owner = $4
         returning o.subscription_id, o.due_at),
-      ${wakeLanes('freed')}
+      ${wakeOrMakeLanes('freed')}
       select count(*)::int as rows from freed`,
     values: [
       uuidArray(keys.map(key => key.webhookId)),

@@ -313,7 +313,9 @@ export class Lanes {
     const state = await drainDeleted(this.#deps, lane)
     if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.close()
     if (state === 'draining') this.#again = true
-    if (state === 'drained') this.#lanes.delete(lane.subscriptionId)
+    if (state !== 'drained') return
+    this.#lanes.delete(lane.subscriptionId)
+    this.#recheck.add([lane.subscriptionId]) // an event may have been accepted for it as it was deleted
   }
 }
 

@@ -1,7 +1,7 @@
 import { timestamptzArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { wakeLanes } from './wake.ts'
+import { wakeOrMakeLanes } from './wake.ts'
 
 /** A row of `owed` by its key. */
 export interface OwedKey {
@@ -70,7 +70,7 @@ async function freeWhere(
         update owed o set owner = null, due_at = ($4::timestamptz[])[1] from held h
         where o.ctid = h.place and o.owner = h.owner
         returning o.subscription_id, o.due_at),
-      ${wakeLanes('freed')},
+      ${wakeOrMakeLanes('freed')},
       last as (select webhook_id, subscription_id from page order by webhook_id desc, subscription_id desc limit 1)
       select (select count(*)::int from page) as rows, (select count(*)::int from freed) as freed,
              (select webhook_id from last) as webhook_id, (select subscription_id from last) as subscription_id`,

@@ -40,7 +40,7 @@ export async function openLane(tx: Queryable, subscriptionId: number): Promise<v
 /**
  * Closes lanes for a while: no process leases them before. One write, however many rows wait in the lane. What the
  * receiver has asked for or brought about is told to all processes, as they may have deliveries of it in memory; that
- * the head of an ordered lane or a proxy is waited for is not.
+ * the head of an ordered lane or something of our own is waited for is not.
  *
  * A pause with a head that others have settled meanwhile is left out. LATERAL with a limit keeps the planner at one
  * probe of the key per head, whatever it believes of the table: 40 pages for 20 heads beside 40,000 rows.
@@ -66,7 +66,7 @@ export async function pauseLanes(db: Queryable, pauses: readonly LanePause[]): P
           due_at = case when l.due_at is null then null else greatest(l.due_at, k.until) end
         from locked k where l.subscription_id = k.subscription_id)
       select pg_notify('${pauseNotice.channel}', id || ' ' || (extract(epoch from until) * 1000)::bigint || ' ' || reason)
-      from p where reason not in ('order', 'proxy')`,
+      from p where reason not in ('order', 'ours')`,
     values: [
       int4Array(pauses.map(pause => pause.subscriptionId)),
       timestamptzArray(pauses.map(pause => pause.until)),

@@ -1,4 +1,4 @@
-import { wakeLanes } from '../lanes/wake.ts'
+import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import type { ExchangeDetails } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { VerdictWord } from '../model/verdict.ts'
@@ -110,7 +110,7 @@ export async function recordAttempts(
           and o.webhook_id = n.webhook and o.subscription_id = n.sub and o.attempt = n.attempt
           and (o.owner is null or o.owner = $20)
         returning o.subscription_id, o.due_at),
-      ${wakeLanes('later')},
+      ${wakeOrMakeLanes('later')},
       remembered as (
         insert into attempt_details (id, request, response, response_body, timings, remote_address)
         select id, request::json, response::json, body, timings::json, address

@@ -11,6 +11,8 @@ export type HeaderFields = Readonly<Record<string, string | readonly string[]>>
 export interface Timings {
   /** The connection was there before: dns, connect and tls belong to an earlier attempt. */
   readonly reused: boolean
+  /** It was sent twice: the connection that was there before ended as it was used, so that a new one was made. */
+  readonly repeated: boolean
   readonly dns: number | null
   readonly connect: number | null
   readonly tls: number | null
@@ -58,23 +60,39 @@ const openRequestHeaders = new Set([
 /** Of an answer: what a browser would keep as a secret of the receiver. */
 const secretResponseHeaders = new Set(['set-cookie', 'set-cookie2'])
 
-/** @param headers names and values in turn */
-export function redactRequest(headers: readonly string[]): HeaderFields {
+/** @param open names of further headers that hold no secret, such as that of the event's id where it has another name */
+export function isSecretRequestHeader(name: string, open: readonly (string | null)[] = []): boolean {
+  const lower = name.toLowerCase()
+  return !openRequestHeaders.has(lower) && !open.some(other => other?.toLowerCase() === lower)
+}
+
+/**
+ * @param headers names and values in turn
+ * @param open see `isSecretRequestHeader`
+ */
+export function redactRequest(
+  headers: readonly string[],
+  open: readonly (string | null)[] = [],
+): HeaderFields {
   const fields: [string, string][] = []
   for (let at = 0; at + 1 < headers.length; at += 2) {
-    const name = (headers[at] ?? '').toLowerCase()
-    fields.push([name, openRequestHeaders.has(name) ? (headers[at + 1] ?? '') : redacted])
+    const name = headers[at] ?? ''
+    const value = isSecretRequestHeader(name, open) ? redacted : (headers[at + 1] ?? '')
+    fields.push([name.toLowerCase(), value])
   }
   return Object.fromEntries(fields)
 }
 
+/** @param clean takes out of a value what its receiver has only been told */
 export function redactResponse(
   headers: Readonly<Record<string, string | string[] | undefined>>,
+  clean: (value: string) => string = value => value,
 ): HeaderFields {
   const fields: [string, string | readonly string[]][] = []
   for (const [name, value] of Object.entries(headers)) {
     if (value === undefined) continue
-    fields.push([name, secretResponseHeaders.has(name) ? redacted : value])
+    if (secretResponseHeaders.has(name)) fields.push([name, redacted])
+    else fields.push([name, typeof value === 'string' ? clean(value) : value.map(clean)])
   }
   return Object.fromEntries(fields)
 }

@@ -36,6 +36,8 @@ export interface OutcomeFacts {
   readonly httpStatus?: number
   /** Request and answer, where they are to be remembered. */
   readonly exchange?: ExchangeDetails
+  /** The message was sent twice, within this one attempt; see `Timings.repeated`. */
+  readonly isRepeated?: boolean
 }
 
 /** The same of everything but a success. */

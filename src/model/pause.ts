@@ -2,12 +2,12 @@ import type { Uuid } from '../platform/id.ts'
 
 /**
  * Why nothing is sent to a subscription for a while: the receiver asked for it, its circuit is open, the head of an
- * ordered lane waits for its retry, or the egress proxy of a process cannot be used.
+ * ordered lane waits for its retry, or a process lacks what it needs to send, such as its egress proxy.
  */
-export type PauseReason = ReceiverPauseReason | 'order' | 'proxy'
+export type PauseReason = ReceiverPauseReason | 'order' | 'ours'
 
 /**
- * The reasons that other processes are told of. `order` concerns only the process that has leased the lane, and `proxy`
+ * The reasons that other processes are told of. `order` concerns only the process that has leased the lane, and `ours`
  * may concern only the machine of one process.
  */
 export type ReceiverPauseReason = 'retry_after' | 'circuit_open'

@@ -14,7 +14,7 @@ export async function readAttemptDetails(
     ...attemptOf(row, hint),
     request: details?.request ?? null,
     response: details === undefined ? null : responseOf(details, row.http_status),
-    timings_ms: details?.timings ?? null,
+    timings_ms: details === undefined ? null : { repeated: false, ...details.timings }, // older rows do not say it
     remote_address: details?.remote_address ?? null,
   }
 }

@@ -8,6 +8,7 @@ import {
   type AcceptedEvent,
   type AttemptRow,
   isLogged,
+  type PendingDelivery,
   readAttempts,
   readEvent,
   readFinalVerdicts,
@@ -66,7 +67,7 @@ export async function readStatus(
   if (event === undefined) return undefined
   const since = loggedSince(webhookId)
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
-  const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row.due_at]))
+  const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))
   const [attempts, verdicts] = await Promise.all([
     readAttempts(database, webhookId, since, attemptsMax),
     readFinalVerdicts(database, webhookId, since),
@@ -90,21 +91,21 @@ export async function readStatus(
 
 function deliveriesOf(
   event: AcceptedEvent,
-  owed: ReadonlyMap<number, Date>,
+  owed: ReadonlyMap<number, PendingDelivery>,
   attempts: ReadonlyMap<number, Attempt[]>,
   verdicts: readonly VerdictRow[],
 ): DeliveryReport[] {
   const ended = new Map(verdicts.map(row => [row.subscription_id, row.verdict]))
   return event.subscription_ids.flatMap(id => {
-    const dueAt = owed.get(id)
+    const pending = owed.get(id)
     const verdict = ended.get(id)
     // The log of a carried event lacks what was settled before its partition was dropped, so it is left out.
-    if (event.carried && dueAt === undefined && verdict === undefined) return []
+    if (event.carried && pending === undefined && verdict === undefined) return []
     return {
       subscription_id: id,
-      status: dueAt === undefined ? statusAfter(verdict) : 'pending',
+      status: pending === undefined ? statusAfter(verdict) : pending.is_ending ? 'cancelled' : 'pending',
       attempts: attempts.get(id) ?? [],
-      next_attempt_at: dueAt?.toISOString() ?? null,
+      next_attempt_at: pending?.due_at?.toISOString() ?? null,
     }
   })
 }

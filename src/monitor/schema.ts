@@ -61,7 +61,10 @@ const RequestMade = Type.Object({
 const ResponseSeen = Type.Object({
   status: Type.Integer(),
   headers: headerFields('As they came; cookies are `[redacted]`'),
-  body: Type.String({ description: 'Its beginning, not decompressed' }),
+  body: Type.String({
+    description:
+      'Its beginning, not decompressed. What it repeats of the headers that it was sent is `[redacted]`, in values of 8 characters or more',
+  }),
   body_encoding: Type.Unsafe<'utf-8' | 'base64'>({
     type: 'string',
     enum: ['utf-8', 'base64'],
@@ -74,6 +77,10 @@ const ResponseSeen = Type.Object({
 const AttemptTimings = Type.Object({
   reused: Type.Boolean({
     description: 'It used the connection of an earlier attempt; then dns, connect and tls are null',
+  }),
+  repeated: Type.Boolean({
+    description:
+      'The request was sent twice within this attempt: the receiver had just closed the connection that was kept, so a new one was made at once',
   }),
   dns: milliseconds('To resolve the host name'),
   connect: milliseconds('To open the TCP connection'),
@@ -111,10 +118,10 @@ const deliveryStatus = (description: string) =>
 export const DeliveryReport = Type.Object(
   {
     subscription_id: Type.Integer(),
-    status: deliveryStatus('`failed`: given up'),
+    status: deliveryStatus('`failed`: given up; `cancelled`: its subscription was deleted'),
     attempts: Type.Array(Attempt, { description: 'Oldest first' }),
     next_attempt_at: nullableTime(
-      'When it is tried next, at the earliest: later while its subscription is paused or others go first. Null when it is settled',
+      'When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled',
     ),
   },
   { $id: 'Delivery', description: 'One event owed to one subscription' },

@@ -1,4 +1,4 @@
-import type { ExchangeDetails } from '../model/exchange-details.ts'
+import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -99,8 +99,10 @@ export async function readEvent(database: Queryable, webhookId: Uuid): Promise<A
 
 export interface PendingDelivery {
   readonly subscription_id: number
-  /** Not before then. */
-  readonly due_at: Date
+  /** Not before then. Null: it is not tried as things are, because its subscription is paused, disabled or deleted. */
+  readonly due_at: Date | null
+  /** Its subscription was deleted, and no process has it in memory any more: it is about to end. */
+  readonly is_ending: boolean
 }
 
 /**
@@ -109,8 +111,12 @@ export interface PendingDelivery {
  */
 export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly PendingDelivery[]> {
   const { rows } = await database.query<PendingDelivery>({
-    text: `select o.subscription_id, greatest(o.due_at, l.open_until) as due_at
+    text: `select o.subscription_id,
+             case when s.paused or s.state = 'disabled' or s.id is null then null
+                  else greatest(o.due_at, l.open_until) end as due_at,
+             s.id is null and o.owner is null as is_ending
            from owed o left join lanes l on l.subscription_id = o.subscription_id
+             left join subscriptions s on s.id = o.subscription_id
            where o.webhook_id = $1`,
     values: [webhookId],
   })
@@ -163,7 +169,8 @@ export async function readAttempt(database: Queryable, id: Uuid): Promise<Attemp
 }
 
 /** A row of `attempt_details`, as src/log/ writes it. */
-export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response' | 'timings'> {
+export interface StoredDetails extends Pick<ExchangeDetails, 'request' | 'response'> {
+  readonly timings: Omit<Timings, 'repeated'> & Partial<Pick<Timings, 'repeated'>>
   readonly response_body: Buffer
   readonly remote_address: string | null
 }

@@ -2,6 +2,8 @@ import { type Static, Type } from 'typebox'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
+const countIfKnown = (description: string) =>
+  Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0, description })
 
 export const ProcessReport = Type.Object(
   {
@@ -34,6 +36,14 @@ export const ProcessReport = Type.Object(
     in_flight: count('Requests to receivers under way'),
     waiting: count('Events that wait for a transaction'),
     settling: count('Attempts that wait for the log'),
+    connections: count('Connections to receivers'),
+    repeated: count(
+      'Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept',
+    ),
+    descriptors_used: countIfKnown('File descriptors that it has open; null: not known on this system'),
+    descriptors_allowed: countIfKnown(
+      'File descriptors that it may have open (`ulimit -n`); null: not known on this system',
+    ),
   },
   { $id: 'ProcessReport', description: 'One process of this installation, as of its last heartbeat' },
 )

@@ -31,10 +31,11 @@ export async function readSystem(db: Queryable): Promise<SystemReport> {
 }
 
 function reportOf(row: ProcessStats): ProcessReport {
-  const number = (name: string) => {
+  const numberOrNull = (name: string) => {
     const value = row.stats[name]
-    return typeof value === 'number' ? value : 0
+    return typeof value === 'number' ? value : null
   }
+  const number = (name: string) => numberOrNull(name) ?? 0
   const text = (name: string) => {
     const value = row.stats[name]
     return typeof value === 'string' ? value : undefined
@@ -56,6 +57,10 @@ function reportOf(row: ProcessStats): ProcessReport {
     in_flight: number('inFlight'),
     waiting: number('waiting'),
     settling: number('settling'),
+    connections: number('connections'),
+    repeated: number('repeated'),
+    descriptors_used: numberOrNull('descriptorsUsed'),
+    descriptors_allowed: numberOrNull('descriptorsAllowed'),
   }
 }
 

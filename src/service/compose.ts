@@ -17,6 +17,7 @@ import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { pauseNotice } from '../model/pause.ts'
 import type { SteerableClock } from '../platform/clock.ts'
+import { allowedDescriptors } from '../platform/descriptors.ts'
 import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database } from '../platform/postgres.ts'
@@ -26,6 +27,7 @@ import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
+import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './descriptors.ts'
 import { Inbound } from './inbound.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
@@ -95,17 +97,21 @@ export async function compose(ground: Ground): Promise<Parts> {
   hearOfPauses(database, notices, throttle)
   const link = await openLink(ground)
   const bell = openBell(link, connection)
+  const descriptors = new DescriptorCount(allowedDescriptors())
+  const advice = descriptorAdvice(config, descriptors.allowed)
+  if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
     ...{ notices, membership, subscriptions, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
+    receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
   if (outbound) hearBells(shared, outbound)
   const concurrencyShare = outbound && shareConcurrency(shared, outbound)
   const hand = outbound ? ownMemory(shared, outbound) : handoverToOthers(shared)
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
-  membership.describe(() => statsOf(bell, inbound, outbound))
+  membership.describe(() => statsOf(bell, descriptors, inbound, outbound))
   return { ...shared, ...hand, concurrencyShare, inbound, outbound }
 }
 
@@ -231,12 +237,20 @@ function hearOfPauses(database: Database, notices: Notices, throttle: Throttle):
 }
 
 /** What operators see of this process (`processes.stats`, `GET /system`). */
-function statsOf(bell: Bell, inbound: Inbound | undefined, outbound: Outbound | undefined): object {
+function statsOf(
+  bell: Bell,
+  descriptors: DescriptorCount,
+  inbound: Inbound | undefined,
+  outbound: Outbound | undefined,
+): object {
   return {
     engine: bell.name,
+    descriptorsUsed: descriptors.used,
+    descriptorsAllowed: descriptors.allowed,
     ...(bell.state && { redis: bell.state }),
     ...(outbound && {
       ...outbound.dispatcher.load,
+      ...outbound.connections,
       lanes: outbound.lanes.held,
       settling: outbound.log.depth,
     }),

@@ -3,8 +3,7 @@ import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
-import type { Destination } from '../destinations/destination.ts'
-import { HttpDestination } from '../destinations/http/http-destination.ts'
+import { HttpDestination, type HttpFigures } from '../destinations/http/http-destination.ts'
 import { isLaneOnly, partOf } from '../dispatch/concurrency-share.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
@@ -35,6 +34,8 @@ export interface OutboundDeps {
   readonly logger: Logger
   readonly membership: Membership
   readonly ensurePartitions: () => Promise<void>
+  /** Connections to receivers that the system has file descriptors for; undefined: it is not known. */
+  readonly receiverConnectionsMax: number | undefined
 }
 
 /** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
@@ -52,7 +53,7 @@ export class Outbound {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
-  readonly #destination: Destination
+  readonly #destination: HttpDestination
   readonly #heldBytesMax: number
   readonly #isLaneOnly: (to: Subscription) => boolean
   readonly #subscription: (id: number) => Subscription | undefined
@@ -82,12 +83,13 @@ export class Outbound {
       clock,
       responseBytesMax: config.responseLimitBytes,
       connectorFor: () => deps.egress.connector,
+      connectionsMax: deps.receiverConnectionsMax,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })
     const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
     this.dispatcher = new Dispatcher({
       limits: {
-        maxInFlight: config.maxInFlight,
+        maxInFlight: Math.min(config.maxInFlight, deps.receiverConnectionsMax ?? config.maxInFlight),
         heldPerSubscription,
         heldInAll,
         firstInFlight,
@@ -136,6 +138,11 @@ export class Outbound {
   get roomForFresh(): number {
     const { held, heldBytes } = this.dispatcher.load
     return heldBytes > this.#heldBytesMax / 2 ? 0 : Math.max(0, heldInAll / 2 - held)
+  }
+
+  /** Connections to receivers, and what was sent twice over them. */
+  get connections(): HttpFigures {
+    return this.#destination.figures
   }
 
   /** Others have taken over what this process held: it forgets what it has not begun. */

@@ -265,7 +265,7 @@ test('while our own proxy is away nothing is spent: the delivery keeps its place
     owed.map(row => [row.attempt, row.owner, row.dueAt]),
     [[1, null, delivery.dueAt]],
   )
-  const pause = { subscriptionId: 1, until, reason: 'proxy' }
+  const pause = { subscriptionId: 1, until, reason: 'ours' }
   assert.deepEqual([interrupted, lanePauses], [[1], [pause]], 'here and in all processes')
   assert.equal(throttle.opensAt(subscription()), until)
   assert.equal(throttle.cap(subscription()), 10, 'no single probe, as after one failure of the receiver')

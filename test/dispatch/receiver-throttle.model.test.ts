@@ -18,7 +18,7 @@ type Step =
   | {
       readonly kind: 'pause'
       readonly ms: number
-      readonly reason: 'retry_after' | 'circuit_open' | 'order' | 'proxy'
+      readonly reason: 'retry_after' | 'circuit_open' | 'order' | 'ours'
     }
   | { readonly kind: 'resume' }
 
@@ -134,7 +134,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
       'retry_after' as const,
       'circuit_open' as const,
       'order' as const,
-      'proxy' as const,
+      'ours' as const,
     ),
   }),
   fc.constant({ kind: 'resume' as const }),

@@ -240,6 +240,29 @@ test('deleting a subscription cancels what it is owed, and its log stays', async
   assert.equal(receiver.received.length, 1, 'no further attempts')
 })
 
+test('what a deleted subscription is owed ends at once: what waits in memory, and what fails afterwards', async () => {
+  const answering = Promise.withResolvers<void>()
+  await using receiver = await startReceiver({ status: 500, after: answering.promise })
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 2 })
+  const events = await Promise.all(Array.from({ length: 10 }, () => api.ingest(id)))
+  await receiver.waitFor(2)
+  assert.equal((await fetch(`${world.url}/subscriptions/${id}`, { method: 'DELETE' })).status, 204)
+  const { database } = world.world
+  const laneIsGone = async () =>
+    (await database.query({ text: 'select from lanes where subscription_id = $1', values: [id] }))
+      .rowCount === 0
+  const owedRows = async () => (await database.query({ text: 'select from owed' })).rowCount
+  await eventually(async () => (await owedRows()) === 2 && (await laneIsGone()), Boolean)
+  const waiting = await Promise.all(events.map(event => api.status(event)))
+  assert.ok(waiting.every(({ deliveries }) => deliveries[0]?.next_attempt_at === null))
+  answering.resolve()
+  await eventually(async () => (await owedRows()) === 0 && (await laneIsGone()), Boolean, 10_000)
+  for (const event of events) assert.equal((await api.status(event)).status, 'cancelled')
+  assert.equal(receiver.received.length, 2, 'no further attempts')
+})
+
 test('a slow endpoint with a backlog leaves the others alone', async () => {
   await using slow = await startReceiver({ fault: 'hang' })
   await using fast = await startReceiver({ status: 204 })

@@ -63,6 +63,14 @@ test('TLS is asked for by name, and the certificate has to be for that name', as
   assert.equal(seen.length, 1)
 })
 
+test('a name that ends with a dot is asked for and verified without it, and stays as it is in Host', async t => {
+  const { cert, key } = certificate
+  const { port, seen } = await secureReceiver(t, { cert, key })
+  assert.equal(classOf(await send(t, `https://receiver.test.:${port}`, { ca: cert })), 'accepted')
+  assert.deepEqual([seen[0]?.servername, seen[0]?.host], ['receiver.test', `receiver.test.:${port}`])
+  assert.equal(classOf(await send(t, `https://other.test.:${port}`, { ca: cert })), 'tls')
+})
+
 test('TLS older than 1.2 is not spoken', async t => {
   const old = { minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
   const { port, seen } = await secureReceiver(t, { ...certificate, ...old })

@@ -53,7 +53,7 @@ test('a pause closes its lane, and never shortens another; only what is news to 
   ])
   assert.deepEqual([await openUntil(1), await openUntil(2)], [later, later])
   assert.deepEqual(told, [`2 ${later} retry_after`])
-  await pauseLanes(database, [{ subscriptionId: 2, until: noon, reason: 'proxy' }])
+  await pauseLanes(database, [{ subscriptionId: 2, until: noon, reason: 'ours' }])
   assert.equal(await openUntil(2), later)
 })
 

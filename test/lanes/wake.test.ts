@@ -98,6 +98,18 @@ for (const [way, enter] of Object.entries(ways)) {
   })
 }
 
+for (const way of [
+  'a retry of a row that was held in memory',
+  'a row that was handed over and not heard of',
+  'a row that is found waiting',
+]) {
+  test(`${way} makes a lane where there is none any more, due at once`, async () => {
+    await ways[way]?.(later + 86_400_000)
+    const lane = await laneOf(world.database, 1)
+    assert.ok(lane?.owner === null && lane.dueAt !== null && lane.dueAt <= Date.now() + 60_000)
+  })
+}
+
 test('a row that is found waiting does not move a lane forward that is due already', async () => {
   await aLane(world.database, 1)
   await set({ dueAt: noon + 1 })

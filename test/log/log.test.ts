@@ -223,7 +223,7 @@ function remembered(bodyBytes: number): Outcome {
     request: { method: 'POST', url: 'http://127.0.0.1/', headers: {} },
     response: { headers: {}, body_bytes: bodyBytes, body_truncated: false },
     responseBody: Buffer.alloc(bodyBytes, 'x'),
-    timings: { reused: true, dns: null, connect: null, tls: null, first_byte: 1, total: 1 },
+    timings: { reused: true, repeated: false, dns: null, connect: null, tls: null, first_byte: 1, total: 1 },
     remoteAddress: '127.0.0.1',
   }
   return { ...refused, exchange }

@@ -207,7 +207,7 @@ const exchange: ExchangeDetails = {
     body_truncated: false,
   },
   responseBody: Buffer.from([0, 255, 0, 10, 0xc3]),
-  timings: { reused: false, dns: 1.25, connect: 2, tls: null, first_byte: 4, total: 5 },
+  timings: { reused: false, repeated: false, dns: 1.25, connect: 2, tls: null, first_byte: 4, total: 5 },
   remoteAddress: '192.0.2.1',
 }
 

@@ -64,7 +64,7 @@ test('the size counts what a receiver decides: headers and body', () => {
       body_truncated: true,
     },
     responseBody: Buffer.alloc(4000),
-    timings: { reused: true, dns: null, connect: null, tls: null, first_byte: 1, total: 1 },
+    timings: { reused: true, repeated: false, dns: null, connect: null, tls: null, first_byte: 1, total: 1 },
     remoteAddress: null,
   }
   assert.equal(sizeOf(details), 512 + 1001 + 501 + 4000)

@@ -27,10 +27,25 @@ async function accept(subscriptionIds: readonly number[], table = 'events'): Pro
   return id
 }
 
-async function owe(webhookId: Uuid, subscriptionId: number, dueAt: string): Promise<void> {
+/** @param owner the process that holds it in memory; null: it waits in its lane */
+async function owe(
+  webhookId: Uuid,
+  subscriptionId: number,
+  dueAt: string,
+  owner: number | null = null,
+): Promise<void> {
   await database.query({
-    text: 'insert into owed (webhook_id, subscription_id, due_at, size_bytes) values ($1, $2, $3, 7)',
-    values: [webhookId, subscriptionId, dueAt],
+    text: 'insert into owed (webhook_id, subscription_id, due_at, size_bytes, owner) values ($1, $2, $3, 7, $4)',
+    values: [webhookId, subscriptionId, dueAt, owner],
+  })
+}
+
+/** The subscription is there, in this state. */
+async function subscribe(subscriptionId: number, state = 'active', paused = false): Promise<void> {
+  await database.query({
+    text: `insert into subscriptions (id, target_url, signing_secrets, state, paused)
+           values ($1, 'http://127.0.0.1:9/', '[]', $2, $3)`,
+    values: [subscriptionId, state, paused],
   })
 }
 
@@ -66,6 +81,7 @@ function logOf(answer: TestAnswer): readonly Attempt[] {
 
 test('an event is pending from the moment it is accepted', async () => {
   const subscription = newSubscription()
+  await subscribe(subscription)
   const id = await accept([subscription])
   await owe(id, subscription, '2030-01-01T00:00:00Z')
   const status = statusOf(await server.request(`/status/${id}/`))
@@ -89,6 +105,7 @@ test('what waits for a lane that is closed is tried when that opens, if it is no
     [closed, '2030-01-02T00:00:00Z'],
     [open, '2029-12-31T00:00:00Z'],
   ] as const) {
+    await subscribe(subscription)
     await database.query({
       text: 'insert into lanes (subscription_id, open_until) values ($1, $2)',
       values: [subscription, until],
@@ -100,6 +117,34 @@ test('what waits for a lane that is closed is tried when that opens, if it is no
   assert.deepEqual(
     deliveries.map(delivery => delivery.next_attempt_at),
     ['2030-01-02T00:00:00.000Z', '2030-01-01T00:00:00.000Z'],
+  )
+})
+
+test('a delivery of a paused, disabled or deleted subscription has no next attempt; of a deleted one it has ended', async () => {
+  const [active, circuitOpen, paused, disabled, deleted, underWay] = Array.from(
+    { length: 6 },
+    newSubscription,
+  )
+  assert.ok(active && circuitOpen && paused && disabled && deleted && underWay)
+  await subscribe(active)
+  await subscribe(circuitOpen, 'circuit_open')
+  await subscribe(paused, 'paused', true)
+  await subscribe(disabled, 'disabled')
+  const all = [active, circuitOpen, paused, disabled, deleted, underWay]
+  const id = await accept(all)
+  const past = '2020-01-01T00:00:00.000Z'
+  for (const subscription of all) await owe(id, subscription, past, subscription === underWay ? 1 : null)
+  const { deliveries } = statusOf(await server.request(`/status/${id}`))
+  assert.deepEqual(
+    deliveries.map(delivery => [delivery.status, delivery.next_attempt_at]),
+    [
+      ['pending', past],
+      ['pending', past],
+      ['pending', null],
+      ['pending', null],
+      ['cancelled', null],
+      ['pending', null],
+    ],
   )
 })
 
@@ -133,6 +178,7 @@ test('each delivery is as its last verdict says, and the event as the worst of t
 
 test('a replay makes a delivery pending again, and its end decides anew', async () => {
   const subscription = newSubscription()
+  await subscribe(subscription)
   const id = await accept([subscription])
   await attempt(id, subscription, 5, 'given_up')
   await owe(id, subscription, '2030-01-01T00:00:00Z')

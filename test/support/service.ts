@@ -96,13 +96,24 @@ export function nodeEnvironment(): NodeJS.ProcessEnv {
 
 const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
+export interface StartOptions {
+  /** In a process group of its own, as a terminal starts it. */
+  readonly group?: boolean
+  /** File descriptors that it may have open. */
+  readonly descriptors?: number
+}
+
 /** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 100 s */
 export async function startProcess(
   environment: Environment,
-  /** `group`: in a process group of its own, as a terminal starts it. */
-  options: { readonly group?: boolean } = {},
+  options: StartOptions = {},
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [launcher, 'serve'], {
+  const { descriptors } = options
+  const [command, ...first] =
+    descriptors === undefined
+      ? [process.execPath]
+      : ['/bin/sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, process.execPath]
+  const child = spawn(command ?? '', [...first, launcher, 'serve'], {
     env: { ...nodeEnvironment(), LOG_FORMAT: 'json', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: options.group ?? false,
@@ -158,7 +169,7 @@ export async function processWorld(settings: Environment = {}) {
   return {
     world,
     environment,
-    async start(options?: { readonly group?: boolean }): Promise<ServiceProcess> {
+    async start(options?: StartOptions): Promise<ServiceProcess> {
       const service = await startProcess(environment, options)
       started.push(service)
       return service

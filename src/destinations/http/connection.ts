@@ -16,6 +16,8 @@ export class ObservedConnection implements ConnectionTrace {
   securedAt: number | undefined
   /** That of the last try, also when it failed. */
   remoteAddress: string | undefined
+  /** A request on it was answered, so that the next one uses it again. */
+  hasAnswered = false
   /** How long it may take to come about, in milliseconds, if who wants it has said so. */
   readonly timeoutMs: number | undefined
 
@@ -65,6 +67,29 @@ export interface ConnectionState {
   connectTimeoutMs: number | undefined
   /** A request is on its way, and nothing final has been answered to it yet. */
   awaitsStatus: boolean
+  /** What has arrived since then, up to `headBytesMax`; undefined: not one byte, or the status is known. */
+  head: Buffer | undefined
+}
+
+/** More than a head may be long, so that one that is longer is no longer kept. */
+const headBytesMax = 32_768
+
+/** The request is sent, or about to be. */
+function beginAwaiting(state: ConnectionState): void {
+  state.awaitsStatus = true
+  state.head = undefined
+}
+
+/** A final status has come. What was read is let go: it is a window on a read buffer of 64 KiB. */
+export function endAwaiting(state: ConnectionState): void {
+  state.awaitsStatus = false
+  state.head = undefined
+  if (state.trace) state.trace.hasAnswered = true
+}
+
+function keepHead(state: ConnectionState, bytes: Buffer): void {
+  if (state.head === undefined) state.head = bytes
+  else if (state.head.length < headBytesMax) state.head = Buffer.concat([state.head, bytes])
 }
 
 /** A request that wants to know on which connection it runs. */
@@ -85,7 +110,12 @@ export class TracedClient extends Client {
 
   /** @param options as undici's; its connector may be one that takes `TracedConnectOptions` */
   constructor(origin: URL, options: Client.Options) {
-    const state: ConnectionState = { trace: undefined, connectTimeoutMs: undefined, awaitsStatus: false }
+    const state: ConnectionState = {
+      trace: undefined,
+      connectTimeoutMs: undefined,
+      awaitsStatus: false,
+      head: undefined,
+    }
     const { connect } = options
     const connector = typeof connect === 'function' ? connect : buildConnector(connect ?? {})
     super(origin, {
@@ -95,7 +125,13 @@ export class TracedClient extends Client {
         state.trace = trace
         const traced: TracedConnectOptions = { ...to, trace }
         const socket: unknown = connector(traced, (...result) => {
-          if (result[1] instanceof Socket) passOverContinue(result[1], () => state.awaitsStatus)
+          if (result[1] instanceof Socket) {
+            passOverContinue(
+              result[1],
+              () => state.awaitsStatus,
+              bytes => keepHead(state, bytes),
+            )
+          }
           callback(...result)
         })
         if (socket instanceof Socket) trace.follow(socket)
@@ -108,7 +144,7 @@ export class TracedClient extends Client {
     if (isTraced(handler)) {
       handler.connection = this.#state
       this.#state.connectTimeoutMs = handler.connectTimeoutMs
-      this.#state.awaitsStatus = true
+      beginAwaiting(this.#state)
     }
     return super.dispatch(options, handler)
   }

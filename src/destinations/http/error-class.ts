@@ -1,6 +1,10 @@
 import { errors } from 'undici'
-import { EgressError, proxyUnavailable } from '../../egress/egress-error.ts'
+import { EgressError } from '../../egress/egress-error.ts'
+import { ownLackIn } from '../../egress/own-lack.ts'
 import { type ErrorClass, errorText, type Fault } from '../../model/outcome.ts'
+
+/** More of them came than is read of an answer. */
+export const headersTooLarge = 'UND_ERR_HEADERS_OVERFLOW'
 
 /** Codes of Node and undici, by what they mean to someone who runs a receiver. */
 const classOfCode: Readonly<Record<string, ErrorClass>> = {
@@ -17,7 +21,7 @@ const classOfCode: Readonly<Record<string, ErrorClass>> = {
   ENETUNREACH: 'connect',
   EADDRNOTAVAIL: 'connect',
   UND_ERR_SOCKET: 'connect',
-  UND_ERR_HEADERS_OVERFLOW: 'invalid',
+  [headersTooLarge]: 'invalid',
   UND_ERR_INVALID_ARG: 'invalid',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'invalid',
 }
@@ -34,20 +38,22 @@ export interface NoAnswer {
 
 /** Sorts the error of a request that got no answer into a class, and says whose fault it is. */
 export function classify(error: unknown): NoAnswer {
-  const { code, message } = describe(error)
+  const lack = ownLackIn(error)
+  const { code, message } = describe(error, lack)
   const errorClass = error instanceof EgressError ? error.errorClass : classOf(code)
-  const failure = { fault: faultOf(errorClass, code), errorClass, error: errorText(message) }
+  const fault = lack === undefined ? faultOf(errorClass) : 'ours'
+  const failure = { fault, errorClass, error: errorText(message) }
   return /^[A-Z][A-Z0-9_]{1,62}[A-Z0-9]$/.test(code) ? { ...failure, errorCode: code } : failure
 }
 
-function faultOf(errorClass: ErrorClass, code: string): Fault {
+function faultOf(errorClass: ErrorClass): Fault {
   switch (errorClass) {
     case 'dns':
       return 'name'
     case 'blocked':
       return 'rules'
     case 'proxy':
-      return code === proxyUnavailable ? 'ours' : 'proxy'
+      return 'proxy'
     case 'connect':
     case 'tls':
     case 'timeout':
@@ -66,9 +72,15 @@ function classOf(code: string): ErrorClass {
   return 'connect'
 }
 
-function describe(error: unknown): { readonly code: string; readonly message: string } {
-  // Happy eyeballs reports one error per address tried; the first tells enough.
-  const one = error instanceof AggregateError && error.errors.length > 0 ? error.errors[0] : error
+/** @param lack the code of one of several errors that tells more than the first */
+function describe(
+  error: unknown,
+  lack: string | undefined,
+): { readonly code: string; readonly message: string } {
+  // Happy eyeballs reports one error per address tried; one tells enough.
+  const tried: readonly unknown[] = error instanceof AggregateError ? error.errors : []
+  const lacking = lack === undefined ? undefined : tried.find(each => ownLackIn(each) === lack)
+  const one = lacking ?? tried[0] ?? error
   if (!(one instanceof Error)) return { code: '', message: String(one) }
   // llhttp: what came back is not HTTP. undici loses the code that it means to set, so its class has to tell.
   if (one instanceof errors.HTTPParserError) return { code: 'HPE_', message: one.message }
@@ -78,6 +90,8 @@ function describe(error: unknown): { readonly code: string; readonly message: st
     return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
   }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
+  // undici holds for impossible that a status is below 100; its parser lets it pass.
+  if (code === 'ERR_ASSERTION') return { code: 'HPE_', message: 'answered with a status that is none' }
   // The address a name has led to may be one of the operator's own network; its owner is told what happened there.
   if ('address' in one && 'syscall' in one) return { code, message: `${one.syscall} ${code}` }
   return { code, message: one.message === '' ? code : one.message }

@@ -1,4 +1,5 @@
 import type { Dispatcher as Undici } from 'undici'
+import { isHeldByConnections } from '../../egress/own-lack.ts'
 import {
   type Capture,
   type ExchangeDetails,
@@ -9,9 +10,12 @@ import {
 } from '../../model/exchange-details.ts'
 import { errorText, type Outcome } from '../../model/outcome.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { SigningHeaders } from '../../subscriptions/signing.ts'
 import { wordOf } from './answer.ts'
-import type { ConnectionState, TracedHandler } from './connection.ts'
-import { classify, type NoAnswer } from './error-class.ts'
+import { type ConnectionState, endAwaiting, type TracedHandler } from './connection.ts'
+import { EchoedSecrets } from './echoed-secrets.ts'
+import { classify, headersTooLarge, type NoAnswer } from './error-class.ts'
+import { type LenientAnswer, readLeniently } from './lenient-answer.ts'
 
 /** One HTTP request to a receiver. */
 export interface OutgoingRequest {
@@ -28,6 +32,8 @@ export interface OutgoingRequest {
   readonly connectTimeoutMs?: number
   /** Statuses after which there is to be no further attempt. */
   readonly terminalStatuses: readonly number[]
+  /** How the headers are called that hold id, time and number of the attempt. */
+  readonly names?: Pick<SigningHeaders, 'id' | 'timestamp' | 'attempt'>
 }
 
 export interface ExchangeOptions {
@@ -37,6 +43,9 @@ export interface ExchangeOptions {
   readonly responseBytesMax: number
   readonly capture: Capture
 }
+
+/** A kept connection had been closed by its receiver; or there was none, for want of something of our own. */
+export type WhySentAgain = 'closed meanwhile' | 'own lack'
 
 /** How much of a refusing answer's body is kept to quote in the log. */
 const quotedBytesMax = 1024
@@ -51,6 +60,7 @@ export class Exchange implements TracedHandler {
   readonly #request: OutgoingRequest
   readonly #options: ExchangeOptions
   readonly #resolve: (outcome: Outcome) => void
+  readonly #sendAgain: ((why: WhySentAgain) => void) | undefined
   readonly #deadline: NodeJS.Timeout
   #controller: Undici.DispatchController | undefined
   #done = false
@@ -65,11 +75,22 @@ export class Exchange implements TracedHandler {
   #headers: Readonly<Record<string, string | string[] | undefined>> | undefined
   #firstByteAt: number | undefined
   #isWhole = false
+  #secrets: EchoedSecrets | undefined
+  #isSentAgain = false
+  /** It was sent before, and may have arrived. */
+  #isRepeated = false
 
-  constructor(request: OutgoingRequest, options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
+  /** @param sendAgain sends it once more, on a new connection. Left out: it is never sent twice */
+  constructor(
+    request: OutgoingRequest,
+    options: ExchangeOptions,
+    resolve: (outcome: Outcome) => void,
+    sendAgain?: (why: WhySentAgain) => void,
+  ) {
     this.#request = request
     this.#options = options
     this.#resolve = resolve
+    this.#sendAgain = sendAgain
     const { timeoutMs } = request
     // After a moment in which nothing ran, timers come before what has arrived meanwhile: that is read first.
     this.#deadline = setTimeout(() => setImmediate(() => this.#late()), timeoutMs)
@@ -114,14 +135,14 @@ export class Exchange implements TracedHandler {
   }
 
   onResponseStart(
-    _controller: Undici.DispatchController,
+    _controller: unknown,
     statusCode: number,
     headers: Record<string, string | string[] | undefined>,
     statusMessage?: string,
   ): void {
     if (statusCode < 200) return // informational; the answer is still to come
     this.#status = statusCode
-    if (this.connection) this.connection.awaitsStatus = false
+    if (this.connection) endAwaiting(this.connection)
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
     if (statusCode >= 300) {
@@ -156,66 +177,145 @@ export class Exchange implements TracedHandler {
   onResponseError(_controller: unknown, error: unknown): void {
     if (this.#done) return
     // The connection broke after the status line: the receiver's word stands, its body does not matter.
-    if (this.#status !== 0) this.#finish(this.#answered())
-    else this.#finish(this.#unreachable(classify(error)))
+    if (this.#status !== 0) {
+      this.#finish(this.#answered())
+      return
+    }
+    const why = classify(error)
+    const answer = this.#refusedByParser(why)
+    if (answer) this.#take(answer)
+    else this.#broken(why)
+  }
+
+  /** What the parser has refused may be an answer that a client is free to take. */
+  #refusedByParser({ errorClass, errorCode }: NoAnswer): LenientAnswer | undefined {
+    const { head } = this.connection ?? {}
+    if (head === undefined || errorClass !== 'invalid' || errorCode === headersTooLarge) return undefined
+    return readLeniently(head)
+  }
+
+  #take({ status, headers, statusText, body, isWhole }: LenientAnswer): void {
+    this.onResponseStart(undefined, status, headers, statusText)
+    this.#chunks = [body]
+    this.#bytes = body.length
+    this.#isWhole = isWhole
+    this.#finish(this.#answered())
+  }
+
+  #broken(why: NoAnswer): void {
+    const again = this.#isSentAgain ? undefined : this.#whyAgain(why)
+    if (again === undefined || this.#sendAgain === undefined) {
+      this.#finish(this.#unreachable(why))
+      return
+    }
+    this.#isSentAgain = true
+    this.#isRepeated = this.#controller !== undefined
+    this.#controller = undefined
+    this.#sendAgain(again)
+  }
+
+  /**
+   * Whether it is sent once more, at once. A kept connection that ended as it was used again, before one byte of an answer,
+   * was most likely closed as idle by a receiver that has never seen the request. It is not known, so the receiver may get
+   * it twice, with the same id. For want of something of our own nothing was sent, and idle connections can give way.
+   */
+  #whyAgain({ fault, errorClass, errorCode = '' }: NoAnswer): WhySentAgain | undefined {
+    if (fault === 'ours') return isHeldByConnections(errorCode) ? 'own lack' : undefined
+    const { trace, head } = this.connection ?? {}
+    const wasKept = trace?.hasAnswered === true && head === undefined
+    return wasKept && errorClass !== 'invalid' ? 'closed meanwhile' : undefined
   }
 
   #answered(): Outcome {
     const durationMs = this.#elapsed()
     const httpStatus = this.#status
     if (httpStatus < 300) {
-      if (this.#headers === undefined) return { kind: 'accepted', httpStatus, durationMs }
-      return { kind: 'accepted', httpStatus, durationMs, exchange: this.#details() }
+      if (this.#headers === undefined && !this.#isRepeated)
+        return { kind: 'accepted', httpStatus, durationMs }
+      return { kind: 'accepted', httpStatus, durationMs, ...this.#extras() }
     }
     const refusal = { status: httpStatus, retryAfter: this.#retryAfter }
-    const outcome: Outcome = {
+    return {
       ...wordOf(refusal, this.#request.terminalStatuses, this.#options.clock.now()),
       httpStatus,
       errorClass: 'http',
       error: this.#refusal(),
       durationMs,
+      ...this.#extras(),
     }
-    return this.#headers === undefined ? outcome : { ...outcome, exchange: this.#details() }
+  }
+
+  /** What an outcome has that is not usual. */
+  #extras(): Pick<Outcome, 'exchange' | 'isRepeated'> {
+    const isRemembered = this.#headers !== undefined || (this.#status === 0 && this.#isRemembered(false))
+    return {
+      ...(isRemembered && { exchange: this.#details() }),
+      ...(this.#isRepeated && { isRepeated: true }),
+    }
   }
 
   #unreachable(why: NoAnswer): Outcome {
-    const outcome = { kind: 'unreachable', ...why, durationMs: this.#elapsed() } as const
-    return this.#isRemembered(false) ? { ...outcome, exchange: this.#details() } : outcome
+    const error = this.#clean(why.error) // a certificate may name what an earlier request has told
+    return { kind: 'unreachable', ...why, error, durationMs: this.#elapsed(), ...this.#extras() }
   }
 
   /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */
   #refusal(): string {
-    if (this.#location !== undefined) return errorText(`redirect not followed, Location: ${this.#location}`)
+    if (this.#location !== undefined) {
+      return errorText(`redirect not followed, Location: ${this.#clean(this.#location)}`)
+    }
     const body = errorText(this.#kept(quotedBytesMax).toString('utf8'))
-    return body === '' ? errorText(`HTTP ${this.#status} ${this.#statusText}`) : body
+    return body === '' ? errorText(`HTTP ${this.#status} ${this.#clean(this.#statusText)}`) : body
+  }
+
+  /** A text of the receiver without the secrets that it was sent. */
+  #clean(text: string): string {
+    return this.#secretsSent().removedFrom(text)
+  }
+
+  #secretsSent(): EchoedSecrets {
+    this.#secrets ??= new EchoedSecrets(this.#request.headers, openHeadersOf(this.#request))
+    return this.#secrets
   }
 
   #isRemembered(success: boolean): boolean {
     const { of } = this.#options.capture
-    return of === 'all' || (of === 'failures' && !success)
+    return of === 'all' || (of === 'failures' && (!success || this.#isRepeated))
   }
 
-  /** The first bytes of the body, copied: a chunk is a window on a read buffer of 64 KiB, which it would keep. */
+  /**
+   * The first bytes of the body without the secrets of the request. Copied: a chunk is a window on a read buffer of 64 KiB,
+   * which it would keep.
+   */
   #kept(bytesMax: number): Buffer {
     if (this.#chunks === undefined || bytesMax === 0) return nothing
-    return Buffer.concat(this.#chunks, Math.min(this.#bytes, bytesMax))
+    const bytes = Buffer.concat(this.#chunks, Math.min(this.#bytes, bytesMax))
+    return this.#secretsSent().removedFromBytes(bytes, this.#isCutAt(bytesMax))
+  }
+
+  #isCutAt(bytesMax: number): boolean {
+    return !this.#isWhole || this.#bytes > bytesMax
   }
 
   #details(): ExchangeDetails {
     const { origin, path, headers } = this.#request
-    const responseBody =
-      this.#headers === undefined ? nothing : this.#kept(this.#options.capture.bodyBytesMax)
+    const { bodyBytesMax } = this.#options.capture
+    const hasAnswered = this.#headers !== undefined
     return {
-      request: { method: 'POST', url: origin + path, headers: redactRequest(headers) },
+      request: {
+        method: 'POST',
+        url: origin + path,
+        headers: redactRequest(headers, openHeadersOf(this.#request)),
+      },
       response:
         this.#headers === undefined
           ? null
           : {
-              headers: redactResponse(this.#headers),
+              headers: redactResponse(this.#headers, text => this.#clean(text)),
               body_bytes: this.#bytes,
-              body_truncated: !this.#isWhole || this.#bytes > responseBody.length,
+              body_truncated: this.#isCutAt(bodyBytesMax),
             },
-      responseBody,
+      responseBody: hasAnswered ? this.#kept(bodyBytesMax) : nothing,
       timings: this.#timings(),
       remoteAddress: this.connection?.trace?.remoteAddress ?? null,
     }
@@ -224,11 +324,12 @@ export class Exchange implements TracedHandler {
   #timings(): Timings {
     const total = roundedMs(performance.now() - this.#startedAt)
     const first_byte = this.#firstByteAt === undefined ? null : roundedMs(this.#firstByteAt - this.#startedAt)
+    const repeated = this.#isRepeated
     const trace = this.connection?.trace
     if (trace === undefined || trace.startedAt < this.#startedAt) {
-      return { reused: trace !== undefined, dns: null, connect: null, tls: null, first_byte, total }
+      return { reused: trace !== undefined, repeated, dns: null, connect: null, tls: null, first_byte, total }
     }
-    return { reused: false, ...trace.timings(), first_byte, total }
+    return { reused: false, repeated, ...trace.timings(), first_byte, total }
   }
 
   #finish(outcome: Outcome): void {
@@ -240,4 +341,8 @@ export class Exchange implements TracedHandler {
   #elapsed(): number {
     return Math.round(performance.now() - this.#startedAt)
   }
+}
+
+function openHeadersOf({ names }: OutgoingRequest): readonly (string | null)[] {
+  return names ? [names.id, names.timestamp, names.attempt] : []
 }

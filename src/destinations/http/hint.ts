@@ -90,7 +90,7 @@ const hintOfKnownStatus: Readonly<Record<number, string>> = {
   404: 'Nothing is at this path. Check the target_url.',
   405: 'The path does not take POST. Check the target_url, and that the route is one for POST.',
   408: 'The receiver gave up waiting for the request. Check its limits of time, and those of a proxy before it.',
-  410: 'The receiver says that it is gone for good. Remove the subscription, or change its target_url.',
+  410: 'The receiver says that it is gone for good, so its subscription is disabled. Once it is back, call POST /subscriptions/{id}/resume; to change target_url alone does not end this.',
   411: 'The receiver wants a Content-Length, and was sent one; look for what removes it on the way.',
   413: 'The event is larger than the receiver takes. Raise the limit of its body size, or that of a proxy before it.',
   415: 'The receiver does not take this content type. Let it accept that of the event.',

@@ -5,7 +5,7 @@ import type { Clock } from '../../platform/clock.ts'
 import type { Subscription } from '../../subscriptions/subscription.ts'
 import type { Destination, Message } from '../destination.ts'
 import { ConnectionPools } from './connection-pools.ts'
-import { Exchange, type ExchangeOptions, type OutgoingRequest } from './exchange.ts'
+import { Exchange, type ExchangeOptions, type OutgoingRequest, type WhySentAgain } from './exchange.ts'
 
 /** Explains what fails over HTTP. */
 export { httpHint } from './hint.ts'
@@ -21,6 +21,16 @@ export interface HttpDestinationOptions {
    * Subscriptions share connections to an origin if they have the same connector, and never else.
    */
   readonly connectorFor: (to: Subscription) => Connector
+  /** Connections to receivers, in all; unlimited when not given. Idle ones give way to new ones. */
+  readonly connectionsMax?: number | undefined
+}
+
+/** What an operator may want to know of the connections. */
+export interface HttpFigures {
+  /** Open, or being made. */
+  readonly connections: number
+  /** Messages that were sent twice within one attempt, since the kept connection ended under the first. */
+  readonly repeated: number
 }
 
 /**
@@ -30,36 +40,65 @@ export interface HttpDestinationOptions {
 export class HttpDestination implements Destination {
   readonly #connectorFor: (to: Subscription) => Connector
   readonly #exchangeOptions: ExchangeOptions
-  readonly #pools = new ConnectionPools()
+  readonly #pools: ConnectionPools
   readonly #running = new Set<Exchange>()
+  #repeated = 0
   #isClosed = false
 
   constructor(options: HttpDestinationOptions) {
     const { clock, responseBytesMax, capture = { of: 'none', bodyBytesMax: 0 }, connectorFor } = options
     this.#connectorFor = connectorFor
+    this.#pools = new ConnectionPools(options.connectionsMax)
     this.#exchangeOptions = { clock, responseBytesMax, capture }
+  }
+
+  get figures(): HttpFigures {
+    return { connections: this.#pools.open, repeated: this.#repeated }
   }
 
   deliver(message: Message, timeoutMs: number): Promise<Outcome> {
     return new Promise(resolve => {
       const request = requestOf(message, timeoutMs)
-      const exchange = new Exchange(request, this.#exchangeOptions, outcome => {
-        this.#running.delete(exchange)
-        resolve(outcome)
-      })
+      const exchange = new Exchange(
+        request,
+        this.#exchangeOptions,
+        outcome => {
+          this.#running.delete(exchange)
+          if (outcome.isRepeated) this.#repeated++
+          resolve(outcome)
+        },
+        why => this.#sendAgain(message.to, request, exchange, why),
+      )
       this.#running.add(exchange)
       if (this.#isClosed) exchange.cutOff()
       else this.#dispatch(message.to, request, exchange)
     })
   }
 
-  #dispatch(to: Subscription, { origin, path, headers, body }: OutgoingRequest, exchange: Exchange): void {
+  #dispatch(to: Subscription, request: OutgoingRequest, exchange: Exchange, onNew = false): void {
+    const { origin, path, headers, body } = request
     try {
       const pool = this.#pools.poolFor({ origin, connector: this.#connectorFor(to) })
       // undici's type wants a list that may be changed; it does not change it.
-      pool.dispatch({ path, method: 'POST', headers: headers as string[], body }, exchange)
+      const options = { path, method: 'POST', headers: headers as string[], body } as const
+      if (onNew) pool.dispatchOnNew(options, exchange)
+      else pool.dispatch(options, exchange)
     } catch (error) {
       exchange.onResponseError(undefined, error)
+    }
+  }
+
+  /** On a new connection, since the others that are kept may have been closed by the receiver, too. */
+  #sendAgain(to: Subscription, request: OutgoingRequest, exchange: Exchange, why: WhySentAgain): void {
+    switch (why) {
+      case 'closed meanwhile':
+        this.#dispatch(to, request, exchange, true)
+        return
+      case 'own lack':
+        this.#pools.closeIdle()
+        setImmediate(() => {
+          if (!exchange.isOver) this.#dispatch(to, request, exchange, true)
+        })
     }
   }
 
@@ -71,7 +110,7 @@ export class HttpDestination implements Destination {
 }
 
 function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
-  const { origin, path, connectTimeoutMs, retry } = to
+  const { origin, path, connectTimeoutMs, retry, signingHeaders } = to
   return {
     origin,
     path,
@@ -80,5 +119,6 @@ function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingR
     timeoutMs,
     connectTimeoutMs,
     terminalStatuses: retry.terminalStatuses,
+    names: signingHeaders,
   }
 }

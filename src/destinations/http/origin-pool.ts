@@ -13,6 +13,12 @@ interface Member {
   isFree: boolean
 }
 
+/** Counts the connections of all pools together. */
+export interface ConnectionCount {
+  opened(): void
+  closed(): void
+}
+
 /**
  * The connections to one origin: as many as there are requests at a time, each used again by the request after it. The
  * one that was used last is taken first, so those that are not needed any more stay idle until undici closes them.
@@ -23,22 +29,39 @@ interface Member {
 export class OriginPool {
   readonly #origin: URL
   readonly #options: Client.Options
+  readonly #count: ConnectionCount | undefined
   readonly #members = new Set<Member>()
   readonly #free: Member[] = []
 
   /** @throws TypeError when the origin is no URL */
-  constructor(origin: string, options: Client.Options) {
+  constructor(origin: string, options: Client.Options, count?: ConnectionCount) {
     this.#origin = new URL(origin)
     this.#options = options
+    this.#count = count
   }
 
   /** Sends at once, over a free connection or a new one. What comes of it is told to the exchange. */
   dispatch(request: Dispatcher.DispatchOptions, exchange: Exchange): void {
-    const member = this.#free.pop() ?? this.#open()
+    this.#dispatchOn(this.#free.pop() ?? this.#open(), request, exchange)
+  }
+
+  /** The same, over a new connection in any case. */
+  dispatchOnNew(request: Dispatcher.DispatchOptions, exchange: Exchange): void {
+    this.#dispatchOn(this.#open(), request, exchange)
+  }
+
+  #dispatchOn(member: Member, request: Dispatcher.DispatchOptions, exchange: Exchange): void {
     member.isFree = false
     const takesMore = member.client.dispatch(request, exchange)
     if (takesMore) this.#giveBack(member)
     else if (exchange.isOver) this.#retire(member) // refused as it was: nothing will say that the connection is free
+  }
+
+  /** Closes at most `most` connections on which nothing runs, those first that were used longest ago. @returns how many */
+  closeIdle(most: number): number {
+    const idle = this.#free.slice(0, most)
+    for (const member of idle) this.#retire(member)
+    return idle.length
   }
 
   /** Lets what runs end, and closes every connection then. */
@@ -52,6 +75,7 @@ export class OriginPool {
   }
 
   #open(): Member {
+    this.#count?.opened()
     const client = new TracedClient(this.#origin, this.#options)
     const member: Member = { client, openedAt: undefined, isFree: false }
     client.on('connect', () => {
@@ -80,7 +104,10 @@ export class OriginPool {
   /** It takes no more requests, and closes when what runs on it has ended. */
   #retire(member: Member): void {
     if (!this.#members.delete(member)) return
-    if (member.isFree) this.#free.splice(this.#free.lastIndexOf(member), 1)
-    member.client.close().catch(() => {}) // closed already: the same
+    if (member.isFree) this.#free.splice(this.#free.indexOf(member), 1)
+    member.client
+      .close()
+      .catch(() => {}) // closed already: the same
+      .finally(() => this.#count?.closed())
   }
 }

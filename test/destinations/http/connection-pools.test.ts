@@ -76,3 +76,14 @@ test('a route is its origin and its connector, and nothing else', async t => {
     assert.notEqual(pools.poolFor(route), pool)
   }
 })
+
+test('where there are as many connections as there may be, idle ones make room, and no request waits', async t => {
+  const receivers = await Promise.all(Array.from({ length: 30 }, () => startReceiver()))
+  t.after(() => Promise.all(receivers.map(receiver => receiver.close())))
+  const { send, destination } = httpDestination(t, { connectionsMax: 8 })
+  for (const { origin } of receivers) {
+    assert.equal((await send(origin)).kind, 'accepted')
+    for (let n = 0; n < 3; n++) await new Promise(resolve => setImmediate(resolve)) // the connection is free then
+    assert.ok(destination.figures.connections <= 8, `${destination.figures.connections} are open`)
+  }
+})

@@ -67,6 +67,7 @@ test('a new connection has all its times, the next request on it has none of the
     { ...second.timings, first_byte: 0, total: 0 },
     {
       reused: true,
+      repeated: false,
       dns: null,
       connect: null,
       tls: null,

@@ -50,6 +50,39 @@ test('a failure remembers what was sent and what came back, without secrets', as
   assert.doesNotMatch(JSON.stringify(details), /hush|bm90/)
 })
 
+test('what a receiver repeats of a request is kept without its secrets, whatever part of the answer brings it', async t => {
+  const sent = ['webhook-id', 'evt_1', 'webhook-signature', secret, 'authorization', 'Bearer correct-horse']
+  const echo = JSON.stringify({
+    webhookId: 'evt_1',
+    signature: secret,
+    authorization: 'Bearer correct-horse',
+  })
+  const encoded = Buffer.from(echo).toString('base64')
+  const answers: readonly Program[] = [
+    { status: 500, body: echo, headers: { 'x-echo': echo, 'x-encoded': encoded } },
+    { status: 302, headers: { location: `/login?token=${encodeURIComponent(secret)}` }, body: encoded },
+    { status: 500, statusText: 'no correct-horse' },
+    { fault: 'reset-after-status', status: 500, body: `got ${secret.slice(0, -3)}` },
+    { status: 200, body: echo },
+  ]
+  for (const answer of answers) {
+    const outcome = await sendTo(t, answer, { of: 'all', bodyBytesMax: 16_384 }, { headers: sent })
+    const { responseBody, ...details } = detailsOf(outcome)
+    const text = JSON.stringify({ ...outcome, exchange: details }) + responseBody
+    const decoded = text.replace(/[\w+/=]{16,}/g, part => part + Buffer.from(part, 'base64').toString())
+    assert.doesNotMatch(decoded, /correct|horse|bm90/, JSON.stringify(answer))
+    assert.match(text, /\[redacted\]/)
+    assert.match(text, /evt_1|x-echo|200|30\d|500/)
+  }
+})
+
+test('a secret that lies across the end of what is kept is taken out, and the body is as large as it was', async t => {
+  const body = `${'x'.repeat(90)}${secret}`
+  const details = detailsOf(await sendTo(t, { status: 500, body }, { of: 'failures', bodyBytesMax: 100 }))
+  assert.equal(details.responseBody.toString(), `${'x'.repeat(90)}[redacted]`)
+  assert.deepEqual([details.response?.body_bytes, details.response?.body_truncated], [body.length, true])
+})
+
 test('a success is remembered only when all are asked for, nothing when none are', async t => {
   const ok = { status: 200, body: 'thanks' }
   assert.equal('exchange' in (await sendTo(t, ok)), false)

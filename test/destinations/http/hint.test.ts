@@ -61,7 +61,7 @@ test('each status says what to do about it', () => {
     [403, /firewall/],
     [404, /Nothing is at this path/],
     [405, /POST/],
-    [410, /gone for good/],
+    [410, /gone for good.*\/resume/],
     [413, /larger than the receiver takes/],
     [415, /content type/],
     [418, /refuses the request/],

@@ -1,0 +1,164 @@
+import { isSecretRequestHeader, redacted } from '../../model/exchange-details.ts'
+
+/** Shorter values are left as they are: they would be found in half of all texts, and are hardly secrets. */
+const charsLeast = 8
+
+/** Of a secret that is cut off at the end of what was kept, this much is recognised. */
+const cutCharsLeast = 4
+
+/** One way to write a secret, in lower case, with as many characters around it as hold a part of it too. */
+interface Form {
+  readonly text: string
+  readonly before: number
+  readonly after: number
+}
+
+/**
+ * The secrets of one request: the values of its headers that the log does not show, whole and in parts. A receiver that
+ * answers with what it was sent would bring them into the log; here they are taken out of what it said. They are looked
+ * for as they are and as they are often written: in JSON, HTML and URLs, in base64 (also within a longer text) and in hex,
+ * in upper or lower case. What is compressed, encrypted or encoded in another way is not found, and neither are values of
+ * fewer than 8 characters.
+ *
+ * It costs time for each form of each secret, so it is made only for what is kept.
+ */
+export class EchoedSecrets {
+  readonly #forms: readonly Form[]
+
+  /**
+   * @param headers of the request, names and values in turn
+   * @param open names of further headers that hold no secret
+   */
+  constructor(headers: readonly string[], open: readonly (string | null)[]) {
+    const secrets = new Set<string>()
+    for (let at = 0; at + 1 < headers.length; at += 2) {
+      if (!isSecretRequestHeader(headers[at] ?? '', open)) continue
+      for (const part of partsOf(headers[at + 1] ?? '')) secrets.add(part)
+    }
+    this.#forms = [...secrets].filter(secret => secret.length >= charsLeast).flatMap(formsOf)
+  }
+
+  /** The same text without the secrets. */
+  removedFrom(text: string): string {
+    return this.#forms.length === 0 ? text : this.removedFromBytes(Buffer.from(text), false).toString()
+  }
+
+  /** @param isCut there was more, which was not kept: its end may hold the beginning of a secret */
+  removedFromBytes(bytes: Buffer, isCut: boolean): Buffer {
+    if (this.#forms.length === 0 || bytes.length < cutCharsLeast) return bytes
+    // One character for each byte, so that a place in the text is a place in the bytes.
+    const text = bytes.toString('latin1')
+    const found = this.#find(text.toLowerCase(), isCut)
+    return found.length === 0 ? bytes : Buffer.from(replaced(text, found), 'latin1')
+  }
+
+  #find(text: string, isCut: boolean): [from: number, to: number][] {
+    const found: [number, number][] = []
+    for (const { text: secret, before, after } of this.#forms) {
+      let at = text.indexOf(secret)
+      while (at !== -1) {
+        found.push([Math.max(0, at - before), Math.min(text.length, at + secret.length + after)])
+        at = text.indexOf(secret, at + secret.length)
+      }
+      if (!isCut) continue
+      const begun = endThatBegins(text, secret)
+      if (begun !== undefined) found.push([Math.max(0, begun - before), text.length])
+    }
+    return found
+  }
+}
+
+/** Where the end of a text begins that is the beginning of a secret, of which the rest is missing. */
+function endThatBegins(text: string, secret: string): number | undefined {
+  const beginning = secret.slice(0, cutCharsLeast)
+  let at = text.indexOf(beginning, Math.max(0, text.length - secret.length + 1))
+  while (at !== -1) {
+    if (secret.startsWith(text.slice(at))) return at
+    at = text.indexOf(beginning, at + 1)
+  }
+  return undefined
+}
+
+function replaced(text: string, found: [from: number, to: number][]): string {
+  found.sort(([one], [other]) => one - other)
+  let clean = ''
+  let kept = 0
+  for (const [from, to] of found) {
+    if (to <= kept) continue
+    if (from > kept || kept === 0) clean += text.slice(kept, from) + redacted
+    kept = to // what overlaps is one place
+  }
+  return clean + text.slice(kept)
+}
+
+/**
+ * The value of a header, and what of it is a secret of its own: a token without the name of its scheme, each of several
+ * signatures, the user name and password in Basic credentials.
+ */
+function partsOf(value: string): readonly string[] {
+  const whole = value.trim()
+  const [, scheme = '', credentials = whole] = /^([a-z][a-z0-9-]*) +(.+)$/i.exec(whole) ?? []
+  const parts = credentials.split(/[\s,;]+/).flatMap(part => {
+    const named = /^[^=]*=(?=[^=])(.*)$/.exec(part)?.[1]
+    return named === undefined ? [unquoted(part)] : [unquoted(part), unquoted(named)]
+  })
+  if (scheme.toLowerCase() !== 'basic') return [whole, ...parts]
+  const pair = Buffer.from(credentials, 'base64').toString()
+  return [whole, ...parts, pair, pair.slice(pair.indexOf(':') + 1)]
+}
+
+function unquoted(text: string): string {
+  return text.replace(/^"(.*)"$/, '$1')
+}
+
+function formsOf(secret: string): readonly Form[] {
+  const bytes = Buffer.from(secret)
+  const whole = [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'), // PHP
+    secret.replace(/[<>&='"]/g, sign => `\\u00${hex(sign)}`), // Gson, Go
+    secret.replace(/[<>&'"]/g, sign => entities[sign] ?? sign),
+    secret.replace(/[<>&'"]/g, sign => `&#${sign.charCodeAt(0)};`),
+    encodeURIComponent(secret),
+    encodeURIComponent(secret).replaceAll('%20', '+'),
+    secret.replace(/[^A-Za-z0-9_.~-]/g, sign => `%${hex(sign)}`),
+    bytes.toString('hex'),
+  ]
+  const forms = new Map<string, Form>()
+  for (const text of whole) add(forms, { text, before: 0, after: 0 })
+  for (const form of base64Forms(bytes)) {
+    add(forms, form)
+    add(forms, { ...form, text: form.text.replaceAll('+', '-').replaceAll('/', '_') })
+  }
+  return [...forms.values()]
+}
+
+function add(forms: Map<string, Form>, form: Form): void {
+  const text = form.text.toLowerCase()
+  if (!forms.has(text)) forms.set(text, { ...form, text })
+}
+
+/** In base64 a text looks in one of three ways, by how many bytes stand before it; its first and last signs are shared. */
+function base64Forms(bytes: Buffer): readonly Form[] {
+  return [0, 1, 2].map(shift => {
+    const before = Math.ceil((shift * 8) / 6)
+    const end = Math.floor(((shift + bytes.length) * 8) / 6)
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .slice(before, end)
+    return { text, before: before === 0 ? 0 : 1, after: 1 }
+  })
+}
+
+const entities: Readonly<Record<string, string>> = {
+  '<': '&lt;',
+  '>': '&gt;',
+  '&': '&amp;',
+  "'": '&#39;',
+  '"': '&quot;',
+}
+
+function hex(sign: string): string {
+  return sign.charCodeAt(0).toString(16).padStart(2, '0')
+}
