@@ -105,12 +105,12 @@ function isTerminal(): boolean {
 }
 
 /**
- * Connections of a process besides its pool, at most: three for ingest; one each for the log, the contents, the lanes and
- * control; and one that marks it as a user of the embedded server.
+ * Connections of a process besides its pool, at most: three for ingest; one each for the log, the contents, the lanes, the
+ * heartbeat and control; and one that marks it as a user of the embedded server.
  */
-const ownConnections = 8
-/** Of the 200 that it allows. The rest is for commands, and for new processes beside those they replace. */
-const embeddedConnections = 180
+const ownConnections = 9
+/** Of the 220 that it allows. The rest is for commands, and for new processes beside those they replace. */
+const embeddedConnections = 200
 
 /** Rules about several settings together. */
 function checkTogether(values: Values, mode: Config['mode'], mistakes: string[]): void {

@@ -176,7 +176,7 @@ test('the processes of local mode must find room in its database', () => {
   assert.equal(readConfig({ PROCESSES: '15' }).processes, 15)
   assert.match(
     refusal({ PROCESSES: '16' }),
-    /PROCESSES \(16\) .* 192 connections; the embedded PostgreSQL has 180/,
+    /PROCESSES \(16\) .* 208 connections; the embedded PostgreSQL has 200/,
   )
   assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
 })
