@@ -176,6 +176,7 @@ export function openSubscription(
     },
     ordered: row.ordered,
     version: row.version,
+    stateSince: row.state_since.getTime(),
   }
 }
 

@@ -145,6 +145,18 @@ export async function readSubscription(
   return rows[0]
 }
 
+/** Those of the ids that there are, in no particular order. */
+export async function readSubscriptions(
+  database: Queryable,
+  ids: readonly number[],
+): Promise<readonly SubscriptionRow[]> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id = any($1::int[])`,
+    values: [[...ids]],
+  })
+  return rows
+}
+
 /** Those of the ids that there are, whatever is in their rows. */
 export async function readExisting(database: Queryable, ids: readonly number[]): Promise<readonly number[]> {
   const { rows } = await database.query<{ id: number }>({

@@ -9,8 +9,8 @@ export type ChangeListener = (
 ) => void
 
 /**
- * The copy of all subscriptions in memory. Versions only grow and ids are never used twice, so rows may be taken
- * twice and in any order.
+ * The copy of all subscriptions in memory. Versions only grow, with one version each state is younger than the one before,
+ * and ids are never used twice: so rows may be taken twice and in any order.
  *
  * A deletion leaves no version to compare with. So rows are read and taken within `reading`: while it runs, deletions
  * are remembered, and a row that was read before its deletion is not taken after it.
@@ -58,7 +58,7 @@ export class SubscriptionCache {
 
   take(row: SubscriptionRow): void {
     const before = this.#byId.get(row.id)
-    if (this.#removedMeanwhile.has(row.id) || (before !== undefined && before.version >= row.version)) return
+    if (this.#removedMeanwhile.has(row.id) || (before !== undefined && !isNewer(row, before))) return
     const now = this.#open(row)
     if (now === undefined) return
     this.#byId.set(row.id, now)
@@ -72,4 +72,9 @@ export class SubscriptionCache {
     this.#byId.delete(id)
     for (const listener of this.#listeners) listener(id, undefined, before)
   }
+}
+
+function isNewer(row: SubscriptionRow, than: Subscription): boolean {
+  if (row.version !== than.version) return row.version > than.version
+  return row.state_since.getTime() > than.stateSince
 }
