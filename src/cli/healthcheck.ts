@@ -1,5 +1,6 @@
 import { isIPv6 } from 'node:net'
 import { type Config, readConfig } from '../config/config.ts'
+import { shownServerUrl } from '../platform/server-url.ts'
 import { type CommandIo, exitCode } from './command.ts'
 
 const usage = `Usage: webhooks healthcheck [url]
@@ -21,6 +22,11 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
     io.err(url === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : usage)
     return exitCode.usage
   }
+  const shown = shownServerUrl(url)
+  if (new URL(url).username + new URL(url).password !== '') {
+    io.err(`The URL must hold no user and no password: ${shown}`)
+    return exitCode.usage
+  }
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(answerTimeoutMs) })
     const text = await response.text()
@@ -28,9 +34,9 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
       io.out(`ready (${response.status})`)
       return exitCode.ok
     }
-    io.err(`not ready: ${url} answered ${response.status} ${text.slice(0, 300)}`)
+    io.err(`not ready: ${shown} answered ${response.status} ${text.slice(0, 300)}`)
   } catch (error) {
-    io.err(`not ready: ${url} does not answer (${reasonOf(error)})`)
+    io.err(`not ready: ${shown} does not answer (${reasonOf(error)})`)
   }
   return exitCode.failure
 }

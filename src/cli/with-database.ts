@@ -23,6 +23,8 @@ export async function withDatabase<T>(
   })
   try {
     return await work(opened.database, config, logger)
+  } catch (error) {
+    throw opened.explain(error)
   } finally {
     await opened.close()
   }

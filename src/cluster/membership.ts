@@ -2,6 +2,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { StartupError } from '../errors.ts'
 import type { SteerableClock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
 import { databaseTime } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -39,8 +40,11 @@ export interface Member {
 }
 
 export interface MembershipDeps {
-  /** A connection of its own, so that a heartbeat never waits behind work. */
+  /** A connection for the heartbeat alone, so that it waits for nothing else. */
   readonly connection: Queryable
+  /** For all other statements. */
+  readonly control: Queryable
+  readonly health: Pick<DatabaseHealth, 'failed' | 'succeeded'>
   readonly clock: SteerableClock
   readonly logger: Logger
   readonly role: Role
@@ -68,7 +72,7 @@ export type Recovered =
 
 /** What others want to hear of the membership; see `Membership.on`. */
 export interface MembershipListeners {
-  /** At the start and after each heartbeat that got through; awaited. */
+  /** At the start, awaited; and after each heartbeat that got through, unless the one before is still at work. */
   readonly beat: () => Promise<void>
   /** This process goes on under a new id: what it held before is others' now. */
   readonly newId: () => void
@@ -125,8 +129,12 @@ export class Membership implements Member {
   #sureUntil = Number.NEGATIVE_INFINITY
   #unbrokenSince = Number.POSITIVE_INFINITY
   #beating: Promise<void> | undefined
-  #looking: Promise<void> | undefined
+  /** What a heartbeat was followed by, and is still at work. */
+  readonly #following = new Map<() => Promise<void>, Promise<unknown>>()
+  readonly #look = () => this.#lookAtOthers().finally(() => this.#clean())
   #cleaning: Promise<void> | undefined
+  /** A newer version has made a change that this one must not run beside. */
+  #isShutOut = false
   readonly #stopping = new AbortController()
   /** Deliveries that are leased to this process, and that it holds. */
   readonly held = new HeldSince()
@@ -171,8 +179,7 @@ export class Membership implements Member {
     this.#lastBeatAt = performance.now()
     this.#unbrokenSince = this.#lastBeatAt
     for (const listener of this.#listeners.beat) await listener()
-    await this.#lookAtOthers()
-    this.#clean()
+    await this.#look()
     this.#timer = setInterval(() => this.#tick(), beatEveryMs)
   }
 
@@ -181,46 +188,51 @@ export class Membership implements Member {
    * next one to start.
    */
   async stop(signal: AbortSignal = new AbortController().signal): Promise<void> {
-    const { connection, recover } = this.#deps
+    const { control, recover } = this.#deps
     clearInterval(this.#timer)
     this.#stopping.abort()
     await this.#beating
-    await this.#looking
+    await Promise.all(this.#following.values())
     await this.#cleaning
     const id = this.#id
     ownIds.delete(id)
-    if (!(await declareDead(connection, id))) return // it was declared dead by others, who see to the rest
+    if (!(await declareDead(control, id))) return // it was declared dead by others, who see to the rest
     // It stays among the dead: others look for what it had under way, which may be committed when it has ended.
     await recover({ id, from: this.#heldFrom }, signal)
   }
 
   #tick(): void {
     // A slow database makes beats overlap; one at a time is enough.
-    this.#beating ??= this.#beatOnce()
-      .catch(error => {
-        const level = error instanceof StartupError ? 'error' : 'debug' // the first means: for good
-        this.#deps.logger[level]({ err: error }, 'no heartbeat')
-      })
+    this.#beating ??= this.#sayAlive()
+      .then(
+        () => this.#beatGotThrough(),
+        error => this.#beatFailed(error),
+      )
       .finally(() => {
         this.#beating = undefined
       })
   }
 
-  async #beatOnce(): Promise<void> {
-    await this.#sayAlive().catch(error => {
-      this.#unbrokenSince = Number.POSITIVE_INFINITY
-      throw error
-    })
-    for (const listener of this.#listeners.beat) await listener()
-    this.#looking ??= this.#lookAtOthers()
-      .catch(error =>
-        this.#deps.logger.debug({ err: error }, 'others are looked at after the next heartbeat'),
-      )
-      .finally(() => {
-        this.#looking = undefined
-        // Not waited for, neither here nor by the next look: what a dead process held may be much.
-        this.#clean()
-      })
+  #beatFailed(error: unknown): void {
+    this.#unbrokenSince = Number.POSITIVE_INFINITY
+    this.#deps.health.failed('heartbeat', error)
+    if (!(error instanceof StartupError) || this.#isShutOut) return
+    this.#isShutOut = true
+    this.#deps.logger.error({ err: error }, 'no heartbeat any more')
+  }
+
+  /** What follows a heartbeat may be much. So the next one does not wait for it, and neither do the others that follow. */
+  #beatGotThrough(): void {
+    this.#deps.health.succeeded('heartbeat')
+    for (const work of [...this.#listeners.beat, this.#look]) this.#follow(work)
+  }
+
+  #follow(work: () => Promise<void>): void {
+    if (this.#following.has(work)) return
+    const run = work()
+      .catch(error => this.#deps.logger.debug({ err: error }, 'again after the next heartbeat'))
+      .finally(() => this.#following.delete(work))
+    this.#following.set(work, run)
   }
 
   #clean(): void {
@@ -271,7 +283,7 @@ export class Membership implements Member {
   }
 
   async #lookAtOthers(): Promise<void> {
-    const all = await readProcesses(this.#deps.connection)
+    const all = await readProcesses(this.#deps.control)
     const there = new Set(all.map(({ id }) => id))
     for (const id of this.#signs.keys()) if (!there.has(id)) this.#signs.delete(id)
     const dead = all.filter(other => other.id !== this.#id && this.#isDead(other))
@@ -281,15 +293,15 @@ export class Membership implements Member {
     this.#position = { count: delivering.length, index: Math.max(0, delivering.indexOf(this.#id)) }
     if (delivering.length > count) for (const listener of this.#listeners.joined) listener()
     for (const { id, pid } of dead) {
-      if (await declareDead(this.#deps.connection, id))
+      if (await declareDead(this.#deps.control, id))
         this.#deps.logger.warn({ process: id, pid }, 'a process has died')
     }
   }
 
   /** Frees what the dead have held. Once that is done, looks for what they had under way, until nothing more can come. */
   async #cleanUp(): Promise<void> {
-    const { connection } = this.#deps
-    const dead = await readDead(connection)
+    const { control } = this.#deps
+    const dead = await readDead(control)
     const ids = new Set(dead.map(({ id }) => id))
     for (const id of this.#deadSince.keys()) if (!ids.has(id)) this.#deadSince.delete(id)
     for (const one of dead) {
@@ -299,7 +311,7 @@ export class Membership implements Member {
       this.#deadSince.set(one.id, seen)
       if (!one.isFreed) {
         if (!(await this.#free(one.id, one.heldFrom ?? 0))) continue
-        await markFreed(connection, one.id)
+        await markFreed(control, one.id)
         seen.isFreedHere = true
       } else if (seen.isFreedHere || now - seen.at > takeOverMs) await this.#freeLate(one, now - seen.at)
     }
@@ -307,10 +319,10 @@ export class Membership implements Member {
 
   /** Looks at what may have been committed since all was freed; the last time when no statement of then can still run. */
   async #freeLate({ id, heldFrom }: DeadProcess, deadForMs: number): Promise<void> {
-    const { clock, connection, unheardMs } = this.#deps
+    const { clock, control, unheardMs } = this.#deps
     // Where it has not said how far back it goes: what is committed late came in shortly before it died.
     const from = heldFrom ?? clock.now() - deadForMs - deadAfterMs - unheardMs
-    if ((await this.#free(id, from)) && deadForMs > lateCommitMs) await forgetDead(connection, id)
+    if ((await this.#free(id, from)) && deadForMs > lateCommitMs) await forgetDead(control, id)
   }
 
   /** @returns whether nothing is left */

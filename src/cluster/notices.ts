@@ -13,7 +13,7 @@ export interface NoticeKind<T> {
  * each subscriber says how it catches up with what may have gone unheard.
  */
 export class Notices {
-  /** The control connection: it listens, and carries the heartbeat and other statements that no work may hold up. */
+  /** The control connection: it listens, and carries short statements that no work may hold up. */
   readonly connection: Connection
   readonly #listeners = new Map<string, ((text: string) => void)[]>()
   readonly #missed: (() => Promise<void>)[] = []

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
-import { StartupError } from '../errors.ts'
+import { codeOf, StartupError } from '../errors.ts'
+import { shownText } from '../platform/server-url.ts'
 import type { Setting, Surroundings } from './setting-kinds.ts'
 import { settings } from './settings.ts'
 
@@ -74,7 +75,7 @@ function readSetting<Value>(
   if (text === undefined || text === '') return undefined
   const value = setting.parse(text)
   if (value === undefined) {
-    const given = setting.secret ? 'what was given (not shown here) is not' : `"${text}" is not`
+    const given = setting.secret ? 'what was given (not shown here) is not' : `"${shownText(text)}" is not`
     mistakes.push(`${setting.variable} must be ${setting.allowed}; ${given}.`)
   }
   return value
@@ -90,11 +91,11 @@ function readSecret(variable: string, environment: Environment, mistakes: string
   }
   try {
     const text = readFileSync(path, 'utf8').trim()
-    if (text === '') mistakes.push(`${variable}_FILE names the file "${path}", which is empty.`)
+    if (text === '') mistakes.push(`${variable}_FILE names a file that is empty.`)
     return text
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    mistakes.push(`${variable}_FILE must be a file that can be read; ${reason}.`)
+    // The path is not shown: it may be the secret itself, given to the wrong variable.
+    mistakes.push(`${variable}_FILE must be a file that can be read (${codeOf(error) ?? 'failed'}).`)
     return undefined
   }
 }
@@ -104,12 +105,12 @@ function isTerminal(): boolean {
 }
 
 /**
- * Connections of a process besides its pool, at most: three for ingest; one each for the log, the contents, the lanes and
- * control; and one that marks it as a user of the embedded server.
+ * Connections of a process besides its pool, at most: three for ingest; one each for the log, the contents, the lanes, the
+ * heartbeat and control; and one that marks it as a user of the embedded server.
  */
-const ownConnections = 8
-/** Of the 200 that it allows. The rest is for commands, and for new processes beside those they replace. */
-const embeddedConnections = 180
+const ownConnections = 9
+/** Of the 220 that it allows. The rest is for commands, and for new processes beside those they replace. */
+const embeddedConnections = 200
 
 /** Rules about several settings together. */
 function checkTogether(values: Values, mode: Config['mode'], mistakes: string[]): void {

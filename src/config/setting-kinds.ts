@@ -1,5 +1,11 @@
 import { type TSchema, Type } from 'typebox'
 import { Check } from 'typebox/value'
+import {
+  parseServerUrl,
+  percentEncodingHint,
+  type ServerUrl,
+  shownServerUrl,
+} from '../platform/server-url.ts'
 
 /** What a default may depend on. */
 export interface Surroundings {
@@ -134,22 +140,35 @@ export function text(
   }
 }
 
+interface ServerUrlWords extends Words {
+  readonly example: string
+  readonly defaultText: string
+  /** Whether there is all that such an address needs, and nothing that it cannot have; anything unless given. */
+  readonly isComplete?: (url: ServerUrl) => boolean
+}
+
 /** The address of a server, with its password: secret, optional. */
 export function serverUrl(
   variable: string,
-  protocols: readonly string[],
-  words: Words & { readonly example: string; readonly defaultText: string },
+  schemes: readonly string[],
+  words: ServerUrlWords,
 ): Setting<string | undefined> {
+  const { example, description, isComplete = () => true } = words
   return {
     variable,
-    schema: Type.Optional(Type.String({ description: words.description, examples: [words.example] })),
-    allowed: `a URL such as ${words.example}`,
-    description: words.description,
+    schema: Type.Optional(Type.String({ description, examples: [example] })),
+    allowed: `a URL such as ${example}, ${percentEncodingHint}`,
+    description,
     secret: true,
     defaultText: words.defaultText,
     defaultFor: () => undefined,
-    parse: value => (protocols.includes(parseUrl(value)?.protocol ?? '') ? value : undefined),
-    show: value => (value === undefined ? '(not set)' : withoutPassword(value)),
+    parse(value) {
+      const url = parseServerUrl(value)
+      if (url === undefined || !schemes.includes(url.scheme) || !isComplete(url)) return undefined
+      // The parser of URLs refuses some host names besides; it knows no address without a host, which PostgreSQL has.
+      return url.host === '' || URL.canParse(value) ? value : undefined
+    },
+    show: value => (value === undefined ? '(not set)' : shownServerUrl(value)),
   }
 }
 
@@ -190,17 +209,4 @@ export function secretList<Item>(
   describe: (item: Item) => string,
 ): Setting<readonly Item[] | undefined> {
   return { ...list(variable, words, parseItem, describe), secret: true }
-}
-
-function parseUrl(value: string): URL | undefined {
-  return URL.canParse(value) ? new URL(value) : undefined
-}
-
-/** Keeps what names the server. The query is masked as a whole, because it can hold a password too. */
-function withoutPassword(value: string): string {
-  const url = parseUrl(value)
-  if (url === undefined) return '(set)'
-  const user =
-    url.username === '' && url.password === '' ? '' : `${url.username}${url.password === '' ? '' : ':***'}@`
-  return `${url.protocol}//${user}${url.host}${url.pathname}${url.search === '' ? '' : '?***'}`
 }

@@ -19,14 +19,15 @@ function parsePort(text: string): number | undefined {
 
 /** Every setting there is, in the order of the reference page. The key is its name in `Config`. */
 export const settings = {
-  databaseUrl: serverUrl('DATABASE_URL', ['postgres:', 'postgresql:'], {
+  databaseUrl: serverUrl('DATABASE_URL', ['postgres', 'postgresql'], {
     example: 'postgresql://user:password@host:5432/webhooks',
     defaultText: 'none, which is local mode: an embedded PostgreSQL in `DATA_DIR`',
     description:
       'PostgreSQL 15 or newer. When this is set, the service runs in server mode: by default it listens on all interfaces and asks for API keys.',
   }),
-  redisUrl: serverUrl('REDIS_URL', ['redis:', 'rediss:'], {
+  redisUrl: serverUrl('REDIS_URL', ['redis', 'rediss'], {
     example: 'redis://redis:6379/0',
+    isComplete: ({ host, path }) => host !== '' && /^(\/\d{0,5})?$/.test(path),
     defaultText: 'none',
     description:
       'Redis 6.2 or newer, or Valkey; useful where several processes run. It carries messages between them, so that workers hear of events within milliseconds, and lends parts of `max_in_flight` between them. PostgreSQL holds everything: losing Redis costs latency only.',
@@ -211,8 +212,9 @@ export const settings = {
     parsePort,
     String,
   ),
-  egressProxy: serverUrl('EGRESS_PROXY', ['http:', 'https:'], {
+  egressProxy: serverUrl('EGRESS_PROXY', ['http', 'https'], {
     example: 'http://user:password@proxy:3128',
+    isComplete: ({ host }) => host !== '',
     defaultText: 'none',
     description:
       'An HTTP proxy for all deliveries, by CONNECT. It looks names up by itself: this service then cannot check the addresses that names lead to, and the proxy has to.',

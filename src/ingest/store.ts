@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { wakeLanes } from '../lanes/wake.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -90,3 +91,29 @@ const insertWithLanesText = `
   ${wakeLanes('in_lanes')}
   insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
   select id, sub, size, owner, due_at from o`
+
+/** Large enough to need a page that the table has not yet: an event that fits into its last page notices no full disk. */
+const triedBytes = 32 * 1024
+
+/**
+ * Writes an event and takes it back, so that nobody ever sees it.
+ *
+ * @param connection one that nobody else uses meanwhile
+ * @throws what a real event would be refused with
+ */
+export async function tryInsertEvent(connection: Queryable, webhookId: Uuid, now: number): Promise<void> {
+  const event: EventRow = {
+    webhookId,
+    tenant: 'default',
+    eventType: null,
+    contentType: 'application/octet-stream',
+    payload: randomBytes(triedBytes), // nothing that compresses
+    subscriptionIds: [],
+  }
+  await connection.query({ text: 'begin' })
+  try {
+    await insertEvents(connection, [event], [], now)
+  } finally {
+    await connection.query({ text: 'rollback' })
+  }
+}

@@ -1,10 +1,12 @@
 import { AppError, overloaded } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Fifo } from '../platform/fifo.ts'
+import { type Uuid, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
-import { type EventRow, insertEvents, type OwedRow } from './store.ts'
+import { type EventRow, insertEvents, type OwedRow, tryInsertEvent } from './store.ts'
 
 /** An event and its owed rows, written in one transaction. */
 export interface Write {
@@ -20,6 +22,7 @@ export interface EventWriterDeps {
   readonly connections: readonly Queryable[]
   readonly clock: Clock
   readonly logger: Logger
+  readonly health: DatabaseHealth
   /** An event that is not committed within this time is refused with 503. */
   readonly timeoutMs: number
   /** An event that would wait longer than this for its transaction is refused at once; 1 s unless given. */
@@ -61,6 +64,7 @@ export class EventWriter {
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
   readonly #rate: CommitRate
+  readonly #newId: () => Uuid
   #waitingBytes = 0
   /** When a transaction last ended, or one began while none was under way. */
   #progressAt = 0
@@ -71,6 +75,7 @@ export class EventWriter {
     this.#waitMsMax = deps.waitMsMax ?? waitMsMax
     this.#idle = [...deps.connections]
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
+    this.#newId = uuidV7Source(deps.clock)
     this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
@@ -87,6 +92,7 @@ export class EventWriter {
   write(write: Write): Promise<void> {
     const now = performance.now()
     if (this.#isOverloaded(now)) {
+      this.#deps.health.refused(1)
       return Promise.reject(
         overloaded('More events come in than can be written; send this one again shortly.'),
       )
@@ -133,6 +139,28 @@ export class EventWriter {
   }
 
   /**
+   * While events cannot be written, tries whether one could be. To be called from time to time: a load balancer that looks
+   * at `/readyz` sends no event by which this would be found out.
+   */
+  async tryAgain(): Promise<void> {
+    const { health, clock } = this.#deps
+    if (!health.failing.has('events')) return
+    if (!this.#isBusy) this.#progressAt = performance.now()
+    const connection = this.#idle.pop()
+    if (!connection) return // events are being written
+    try {
+      await tryInsertEvent(connection, this.#newId(), clock.now())
+      health.succeeded('events')
+    } catch (error) {
+      health.failed('events', error)
+    } finally {
+      this.#progressAt = performance.now()
+      this.#idle.push(connection)
+      this.#flushAll()
+    }
+  }
+
+  /**
    * Flushes at the end of this turn of the event loop, so that requests read in one turn share a transaction. With
    * thousands of busy connections a turn lasts for seconds, because libuv reads up to 48 times 1,024 sockets in it. So
    * a full transaction does not wait for the end of the turn, and neither do events that gathered while all were busy.
@@ -171,6 +199,7 @@ export class EventWriter {
     try {
       await this.#insert(connection, batch)
       for (const write of batch) write.resolve()
+      this.#deps.health.succeeded('events')
       if (this.#waiting.length > 0) this.#rate.committed(batch.length, performance.now() - beganAt, isFull)
       else this.#rate.forget()
     } catch (error) {
@@ -217,16 +246,24 @@ export class EventWriter {
       try {
         await this.#insert(connection, [write])
         write.resolve()
+        this.#deps.health.succeeded('events')
       } catch (error) {
         if (isDatabaseUnavailable(error)) this.#fail([write], error)
-        else write.reject(sqlState(error) === '23514' ? noPartition(error) : error)
+        else if (sqlState(error) === '23514') this.#refuse([write], noPartition(error))
+        else write.reject(error)
       }
     }
   }
 
   /** The database failed: unless the statement was never sent it may have taken effect, though the callers hear 503. */
   #fail(batch: readonly Waiting[], error: AppError): void {
-    const reason = wasNeverSent(error) ? error : new CommitUnknown(error)
+    this.#refuse(batch, wasNeverSent(error) ? error : new CommitUnknown(error))
+  }
+
+  #refuse(batch: readonly Waiting[], reason: AppError): void {
+    const { health } = this.#deps
+    health.failed('events', reason)
+    health.refused(batch.filter(({ isLate }) => !isLate).length)
     for (const write of batch) write.reject(reason)
   }
 
@@ -235,11 +272,13 @@ export class EventWriter {
     for (let write = this.#waiting.peek(); write && write.since < oldest; write = this.#waiting.peek()) {
       this.#waiting.shift()
       this.#waitingBytes -= write.event.payload.length
+      this.#deps.health.refused(1)
       write.reject(tooLate())
     }
     for (const write of this.#writing) {
       if (write.isLate || write.since >= oldest) continue
       write.isLate = true
+      this.#deps.health.refused(1)
       write.reject(new CommitUnknown(tooLate()))
     }
   }

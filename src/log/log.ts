@@ -4,9 +4,11 @@ import { type ExchangeDetails, sizeOf } from '../model/exchange-details.ts'
 import type { LanePause } from '../model/pause.ts'
 import type { Settlement } from '../model/settlement.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
+import { wordsOf } from '../platform/database-trouble.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
+import { isDatabaseUnavailable, isRefusalOfValues, type Queryable, sqlState } from '../platform/postgres.ts'
 import {
   type AttemptEntry,
   type DetailsEntry,
@@ -22,6 +24,7 @@ export interface DeliveryLogDeps {
   readonly newId: () => Uuid
   readonly membership: Pick<Member, 'id'>
   readonly logger: Logger
+  readonly health: Pick<DatabaseHealth, 'failed' | 'succeeded'>
   /** Called once a delivery's settlement is committed: it is no longer in memory. */
   readonly settled: (delivery: Delivery) => void
   /** Closes lanes for a while, for all processes. */
@@ -49,6 +52,9 @@ const detailBytesMax = 32 * 1024 * 1024
 
 /** After this many refusals by the database a batch is written without details: they must never stop the log. */
 const refusalsMax = 3
+
+/** What cannot be logged at all stays owed, and is sent again after this long. */
+const refusedAgainMs = 3_600_000
 
 /**
  * Writes what became of deliveries: attempts are appended in batches, and what they settle is settled in the same
@@ -100,34 +106,105 @@ export class DeliveryLog {
   async #flush(): Promise<void> {
     const batch = this.#waiting.splice(0, batchMax)
     this.#writing = batch.length
-    let ids = batch.map(this.#deps.newId)
-    let pauseMs = 50
-    let refusals = 0
-    for (;;) {
-      try {
-        await this.#write(batch, ids, refusals < refusalsMax)
-        break
-      } catch (error) {
-        // 23505: these ids are there already, so an earlier try was committed though its answer was lost.
-        if (sqlState(error) === '23505') break
-        // Kept and tried again for as long as it takes: what a receiver has answered is not thrown away.
-        this.#deps.logger.warn(
-          { err: error, settlements: this.#waiting.length + batch.length },
-          'log not written, again soon',
-        )
-        if (!isDatabaseUnavailable(error)) {
-          refusals++
-          ids = batch.map(this.#deps.newId) // of the present moment, for which there are partitions now
-          await this.#deps.ensurePartitions().catch(() => {})
-        }
-        await new Promise(resolve => setTimeout(resolve, pauseMs))
-        pauseMs = Math.min(pauseMs * 2, 1000)
-      }
-    }
+    await this.#writeAll(batch)
     this.#writing = 0
     for (const settlement of batch) {
       this.#detailBytes -= detailBytes(settlement)
       this.#deps.settled(settlement.delivery)
+    }
+  }
+
+  /**
+   * Writes a batch, for as long as it takes: what a receiver has answered is not thrown away. When the database refuses
+   * values in it, they are looked for, so that one row does not stop all others.
+   */
+  async #writeAll(batch: readonly Settlement[]): Promise<void> {
+    const { logger, ensurePartitions } = this.#deps
+    for (let refusals = 0; ; refusals++) {
+      const refusal = await this.#tryWrite(batch, refusals < refusalsMax)
+      if (refusal === undefined) return
+      if (isRefusalOfValues(refusal)) return this.#isolate(batch, refusal)
+      if (refusals === 0) {
+        const cause = wordsOf(refusal)
+        logger.warn(
+          { cause, settlements: batch.length },
+          'the database refuses to take the log; tried on and on',
+        )
+      }
+      await ensurePartitions().catch(() => {})
+      await pause(refusals)
+    }
+  }
+
+  /** Halves a batch that was refused until the row is found; a batch of 500 with one such row takes 19 statements. */
+  async #isolate(batch: readonly Settlement[], refusal: unknown): Promise<void> {
+    const [first] = batch
+    if (first === undefined) return
+    if (batch.length === 1) return this.#settleRefused(first, refusal)
+    const middle = batch.length >> 1
+    for (const half of [batch.slice(0, middle), batch.slice(middle)]) {
+      const again = await this.#tryWrite(half, true)
+      if (again === undefined) continue
+      if (isRefusalOfValues(again)) await this.#isolate(half, again)
+      else await this.#writeAll(half)
+    }
+  }
+
+  /**
+   * A settlement that is refused by itself: it is written with less, until it is taken. Its verdict is kept for as long as
+   * that can be; else the delivery is owed for one more attempt, an hour later, so that it neither gets lost nor stops
+   * anything.
+   */
+  async #settleRefused(settlement: Settlement, refusal: unknown): Promise<void> {
+    const { clock, logger } = this.#deps
+    const { delivery } = settlement
+    const about = {
+      webhook_id: delivery.webhookId,
+      subscription_id: delivery.subscriptionId,
+      attempt: delivery.attempt,
+      cause: wordsOf(refusal),
+    }
+    const ways = [
+      [withoutDetails(settlement), 'an attempt is logged without details, which the database refuses'],
+      [withoutTexts(settlement), 'an attempt is logged without its error, which the database refuses'],
+      [
+        { kind: 'handed_back', delivery, at: clock.now() + refusedAgainMs },
+        'an attempt cannot be logged, as the database refuses it: the delivery stays owed, and is sent again in an hour',
+      ],
+    ] as const satisfies readonly (readonly [Settlement, string])[]
+    for (const [way, words] of ways) {
+      if ((await this.#tryWrite([way], false)) !== undefined) continue
+      logger.error(about, words)
+      return
+    }
+    logger.error(
+      about,
+      'an attempt cannot be logged, and its delivery stays owed as it is until this process ends',
+    )
+  }
+
+  /**
+   * Writes a batch, and waits while the database is away. @returns undefined when it is written, else the error with
+   * which it was refused
+   */
+  async #tryWrite(batch: readonly Settlement[], withDetails: boolean): Promise<unknown> {
+    const { newId, health } = this.#deps
+    const ids = batch.map(newId)
+    for (let tries = 0; ; tries++) {
+      try {
+        await this.#write(batch, ids, withDetails)
+        health.succeeded('log')
+        return undefined
+      } catch (error) {
+        // These ids are there already, so an earlier try was committed though its answer was lost.
+        if (tries > 0 && sqlState(error) === '23505') {
+          health.succeeded('log')
+          return undefined
+        }
+        if (!isDatabaseUnavailable(error)) return error
+        health.failed('log', error)
+        await pause(tries)
+      }
     }
   }
 
@@ -160,6 +237,11 @@ export class DeliveryLog {
     await recordAttempts(this.#deps.connection, this.#deps.membership.id, rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
   }
+}
+
+/** 50 ms at first, later up to a second. */
+function pause(tries: number): Promise<unknown> {
+  return new Promise(resolve => setTimeout(resolve, Math.min(50 * 2 ** tries, 1000)))
 }
 
 function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uuid): AttemptEntry {
@@ -211,6 +293,16 @@ function withoutDetails(settlement: Settlement): Settlement {
   if (settlement.kind !== 'attempted') return settlement
   const { exchange: _, ...outcome } = settlement.outcome
   return { ...settlement, outcome }
+}
+
+/** With nothing of an attempt that came from outside, or that closes its lane. */
+function withoutTexts(settlement: Settlement): Settlement {
+  const error = 'the database did not take the error of this attempt'
+  if (settlement.kind === 'ended') return { ...settlement, reason: error }
+  const { pause: _, ...rest } = settlement
+  if (rest.kind === 'handed_back' || rest.outcome.kind === 'accepted') return rest
+  const { exchange: _exchange, errorCode: _code, ...outcome } = rest.outcome
+  return { ...rest, outcome: { ...outcome, error } }
 }
 
 /** The next attempt of what stays owed; undefined for what is over. */

@@ -1,4 +1,5 @@
 import type { Logger } from './logger.ts'
+import { isDatabaseUnavailable } from './postgres.ts'
 
 /** Work that is repeated until it is stopped. */
 export interface Repeated {
@@ -20,7 +21,10 @@ export function every(
   let running: Promise<unknown> | undefined
   const run = () => {
     running ??= work(stopping.signal)
-      .catch(error => logger.warn({ err: error }, `${name} failed, again in ${ms / 1000} s`))
+      .catch(error => {
+        const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // that is told once: `DatabaseHealth`
+        logger[level]({ err: error }, `${name} failed, again in ${ms / 1000} s`)
+      })
       .finally(() => {
         running = undefined
       })

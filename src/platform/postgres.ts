@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import pg from 'pg'
 import { AppError } from '../errors.ts'
+import { sessionSettings } from './session.ts'
 
 /** A statement with its values. */
 export interface Statement {
@@ -21,7 +22,7 @@ export interface QueryResult<Row> {
 }
 
 export interface DatabaseOptions {
-  /** node-postgres settings: `connectionString`, or host, port, user, password, database. */
+  /** node-postgres settings: host, port, user, password, database and so on. */
   readonly connection: Readonly<pg.ClientConfig>
   readonly poolSize: number
   /** A statement that runs longer fails with `database_unavailable`; a pinned connection is closed then. */
@@ -32,12 +33,14 @@ export interface DatabaseOptions {
 export interface ConnectionSettings {
   /** Unless given, that of the database. */
   readonly queryTimeoutMs?: number
-  /** SQL that is run first on each new connection, for settings of the session. */
+  /** SQL that is run first on each new connection, after `sessionSettings`. */
   readonly session?: string
   /** Called for each NOTIFY on the channels this connection listens on. */
   readonly onNotification?: (channel: string, payload: string) => void
   /** False: after it broke its statements fail, so that what belongs to the session (locks) holds for all of them. */
   readonly reopens?: boolean
+  /** True: it is opened when it is needed first, if ever; not by `Database.open`. */
+  readonly isRare?: boolean
 }
 
 /**
@@ -52,7 +55,12 @@ export class Database implements Queryable {
 
   constructor(options: DatabaseOptions) {
     this.#options = options
-    this.#pool = new pg.Pool({ ...clientConfig(options), max: options.poolSize, idleTimeoutMillis: 30_000 })
+    this.#pool = new pg.Pool({
+      ...clientConfig(options),
+      max: options.poolSize,
+      idleTimeoutMillis: 30_000,
+      onConnect: client => client.query(sessionSettings(options.queryTimeoutMs)).then(() => {}),
+    })
     // When a client loses its server, the pool drops it if it is idle; in a transaction its next statement fails. Both
     // also emit 'error', which would end the process if nobody listened.
     this.#pool.on('error', () => {})
@@ -97,9 +105,36 @@ export class Database implements Queryable {
     }
   }
 
-  /** Resolves when the server answers; rejects with `database_unavailable` when it does not. */
-  async ping(): Promise<void> {
-    await this.query({ text: 'select 1' })
+  /**
+   * Opens all that will be used: the pinned connections made so far, and the whole pool. So a start fails where there is
+   * no room for them, and not the first event.
+   */
+  async open(): Promise<void> {
+    const pooled = Array.from({ length: this.#options.poolSize }, () => this.#checkOut())
+    const [clients, opened] = await Promise.all([
+      Promise.allSettled(pooled),
+      this.reopen().then(
+        () => undefined,
+        error => ({ error }),
+      ),
+    ])
+    for (const client of clients) if (client.status === 'fulfilled') client.value.release()
+    const failed = clients.find(client => client.status === 'rejected')
+    if (failed) throw failed.reason
+    if (opened) throw opened.error
+  }
+
+  /** Opens the pinned connections that are not open. @throws AppError when one of them cannot be opened */
+  async reopen(): Promise<void> {
+    const kept = [...this.#connections].filter(connection => connection.isKept)
+    const results = await Promise.allSettled(kept.map(connection => connection.open()))
+    const failed = results.find(result => result.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** How many connections `open` opens. */
+  get size(): number {
+    return this.#options.poolSize + [...this.#connections].filter(({ isKept }) => isKept).length
   }
 
   /** A pinned connection, which is opened at its first use and again after it broke. It is closed with the database. */
@@ -132,6 +167,7 @@ export class Connection implements Queryable {
   #failedAt = Number.NEGATIVE_INFINITY
   #failure: unknown
   #opened = 0
+  #isClosed = false
 
   /** @param closed called when it is closed for good */
   constructor(options: DatabaseOptions, name: string, settings: ConnectionSettings, closed: () => void) {
@@ -144,6 +180,16 @@ export class Connection implements Queryable {
   /** How many times it was opened. A new value means that the old session is gone, with its LISTEN and its locks. */
   get opened(): number {
     return this.#opened
+  }
+
+  /** Whether it is there from the start to the end. */
+  get isKept(): boolean {
+    return this.#settings.reopens !== false && !this.#settings.isRare
+  }
+
+  /** Resolves when it is open. @throws AppError when it cannot be opened */
+  async open(): Promise<void> {
+    if (this.#client === undefined) await this.#open()
   }
 
   async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
@@ -175,6 +221,7 @@ export class Connection implements Queryable {
   async close(): Promise<void> {
     const client = this.#client
     this.#client = undefined
+    this.#isClosed = true
     this.#closed()
     await client?.end()
   }
@@ -198,7 +245,8 @@ export class Connection implements Queryable {
     client.on('notification', message => onNotification?.(message.channel, message.payload ?? ''))
     try {
       await client.connect()
-      if (session !== undefined) await client.query(session)
+      await client.query(`${sessionSettings(this.#options.queryTimeoutMs)};${session ?? ''}`)
+      if (this.#isClosed) throw new Error('the connection was closed')
     } catch (error) {
       this.#failedAt = performance.now()
       this.#failure = error
@@ -236,14 +284,27 @@ export function sqlState(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError ? error.code : undefined
 }
 
+/**
+ * True when the server refuses the values of a row, and would do so at any time: what is wrong with them, or one of them
+ * (22), a constraint (23), a limit of the program (54). A partition that is missing has the state of a constraint, but no
+ * name of one.
+ */
+export function isRefusalOfValues(error: unknown): boolean {
+  if (!(error instanceof pg.DatabaseError)) return false
+  const state = error.code ?? ''
+  return /^(22|54)/.test(state) || (state.startsWith('23') && error.constraint !== undefined)
+}
+
 /** Classes of SQLSTATE for failures that may pass: connection, resources, operator intervention, system, internal. */
 const unavailableClasses = new Set(['08', '53', '57', '58', 'XX'])
 
 function asAppError(error: unknown): unknown {
   if (error instanceof AppError) return error
   const state = sqlState(error)
-  // 25006: a read-only standby after a failover. 57014 (statement timeout) counts as unavailable with its class.
-  if (state !== undefined && !unavailableClasses.has(state.slice(0, 2)) && state !== '25006') return error
+  // 25006: a read-only standby after a failover. 42501: its rights were taken from the role, and may be given back.
+  // 57014 (statement timeout) counts as unavailable with its class.
+  const isOther = state !== '25006' && state !== '42501'
+  if (state !== undefined && !unavailableClasses.has(state.slice(0, 2)) && isOther) return error
   if (state === undefined && error instanceof TypeError) return error // a bug of this program
   return new AppError('database_unavailable', 'The database does not answer; try again shortly.', {
     cause: error,
@@ -273,9 +334,7 @@ function clientConfig(options: DatabaseOptions, name = 'pool'): pg.ClientConfig 
     ...options.connection,
     application_name: `webhooks ${process.pid} ${name}`,
     connectionTimeoutMillis: options.connectTimeoutMs,
-    statement_timeout: options.queryTimeoutMs,
     query_timeout: options.queryTimeoutMs + 1000,
-    idle_in_transaction_session_timeout: 30_000,
     keepAlive: true,
   }
 }

@@ -50,6 +50,8 @@ export class RedisLink {
   readonly #probing: Repeated
   #subscriber: RedisClient | undefined
   #state: RedisState | undefined
+  /** When it was found away or full; undefined while it is in use, and before the first word of it. */
+  #awaySince: number | undefined
   #usable = false
   #policyTold = false
   #closed = false
@@ -194,10 +196,15 @@ export class RedisLink {
     this.#state = state
     this.#usable = state === 'ok'
     const { logger } = this.#options
-    if (state === 'ok') logger.info('Redis is in use')
+    if (state === 'ok' && this.#awaySince !== undefined) {
+      const seconds = Math.round((performance.now() - this.#awaySince) / 100) / 10
+      this.#awaySince = undefined
+      logger.warn({ seconds }, 'Redis is in use again')
+    } else if (state === 'ok') logger.info('Redis is in use')
     else if (state === 'full')
       logger.warn('Redis is full and takes no writes; goes on without it, more slowly')
     else logger.warn({ reason }, 'Redis is not available; goes on without it, more slowly')
+    if (state !== 'ok') this.#awaySince ??= performance.now()
     for (const listener of this.#changeListeners) listener(state)
   }
 

@@ -17,10 +17,11 @@ import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { pauseNotice } from '../model/pause.ts'
 import type { SteerableClock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
 import { allowedDescriptors } from '../platform/descriptors.ts'
 import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Connection, Database } from '../platform/postgres.ts'
+import { type Connection, type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import { openRedis, type RedisLink } from '../platform/redis.ts'
 import { fixedPlans } from '../platform/sql.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
@@ -39,6 +40,7 @@ export interface Ground {
   readonly clock: SteerableClock
   readonly random: () => number
   readonly database: Database
+  readonly health: DatabaseHealth
   readonly egress: Egress
 }
 
@@ -70,12 +72,13 @@ export interface Parts {
  * delivers, how processes hand over to each other, what accepts.
  */
 export async function compose(ground: Ground): Promise<Parts> {
-  const { config, logger, clock, database } = ground
+  const { config, logger, clock, database, health } = ground
   const { role } = config
   const notices = new Notices(database)
-  const { connection } = notices
+  const { connection: control } = notices
   const membership = new Membership({
-    ...{ connection, clock, logger, role, version },
+    ...{ control, health, clock, logger, role, version },
+    connection: database.connection('heartbeat', { queryTimeoutMs: 5000 }),
     unheardMs: unheardMs(config),
     recover: (held, signal) => recoverHoldings({ database, clock, logger }, held, signal),
   })
@@ -96,7 +99,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   await beginWithFound({ database, throttle })
   hearOfPauses(database, notices, throttle)
   const link = await openLink(ground)
-  const bell = openBell(link, connection)
+  const bell = openBell(link, control)
   const descriptors = new DescriptorCount(allowedDescriptors())
   const advice = descriptorAdvice(config, descriptors.allowed)
   if (advice !== undefined) logger.warn(advice)
@@ -112,6 +115,14 @@ export async function compose(ground: Ground): Promise<Parts> {
   const hand = outbound ? ownMemory(shared, outbound) : handoverToOthers(shared)
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
   membership.describe(() => statsOf(bell, descriptors, inbound, outbound))
+  membership.on('beat', async () => {
+    // What broke is opened again before an event needs it.
+    await database.reopen().then(
+      () => health.succeeded('connections'),
+      error => health.failed('connections', error),
+    )
+    await inbound?.writer.tryAgain()
+  })
   return { ...shared, ...hand, concurrencyShare, inbound, outbound }
 }
 
@@ -207,7 +218,7 @@ function handoverToOthers(shared: Shared): Hand {
 
 /** Opened when it is needed first. */
 function handoverConnection({ database }: Shared): Connection {
-  return database.connection('handover', { queryTimeoutMs: 5000, session: fixedPlans })
+  return database.connection('handover', { queryTimeoutMs: 5000, session: fixedPlans, isRare: true })
 }
 
 /**
@@ -268,7 +279,8 @@ function hearOfChanges(notices: Notices, subscriptions: Subscriptions, logger: L
     subscriptionNotice,
     id => {
       subscriptions.refresh(id).catch(error => {
-        logger.warn({ err: error, subscription_id: id }, 'a changed subscription could not be read')
+        const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // then all are read again afterwards
+        logger[level]({ err: error, subscription_id: id }, 'a changed subscription could not be read')
       })
     },
     () => subscriptions.load(),

@@ -3,6 +3,7 @@ import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { EventWriter } from '../ingest/writer.ts'
 import type { Clock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Deadline } from '../platform/deadline.ts'
 import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -14,6 +15,7 @@ export interface InboundDeps {
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
+  readonly health: DatabaseHealth
   /** How what is accepted here gets to a process that delivers it. */
   readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
@@ -25,7 +27,7 @@ export class Inbound {
   readonly writer: EventWriter
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, handover } = deps
+    const { config, database, clock, logger, health, handover } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
@@ -33,6 +35,7 @@ export class Inbound {
       ),
       clock,
       logger,
+      health,
       timeoutMs,
       ensurePartitions: deps.ensurePartitions,
     })

@@ -12,6 +12,7 @@ import { Lanes } from '../lanes/lanes.ts'
 import { DeliveryLog } from '../log/log.ts'
 import type { Delivery } from '../model/delivery.ts'
 import type { SteerableClock } from '../platform/clock.ts'
+import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Deadline } from '../platform/deadline.ts'
 import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -25,6 +26,7 @@ import { userAgent } from '../version.ts'
 export interface OutboundDeps {
   readonly config: Config
   readonly database: Database
+  readonly health: DatabaseHealth
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly egress: Egress
@@ -74,6 +76,7 @@ export class Outbound {
       newId,
       membership,
       logger,
+      health: deps.health,
       settled: delivery => this.#leaveMemory(delivery),
       pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,

@@ -6,12 +6,13 @@ import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
 import { ensurePartitions } from '../log/partitions.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
+import { DatabaseHealth } from '../platform/database-health.ts'
+import { asStartupError } from '../platform/database-trouble.ts'
 import { Deadline } from '../platform/deadline.ts'
 import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
-import type { Database } from '../platform/postgres.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -57,13 +58,14 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     logger,
   })
   const egress = new Egress({ ...config, logger })
-  const ground = { config, logger, clock, random, database: opened.database, egress }
+  const health = new DatabaseHealth(logger)
+  const ground = { config, logger, clock, random, database: opened.database, health, egress }
   const running: Running = { ground, opened, housekeeping: [], isStopping: false }
   try {
     return await start(running)
   } catch (error) {
     await stop(running)
-    throw error
+    throw opened.explain(error)
   }
 }
 
@@ -86,6 +88,9 @@ async function start(running: Running): Promise<Service> {
   const parts = await compose(ground)
   running.parts = parts
   const { subscriptions, membership, bell, inbound, outbound } = parts
+  await database.open().catch(error => {
+    throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
+  })
   await membership.start()
   running.server = await buildServer({
     subscriptions,
@@ -99,7 +104,7 @@ async function start(running: Running): Promise<Service> {
     connectionsMax: config.maxConnections,
     version,
     drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(database, bell.state, running.isStopping),
+    readiness: () => readiness(ground.health, bell.state, running.isStopping),
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, subscriptions)),
   })
   const url = await listen(running.server, config)
@@ -196,13 +201,16 @@ function listenAdvice(error: unknown): string {
   return 'Set HOST to an address of this machine.'
 }
 
-/** Redis is told of, but without it the service is as ready as with it. */
-async function readiness(database: Database, redis: string | undefined, stopping: boolean) {
-  const checks = { database: 'ok', service: stopping ? 'stopping' : 'ok', ...(redis && { redis }) }
-  try {
-    await database.ping()
-  } catch {
-    checks.database = 'unavailable'
+/**
+ * Asks the database nothing: what this process did last with it says whether it can do so again. Redis is told of, but
+ * without it the service is as ready as with it.
+ */
+async function readiness({ failing }: DatabaseHealth, redis: string | undefined, stopping: boolean) {
+  const checks = {
+    database: failing.size === 0 ? 'ok' : 'unavailable',
+    ...Object.fromEntries([...failing].map(use => [use, 'failing'])),
+    service: stopping ? 'stopping' : 'ok',
+    ...(redis && { redis }),
   }
-  return { ready: checks.database === 'ok' && !stopping, checks }
+  return { ready: failing.size === 0 && !stopping, checks }
 }

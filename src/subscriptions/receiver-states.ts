@@ -1,8 +1,8 @@
 import type { ReceiverPauseReason } from '../model/pause.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database } from '../platform/postgres.ts'
+import { type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
-import { markWarned, moveState, readFailing } from './state-store.ts'
+import { markWarned, moveStates, readFailing, type StateMove } from './state-store.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 
 export interface ReceiverStatesDeps {
@@ -21,19 +21,35 @@ export const failingStates: readonly SubscriptionState[] = ['degraded', 'circuit
 /** One subscription's recovery is written at most once in this time: attempts in flight still report by the old state. */
 const recoveryEveryMs = 1000
 
+/** At most this many changes go into one transaction. */
+const movesMax = 500
+
 /** The log warns when these parts of `disableAfterHours` are over, in percent. */
 const warnAtPercent = [50, 70, 90] as const
+
+/** A change that is not written yet. */
+interface Waiting {
+  move: StateMove
+  readonly written: PromiseWithResolvers<void>
+}
 
 /**
  * Writes how receivers are doing into the state of their subscriptions: failing, circuit open, disabled, active again.
  *
  * The state is for people, and for disabling. What may be sent is decided by throttle and lanes. So a write that fails
  * is only logged: the next change writes the state, and every success reports a recovery until the state is active.
+ *
+ * Changes are written one batch after the other, on one connection: what changes meanwhile is the next batch. When many
+ * receivers fail at once, as when a network fails, the pool is left to others.
  */
 export class ReceiverStates {
   readonly #deps: ReceiverStatesDeps
   /** Recoveries being written; `again`: another success was reported since. */
   readonly #recoveries = new Map<number, { again: boolean }>()
+
+  /** By subscription, so that there are never more of them than subscriptions. */
+  readonly #waiting = new Map<number, Waiting>()
+  #writing: Promise<void> | undefined
 
   constructor(deps: ReceiverStatesDeps) {
     this.#deps = deps
@@ -106,27 +122,77 @@ export class ReceiverStates {
     }
   }
 
-  async #move(
+  /** Resolves when it is written, or could not be. */
+  #move(
     id: number,
     from: readonly SubscriptionState[],
     to: SubscriptionState,
     reason: string | null,
   ): Promise<void> {
-    const { database, logger, lanes, refresh } = this.#deps
-    try {
-      const moved = await database.transaction(async tx => {
-        if (!(await moveState(tx, id, from, to, reason))) return false
-        if (to === 'disabled') await lanes.hold(tx, id)
-        return true
-      })
-      if (!moved) return
-      logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
-      await refresh(id)
-    } catch (error) {
-      logger.warn(
-        { err: error, subscription_id: id, state: to },
-        'the state of a subscription could not be written',
-      )
+    const move: StateMove = { id, from, to, reason, failsAnew: false }
+    const waiting = this.#waiting.get(id) ?? { move, written: Promise.withResolvers<void>() }
+    if (this.#waiting.has(id)) waiting.move = joinMoves(waiting.move, move)
+    else this.#waiting.set(id, waiting)
+    this.#writing ??= this.#writeAll().finally(() => {
+      this.#writing = undefined
+    })
+    return waiting.written.promise
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting.values()].slice(0, movesMax)
+      for (const { move } of batch) this.#waiting.delete(move.id)
+      await this.#write(batch.map(({ move }) => move))
+      for (const { written } of batch) written.resolve()
     }
   }
+
+  async #write(moves: readonly StateMove[]): Promise<void> {
+    const { logger, refresh } = this.#deps
+    try {
+      const moved = await this.#inTransaction(moves)
+      for (const { id, to, reason } of moves.filter(move => moved.has(move.id)))
+        logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
+      await Promise.all([...moved].map(id => refresh(id)))
+    } catch (error) {
+      const [only] = moves
+      if (isDatabaseUnavailable(error)) {
+        logger.debug({ err: error, states: moves.length }, 'states of subscriptions could not be written')
+      } else if (moves.length > 1) {
+        for (const move of moves) await this.#write([move]) // one of them was refused
+      } else {
+        logger.warn(
+          { err: error, subscription_id: only?.id, state: only?.to },
+          'the state of a subscription could not be written',
+        )
+      }
+    }
+  }
+
+  #inTransaction(moves: readonly StateMove[]): Promise<ReadonlySet<number>> {
+    const { database, lanes } = this.#deps
+    const disabling = new Set(moves.filter(({ to }) => to === 'disabled').map(({ id }) => id))
+    return database.transaction(async tx => {
+      const moved = await moveStates(tx, moves) // in the order of ids, in which lanes are locked too
+      for (const id of moved) if (disabling.has(id)) await lanes.hold(tx, id)
+      return new Set(moved)
+    })
+  }
+}
+
+/**
+ * Two moves of one subscription as one, where the first is not written yet.
+ *
+ * @param later in the order in which the receiver has brought them about
+ */
+function joinMoves(first: StateMove, later: StateMove): StateMove {
+  if (first.to === 'disabled') return first // until an operator resumes it
+  if (later.to === 'disabled' || later.to === 'active') return later
+  if (first.to === 'active')
+    return { ...later, from: [...new Set([...first.from, ...later.from])], failsAnew: true }
+  const isWorse = first.to === 'degraded' || later.to === 'circuit_open'
+  return isWorse
+    ? { ...later, failsAnew: first.failsAnew, from: first.failsAnew ? first.from : later.from }
+    : first
 }

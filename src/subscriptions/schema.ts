@@ -232,7 +232,10 @@ export const Subscription = Type.Object(
     metadata: Type.Record(Type.String(), Type.String()),
     created_at: time('When it was made'),
     updated_at: time('When it was changed last'),
-    version: Type.Integer({ description: 'Grows with every change; also the ETag' }),
+    version: Type.Integer({
+      description:
+        'Grows with every change that a caller makes; also the ETag. A change of `state` by the service leaves it as it is',
+    }),
   },
   {
     $id: 'Subscription',

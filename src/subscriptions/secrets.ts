@@ -173,6 +173,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     },
     ordered: row.ordered,
     version: row.version,
+    stateSince: row.stateSince,
   }
 }
 

@@ -1,31 +1,55 @@
 import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
 
+/** A change of the state of a subscription, that the service makes by itself. */
+export interface StateMove {
+  readonly id: number
+  /** It is made when the state is one of these. */
+  readonly from: readonly SubscriptionState[]
+  readonly to: SubscriptionState
+  /** In words for people. */
+  readonly reason: string | null
+  /** There was a success since the last failure that was written: it fails since now. */
+  readonly failsAnew: boolean
+}
+
 /**
- * Moves a subscription to a state when it is in one of `from`, and tells all processes. `failing_since` is kept until
- * the state is active again.
+ * Moves subscriptions to states, and tells all processes; each of them at most once. `failing_since` is kept until the
+ * state is active again. The version stays: it is for those who change the rules, and none was changed. So `state_since`
+ * tells which of two states is younger, and grows with each.
  *
- * @returns false when there is no such subscription, or it is in another state
+ * Rows are locked in the order of ids, so that two processes which move the same ones wait for each other, and not in a
+ * circle.
+ *
+ * @returns the ids of those that are moved: that there are, and that were in a state to be moved
  */
-export async function moveState(
-  tx: Queryable,
-  id: number,
-  from: readonly SubscriptionState[],
-  to: SubscriptionState,
-  reason: string | null,
-): Promise<boolean> {
-  const { rowCount } = await tx.query({
+export async function moveStates(tx: Queryable, moves: readonly StateMove[]): Promise<readonly number[]> {
+  const { rows } = await tx.query<{ id: number }>({
     text: `
-      with moved as (
-        update subscriptions set
-          state = $3, state_reason = $4, state_since = now(), updated_at = now(), version = version + 1,
-          failing_since = case when $3 = 'active' then null else coalesce(failing_since, now()) end,
-          failing_warned = case when $3 = 'active' then 0 else failing_warned end
-        where id = $1 and state = any($2) returning id)
-      select pg_notify('subscriptions', id::text) from moved`,
-    values: [id, [...from], to, reason],
+      with wanted as (
+        select * from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::bool[])
+          as w (id, origins, target, reason, anew)),
+      locked as (select id from subscriptions where id = any($1::int[]) order by id for update),
+      moved as (
+        update subscriptions s set
+          state = w.target, state_reason = w.reason, updated_at = now(),
+          state_since = greatest(clock_timestamp(), s.state_since + interval '1 ms'),
+          failing_since = case when w.target = 'active' then null when w.anew then now()
+                               else coalesce(s.failing_since, now()) end,
+          failing_warned = case when w.target = 'active' or w.anew then 0 else s.failing_warned end
+        from wanted w join locked using (id)
+        where s.id = w.id and s.state = any(w.origins::text[])
+        returning s.id)
+      select id, pg_notify('subscriptions', id::text) from moved order by id`,
+    values: [
+      moves.map(({ id }) => id),
+      moves.map(({ from }) => `{${from.join(',')}}`),
+      moves.map(({ to }) => to),
+      moves.map(({ reason }) => reason),
+      moves.map(({ failsAnew }) => failsAnew),
+    ],
   })
-  return rowCount > 0
+  return rows.map(({ id }) => id)
 }
 
 /** A subscription whose receiver has had no success since `failing_since`. */

@@ -55,18 +55,29 @@ export interface SubscriptionRow extends SubscriptionValues {
 export type PathRow = Omit<
   SubscriptionRow,
   'description' | 'metadata' | 'state_reason' | 'state_since' | 'created_at' | 'updated_at'
->
+> & { readonly stateSince: number }
 
 /** The same as one text, which takes a tenth of the memory. */
 export interface PackedSubscription {
   readonly id: number
-  /** Its version, a space, and a JSON array of the `packedColumns`. */
+  /** Its version, the time of its state (Unix milliseconds), and a JSON array of the `packedColumns`; spaces between. */
   readonly packed: string
 }
 
-/** The version that a packed text begins with. */
-export function versionOf(packed: string): number {
-  return Number.parseInt(packed, 10)
+function readHead(packed: string): {
+  readonly version: number
+  readonly stateSince: number
+  readonly end: number
+} {
+  const space = packed.indexOf(' ')
+  const end = packed.indexOf(' ', space + 1)
+  return { version: Number(packed.slice(0, space)), stateSince: Number(packed.slice(space, end)), end }
+}
+
+/** A change by a caller makes a new version; a change of the state leaves it, and is later than the one before. */
+export function isNewer(packed: string, than: string): boolean {
+  const [one, other] = [readHead(packed), readHead(than)]
+  return one.version === other.version ? one.stateSince > other.stateSince : one.version > other.version
 }
 
 /** In the order in which their values stand in a packed text. */
@@ -87,18 +98,19 @@ const packedColumns = [
   'ordered',
   'headers',
   'signing',
-] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version'>[]
+] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
-export function pack(row: PathRow): PackedSubscription {
-  return { id: row.id, packed: `${row.version} ${JSON.stringify(packedColumns.map(name => row[name]))}` }
+export function pack(row: SubscriptionRow): PackedSubscription {
+  const head = `${row.version} ${row.state_since.getTime()}`
+  return { id: row.id, packed: `${head} ${JSON.stringify(packedColumns.map(name => row[name]))}` }
 }
 
 /** Undoes `pack`, and what PostgreSQL has packed. */
 export function unpack(id: number, packed: string): PathRow {
-  const values = JSON.parse(packed.slice(packed.indexOf(' '))) as unknown[]
+  const { version, stateSince, end } = readHead(packed)
+  const values = JSON.parse(packed.slice(end)) as unknown[]
   return {
-    id,
-    version: versionOf(packed),
+    ...{ id, version, stateSince },
     ...Object.fromEntries(packedColumns.map((name, index) => [name, values[index]])),
   } as unknown as PathRow
 }
@@ -197,6 +209,18 @@ export async function readSubscription(
   return rows[0]
 }
 
+/** Those of the ids that there are, in no particular order. */
+export async function readSubscriptions(
+  database: Queryable,
+  ids: readonly number[],
+): Promise<readonly SubscriptionRow[]> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where id = any($1::int[])`,
+    values: [[...ids]],
+  })
+  return rows
+}
+
 /** Those of the ids that there are, whatever is in their rows. */
 export async function readExisting(database: Queryable, ids: readonly number[]): Promise<readonly number[]> {
   const { rows } = await database.query<{ id: number }>({
@@ -227,7 +251,8 @@ export async function scanSubscriptions(
 ): Promise<readonly PackedSubscription[]> {
   const { rows } = await database.query<PackedSubscription>({
     name: 'scan_subscriptions',
-    text: `select id, version || ' ' || json_build_array(${packedColumns.join(', ')})::text as packed
+    text: `select id, version || ' ' || floor(extract(epoch from state_since) * 1000)::bigint || ' ' ||
+             json_build_array(${packedColumns.join(', ')})::text as packed
            from subscriptions where id > $1 order by id limit $2`,
     values: [after, limit],
   })

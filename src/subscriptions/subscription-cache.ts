@@ -1,4 +1,4 @@
-import { type PackedSubscription, versionOf } from './store.ts'
+import { isNewer, type PackedSubscription } from './store.ts'
 import type { Subscription } from './subscription.ts'
 
 /** Told of every change of the cache: made or changed, or gone (no `now`). Must not throw. */
@@ -12,7 +12,8 @@ const readyMax = 10_000
  * What the path of an event needs of one, its keys above all, is made at its first use, and kept for the 10,000 to
  * 20,000 that were used last.
  *
- * Versions only grow and ids are never used twice, so rows may be taken twice and in any order. A deletion leaves no
+ * Versions only grow, with one version each state is younger than the one before, and ids are never used twice: so rows
+ * may be taken twice and in any order. A deletion leaves no
  * version to compare with. So rows are read and taken within `reading`: while it runs, deletions are remembered, and a
  * row that was read before its deletion is not taken after it.
  */
@@ -63,7 +64,7 @@ export class SubscriptionCache {
   take({ id, packed }: PackedSubscription): void {
     const before = this.#packed.get(id)
     if (this.#removedMeanwhile.has(id)) return
-    if (before !== undefined && versionOf(before) >= versionOf(packed)) return
+    if (before !== undefined && !isNewer(packed, before)) return
     this.#packed.set(id, packed)
     this.#forget(id)
     if (this.#listeners.size === 0) return

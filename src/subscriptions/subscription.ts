@@ -59,7 +59,10 @@ export interface Subscription {
   readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null
   /** One at a time, in order of acceptance; one that fails holds those after it. */
   readonly ordered: boolean
+  /** Grows with every change by a caller. */
   readonly version: number
+  /** Unix milliseconds; later with every change of the state, which leaves the version as it is. */
+  readonly stateSince: number
 }
 
 /** Whether a subscription wants events of this type. One that lists no types wants all, also those without a type. */

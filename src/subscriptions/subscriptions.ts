@@ -31,6 +31,7 @@ import {
   pack,
   readExisting,
   readSubscription,
+  readSubscriptions,
   type SubscriptionRow,
   type SubscriptionValues,
   scanSubscriptions,
@@ -57,8 +58,9 @@ export interface SubscriptionsDeps {
   readonly log: Logger
 }
 
-/** Rows read at a time while loading all of them. */
+/** Rows read at a time, of all or of those that were changed. */
 const pageRows = 1000
+const idMax = 2 ** 31 - 1
 
 /**
  * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
@@ -76,6 +78,9 @@ export class Subscriptions {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
+  /** Those whose rows are to be read again, by id. */
+  readonly #stale = new Map<number, PromiseWithResolvers<boolean>>()
+  #rereading: Promise<void> | undefined
 
   constructor(deps: SubscriptionsDeps) {
     this.#database = deps.database
@@ -121,14 +126,41 @@ export class Subscriptions {
     for (const id of unseen) this.#cache.drop(id)
   }
 
-  /** Reads one row again, whether it was made, changed or deleted elsewhere. @returns whether there is one */
-  async refresh(id: number): Promise<boolean> {
-    if (!Number.isSafeInteger(id)) return false
+  /**
+   * Reads one row again, whether it was made, changed or deleted elsewhere. Those that are asked for while one is read are
+   * read together: ten thousand receivers that fail at once take a few statements. @returns whether there is one
+   */
+  refresh(id: number): Promise<boolean> {
+    if (!Number.isSafeInteger(id) || id < 1 || id > idMax) return Promise.resolve(false)
+    const asked = this.#stale.get(id) ?? Promise.withResolvers<boolean>()
+    this.#stale.set(id, asked)
+    this.#rereading ??= this.#reread().finally(() => {
+      this.#rereading = undefined
+    })
+    return asked.promise
+  }
+
+  async #reread(): Promise<void> {
+    while (this.#stale.size > 0) {
+      const batch = new Map([...this.#stale].slice(0, pageRows))
+      for (const id of batch.keys()) this.#stale.delete(id)
+      try {
+        const there = await this.#readAgain([...batch.keys()])
+        for (const [id, { resolve }] of batch) resolve(there.has(id))
+      } catch (error) {
+        for (const { reject } of batch.values()) reject(error)
+      }
+    }
+  }
+
+  /** @returns those of the ids that there are */
+  #readAgain(ids: readonly number[]): Promise<ReadonlySet<number>> {
     return this.#cache.reading(async () => {
-      const row = await readSubscription(this.#database, id)
-      if (row === undefined) this.#cache.drop(id)
-      else if (this.#hasKeysOf(pack(row))) this.#cache.take(pack(row))
-      return row !== undefined
+      const rows = await readSubscriptions(this.#database, ids)
+      const there = new Set(rows.map(({ id }) => id))
+      for (const id of ids) if (!there.has(id)) this.#cache.drop(id)
+      for (const row of rows.map(pack)) if (this.#hasKeysOf(row)) this.#cache.take(row)
+      return there
     })
   }
 

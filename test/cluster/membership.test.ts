@@ -5,9 +5,11 @@ import { setTimeout } from 'node:timers/promises'
 import { Membership, type MembershipDeps, type Recovered } from '../../src/cluster/membership.ts'
 import { recoverHoldings } from '../../src/lanes/recover.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import type { Queryable } from '../../src/platform/postgres.ts'
+import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { GatedDatabase } from '../support/gated-database.ts'
+import { aHealth } from '../support/health.ts'
 import { aLane, allOwed, emptyAll, idAt, laneOf, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 
@@ -28,6 +30,8 @@ async function aMembership(t: TestContext, { onBeat, ...changes }: Changes = {})
   const events: string[] = []
   const membership = new Membership({
     connection: world.database,
+    control: world.database,
+    health: aHealth(),
     clock,
     logger: silentLogger(),
     role: 'all',
@@ -476,4 +480,44 @@ test('a heartbeat that fails is followed by another', async t => {
   assert.deepEqual(events, [])
   away = false
   await beat(t, () => events.length > 0)
+})
+
+test('a heartbeat waits neither for other statements nor for what followed the one before', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const { promise: held, resolve: release } = Promise.withResolvers<void>()
+  let isHeld = false
+  let beats = 0
+  const { membership } = await aMembership(t, {
+    connection: {
+      async query<Row extends object>(statement: Statement) {
+        const result = await world.database.query<Row>(statement)
+        if (statement.name === 'beat') beats++
+        return result
+      },
+    },
+    control: {
+      async query<Row extends object>(statement: Statement) {
+        if (isHeld) await held
+        return world.database.query<Row>(statement)
+      },
+    },
+    onBeat: async () => {
+      if (isHeld) await held
+    },
+  })
+  isHeld = true
+  for (const count of [1, 2, 3]) await beat(t, () => beats === count)
+  assert.ok(membership.isSure)
+  release()
+})
+
+test('a heartbeat that fails is an outage until one gets through', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const gate = new GatedDatabase(world.database)
+  const health = aHealth()
+  await aMembership(t, { connection: gate, health })
+  gate.isAway = true
+  await beat(t, () => health.failing.has('heartbeat'))
+  gate.isAway = false
+  await beat(t, () => health.failing.size === 0)
 })

@@ -8,6 +8,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
+import { aHealth } from '../support/health.ts'
 import { eventually } from '../support/service.ts'
 
 const me = { host: 'h', pid: 1, role: 'all', version: '1' }
@@ -63,6 +64,8 @@ test('a process that was taken for dead, and comes back after a breaking change,
   t.mock.method(logger, 'error', ({ err }: { err: unknown }) => said.resolve(err))
   const membership = new Membership({
     connection: database,
+    control: database,
+    health: aHealth(),
     unheardMs: 1000,
     clock: fakeClock(noon),
     logger,

@@ -103,6 +103,46 @@ test('a wrong secret is named, never shown', () => {
   assert.doesNotMatch(message, /hunter2/)
 })
 
+test('an address with a password that is not percent-encoded is refused, says so, and is not shown', () => {
+  for (const password of ['12/34', '12@34', '12#34', '12?34', '1%x34']) {
+    for (const [variable, before] of [
+      ['DATABASE_URL', 'postgresql://user'],
+      ['REDIS_URL', 'redis://user'],
+      ['EGRESS_PROXY', 'http://user'],
+    ] as const) {
+      const message = refusal({ [variable]: `${before}:${password}@server:1/0` })
+      assert.match(message, /in the password percent-encoded \(@ as %40\)/)
+      assert.doesNotMatch(message, /34|server/)
+    }
+  }
+})
+
+test('an address that was given to another setting is not shown, either', () => {
+  const url = 'postgresql://user:hunter2@db/x'
+  const message = refusal({
+    HOST: url,
+    LOG_LEVEL: url,
+    CONTACT_URL: url,
+    ENCRYPTION_KEYS_FILE: url,
+    PORT: url,
+  })
+  assert.doesNotMatch(message, /hunter2/)
+  assert.match(message, /HOST must be an IP address or a host name; "postgresql:\/\/\*\*\*" is not\./)
+})
+
+test('the database may be behind a Unix socket, without a host in the address', () => {
+  const url = 'postgresql://user:hunter2@/db?host=/cloudsql/a:b:c'
+  assert.deepEqual(describeConfig(readConfig({ DATABASE_URL: url })), [
+    'DATABASE_URL=postgresql://user:***@/db?***',
+  ])
+})
+
+test('Redis has numbers for names of databases, and Redis and proxies have a host', () => {
+  for (const REDIS_URL of ['redis://redis/webhooks', 'redis:///0', 'redis://redis:99999'])
+    assert.match(refusal({ REDIS_URL }), /REDIS_URL must be/)
+  assert.match(refusal({ EGRESS_PROXY: 'http://:3128' }), /EGRESS_PROXY must be/)
+})
+
 test('encryption keys are read as base64, base64url or hex, newest first', () => {
   const other = Buffer.alloc(32, 0xfb)
   const list = [key.toString('base64'), other.toString('base64url'), key.toString('hex')].join(' , ')
@@ -136,7 +176,7 @@ test('the processes of local mode must find room in its database', () => {
   assert.equal(readConfig({ PROCESSES: '15' }).processes, 15)
   assert.match(
     refusal({ PROCESSES: '16' }),
-    /PROCESSES \(16\) .* 192 connections; the embedded PostgreSQL has 180/,
+    /PROCESSES \(16\) .* 208 connections; the embedded PostgreSQL has 200/,
   )
   assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
 })
@@ -240,6 +280,6 @@ test('what weakens the guard is warned about, and the password of the proxy is n
     config.warnings.join('\n'),
     /^ALLOW_PRIVATE_TARGETS=true in server mode: .*\nEGRESS_PROXY is set: .*/,
   )
-  assert.ok(describeConfig(config).includes('EGRESS_PROXY=http://user:***@proxy:3128/'))
+  assert.ok(describeConfig(config).includes('EGRESS_PROXY=http://user:***@proxy:3128'))
   assert.match(refusal({ EGRESS_PROXY: 'socks5://proxy:1080' }), /EGRESS_PROXY must be a URL such as http:/)
 })

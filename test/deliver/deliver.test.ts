@@ -14,6 +14,7 @@ import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { testEgress } from '../support/egress.ts'
+import { aHealth } from '../support/health.ts'
 import { httpDestination } from '../support/http-destination.ts'
 import { aMember } from '../support/member.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
@@ -46,6 +47,7 @@ async function aWorld(
     newId,
     membership: aMember({ id: me }),
     logger: silentLogger(),
+    health: aHealth(),
     settled: () => {},
     pauseLanes: async pauses => {
       lanePauses.push(...pauses)

@@ -22,7 +22,7 @@ test('with fewer file descriptors than healthy receivers nothing fails, and the 
   const rounds = 3
   for (let round = 0; round < rounds; round++) {
     for (let from = 0; from < ids.length; from += 10) {
-      await Promise.all(ids.slice(from, from + 10).map(id => api.ingestPatiently(id)))
+      await Promise.all(ids.slice(from, from + 10).map(id => api.ingest(id)))
     }
   }
   const report = await settledAudit(world.world, 120_000)

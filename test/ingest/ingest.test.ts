@@ -8,6 +8,7 @@ import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aHealth } from '../support/health.ts'
 import { aMember } from '../support/member.ts'
 import { anOwnMemory, commitMsMax } from '../support/own-memory.ts'
 import { aLane, allOwed, countEvents, emptyAll, laneOf, newId } from '../support/rows.ts'
@@ -39,6 +40,7 @@ function aWorld(
     connections: [connection],
     clock,
     logger: silentLogger(),
+    health: aHealth(),
     timeoutMs: 5000,
     ensurePartitions: async () => {},
   })

@@ -8,6 +8,7 @@ import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { GatedDatabase, hold } from '../support/gated-database.ts'
+import { aHealth } from '../support/health.ts'
 import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
@@ -26,6 +27,7 @@ function aWriter(t: TestContext, changes: Partial<EventWriterDeps> = {}) {
     connections: throttle,
     clock,
     logger: silentLogger(),
+    health: aHealth(),
     timeoutMs: 60_000,
     ensurePartitions: async () => {},
     ...changes,
@@ -339,4 +341,32 @@ test('closing waits for what was taken', async t => {
   await writer.close()
   assert.equal(await countEvents(world.database), 300)
   await Promise.all(written)
+})
+
+test('an event that could not be written is an outage, until one could be', async t => {
+  const health = aHealth()
+  const { writer, throttle } = aWriter(t, { health })
+  for (const gate of throttle) gate.isAway = true
+  await assert.rejects(writer.write(aWrite()), isDatabaseUnavailable)
+  assert.deepEqual([...health.failing], ['events'])
+  await writer.tryAgain()
+  assert.deepEqual([...health.failing], ['events'], 'still')
+  for (const gate of throttle) gate.isAway = false
+  await writer.write(aWrite())
+  assert.equal(health.failing.size, 0)
+})
+
+test('that events can be written again is found out without one, and leaves nothing', async t => {
+  const health = aHealth()
+  const connection = world.database.connection('writer')
+  t.after(() => connection.close())
+  const { writer } = aWriter(t, { health, connections: [connection] })
+  await writer.tryAgain()
+  assert.equal(connection.opened, 0, 'nothing is asked while all is well')
+  health.failed('events', new Error('away'))
+  await writer.tryAgain()
+  assert.equal(health.failing.size, 0)
+  assert.equal(await countEvents(world.database), 0)
+  await writer.write(aWrite())
+  assert.equal(await countEvents(world.database), 1, 'the connection is free again')
 })

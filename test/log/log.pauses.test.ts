@@ -7,6 +7,7 @@ import type { Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { aHealth } from '../support/health.ts'
 import { aMember } from '../support/member.ts'
 import { refused } from '../support/outcomes.ts'
 import { aLane, allAttempts, emptyAll, newId, owe } from '../support/rows.ts'
@@ -39,6 +40,7 @@ async function failHead(webhookId: Uuid, reason: PauseReason, verdict: 'retry' |
     newId,
     membership: aMember(),
     logger: silentLogger(),
+    health: aHealth(),
     settled: () => {},
     pauseLanes: pauses => pauseLanes(database, pauses),
     lanesDue: () => {},

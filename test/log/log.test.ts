@@ -6,11 +6,14 @@ import type { Delivery } from '../../src/model/delivery.ts'
 import type { ExchangeDetails } from '../../src/model/exchange-details.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 import type { Settlement } from '../../src/model/settlement.ts'
+import { DatabaseHealth } from '../../src/platform/database-health.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { GatedDatabase } from '../support/gated-database.ts'
+import { aHealth } from '../support/health.ts'
 import { aMember } from '../support/member.ts'
 import { accepted, refused as refusedBy, unreachable } from '../support/outcomes.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
@@ -44,6 +47,7 @@ function aLog(changes: Partial<DeliveryLogDeps> = {}) {
     newId,
     membership: aMember({ id: me }),
     logger: silentLogger(),
+    health: aHealth(),
     settled: delivery => settled.push(delivery),
     pauseLanes: async () => {},
     lanesDue: dueAt => rung.push(dueAt),
@@ -301,4 +305,108 @@ test('what enters its lane late enters it due at that moment; what is in its lan
   log.settle({ kind: 'handed_back', delivery: { ...(await aDelivery()), lane: { left() {} } }, at: noon })
   await log.drained()
   assert.deepEqual(rung, [noon + 60_000, noon])
+})
+
+/** An error that no table can hold. */
+const poison: Outcome = { ...failed, error: 'nul \u0000' }
+
+test('an attempt that the database refuses stops no other one, and is logged with what it can hold', async () => {
+  const { log, settled, counter } = aLog()
+  const deliveries = await Promise.all(Array.from({ length: 300 }, () => aDelivery()))
+  for (const [index, delivery] of deliveries.entries())
+    log.settle(attempted(delivery, index === 77 || index === 78 ? poison : accepted, 'delivered'))
+  await log.drained()
+  assert.equal(settled.length, 300)
+  assert.deepEqual(await allOwed(world.database), [])
+  const attempts = await allAttempts(world.database)
+  assert.equal(attempts.length, 300)
+  const wrong = attempts.filter(({ status }) => status === 'failed')
+  assert.deepEqual(
+    wrong.map(({ webhookId, error }) => [webhookId, error]),
+    [deliveries[77], deliveries[78]].map(delivery => [
+      delivery?.webhookId,
+      'the database did not take the error of this attempt',
+    ]),
+  )
+  assert.ok(counter.statements < 50, `${counter.statements} statements`)
+})
+
+test('a retry that is refused is a retry all the same, and its details are not missed', async () => {
+  const { log } = aLog()
+  const delivery = await aDelivery()
+  const { exchange } = remembered(10)
+  assert.ok(exchange)
+  log.settle(attempted(delivery, { ...failed, error: 'nul \u0000', exchange }, noon + 10_000))
+  await log.drained()
+  assert.deepEqual(
+    (await allOwed(world.database)).map(({ webhookId, attempt, dueAt }) => [webhookId, attempt, dueAt]),
+    [[delivery.webhookId, 2, noon + 10_000]],
+  )
+})
+
+test('an attempt that cannot be logged at all stays owed, for an hour later, and is told', async t => {
+  const logger = silentLogger()
+  const told: unknown[] = []
+  t.mock.method(logger, 'error', (about: object, words: string) => told.push([about, words]))
+  const { log, settled } = aLog({ logger })
+  const [good, bad] = [await aDelivery(), await aDelivery()]
+  await world.database.query({
+    text: 'create function refuse() returns trigger language plpgsql as $$ begin if new.webhook_id = tg_argv[0]::uuid then raise exception $x$not this one$x$ using errcode = $x$22003$x$; end if; return new; end $$',
+  })
+  await world.database.query({
+    text: `create trigger refuse before insert on delivery_logs_all for each row execute function refuse('${bad.webhookId}')`,
+  })
+  t.after(() => world.database.query({ text: 'drop function refuse cascade' }))
+  log.settle(attempted(good, accepted, 'delivered'))
+  log.settle(attempted(bad, accepted, 'delivered'))
+  await log.drained()
+  assert.equal(settled.length, 2)
+  assert.deepEqual(
+    (await allOwed(world.database)).map(({ webhookId, attempt, owner, dueAt }) => [
+      webhookId,
+      attempt,
+      owner,
+      dueAt,
+    ]),
+    [[bad.webhookId, 1, null, noon + 3_600_000]],
+  )
+  assert.deepEqual(told, [
+    [
+      { webhook_id: bad.webhookId, subscription_id: 1, attempt: 1, cause: 'not this one' },
+      'an attempt cannot be logged, as the database refuses it: the delivery stays owed, and is sent again in an hour',
+    ],
+  ])
+})
+
+test('what the database refuses of all is tried until it is taken, and nothing is sent again for it', async t => {
+  const { log, settled } = aLog()
+  await world.database.query({ text: 'alter table delivery_logs_all rename to elsewhere' })
+  await world.database.query({ text: 'alter table delivery_logs rename to away' })
+  const restore = () =>
+    world.database.query({
+      text: 'alter table if exists away rename to delivery_logs; alter table if exists elsewhere rename to delivery_logs_all',
+    })
+  t.after(restore)
+  for (let n = 0; n < 3; n++) log.settle(attempted(await aDelivery(), accepted, 'delivered'))
+  await eventually(() => log.depth === 3)
+  await restore()
+  await log.drained()
+  assert.equal(settled.length, 3)
+  assert.equal((await allAttempts(world.database)).length, 3)
+})
+
+test('while the database is away this is told once, not by each try', async t => {
+  const logger = silentLogger()
+  const warn = t.mock.method(logger, 'warn')
+  const health = new DatabaseHealth(logger)
+  const gate = new GatedDatabase(world.database)
+  gate.isAway = true
+  const { log } = aLog({ logger, health, connection: gate })
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
+  await eventually(() => gate.statements >= 3)
+  assert.deepEqual([...health.failing], ['log'])
+  gate.isAway = false
+  await log.drained()
+  assert.deepEqual([...health.failing], [])
+  assert.equal(warn.mock.callCount(), 2, 'one line when it begins, and one when it ends')
 })

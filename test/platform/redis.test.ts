@@ -49,6 +49,11 @@ test('a killed Redis is known of at once, said once, and used again when it is b
   await eventually(() => w.link.isUsable === true)
   assert.deepEqual(states, ['unavailable', 'ok'])
   assert.equal(saying(w.lines, /in use/), 2)
+  assert.equal(
+    saying(w.lines, /"level":"warn".*"seconds":[0-9.]+,.*in use again/),
+    1,
+    'and for how long it was away',
+  )
 })
 
 test('a link to a Redis that is not there yet finds it when it comes', async t => {

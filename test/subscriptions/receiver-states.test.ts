@@ -166,3 +166,101 @@ async function until(passes: () => boolean): Promise<void> {
   }
   await settled()
 }
+
+/** Subscriptions whose receivers are well, without a lane. */
+async function someActive(count: number): Promise<readonly number[]> {
+  const { rows } = await world.database.query<{ id: number }>({
+    text: `insert into subscriptions (target_url, signing_secrets)
+           select 'http://localhost/', '[]' from generate_series(1, $1) returning id`,
+    values: [count],
+  })
+  return rows.map(({ id }) => id)
+}
+
+async function statesOf(): Promise<readonly unknown[]> {
+  const { rows } = await world.database.query({
+    text: 'select state, version, count(*)::int as n from subscriptions group by 1, 2 order by 1, 2',
+  })
+  return rows
+}
+
+test('ten thousand receivers that fail at once take one transaction at a time, and leave the versions', async t => {
+  const ids = await someActive(10_000)
+  let running = 0
+  let most = 0
+  const real = world.database.transaction.bind(world.database)
+  const { mock: transactions } = t.mock.method(world.database, 'transaction', async (work: never) => {
+    most = Math.max(most, ++running)
+    try {
+      return await real(work)
+    } finally {
+      running--
+    }
+  })
+  const { states, refreshed } = aReview()
+  for (const id of ids) {
+    states.failing(id)
+    states.paused(id, Date.now() + 30_000, 'circuit_open')
+  }
+  await until(() => refreshed.length >= ids.length)
+  await until(() => running === 0)
+  assert.deepEqual(await statesOf(), [{ state: 'circuit_open', version: 1, n: 10_000 }])
+  assert.equal(most, 1)
+  assert.ok(transactions.callCount() < 25, `${transactions.callCount()} transactions`)
+})
+
+test('what a receiver did while it could not be written is written as what came of it', async () => {
+  const first = await aFailing(60)
+  const [plain, gone, wellAgain, failingAnew] = await Promise.all(
+    [1, 2, 60, 60].map(hours => aFailing(hours)),
+  )
+  assert.ok(plain && gone && wellAgain && failingAnew)
+  const { states, refreshed } = aReview()
+  states.recovered(first) // under way, so that all others wait
+  states.failing(plain)
+  states.gone(gone, 'it said 410')
+  states.recovered(gone)
+  states.failing(wellAgain)
+  states.recovered(wellAgain)
+  states.recovered(failingAnew)
+  states.failing(failingAnew)
+  await until(() => refreshed.length === 4)
+  const state = async (id: number) => Object(await stateOf(id)).state
+  assert.deepEqual(await Promise.all([first, plain, gone, wellAgain, failingAnew].map(state)), [
+    'active',
+    'circuit_open',
+    'disabled',
+    'active',
+    'degraded',
+  ])
+  assert.equal(Object(await stateOf(gone)).held, true)
+  const { rows } = await world.database.query({
+    text: "select failing_since > now() - interval '1 hour' as anew from subscriptions where id = $1",
+    values: [failingAnew],
+  })
+  assert.deepEqual(rows, [{ anew: true }], 'its success is not forgotten')
+})
+
+test('a change that the database refuses does not take those beside it along', async () => {
+  const [first, bad, good] = await Promise.all([60, 1, 1].map(hours => aFailing(hours)))
+  assert.ok(first && bad && good)
+  const { states, refreshed } = aReview()
+  states.recovered(first)
+  states.gone(bad, 'nul \u0000')
+  states.gone(good, 'it said 410')
+  await until(() => refreshed.length === 2)
+  assert.deepEqual(refreshed, [first, good])
+})
+
+test('a change of the state is in the copies of all processes, though the version stays', async () => {
+  const id = await aFailing(101)
+  const subscriptions = testSubscriptions(world)
+  await subscriptions.load()
+  const before = subscriptions.get(id)
+  assert.equal(before?.paused, false)
+  await aReview().states.review()
+  await subscriptions.refresh(id)
+  assert.deepEqual([subscriptions.get(id)?.paused, subscriptions.get(id)?.version], [true, before?.version])
+  await subscriptions.patch(id, { description: 'x' }, before?.version)
+  assert.equal(subscriptions.get(id)?.paused, true)
+})

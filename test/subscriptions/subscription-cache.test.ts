@@ -8,10 +8,11 @@ function aCache() {
   const opened: number[] = []
   const cache = new SubscriptionCache((id, packed) => {
     opened.push(id)
-    const path = packed.slice(packed.indexOf(' ') + 1)
+    const path = packed.split(' ').slice(2).join(' ')
     return path === 'sealed with a lost key' ? undefined : aSubscription({ id, path })
   })
-  const take = (id: number, path = '/', version = 1) => cache.take({ id, packed: `${version} ${path}` })
+  const take = (id: number, path = '/', version = 1, stateSince = 0) =>
+    cache.take({ id, packed: `${version} ${stateSince} ${path}` })
   return { cache, opened, take }
 }
 
@@ -46,6 +47,14 @@ test('a newer version takes the place of an older one, and an older one of none'
   assert.equal(cache.get(1)?.path, '/new')
   take(1, '/old', 9)
   assert.equal(cache.get(1)?.path, '/new')
+})
+
+test('with one version the younger state takes the place of the older one', () => {
+  const { cache, take } = aCache()
+  take(1, '/active', 1, 1000)
+  take(1, '/failing', 1, 2000)
+  take(1, '/active', 1, 1000)
+  assert.equal(cache.get(1)?.path, '/failing')
 })
 
 test('one that cannot be opened is tried once', () => {

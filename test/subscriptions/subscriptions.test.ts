@@ -120,3 +120,20 @@ test('a subscription whose secret cannot be opened does not stop the others', as
     [undefined, 2],
   )
 })
+
+test('many that changed at once are read together, each after it was asked for', async t => {
+  const { world, one } = await twoProcesses(t)
+  const { rows } = await world.database.query<{ id: number }>({
+    text: `insert into subscriptions (target_url, signing_secrets)
+           select 'http://localhost/', '[]' from generate_series(1, 3000) returning id`,
+  })
+  const { mock } = t.mock.method(world.database, 'query')
+  const found = await Promise.all([
+    ...rows.map(({ id }) => one.refresh(id)),
+    one.refresh(2 ** 40),
+    one.refresh(-1),
+  ])
+  assert.deepEqual([found.filter(Boolean).length, found.length], [3000, 3002])
+  assert.ok(mock.callCount() <= 5, `${mock.callCount()} statements`)
+  assert.equal(one.size, 3000)
+})

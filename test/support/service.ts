@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { type Environment, readConfig } from '../../src/config/config.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import type { SteerableClock } from '../../src/platform/clock.ts'
-import { silentLogger } from '../../src/platform/logger.ts'
+import { type Logger, silentLogger } from '../../src/platform/logger.ts'
 import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
@@ -45,12 +45,15 @@ export interface TestService extends AsyncDisposable {
   readonly environment: Environment
 }
 
-export async function testService(settings: Environment = {}): Promise<TestService> {
+export async function testService(
+  settings: Environment = {},
+  logger: Logger = silentLogger(),
+): Promise<TestService> {
   const world = await testDatabase({ partitions: 'hourly' })
   const dataDir = await mkdtemp(join(tmpdir(), 'webhooks-e2e-'))
   const clock = shiftableClock()
   const environment = { ...serviceEnvironment(world, dataDir), ...settings }
-  const service = await startService({ config: readConfig(environment), logger: silentLogger(), clock })
+  const service = await startService({ config: readConfig(environment), logger, clock })
   return {
     service,
     url: service.url,

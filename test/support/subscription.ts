@@ -29,6 +29,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     rateLimit: null,
     ordered: false,
     version: 1,
+    stateSince: 0,
     ...changes,
   }
 }

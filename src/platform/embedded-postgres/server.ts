@@ -39,8 +39,8 @@ export interface RunningServer {
   readonly adopted: boolean
 }
 
-/** Enough for 15 processes with the default pools; PostgreSQL takes 7 MB more of shared memory for it than for 50. */
-const embeddedConnectionsMax = 200
+/** Enough for 15 processes with the default pools. For 200 PostgreSQL takes 7 MB more of shared memory than for 50. */
+const embeddedConnectionsMax = 220
 const logBytesMax = 10 * 1024 * 1024
 /** The children of a killed server hold its shared memory until they notice. No other server can start in that time. */
 const orphansMs = 60_000

@@ -37,7 +37,7 @@ test('the first start makes a durable, checked database that only its password o
        (select datlocale from pg_database where datname = current_database()) as locale`,
   )
   assert.deepEqual(settings, {
-    ...{ version: 18, name: 'webhooks', fsync: 'on', checksums: 'on', encoding: 'UTF8', connections: '200' },
+    ...{ version: 18, name: 'webhooks', fsync: 'on', checksums: 'on', encoding: 'UTF8', connections: '220' },
     ...{ addresses: process.platform === 'win32' ? '127.0.0.1' : '', wal: '4GB', locale: 'C.UTF-8' },
   })
   await assert.rejects(

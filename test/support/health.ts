@@ -1,0 +1,7 @@
+import { DatabaseHealth } from '../../src/platform/database-health.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+
+/** The health of a database that nobody asks about. */
+export function aHealth(): DatabaseHealth {
+  return new DatabaseHealth(silentLogger())
+}
