@@ -23,29 +23,31 @@ interface Form {
  * It costs time for each form of each secret, so it is made only for what is kept.
  */
 export class EchoedSecrets {
-  readonly #forms: readonly Form[]
+  readonly #secrets: readonly Secret[]
+  readonly #shortest: number
 
   /**
    * @param headers of the request, names and values in turn
    * @param open names of further headers that hold no secret
    */
   constructor(headers: readonly string[], open: readonly (string | null)[]) {
-    const secrets = new Set<string>()
+    const texts = new Set<string>()
     for (let at = 0; at + 1 < headers.length; at += 2) {
       if (!isSecretRequestHeader(headers[at] ?? '', open)) continue
-      for (const part of partsOf(headers[at + 1] ?? '')) secrets.add(part)
+      for (const text of secretsIn(headers[at + 1] ?? '')) texts.add(text)
     }
-    this.#forms = [...secrets].filter(secret => secret.length >= charsLeast).flatMap(formsOf)
+    this.#secrets = [...texts].map(text => new Secret(text))
+    this.#shortest = Math.min(...this.#secrets.map(({ length }) => length))
   }
 
   /** The same text without the secrets. */
   removedFrom(text: string): string {
-    return this.#forms.length === 0 ? text : this.removedFromBytes(Buffer.from(text), false).toString()
+    return text.length < this.#shortest ? text : this.removedFromBytes(Buffer.from(text), false).toString()
   }
 
   /** @param isCut there was more, which was not kept: its end may hold the beginning of a secret */
   removedFromBytes(bytes: Buffer, isCut: boolean): Buffer {
-    if (this.#forms.length === 0 || bytes.length < cutCharsLeast) return bytes
+    if (bytes.length < (isCut ? cutCharsLeast : this.#shortest)) return bytes
     // One character for each byte, so that a place in the text is a place in the bytes.
     const text = bytes.toString('latin1')
     const found = this.#find(text.toLowerCase(), isCut)
@@ -54,17 +56,36 @@ export class EchoedSecrets {
 
   #find(text: string, isCut: boolean): [from: number, to: number][] {
     const found: [number, number][] = []
-    for (const { text: secret, before, after } of this.#forms) {
-      let at = text.indexOf(secret)
-      while (at !== -1) {
-        found.push([Math.max(0, at - before), Math.min(text.length, at + secret.length + after)])
-        at = text.indexOf(secret, at + secret.length)
+    for (const secret of this.#secrets) {
+      if (!isCut && secret.length > text.length) continue // no form of it is shorter
+      for (const { text: form, before, after } of secret.forms) {
+        let at = text.indexOf(form)
+        while (at !== -1) {
+          found.push([Math.max(0, at - before), Math.min(text.length, at + form.length + after)])
+          at = text.indexOf(form, at + form.length)
+        }
+        const begun = isCut ? endThatBegins(text, form) : undefined
+        if (begun !== undefined) found.push([Math.max(0, begun - before), text.length])
       }
-      if (!isCut) continue
-      const begun = endThatBegins(text, secret)
-      if (begun !== undefined) found.push([Math.max(0, begun - before), text.length])
     }
     return found
+  }
+}
+
+/** One secret. To write it in all its forms takes a while, and most answers are too short to hold it. */
+class Secret {
+  readonly length: number
+  readonly #text: string
+  #forms: readonly Form[] | undefined
+
+  constructor(text: string) {
+    this.#text = text
+    this.length = text.length
+  }
+
+  get forms(): readonly Form[] {
+    this.#forms ??= formsOf(this.#text)
+    return this.#forms
   }
 }
 
@@ -92,39 +113,46 @@ function replaced(text: string, found: [from: number, to: number][]): string {
 }
 
 /**
- * The value of a header, and what of it is a secret of its own: a token without the name of its scheme, each of several
- * signatures, the user name and password in Basic credentials.
+ * What is secret in the value of a header: a token without the name of its scheme, each of several signatures, the user name
+ * and password in Basic credentials; and the whole value, unless these leave hardly anything of it.
  */
-function partsOf(value: string): readonly string[] {
+function secretsIn(value: string): readonly string[] {
   const whole = value.trim()
   const [, scheme = '', credentials = whole] = /^([a-z][a-z0-9-]*) +(.+)$/i.exec(whole) ?? []
-  const parts = credentials.split(/[\s,;]+/).flatMap(part => {
-    const named = /^[^=]*=(?=[^=])(.*)$/.exec(part)?.[1]
-    return named === undefined ? [unquoted(part)] : [unquoted(part), unquoted(named)]
-  })
-  if (scheme.toLowerCase() !== 'basic') return [whole, ...parts]
+  const parts = credentials
+    .split(/[\s,;]+/)
+    .map(unnamed)
+    .filter(part => part.length >= charsLeast)
+  const left = parts.reduce((chars, part) => chars - part.length, whole.length)
+  const secrets = left < charsLeast ? parts : [whole, ...parts]
+  if (scheme.toLowerCase() !== 'basic') return secrets.filter(({ length }) => length >= charsLeast)
   const pair = Buffer.from(credentials, 'base64').toString()
-  return [whole, ...parts, pair, pair.slice(pair.indexOf(':') + 1)]
+  return [...secrets, pair, pair.slice(pair.indexOf(':') + 1)].filter(({ length }) => length >= charsLeast)
 }
 
-function unquoted(text: string): string {
-  return text.replace(/^"(.*)"$/, '$1')
+/** `sha256=…` and `t="…"` without their names, unless what stands before the sign may be a part of the secret. */
+function unnamed(part: string): string {
+  const [, named = part] = /^[\w-]{0,16}=(?=[^=])(.*)$/.exec(part) ?? []
+  return (named.length < charsLeast ? part : named).replace(/^"(.*)"$/, '$1')
 }
 
 function formsOf(secret: string): readonly Form[] {
   const bytes = Buffer.from(secret)
-  const whole = [
-    secret,
-    JSON.stringify(secret).slice(1, -1),
-    JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'), // PHP
-    secret.replace(/[<>&='"]/g, sign => `\\u00${hex(sign)}`), // Gson, Go
-    secret.replace(/[<>&'"]/g, sign => entities[sign] ?? sign),
-    secret.replace(/[<>&'"]/g, sign => `&#${sign.charCodeAt(0)};`),
-    encodeURIComponent(secret),
-    encodeURIComponent(secret).replaceAll('%20', '+'),
-    secret.replace(/[^A-Za-z0-9_.~-]/g, sign => `%${hex(sign)}`),
-    bytes.toString('hex'),
-  ]
+  const isPlain = /^[\w.~-]+$/.test(secret) // then it is written alike nearly everywhere
+  const whole = isPlain
+    ? [secret, bytes.toString('hex')]
+    : [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        JSON.stringify(secret).slice(1, -1).replaceAll('/', '\\/'), // PHP
+        secret.replace(/[<>&='"]/g, sign => `\\u00${hex(sign)}`), // Gson, Go
+        secret.replace(/[<>&'"]/g, sign => entities[sign] ?? sign),
+        secret.replace(/[<>&'"]/g, sign => `&#${sign.charCodeAt(0)};`),
+        encodeURIComponent(secret),
+        encodeURIComponent(secret).replaceAll('%20', '+'),
+        secret.replace(/[^A-Za-z0-9_.~-]/g, sign => `%${hex(sign)}`),
+        bytes.toString('hex'),
+      ]
   const forms = new Map<string, Form>()
   for (const text of whole) add(forms, { text, before: 0, after: 0 })
   for (const form of base64Forms(bytes)) {

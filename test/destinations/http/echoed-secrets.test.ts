@@ -17,11 +17,11 @@ test('a secret is taken out wherever it stands, as often as it comes, and the re
   assert.equal(removed(`no: ${token}, ${token}!`), 'no: [redacted], [redacted]!')
   assert.equal(removed(`${token}`), '[redacted]')
   assert.equal(removed('é 500: it broke'), 'é 500: it broke')
-  assert.equal(new EchoedSecrets(headers, []).removedFrom(`HTTP 500 ${signature}`), 'HTTP 500 [redacted]')
+  assert.equal(new EchoedSecrets(headers, []).removedFrom(`HTTP 500 ${signature}`), 'HTTP 500 v1,[redacted]')
 })
 
 test('it is found with and without the name of its scheme, in upper and lower case', () => {
-  assert.equal(removed(`Bearer ${token}`), '[redacted]')
+  assert.equal(removed(`Bearer ${token}`), 'Bearer [redacted]')
   assert.equal(removed(token.toUpperCase()), '[redacted]')
   assert.equal(removed(signature.slice(3)), '[redacted]')
   assert.equal(removed('Bearer is not a secret'), 'Bearer is not a secret')
@@ -79,6 +79,14 @@ test('where a text was cut, the beginning of a secret at its end is taken out', 
   assert.equal(removed(`said ${token.slice(0, 9)}`, true), 'said [redacted]')
   assert.equal(removed(`said ${token.slice(0, 9)}`, false), `said ${token.slice(0, 9)}`)
   assert.equal(removed('said nothing', true), 'said nothing')
+})
+
+test('a value in which short parts hold the secret is taken out whole', () => {
+  const parts = ['x-login', 'shop;1234;red']
+  assert.equal(removed('no such login: shop;1234;red', false, parts), 'no such login: [redacted]')
+  const words = ['authorization', 'Secret one two ten correct-horse']
+  assert.equal(removed('Secret one two ten correct-horse', false, words), '[redacted]')
+  assert.equal(removed('a correct-horse', false, words), 'a [redacted]')
 })
 
 test('what is no secret stays: id, time and type of the event, and values too short to be told from others', () => {

@@ -79,7 +79,7 @@ test('what a receiver repeats of a request is kept without its secrets, whatever
 test('a secret that lies across the end of what is kept is taken out, and the body is as large as it was', async t => {
   const body = `${'x'.repeat(90)}${secret}`
   const details = detailsOf(await sendTo(t, { status: 500, body }, { of: 'failures', bodyBytesMax: 100 }))
-  assert.equal(details.responseBody.toString(), `${'x'.repeat(90)}[redacted]`)
+  assert.equal(details.responseBody.toString(), `${'x'.repeat(90)}v1,[redacted]`)
   assert.deepEqual([details.response?.body_bytes, details.response?.body_truncated], [body.length, true])
 })
 
