@@ -210,6 +210,7 @@ async function beats(
   await aMembership(t, {
     ...changes,
     connection: watched.connection,
+    control: watched.connection,
     async onBeat() {
       heard++
       await changes.onBeat?.().catch(error => {
