@@ -23,33 +23,30 @@ const checksMax = 100
  */
 export class Callers {
   readonly #keys: KeyCheck
-  readonly #wrongKeys: WrongKeys
-  readonly #refusalMs: number
+  readonly #wrongKeys = new WrongKeys()
   #refusals = 0
   #checks = 0
 
-  constructor(keys: KeyCheck, wrongKeys = new WrongKeys(), delayMs = refusalMs) {
+  constructor(keys: KeyCheck) {
     this.#keys = keys
-    this.#wrongKeys = wrongKeys
-    this.#refusalMs = delayMs
   }
 
   /**
    * Whether the request has a valid key. A promise only when the database has to be asked; it rejects with an `AppError`
-   * when that fails. A client that has given too many wrong keys has the database not asked.
+   * when that fails.
    */
   hasKey(request: IncomingMessage): boolean | Promise<boolean> {
     const { authorization } = request.headers
     if (authorization === undefined) return false
     const verdict = this.#keys.accepts(authorization)
-    return typeof verdict === 'boolean' ? verdict : this.#awaited(request, verdict)
+    return typeof verdict === 'boolean' ? verdict : this.#awaited(verdict)
   }
 
-  async #awaited(request: IncomingMessage, verdict: Promise<boolean>): Promise<boolean> {
-    verdict.catch(() => {}) // where it is not waited for
-    if (this.#wrongKeys.waitMs(clientOf(request.socket.remoteAddress)) > 0) return false
-    if (this.#checks >= checksMax)
+  async #awaited(verdict: Promise<boolean>): Promise<boolean> {
+    if (this.#checks >= checksMax) {
+      verdict.catch(() => {}) // the others hear of it
       throw overloaded('Too many unknown keys are being looked up; try again shortly.')
+    }
     this.#checks++
     try {
       return await verdict
@@ -82,7 +79,7 @@ export class Callers {
     this.#refusals++
     request.resume()
     try {
-      await setTimeout(this.#refusalMs)
+      await setTimeout(refusalMs)
     } finally {
       this.#refusals--
     }

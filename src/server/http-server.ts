@@ -63,14 +63,11 @@ export function httpServer(handler: RequestListener, { connections, refusal }: H
 
 /**
  * Asks for the body, which the client holds back until then, when something begins to read it. A client that is refused
- * before does not send it, and nobody could tell its next request from the body.
+ * before does not send it: Node closes that connection, as nobody could tell its next request from the body.
  */
 function continueWhenRead(request: IncomingMessage, response: ServerResponse): void {
-  response.shouldKeepAlive = false
   request.once('resume', () => {
-    if (response.headersSent) return
-    response.shouldKeepAlive = true
-    response.writeContinue()
+    if (!response.headersSent) response.writeContinue()
   })
 }
 

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { Callers } from '../../src/http/auth.ts'
 import { eventually } from '../support/eventually.ts'
 import { testServer } from '../support/server.ts'
 
@@ -42,28 +41,6 @@ test('a body behind a wrong key is not read, whether it is ever sent or not', as
   const [answer] = await once(socket, 'data')
   assert.match(String(answer), /^HTTP\/1\.1 401 /)
   socket.destroy()
-})
-
-test('a client that has given too many wrong keys has the database not asked', async () => {
-  let asked = 0
-  const callers = new Callers(
-    {
-      accepts: () => {
-        asked++
-        return new Promise<boolean>(() => {})
-      },
-    },
-    undefined,
-    1,
-  )
-  const request = {
-    headers: wrong,
-    socket: { remoteAddress: '192.0.2.1' },
-    resume: () => {},
-  } as unknown as Parameters<Callers['hasKey']>[0] // what of a request is looked at
-  for (let n = 0; n < 10; n++) await callers.refusal(request, new Error('no') as never)
-  assert.equal(await callers.hasKey(request), false)
-  assert.equal(asked, 1)
 })
 
 test('at most a hundred unknown keys wait for the database', async () => {
