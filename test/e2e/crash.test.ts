@@ -73,7 +73,13 @@ test('another process on the same database finds out at once that one died, and 
   const ids = await Promise.all(Array.from({ length: 50 }, () => api.ingest(id)))
   await receiver.waitFor(4)
   const { database } = world.world
+  const heartbeat = async () => {
+    const text = 'select heartbeat_at::text as at from processes where pid = $1'
+    return (await database.query<{ at: string }>({ text, values: [first.child.pid] })).rows[0]?.at
+  }
   await database.query({ text: silentProcess })
+  const before = await heartbeat()
+  await eventually(heartbeat, at => at !== before) // so the other one is silent for longer
   first.child.kill('SIGKILL')
   await eventually(() => second.output().includes('recovered what a dead process held'))
   const { rowCount } = await database.query({ text: `select from processes where host = 'elsewhere'` })

@@ -242,7 +242,7 @@ const lines: readonly Trouble[] = [
 ]
 
 async function slowLines(ground: Ground, redisPort: number): Promise<Ran> {
-  await using hosts = new Hosts([{}, worker, {}], redisPort)
+  await using hosts = new Hosts([api, worker, {}], redisPort)
   await using world = await World.open(ground, { processes: server => hosts.starts(server), perSecond: 100 })
   const came: Rounds = { notes: [], problems: [], explained: new Set(), spared: 0 }
   await sleep(1000)

@@ -1,5 +1,5 @@
 // Breaks the service and what it stands on in every way there is, under load, and shows that nothing is lost.
-//   npm run test:faults                  all of it, about a quarter of an hour
+//   npm run test:faults                  all of it, about half an hour
 //   npm run test:faults -- --short       fewer and shorter faults, for CI
 //   npm run test:faults -- --only kill --only zombie
 //   npm run test:faults -- --report FILE the figures as markdown: between the marks of a page that has them

@@ -48,7 +48,8 @@ const turn = () => new Promise(resolve => setImmediate(resolve))
 
 /** Time that passes only as the test says. */
 function ownTime(t: TestContext) {
-  let now = performance.now()
+  const beganAt = performance.now()
+  let now = beganAt
   t.mock.method(performance, 'now', () => now)
   const waiting: { readonly at: number; readonly resolve: () => void }[] = []
   const running = new Set<Promise<unknown>>()
@@ -66,9 +67,10 @@ function ownTime(t: TestContext) {
         Object.defineProperty(gate, 'query', { value: slow })
       }
     },
-    /** Lets time pass, and the transactions end whose time is over. */
+    /** Lets time pass, and the transactions end whose time is over. At most a minute in all: what is waited for comes sooner. */
     async pass(ms: number): Promise<void> {
       now += ms
+      assert.ok(now - beganAt < 60_000, 'it did not come within a minute')
       for (const one of waiting.filter(({ at }) => at <= now)) {
         waiting.splice(waiting.indexOf(one), 1)
         one.resolve()

@@ -28,7 +28,7 @@ export async function guardedWorld(
   const resolver = new Resolver({
     servers: [dns.address],
     hostsFile: new HostsFile('no-such-file'),
-    serverTimeoutMs: 250,
+    serverTimeoutMs: lookUpMs / 4,
     timeoutMs: lookUpMs,
     now: () => (now += 1000), // nothing is remembered from one connection to the next
   })
