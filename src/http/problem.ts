@@ -122,7 +122,8 @@ export function rawProblem(error: AppError, requestId: string): ProblemAnswer {
   return problemAnswer(error, requestId)
 }
 
-const mediaTypeHint =
+/** What to do about a content type that is not read. */
+export const mediaTypeHint =
   'The content type is not a valid one, or not one that is read here. For JSON it is Content-Type: application/json.'
 
 /** Errors of Fastify → our code, and a sentence that says what to do. */

@@ -197,11 +197,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   app.post(
     '/subscriptions/:id/rotate-secret',
     {
-      // Every field of the body is optional, so the body may be left out.
-      preValidation: (request, _reply, done) => {
-        request.body ??= {}
-        done()
-      },
+      config: { bodyMayBeLeftOut: true },
       schema: {
         operationId: 'rotateSecret',
         summary: 'Replace the signing secret',
