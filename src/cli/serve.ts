@@ -1,5 +1,6 @@
 import cluster from 'node:cluster'
 import { environmentOfProcess, readConfig } from '../config/config.ts'
+import { ignoredEnvFile } from '../config/ignored-settings.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
@@ -23,7 +24,8 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   const logger = createLogger({ level: config.logLevel, format: config.logFormat, shared: several })
   exitOnBugs(logger)
   if (several && cluster.isWorker) return runChild(config, logger)
-  for (const warning of config.warnings) logger.warn(warning)
+  const unread = await ignoredEnvFile(process.cwd(), given.environment)
+  for (const warning of [...config.warnings, ...(unread === undefined ? [] : [unread])]) logger.warn(warning)
   if (several) return supervise({ config, environment: given.environment, logger, io })
   const signal = waitForSignal()
   const service = await startService({ config, logger })

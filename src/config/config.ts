@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { StartupError } from '../errors.ts'
+import { ignoredVariables } from './ignored-settings.ts'
 import type { Setting, Surroundings } from './setting-kinds.ts'
 import { settings } from './settings.ts'
 
@@ -125,6 +126,10 @@ function checkTogether(values: Values, mode: Config['mode'], mistakes: string[])
     )
   }
   const { detailsRetentionHours: details, logRetentionHours: log } = values
+  const redisPath = values.redisUrl === undefined ? '' : new URL(values.redisUrl).pathname
+  if (!/^(\/\d{0,9})?$/.test(redisPath)) {
+    mistakes.push(`REDIS_URL must end in the number of a database, such as /0; "${redisPath}" is none.`)
+  }
   if (details !== undefined && details > log) {
     mistakes.push(`DETAILS_RETENTION_HOURS (${details}) must not be more than LOG_RETENTION_HOURS (${log}).`)
   }
@@ -136,7 +141,7 @@ function allMistakes(mistakes: readonly string[]): string {
 }
 
 function warningsOf(values: Values, environment: Environment, surroundings: Surroundings): string[] {
-  const warnings = misspelt(environment)
+  const warnings = ignoredVariables(environment)
   if (values.auth === 'none' && !surroundings.loopback) {
     warnings.push(
       `AUTH=none and HOST=${values.host}: everyone who can reach port ${values.port} is the operator.`,
@@ -158,38 +163,4 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
 function isLoopback(host: string): boolean {
   if (isIP(host) === 4) return host.startsWith('127.')
   return host === '::1' || host.toLowerCase() === 'localhost'
-}
-
-/** A misspelt setting has no effect, so it is warned of. */
-function misspelt(environment: Environment): string[] {
-  const known = Object.values(settings).flatMap(({ variable, secret }) =>
-    secret ? [variable, `${variable}_FILE`] : [variable],
-  )
-  return Object.keys(environment).flatMap(variable => {
-    if (known.includes(variable)) return []
-    const meant = known.find(name => isNearly(variable.toUpperCase(), name))
-    return meant === undefined
-      ? []
-      : [`${variable} is not a setting and has no effect; did you mean ${meant}?`]
-  })
-}
-
-/** At most one wrong letter in a short name and three in a long one. HOME is not HOST; LOG_RETENTION_HOUR is misspelt. */
-function isNearly(given: string, known: string): boolean {
-  const slips = known.length < 8 ? 1 : Math.min(3, Math.floor(known.length / 4))
-  return Math.abs(given.length - known.length) <= slips && distance(given, known) <= slips
-}
-
-/** Levenshtein's distance: how many letters must be inserted, removed or changed. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (const [index, letter] of [...a].entries()) {
-    const next = [index + 1]
-    for (const [column, other] of [...b].entries()) {
-      const changed = (row[column] ?? 0) + (letter === other ? 0 : 1)
-      next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

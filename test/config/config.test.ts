@@ -141,6 +141,17 @@ test('the processes of local mode must find room in its database', () => {
   assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
 })
 
+test('REDIS_URL names a database by its number', () => {
+  for (const path of ['/x', '/1/2', '/-1', '/1.5']) {
+    const message = refusal({ REDIS_URL: `redis://:hunter2@redis:6379${path}` })
+    assert.match(message, /REDIS_URL must end in the number of a database/, path)
+    assert.doesNotMatch(message, /hunter2/)
+  }
+  for (const path of ['', '/', '/0', '/15']) {
+    assert.equal(readConfig({ REDIS_URL: `redis://redis:6379${path}` }).redisUrl, `redis://redis:6379${path}`)
+  }
+})
+
 test('a variable that is nearly a setting is warned about, others are not', () => {
   const { warnings } = readConfig({
     LOG_RETENTION_HOUR: '1',
