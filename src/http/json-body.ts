@@ -46,9 +46,10 @@ export function readJsonBodies(scope: FastifyInstance): void {
 const checkPresence: preValidationHookHandler = (request, _reply, done) => {
   const { schema, config } = request.routeOptions
   if (schema?.body === undefined) return done(isNothing(request.body) ? undefined : superfluous(request.body))
-  if (request.body === undefined && !config.bodyMayBeLeftOut)
+  if (request.body !== undefined) return done()
+  if (!config.bodyMayBeLeftOut)
     return done(new AppError('malformed_json', 'The body is empty. Send a JSON object.'))
-  request.body ??= config.bodyMayBeLeftOut ? {} : null
+  request.body = {}
   done()
 }
 

@@ -3,12 +3,12 @@ import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { unauthorized } from '../http/auth.ts'
 import { readRawBodies } from '../http/json-body.ts'
-import { parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
+import { parseSubscriptionId, subscriptionIdParameter, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { ApiKeys } from '../keys/keys.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Subscription, wants } from '../subscriptions/subscription.ts'
-import { readEnvelope } from './envelope.ts'
+import { envelopeLimits, readEnvelope } from './envelope.ts'
 import type { Ingest } from './ingest.ts'
 import { checkSignature, type SignatureCheck } from './verify.ts'
 
@@ -104,10 +104,21 @@ const ingestSchema = {
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
     'Where it lists `event_types`, an event of another type is answered with 200 and `{}`, and is not queued.',
-  params: Type.Object({ id: Type.Integer({ description: 'The id of the subscription', examples: [1] }) }),
+  params: Type.Object({ id: subscriptionIdParameter }),
   headers: Type.Object({
     'x-event-type': Type.Optional(
-      Type.String({ description: 'The type of the event, such as `order.created`' }),
+      Type.String({
+        maxLength: envelopeLimits.eventTypeChars,
+        pattern: '^[\\x21-\\x7e]*$',
+        description: 'The type of the event, such as `order.created`',
+      }),
+    ),
+    'content-encoding': Type.Optional(
+      Type.String({
+        maxLength: envelopeLimits.contentEncodingChars,
+        pattern: '^[\\x20-\\x7e]*$',
+        description: 'The codings of the body, such as `gzip`; it is delivered with the same',
+      }),
     ),
     'x-hub-signature-256': Type.Optional(
       Type.String({
@@ -122,6 +133,6 @@ const ingestSchema = {
       { description: 'Committed; it will be delivered' },
     ),
     200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
-    ...problems(400, 401, 403, 404, 413, 422, 503),
+    ...problems(401, 403, 404, 413, 422),
   },
 }

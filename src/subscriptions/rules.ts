@@ -51,12 +51,6 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
   const errors: FieldError[] = []
   if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
   else if (targetFault !== undefined) errors.push({ pointer: '/target_url', detail: targetFault })
-  if (body.event_types?.length === 0) {
-    errors.push({
-      pointer: '/event_types',
-      detail: 'An empty list would deliver nothing. Leave it out or give null for all events.',
-    })
-  }
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
   errors.push(...signingFaults(signing), ...headerFaults(headers, headersOf(signing)))
@@ -84,16 +78,21 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
   }
 }
 
-/** TypeBox counts graphemes, and one grapheme can be many UTF-16 units. These limits bound what is stored. */
+/** TypeBox counts graphemes, of which one can be any number of characters. JSON Schema counts characters, as these do. */
 function lengthFaults(body: RuleFields): readonly FieldError[] {
   const errors: FieldError[] = []
   const check = (pointer: string, text: string | null | undefined, charsMax: number) => {
-    if (text && text.length > charsMax)
+    if (text && charsOf(text) > charsMax)
       errors.push({ pointer, detail: `Give a text of at most ${charsMax} characters.` })
   }
   check('/description', body.description, limits.descriptionChars)
   check('/secret', body.secret, limits.secretChars)
   return errors
+}
+
+/** Code points: what JSON Schema counts, and PostgreSQL. */
+function charsOf(text: string): number {
+  return [...text].length
 }
 
 function metadataFaults(metadata: Readonly<Record<string, string>>): readonly FieldError[] {
@@ -103,10 +102,10 @@ function metadataFaults(metadata: Readonly<Record<string, string>>): readonly Fi
   }
   return entries.flatMap(([name, text]) => {
     const pointer = jsonPointer('metadata', name)
-    if (name.length === 0 || name.length > limits.metadataKeyChars) {
+    if (name.length === 0 || charsOf(name) > limits.metadataKeyChars) {
       return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
     }
-    if (text.length <= limits.metadataValueChars) return []
+    if (charsOf(text) <= limits.metadataValueChars) return []
     return [{ pointer, detail: `Give a text of at most ${limits.metadataValueChars} characters.` }]
   })
 }

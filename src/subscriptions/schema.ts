@@ -1,4 +1,5 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
+import { documentedKey, storableText } from '../http/validation.ts'
 import { headersInput } from './custom-headers.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
@@ -17,17 +18,28 @@ export const limits = {
 
 export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 
+/** Scheme, host and port of an address that can be delivered to, and what may follow. `parseTargetUrl` is stricter. */
+const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{1,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
+
 const metadata = (valueTypes: readonly string[]) =>
   textsByName(
     valueTypes,
-    { names: limits.metadataEntries, valueChars: limits.metadataValueChars },
+    {
+      names: limits.metadataEntries,
+      name: { minLength: 1, maxLength: limits.metadataKeyChars, pattern: storableText },
+      valueChars: limits.metadataValueChars,
+      value: { pattern: storableText },
+    },
     'Your own names and texts; shown, never sent to the receiver',
   )
 
 const targetUrl = Type.String({
   minLength: 1,
   maxLength: limits.targetUrlChars,
-  description: 'Where events are sent: an http or https address',
+  description:
+    'Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service',
+  examples: ['https://example.com/hooks'],
+  [documentedKey]: { format: 'uri', pattern: targetUrlPattern },
 })
 
 const optionalFields = {
@@ -35,6 +47,7 @@ const optionalFields = {
     Type.Unsafe<string | null>({
       type: ['string', 'null'],
       maxLength: limits.descriptionChars,
+      [documentedKey]: { pattern: storableText },
       description: 'For people',
     }),
   ),
@@ -43,6 +56,7 @@ const optionalFields = {
       type: ['string', 'null'],
       minLength: 1,
       maxLength: limits.secretChars,
+      [documentedKey]: { pattern: storableText },
       description:
         'When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). ' +
         'Shown in the 201 answer only.',
@@ -56,8 +70,10 @@ const optionalFields = {
         pattern: eventTypePattern,
         'x-sentence': 'Give an event type of 1 to 128 characters out of letters, digits and _ . : / -',
       },
+      minItems: 1,
       maxItems: limits.eventTypes,
       uniqueItems: true,
+      'x-sentence': `Give 1 to ${limits.eventTypes} event types, each once; leave it out or give null for all events.`,
       description: 'Only events of these types are delivered; null: all events',
     }),
   ),
