@@ -7,6 +7,7 @@ import { version } from '../version.ts'
 import { banner } from './banner.ts'
 import { runChild } from './child-process.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { eventSentences } from './event-sentences.ts'
 import { readServeArguments, serveUsage } from './serve-arguments.ts'
 import { waitForSignal } from './signal.ts'
 import { supervise } from './supervise.ts'
@@ -21,7 +22,8 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   }
   const config = readConfig(given.environment)
   const several = config.processes > 1
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat, shared: several })
+  const { logLevel: level, logFormat: format } = config
+  const logger = createLogger({ level, format, shared: several, sentences: eventSentences })
   exitOnBugs(logger)
   if (several && cluster.isWorker) return runChild(config, logger)
   const unread = await ignoredEnvFile(process.cwd(), given.environment)

@@ -6,6 +6,7 @@ import { readRawBodies } from '../http/json-body.ts'
 import { parseSubscriptionId, subscriptionIdParameter, unknownSubscription } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { ApiKeys } from '../keys/keys.ts'
+import type { HasLine } from '../model/event-lines.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Subscription, wants } from '../subscriptions/subscription.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
@@ -20,6 +21,8 @@ export interface IngestRoutesDeps {
   /** Undefined when the service asks for no keys. */
   readonly keys: ApiKeys | undefined
   readonly logger: Logger
+  /** Which events have a line; all unless given. */
+  readonly hasLine?: HasLine
 }
 
 const noBody = Buffer.alloc(0)
@@ -46,16 +49,18 @@ async function accept(
   if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
   const { tenant } = subscription
   const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
-  deps.logger.info(
-    {
-      webhook_id: webhookId,
-      subscription_id: subscription.id,
-      event_type: content.eventType,
-      size_bytes: payload.length,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-    },
-    'accepted',
-  )
+  if (deps.hasLine?.(webhookId, false) ?? true) {
+    deps.logger.info(
+      {
+        webhook_id: webhookId,
+        subscription_id: subscription.id,
+        event_type: content.eventType,
+        size_bytes: payload.length,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+      },
+      'accepted',
+    )
+  }
   return reply.code(202).send(`{"webhook_id":"${webhookId}"}`)
 }
 

@@ -5,6 +5,7 @@ import { StartupError } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
 import { ensurePartitions } from '../log/partitions.ts'
+import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { Deadline } from '../platform/deadline.ts'
 import type { Repeated } from '../platform/every.ts'
@@ -149,7 +150,7 @@ async function stop(running: Running): Promise<void> {
 
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
-  { logger }: Ground,
+  { logger, config }: Ground,
   { ingest }: Inbound,
   subscriptions: Subscriptions,
   keys: ApiKeys | undefined,
@@ -159,7 +160,8 @@ function registerIngest(
     await subscriptions.refresh(id)
     return subscriptions.get(id)
   }
-  ingestRoutes(app, { ingest, subscription, findSubscription, keys, logger })
+  const hasLine = eventLines(config.logEvents)
+  ingestRoutes(app, { ingest, subscription, findSubscription, keys, logger, hasLine })
 }
 
 /**

@@ -141,6 +141,20 @@ test('the processes of local mode must find room in its database', () => {
   assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
 })
 
+test('LOG_EVENTS is a word, or a share of all events', () => {
+  assert.equal(readConfig({}).logEvents, 'all')
+  for (const given of ['all', 'failures', 'none', 'sample:0.01', 'sample:.5', 'sample:0', 'sample:1']) {
+    assert.equal(readConfig({ LOG_EVENTS: given }).logEvents, given)
+  }
+  for (const given of ['some', 'sample', 'sample:', 'sample:1.5', 'sample:2', 'sample:1%', '0.01', 'ALL']) {
+    assert.match(
+      refusal({ LOG_EVENTS: given }),
+      /LOG_EVENTS must be one of all, failures, none, or sample:/,
+      given,
+    )
+  }
+})
+
 test('REDIS_URL names a database by its number', () => {
   for (const path of ['/x', '/1/2', '/-1', '/1.5']) {
     const message = refusal({ REDIS_URL: `redis://:hunter2@redis:6379${path}` })
