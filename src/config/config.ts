@@ -152,12 +152,33 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
       'ALLOW_PRIVATE_TARGETS=true in server mode: whoever makes subscriptions can reach the private network of this machine. ALLOWED_TARGET_CIDRS opens less.',
     )
   }
+  warnings.push(...withoutEffect(values, environment))
   if (values.egressProxy !== undefined) {
     warnings.push(
       'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries away from private addresses. The proxy has to.',
     )
   }
   return warnings
+}
+
+/** Settings that are given, and of which another setting leaves nothing or not all. */
+function withoutEffect(values: Values, environment: Environment): string[] {
+  const sentences: string[] = []
+  const say = (variable: string, isIdle: boolean, why: string) => {
+    if (environment[variable] && isIdle) sentences.push(`${variable}=${environment[variable]} ${why}`)
+  }
+  const { deliveryTimeoutMs, connectTimeoutMs, responseLimitBytes, captureBodyBytes, captureResponses } =
+    values
+  const longest = `DELIVERY_TIMEOUT_MS (${deliveryTimeoutMs}), which ends an attempt first.`
+  say('CONNECT_TIMEOUT_MS', connectTimeoutMs > deliveryTimeoutMs, `is more than ${longest}`)
+  const most = `RESPONSE_LIMIT_BYTES (${responseLimitBytes}): no more is read, so no more can be kept.`
+  say('CAPTURE_BODY_BYTES', captureBodyBytes > responseLimitBytes, `is more than ${most}`)
+  const keepsNone = captureResponses === 'none'
+  say('CAPTURE_BODY_BYTES', keepsNone, 'has no effect: CAPTURE_RESPONSES=none keeps no answers.')
+  const tellsInfo = ['trace', 'debug', 'info'].includes(values.logLevel)
+  const level = `has no effect: LOG_LEVEL=${values.logLevel} leaves out all these lines.`
+  say('LOG_EVENTS', !tellsInfo && values.logEvents !== 'none', level)
+  return sentences
 }
 
 function isLoopback(host: string): boolean {

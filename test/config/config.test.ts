@@ -155,6 +155,32 @@ test('LOG_EVENTS is a word, or a share of all events', () => {
   }
 })
 
+test('a setting that another one leaves without effect is warned about', () => {
+  const warned = (environment: Record<string, string>) => readConfig(environment).warnings.join('\n')
+  assert.match(
+    warned({ CONNECT_TIMEOUT_MS: '9000', DELIVERY_TIMEOUT_MS: '8000' }),
+    /^CONNECT_TIMEOUT_MS=9000 is more than DELIVERY_TIMEOUT_MS \(8000\)/,
+  )
+  assert.match(
+    warned({ CAPTURE_BODY_BYTES: '100', RESPONSE_LIMIT_BYTES: '99' }),
+    /^CAPTURE_BODY_BYTES=100 is more than RESPONSE_LIMIT_BYTES \(99\)/,
+  )
+  assert.match(
+    warned({ CAPTURE_BODY_BYTES: '100', CAPTURE_RESPONSES: 'none' }),
+    /^CAPTURE_BODY_BYTES=100 has no/,
+  )
+  assert.match(warned({ LOG_EVENTS: 'failures', LOG_LEVEL: 'warn' }), /^LOG_EVENTS=failures has no effect/)
+  for (const defaults of [
+    { DELIVERY_TIMEOUT_MS: '1000' },
+    { RESPONSE_LIMIT_BYTES: '0' },
+    { CAPTURE_RESPONSES: 'none' },
+    { LOG_LEVEL: 'warn' },
+    { LOG_LEVEL: 'warn', LOG_EVENTS: 'none' },
+  ]) {
+    assert.equal(warned(defaults), '', 'what was not given is not warned about')
+  }
+})
+
 test('REDIS_URL names a database by its number', () => {
   for (const path of ['/x', '/1/2', '/-1', '/1.5']) {
     const message = refusal({ REDIS_URL: `redis://:hunter2@redis:6379${path}` })
