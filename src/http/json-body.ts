@@ -22,8 +22,9 @@ export function readJsonBodies(scope: FastifyInstance): void {
     ['application/json', 'application/merge-patch+json'],
     { parseAs: 'buffer' },
     // Typed as string | Buffer by Fastify; `parseAs` says which.
-    (_request, body, done) => {
+    ({ headers }, body, done) => {
       try {
+        refuseCoding(headers['content-encoding'])
         done(null, parseJson(Buffer.from(body)))
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
@@ -101,6 +102,14 @@ function restoreContentType({ headers, rawHeaders }: IncomingMessage): void {
   if (headers['content-type'] !== anyContentType) return
   const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
   if (at !== -1) headers['content-type'] = rawHeaders[at + 1]
+}
+
+function refuseCoding(coding: string | undefined): void {
+  if (coding === undefined || /^(identity)?$/i.test(coding.trim())) return
+  throw new AppError(
+    'unsupported_media_type',
+    'A compressed body is not read here. Send it without Content-Encoding.',
+  )
 }
 
 function parseJson(bytes: Buffer): unknown {

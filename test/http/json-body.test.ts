@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import { type TestAnswer, testServer } from '../support/server.ts'
 
 const server = await testServer()
@@ -67,6 +68,15 @@ test('where a body is needed, none is 400, with and without a content type', asy
       assert.equal(Object(answer.json).code, 'malformed_json')
     }
   }
+})
+
+test('a compressed body is refused in words, and one that says it is not compressed is read', async () => {
+  const send = (coding: string, body: string | Uint8Array<ArrayBuffer>) =>
+    request('/subscriptions/', { method: 'POST', headers: { ...json, 'content-encoding': coding }, body })
+  const refused = await send('gzip', gzipSync(JSON.stringify(target)))
+  assert.equal(refused.status, 415, refused.text)
+  assert.match(Object(refused.json).detail, /without Content-Encoding/)
+  assert.equal((await send('identity', JSON.stringify(target))).status, 201)
 })
 
 test('a byte order mark before the JSON of a request is no fault', async () => {
