@@ -1,11 +1,13 @@
 import cluster from 'node:cluster'
 import { environmentOfProcess, readConfig } from '../config/config.ts'
+import { ignoredEnvFile } from '../config/ignored-settings.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
 import { runChild } from './child-process.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { eventSentences } from './event-sentences.ts'
 import { readServeArguments, serveUsage } from './serve-arguments.ts'
 import { waitForSignal } from './signal.ts'
 import { supervise } from './supervise.ts'
@@ -20,10 +22,12 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   }
   const config = readConfig(given.environment)
   const several = config.processes > 1
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat, shared: several })
+  const { logLevel: level, logFormat: format } = config
+  const logger = createLogger({ level, format, shared: several, sentences: eventSentences })
   exitOnBugs(logger)
   if (several && cluster.isWorker) return runChild(config, logger)
-  for (const warning of config.warnings) logger.warn(warning)
+  const unread = await ignoredEnvFile(process.cwd(), given.environment)
+  for (const warning of [...config.warnings, ...(unread === undefined ? [] : [unread])]) logger.warn(warning)
   if (several) return supervise({ config, environment: given.environment, logger, io })
   const signal = waitForSignal()
   const service = await startService({ config, logger })

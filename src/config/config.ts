@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { codeOf, StartupError } from '../errors.ts'
 import { shownText } from '../platform/server-url.ts'
+import { ignoredVariables } from './ignored-settings.ts'
 import type { Setting, Surroundings } from './setting-kinds.ts'
 import { settings } from './settings.ts'
 
@@ -126,6 +127,10 @@ function checkTogether(values: Values, mode: Config['mode'], mistakes: string[])
     )
   }
   const { detailsRetentionHours: details, logRetentionHours: log } = values
+  const redisPath = values.redisUrl === undefined ? '' : new URL(values.redisUrl).pathname
+  if (!/^(\/\d{0,9})?$/.test(redisPath)) {
+    mistakes.push(`REDIS_URL must end in the number of a database, such as /0; "${redisPath}" is none.`)
+  }
   if (details !== undefined && details > log) {
     mistakes.push(`DETAILS_RETENTION_HOURS (${details}) must not be more than LOG_RETENTION_HOURS (${log}).`)
   }
@@ -137,7 +142,7 @@ function allMistakes(mistakes: readonly string[]): string {
 }
 
 function warningsOf(values: Values, environment: Environment, surroundings: Surroundings): string[] {
-  const warnings = misspelt(environment)
+  const warnings = ignoredVariables(environment)
   if (values.auth === 'none' && !surroundings.loopback) {
     warnings.push(
       `AUTH=none and HOST=${values.host}: everyone who can reach port ${values.port} is the operator.`,
@@ -148,6 +153,7 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
       'ALLOW_PRIVATE_TARGETS=true in server mode: whoever makes subscriptions can reach the private network of this machine. ALLOWED_TARGET_CIDRS opens less.',
     )
   }
+  warnings.push(...withoutEffect(values, environment))
   if (values.egressProxy !== undefined) {
     warnings.push(
       'EGRESS_PROXY is set: the proxy looks names up by itself, so this service cannot keep deliveries away from private addresses. The proxy has to.',
@@ -156,41 +162,27 @@ function warningsOf(values: Values, environment: Environment, surroundings: Surr
   return warnings
 }
 
+/** Settings that are given, and of which another setting leaves nothing or not all. */
+function withoutEffect(values: Values, environment: Environment): string[] {
+  const sentences: string[] = []
+  const say = (variable: string, isIdle: boolean, why: string) => {
+    if (environment[variable] && isIdle) sentences.push(`${variable}=${environment[variable]} ${why}`)
+  }
+  const { deliveryTimeoutMs, connectTimeoutMs, responseLimitBytes, captureBodyBytes, captureResponses } =
+    values
+  const longest = `DELIVERY_TIMEOUT_MS (${deliveryTimeoutMs}), which ends an attempt first.`
+  say('CONNECT_TIMEOUT_MS', connectTimeoutMs > deliveryTimeoutMs, `is more than ${longest}`)
+  const most = `RESPONSE_LIMIT_BYTES (${responseLimitBytes}): no more is read, so no more can be kept.`
+  say('CAPTURE_BODY_BYTES', captureBodyBytes > responseLimitBytes, `is more than ${most}`)
+  const keepsNone = captureResponses === 'none'
+  say('CAPTURE_BODY_BYTES', keepsNone, 'has no effect: CAPTURE_RESPONSES=none keeps no answers.')
+  const tellsInfo = ['trace', 'debug', 'info'].includes(values.logLevel)
+  const level = `has no effect: LOG_LEVEL=${values.logLevel} leaves out all these lines.`
+  say('LOG_EVENTS', !tellsInfo && values.logEvents !== 'none', level)
+  return sentences
+}
+
 function isLoopback(host: string): boolean {
   if (isIP(host) === 4) return host.startsWith('127.')
   return host === '::1' || host.toLowerCase() === 'localhost'
-}
-
-/** A misspelt setting has no effect, so it is warned of. */
-function misspelt(environment: Environment): string[] {
-  const known = Object.values(settings).flatMap(({ variable, secret }) =>
-    secret ? [variable, `${variable}_FILE`] : [variable],
-  )
-  return Object.keys(environment).flatMap(variable => {
-    if (known.includes(variable)) return []
-    const meant = known.find(name => isNearly(variable.toUpperCase(), name))
-    return meant === undefined
-      ? []
-      : [`${variable} is not a setting and has no effect; did you mean ${meant}?`]
-  })
-}
-
-/** At most one wrong letter in a short name and three in a long one. HOME is not HOST; LOG_RETENTION_HOUR is misspelt. */
-function isNearly(given: string, known: string): boolean {
-  const slips = known.length < 8 ? 1 : Math.min(3, Math.floor(known.length / 4))
-  return Math.abs(given.length - known.length) <= slips && distance(given, known) <= slips
-}
-
-/** Levenshtein's distance: how many letters must be inserted, removed or changed. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, column) => column)
-  for (const [index, letter] of [...a].entries()) {
-    const next = [index + 1]
-    for (const [column, other] of [...b].entries()) {
-      const changed = (row[column] ?? 0) + (letter === other ? 0 : 1)
-      next.push(Math.min(changed, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }

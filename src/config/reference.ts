@@ -10,11 +10,11 @@ export function configurationPage(): string {
 # Configuration
 
 Every setting is an environment variable with a default; \`npm start\` needs none. They are read once, at the start.
-An empty variable counts as not set. Mistakes stop the start, with a message that names all of them. A misspelt
-setting is warned about. Numbers are plain digits; the unit is at the end of the name.
+An empty variable counts as not set. Mistakes stop the start, with a message that names all of them. What looks like a
+setting and is none is warned about. Numbers are plain digits; the unit is at the end of the name.
 
-\`webhooks config show\` prints the settings in force, with secrets masked. The service does not read a \`.env\` file:
-Docker Compose and \`node --env-file\` do.
+\`webhooks config show\` prints the settings in force, with secrets masked. The service does not read a \`.env\` file, and
+says so at the start where one has settings that are not set: Docker Compose and \`node --env-file\` read it.
 
 A secret can also be given as a file: \`<VARIABLE>_FILE\` is its path. White space around its content is ignored.
 

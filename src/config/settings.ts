@@ -307,6 +307,14 @@ export const settings = {
     default: () => 'info',
     description: 'Lines of this level and above are printed.',
   }),
+  logEvents: text('LOG_EVENTS', {
+    pattern: '^(all|failures|none|sample:(0|1|0?\\.\\d{1,9}))$',
+    allowed: 'one of all, failures, none, or sample: with a share of all events, such as sample:0.01',
+    defaultText: '`all`',
+    default: () => 'all',
+    description:
+      'Which events have lines in the log of the process (at the level `info`): one when it is accepted, and one for each attempt. `failures`: only attempts that failed. `sample:0.01`: one event in a hundred, with all its lines, and the attempts of others that failed. The delivery log in the database has all of them, whatever this says.',
+  }),
   logFormat: choice('LOG_FORMAT', ['json', 'pretty'], {
     defaultText: '`pretty` on a terminal, else `json`',
     default: ({ terminal }) => (terminal ? 'pretty' : 'json'),

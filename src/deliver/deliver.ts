@@ -3,6 +3,7 @@ import type { Destination } from '../destinations/destination.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
 import type { DeliveryLog } from '../log/log.ts'
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
+import type { HasLine } from '../model/event-lines.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { LanePause } from '../model/pause.ts'
 import { maxAgeMs } from '../model/retry-policy.ts'
@@ -28,6 +29,8 @@ export interface DeliverDeps {
   readonly retentionMs: number
   readonly userAgent: string
   readonly logger: Logger
+  /** Which events have lines; all unless given. */
+  readonly hasLine?: HasLine
   /** True once the service cuts off what is in flight to stop: such an attempt does not count. */
   readonly isCuttingOff: () => boolean
   /** While it is not sure, what this process holds may be others' by now. */
@@ -188,11 +191,12 @@ export class Deliver {
   }
 
   #settle(delivery: Delivery, { to, outcome, verdict, at }: Attempted): void {
-    const { log, logger } = this.#deps
+    const { log, logger, hasLine } = this.#deps
     const pause = this.#learn(to, outcome, verdict)
     const keepsPlace = to.ordered
     log.settle({ kind: 'attempted', delivery, outcome, verdict, at, keepsPlace, ...(pause && { pause }) })
-    logAttempt(logger, delivery, outcome, verdict)
+    const failed = outcome.kind !== 'accepted'
+    if (hasLine?.(delivery.webhookId, failed) ?? true) logAttempt(logger, delivery, outcome, verdict)
   }
 
   /**

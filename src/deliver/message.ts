@@ -18,8 +18,9 @@ export function authorize({ to }: LoadedDelivery): readonly string[] {
 
 /** Says what the body is, who sends it, and which attempt this is. */
 export function describe({ delivery, to, content }: LoadedDelivery, userAgent: string): readonly string[] {
-  const { contentType, eventType, hops } = content
+  const { contentType, contentEncoding, eventType, hops } = content
   const headers = ['content-type', contentType, 'user-agent', userAgent, 'accept-encoding', 'identity']
+  if (contentEncoding) headers.push('content-encoding', contentEncoding)
   if (to.signingHeaders.attempt !== null) headers.push(to.signingHeaders.attempt, String(delivery.attempt))
   if (eventType !== null) headers.push('x-event-type', eventType)
   if (hops) headers.push('webhook-hop', String(hops))

@@ -1,4 +1,4 @@
-import type { DeliveryContent } from '../model/delivery.ts'
+import type { DeliveryContent, EventMetadata } from '../model/delivery.ts'
 import { uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -14,7 +14,7 @@ export async function readContents(
     event_type: string | null
     content_type: string
     payload: Buffer
-    metadata: { readonly hops?: number } | null
+    metadata: EventMetadata | null
   }>({
     name: 'read_contents',
     text: `
@@ -33,6 +33,7 @@ export async function readContents(
       {
         eventType: row.event_type,
         contentType: row.content_type,
+        contentEncoding: row.metadata?.content_encoding ?? null,
         payload: row.payload,
         hops: row.metadata?.hops ?? 0,
       },

@@ -1,8 +1,18 @@
+import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 
 /** The largest id the column `subscriptions.id` can hold. */
 const int4Max = 2_147_483_647
+
+/** The schema of a subscription id, as a parameter of a path. */
+export const subscriptionIdParameter = Type.Unsafe<string>({
+  type: 'integer',
+  minimum: 1,
+  maximum: int4Max,
+  description: 'The id of a subscription',
+  examples: [1],
+})
 
 /**
  * The subscription id of a path.
@@ -42,6 +52,15 @@ export function parseAttemptId(text: string): Uuid {
   if (id !== undefined) return id
   throw validationFailed([{ pointer: 'id', detail: 'The id of an attempt is a UUID, as the log gives it.' }])
 }
+
+/** The schema of the headers of a request that changes a subscription. */
+export const ifMatchHeader = Type.Object({
+  'if-match': Type.Optional(
+    Type.String({
+      description: 'The ETag of the version to change, or *. Another version by now, or no version: 412',
+    }),
+  ),
+})
 
 /**
  * The version that `If-Match` asks for; undefined for `*` or no header.

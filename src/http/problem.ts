@@ -43,13 +43,25 @@ export const Problem = Type.Object(
 
 export const problemMediaType = 'application/problem+json'
 
-/** The errors of a route for its OpenAPI entry: `response: { 200: …, ...problems(401, 404) }`. */
+/** What any request can be answered with: it is no HTTP, comes too slowly, has too long headers, or meets a fault. */
+const anywhere = [400, 408, 431, 500, 503]
+
+const problemHeaders: Readonly<Record<number, object>> = {
+  401: { 'WWW-Authenticate': { type: 'string', description: 'Which credentials are asked for' } },
+  503: { 'Retry-After': { type: 'integer', minimum: 1, description: 'Seconds to wait before the next try' } },
+}
+
+/**
+ * The errors of a route for its OpenAPI entry: `response: { 200: …, ...problems(401, 404) }`. Those that any request can
+ * meet are among them without being named.
+ */
 export function problems(...statuses: readonly number[]): Record<number, unknown> {
   return Object.fromEntries(
-    statuses.map(status => [
+    [...new Set([...anywhere, ...statuses])].map(status => [
       status,
       {
         description: STATUS_CODES[status] ?? 'Error',
+        headers: problemHeaders[status] ?? {},
         content: { [problemMediaType]: { schema: Problem } },
       },
     ]),
@@ -124,7 +136,8 @@ export function rawProblem(error: AppError, requestId: string): ProblemAnswer {
   return problemAnswer(error, requestId)
 }
 
-const mediaTypeHint =
+/** What to do about a content type that is not read. */
+export const mediaTypeHint =
   'The content type is not a valid one, or not one that is read here. For JSON it is Content-Type: application/json.'
 
 /** Errors of Fastify → our code, and a sentence that says what to do. */

@@ -6,6 +6,15 @@ import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 /** A schema's own sentence about what it wants, for where the sentence that is made from its limits does not help. */
 export const sentenceKey = 'x-sentence'
 
+/**
+ * Keywords of a schema that are for the OpenAPI document alone. What they say is checked by code, which can say better what
+ * is wrong, or by none where it follows from the rest.
+ */
+export const documentedKey = 'x-documented'
+
+/** Any text that can be stored (`unstorableText`), as a pattern for the document. */
+export const storableText = '^[^\\u0000]*$'
+
 /** An error of TypeBox. `schemaPath` and `instancePath` are JSON Pointers to the schema and to the value. */
 interface SchemaError {
   readonly keyword: string

@@ -7,28 +7,52 @@ import { product } from '../version.ts'
 /** The content type of a body that came without one (RFC 9110, 8.3). */
 const unknownContentType = 'application/octet-stream'
 
-const eventTypeCharsMax = 128
-const contentTypeCharsMax = 256
+export const envelopeLimits = {
+  eventTypeChars: 128,
+  contentTypeChars: 256,
+  contentEncodingChars: 128,
+} as const
 
 /**
- * Reads the event type, the content type and the bytes of an event; the bytes are kept as they are.
+ * Reads the event type, the content type and coding, and the bytes of an event. The bytes are kept as they are, and go out
+ * with the type and the coding that they came with.
  *
- * @throws AppError when a header is not allowed, or the body is declared to be JSON and is not. No receiver could read
- *   such a body, and only the sender can correct it.
+ * @throws AppError when a header is not allowed, or the body is declared to be JSON, can be checked, and is not JSON. No
+ *   receiver could read such a body, and only the sender can correct it.
  */
 export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): DeliveryContent {
-  const contentType = headers['content-type'] ?? unknownContentType
-  if (contentType.length > contentTypeCharsMax)
-    throw unfit('Content-Type', `${contentTypeCharsMax} characters at most`)
-  if (isJson(contentType)) checkJson(payload)
-  return { eventType: readEventType(headers['x-event-type']), contentType, payload, hops: readHops(headers) }
+  const contentType = headers['content-type'] || unknownContentType
+  if (contentType.length > envelopeLimits.contentTypeChars)
+    throw unfit('Content-Type', `${envelopeLimits.contentTypeChars} characters at most`)
+  const contentEncoding = readContentEncoding(headers['content-encoding'])
+  if (isJson(contentType) && !isEncoded(contentEncoding)) checkJson(payload)
+  const eventType = readEventType(headers['x-event-type'])
+  return { eventType, contentType, contentEncoding, payload, hops: readHops(headers) }
+}
+
+/** A header that came several times is one list here, as in HTTP. */
+function readContentEncoding(header: string | undefined): string | null {
+  const encoding = header?.trim() ?? ''
+  if (encoding === '') return null
+  const charsMax = envelopeLimits.contentEncodingChars
+  if (encoding.length > charsMax || !/^[\x20-\x7e]+$/.test(encoding))
+    throw unfit('Content-Encoding', `visible ASCII characters, ${charsMax} at most`)
+  return encoding
+}
+
+/**
+ * Whether the bytes are not the text of the body, but that text compressed. They are not decoded to be checked: it would
+ * cost the most for the largest bodies, and a coding that is unknown here may be known to the receiver.
+ */
+function isEncoded(contentEncoding: string | null): boolean {
+  return contentEncoding !== null && contentEncoding.toLowerCase() !== 'identity'
 }
 
 function readEventType(header: string | string[] | undefined): string | null {
   const eventType = String(header ?? '').trim()
   if (eventType === '') return null
-  if (eventType.length > eventTypeCharsMax)
-    throw unfit('X-Event-Type', `${eventTypeCharsMax} characters at most`)
+  if (eventType.length > envelopeLimits.eventTypeChars)
+    throw unfit('X-Event-Type', `${envelopeLimits.eventTypeChars} characters at most`)
   if (!/^[\x21-\x7e]+$/.test(eventType))
     throw unfit('X-Event-Type', 'visible ASCII characters without spaces')
   return eventType
@@ -40,23 +64,39 @@ function unfit(header: string, allowed: string): AppError {
   })
 }
 
+/** Whether the content type says JSON in UTF-8. JSON in another charset is not checked: its receiver may be able to read it. */
 function isJson(contentType: string): boolean {
   if (contentType === 'application/json') return true
-  const type = (contentType.split(';', 1)[0] ?? '').trim().toLowerCase()
-  return type === 'application/json' || type.endsWith('+json')
+  const [first = '', ...parameters] = contentType.split(';')
+  const type = first.trim().toLowerCase()
+  if (type !== 'application/json' && !type.endsWith('+json')) return false
+  const charset = parameters.map(text => /^\s*charset\s*=\s*"?([^"\s]*)/i.exec(text)?.[1]).find(Boolean)
+  return charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)
 }
 
-/** Parses the body to check it. What is delivered are the bytes. */
+const byteOrderMark = 0xfeff
+const utf16Marks = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
+
+/**
+ * Parses the body to check it. What is delivered are the bytes.
+ *
+ * Some senders cannot be changed and still are understood by their receivers, so these pass: a byte order mark before the
+ * text (SharePoint), UTF-16 that says so by its mark, and no text at all.
+ */
 function checkJson(payload: Buffer): void {
+  if (payload.length === 0) return
   if (!isUtf8(payload)) {
+    if (utf16Marks.some(mark => payload.subarray(0, 2).equals(mark))) return
     throw new AppError(
       'malformed_json',
       'The body is declared to be JSON but is not valid UTF-8 (RFC 8259, 8.1).',
     )
   }
+  const text = payload.toString('utf8')
   try {
-    JSON.parse(payload.toString('utf8'))
+    JSON.parse(text.charCodeAt(0) === byteOrderMark ? text.slice(1) : text)
   } catch (error) {
+    if (text.trim() === '') return
     const reason = error instanceof Error ? error.message.toWellFormed() : ''
     throw new AppError(
       'malformed_json',

@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Handover } from '../handover/handover.ts'
-import type { Delivery, DeliveryContent } from '../model/delivery.ts'
+import type { Delivery, DeliveryContent, EventMetadata } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -55,7 +55,7 @@ export class Ingest {
           eventType: event.eventType,
           contentType: event.contentType,
           payload: event.payload,
-          metadata: event.hops ? { hops: event.hops } : null,
+          metadata: metadataOf(event),
           subscriptionIds: owed.map(row => row.subscriptionId),
         },
         owed,
@@ -73,6 +73,11 @@ export class Ingest {
   close(): void {
     this.#closed = true
   }
+}
+
+function metadataOf({ hops, contentEncoding }: DeliveryContent): EventMetadata | null {
+  if (!hops && !contentEncoding) return null
+  return { ...(hops && { hops }), ...(contentEncoding && { content_encoding: contentEncoding }) }
 }
 
 function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): Delivery {

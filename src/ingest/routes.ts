@@ -1,18 +1,22 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { readRawBodies } from '../http/json-body.ts'
+import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
+import type { HasLine } from '../model/event-lines.ts'
 import type { Logger } from '../platform/logger.ts'
 import { wants } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
-import { readEnvelope } from './envelope.ts'
+import { envelopeLimits, readEnvelope } from './envelope.ts'
 import type { Ingest } from './ingest.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
   readonly bodies: BodyRules
   readonly logger: Logger
+  /** Which events have a line; all unless given. */
+  readonly hasLine?: HasLine
 }
 
 interface Deps extends IngestRoutesDeps {
@@ -68,16 +72,18 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
   const { tenant } = subscription
   const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
-  deps.logger.info(
-    {
-      webhook_id: webhookId,
-      subscription_id: subscription.id,
-      event_type: content.eventType,
-      size_bytes: payload.length,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-    },
-    'accepted',
-  )
+  if (deps.hasLine?.(webhookId, false) ?? true) {
+    deps.logger.info(
+      {
+        webhook_id: webhookId,
+        subscription_id: subscription.id,
+        event_type: content.eventType,
+        size_bytes: payload.length,
+        ms: Math.round(reply.elapsedTime * 10) / 10,
+      },
+      'accepted',
+    )
+  }
   return reply.code(202).send(`{"webhook_id":"${webhookId}"}`)
 }
 
@@ -89,10 +95,21 @@ const ingestSchema = {
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
     'Where it lists `event_types`, an event of another type is answered with 200 and `{}`, and is not queued.',
-  params: Type.Object({ id: Type.Integer({ description: 'The id of the subscription', examples: [1] }) }),
+  params: Type.Object({ id: subscriptionIdParameter }),
   headers: Type.Object({
     'x-event-type': Type.Optional(
-      Type.String({ description: 'The type of the event, such as `order.created`' }),
+      Type.String({
+        maxLength: envelopeLimits.eventTypeChars,
+        pattern: '^[\\x21-\\x7e]*$',
+        description: 'The type of the event, such as `order.created`',
+      }),
+    ),
+    'content-encoding': Type.Optional(
+      Type.String({
+        maxLength: envelopeLimits.contentEncodingChars,
+        pattern: '^[\\x20-\\x7e]*$',
+        description: 'The codings of the body, such as `gzip`; it is delivered with the same',
+      }),
     ),
     'x-hub-signature-256': Type.Optional(
       Type.String({
@@ -107,6 +124,6 @@ const ingestSchema = {
       { description: 'Committed; it will be delivered' },
     ),
     200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
-    ...problems(400, 401, 403, 404, 413, 422, 503),
+    ...problems(401, 403, 404, 413, 422),
   },
 }

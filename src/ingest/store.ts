@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { wakeLanes } from '../lanes/wake.ts'
+import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -13,7 +14,7 @@ export interface EventRow {
   readonly payload: Buffer
   readonly subscriptionIds: readonly number[]
   /** Nearly all have none. */
-  readonly metadata?: { readonly hops: number } | null
+  readonly metadata?: EventMetadata | null
 }
 
 /** One row of `owed`, first attempt. */

@@ -4,9 +4,17 @@ import type { Uuid } from '../platform/id.ts'
 export interface DeliveryContent {
   readonly eventType: string | null
   readonly contentType: string
+  /** The codings of the payload, such as `gzip`; absent or null: none was said. */
+  readonly contentEncoding?: string | null
   readonly payload: Buffer
   /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
+}
+
+/** What `events.metadata` holds. Nearly all events have none of it, and the column is null. */
+export interface EventMetadata {
+  readonly hops?: number
+  readonly content_encoding?: string
 }
 
 /**

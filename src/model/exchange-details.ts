@@ -49,6 +49,7 @@ export const redacted = '[redacted]'
 const openRequestHeaders = new Set([
   'accept',
   'accept-encoding',
+  'content-encoding',
   'content-type',
   'user-agent',
   'webhook-hop',

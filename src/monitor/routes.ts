@@ -7,9 +7,10 @@ import {
   parseAttemptId,
   parseSubscriptionId,
   parseWebhookId,
+  subscriptionIdParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
-import { problems } from '../http/problem.ts'
+import { Problem, problemMediaType, problems } from '../http/problem.ts'
 import { type AttemptStatus, attemptStatuses } from '../model/outcome.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -50,7 +51,7 @@ function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The state now',
             content: { 'application/json': { schema: EventStatus } },
           },
-          ...problems(401, 404, 422, 503),
+          ...problems(401, 404, 422),
         },
       },
     },
@@ -75,13 +76,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
         summary: 'Recent attempts of a subscription, newest first',
         description: 'Also of a deleted one, until retention removes them.',
         tags,
-        params: Type.Object({
-          subscription_id: Type.Unsafe<string>({
-            type: 'integer',
-            description: 'The id of a subscription',
-            examples: [1],
-          }),
-        }),
+        params: Type.Object({ subscription_id: subscriptionIdParameter }),
         querystring: Type.Object(
           {
             ...pageQuery(pageSize),
@@ -104,7 +99,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Attempt) } },
           },
-          ...problems(400, 401, 404, 422, 503),
+          ...problems(401, 404, 422),
         },
       },
     },
@@ -141,7 +136,7 @@ function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The attempt',
             content: { 'application/json': { schema: AttemptDetails } },
           },
-          ...problems(401, 404, 422, 503),
+          ...problems(401, 404, 422),
         },
       },
     },
@@ -179,7 +174,14 @@ export function registerHealth(scope: FastifyInstance, readiness: () => Promise<
     summary,
     tags: ['Health'],
     security: [],
-    response: { 200: health('Yes'), 503: health('No; the checks say why') },
+    response: {
+      ...problems(),
+      200: health('Yes'),
+      503: {
+        ...health('No; the checks say why'),
+        content: { ...health('').content, [problemMediaType]: { schema: Problem } },
+      },
+    },
   })
   app.get('/livez', { schema: schema('livez', 'Is this process alive?') }, async (_request, reply) => {
     reply.header('cache-control', 'no-store')
@@ -211,7 +213,7 @@ export function registerSystem(scope: FastifyInstance, db: Queryable): void {
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
-          ...problems(401, 503),
+          ...problems(401),
         },
       },
     },

@@ -8,11 +8,23 @@ export interface LoggerOptions {
   readonly level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
   /** `json`: one object per line with `level`, `time`, `msg`; `pretty`: for a terminal. */
   readonly format: 'json' | 'pretty'
+  /** How the lines with these messages read in the pretty form, which else shows their fields. */
+  readonly sentences?: Sentences
   /** Other processes write to the same standard output. Every line then has the pid and is written in one piece. */
   readonly shared?: boolean
   /** Standard output unless given. */
   readonly output?: DestinationStream
 }
+
+/** A line in words. Its mark comes before it, in green when it is good and in red when it is bad. */
+export interface Sentence {
+  readonly mark: string
+  readonly is: 'good' | 'bad' | 'neutral'
+  readonly text: string
+}
+
+/** Message of a line → the line in words, from its fields. */
+export type Sentences = Readonly<Record<string, (fields: Readonly<Record<string, unknown>>) => Sentence>>
 
 /** What a pipe takes in one piece (PIPE_BUF on Linux). A longer write can be mixed with lines of another process. */
 const sharedWriteBytesMax = 4096
@@ -69,7 +81,7 @@ export function createLogger(options: LoggerOptions): Logger {
         log: fields => withoutSecrets(fields, secretDepth),
       },
     },
-    options.format === 'pretty' ? prettyStream(output) : output,
+    options.format === 'pretty' ? prettyStream(output, options.sentences) : output,
   )
 }
 
@@ -101,9 +113,10 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
 
 function prettyStream(
   output: DestinationStream & { flushSync?: () => void; flush?: () => void },
+  sentences?: Sentences,
 ): DestinationStream {
   return Object.assign(
-    { write: (line: string) => output.write(prettyLine(line)) },
+    { write: (line: string) => output.write(prettyLine(line, sentences)) },
     // pino calls these on `fatal` and on `flush`.
     { flushSync: () => output.flushSync?.(), flush: () => output.flush?.() },
   )
@@ -118,10 +131,15 @@ const colours = {
   fatal: 'red',
 } as const
 
-/** Turns one JSON line into `12:03:04.123 INFO  message key=value` in local time, with the stack of an error below. */
-export function prettyLine(line: string): string {
+/**
+ * Turns one JSON line into `12:03:04.123 INFO  message key=value` in local time, with the stack of an error below, or into
+ * its sentence.
+ */
+export function prettyLine(line: string, sentences: Sentences = {}): string {
   // pino made the line, so it is an object.
   const { level, time, msg, err, ...fields } = JSON.parse(line) as Record<string, unknown>
+  const sentence = sentences[String(msg)]?.(fields)
+  if (sentence !== undefined) return `${clockTime(String(time))} ${inWords(sentence, fields.pid)}\n`
   const name = String(level) as keyof typeof colours // pino's own names, see the level formatter
   const label = styleText(colours[name] ?? 'gray', name.toUpperCase().padEnd(5), { stream: process.stdout })
   const words = [clockTime(String(time)), label]
@@ -130,7 +148,14 @@ export function prettyLine(line: string): string {
   return `${words.join(' ')}\n${err === undefined ? '' : errorText(err)}`
 }
 
-function clockTime(time: string): string {
+function inWords({ mark, is, text }: Sentence, pid: unknown): string {
+  const colour = { good: 'green', bad: 'red', neutral: 'gray' } as const
+  const styled = styleText(colour[is], mark, { stream: process.stdout })
+  return `${styled} ${printable(text)}${pid === undefined ? '' : ` pid=${fieldText(pid)}`}`
+}
+
+/** `12:03:04.123`, in local time. */
+export function clockTime(time: string): string {
   const date = new Date(time)
   const two = (part: number) => String(part).padStart(2, '0')
   const ms = String(date.getMilliseconds()).padStart(3, '0')

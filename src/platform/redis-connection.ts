@@ -109,6 +109,12 @@ export class RedisConnection extends Redis {
 
   #commandFailed(error: unknown): void {
     hideArguments(error)
+    if (isRefusedDatabase(error)) {
+      this.#listeners.failed(new Error(`it refuses the database in REDIS_URL: ${error.message}`))
+      // Else it would go on in database 0, which nobody asked for.
+      this.disconnect(true)
+      return
+    }
     this.#listeners.failed(error)
     const lost = isTimeout(error) || redisReasonOf(error) === 'READONLY' // now a replica
     if (!lost || this.#dropping || this.status !== 'ready') return
@@ -131,6 +137,12 @@ export function redisReasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown'
   if (error.name === 'ReplyError') return firstWord(error.message)
   return error.message.slice(0, 200)
+}
+
+function isRefusedDatabase(error: unknown): error is Error {
+  if (!(error instanceof Error) || error.name !== 'ReplyError' || !('command' in error)) return false
+  const { name } = Object(error.command) as { readonly name?: unknown } // set by ioredis
+  return name === 'select' && troubleOf(error) === 'none'
 }
 
 function isTimeout(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
-import { sentenceKey } from '../http/validation.ts'
+import { documentedKey, sentenceKey } from '../http/validation.ts'
 
 const description = `Accepts events, makes them durable, delivers them signed, retries until they are accepted or given up,
 and shows every attempt.
@@ -23,6 +23,7 @@ export async function registerOpenapi(
   app: FastifyInstance,
   about: { readonly version: string },
 ): Promise<void> {
+  const bodyMayBeLeftOut = new Set<string>()
   await app.register(fastifySwagger, {
     openapi: {
       openapi: '3.1.0',
@@ -51,19 +52,31 @@ export async function registerOpenapi(
       buildLocalReference: (schema, _base, _fragment, index) => String(schema.$id ?? `def-${index}`),
     },
     // The plugin takes plain JSON Schemas and does not know TypeBox.
-    transform: ({ schema, url }) => ({ schema: withReferences(schema ?? {}) as FastifySchema, url }),
+    transform: ({ schema, url, route }) => {
+      if (route.config?.bodyMayBeLeftOut) bodyMayBeLeftOut.add(operationIdOf(schema))
+      return { schema: withReferences(schema ?? {}) as FastifySchema, url }
+    },
     transformObject: document => {
       if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
       const { openapiObject } = document
-      // A copy without our own keyword, else the same.
-      const described = withoutSentences(openapiObject) as typeof openapiObject
+      // A copy without our own keywords, else the same.
+      const described = asDocumented(openapiObject) as typeof openapiObject
       describeIngest(described.paths?.['/ingest/{id}']?.post)
       for (const path of Object.values(described.paths ?? {})) {
         for (const operation of Object.values(path ?? {})) describeRefusals(operation as Refusable)
+        const post = path?.post
+        // The plugin takes every body to be required.
+        if (post?.requestBody && bodyMayBeLeftOut.has(operationIdOf(post)))
+          Object.assign(post.requestBody, { required: false })
       }
       return described
     },
   })
+}
+
+function operationIdOf(described: object | undefined): string {
+  const { operationId } = Object(described) as { readonly operationId?: unknown } // a schema or an operation
+  return String(operationId)
 }
 
 const exampleEvent = { data: { foo: 'bar' } }
@@ -122,10 +135,16 @@ function withReferences(schema: object): unknown {
   })
 }
 
-function withoutSentences(document: object): unknown {
+/** Leaves out sentences for callers, and puts keywords for the document where they belong. */
+function asDocumented(document: object): unknown {
   return mapObjects(document, inner => {
-    const kept = Object.entries(inner).filter(([key]) => key !== sentenceKey)
-    return kept.length === Object.keys(inner).length ? undefined : withoutSentences(Object.fromEntries(kept))
+    if (!(sentenceKey in inner) && !(documentedKey in inner)) return undefined
+    const {
+      [sentenceKey]: _sentence,
+      [documentedKey]: documented,
+      ...kept
+    } = inner as Record<string, unknown> // a schema
+    return asDocumented({ ...kept, ...Object(documented) })
   })
 }
 

@@ -3,7 +3,7 @@ import type { IncomingMessage, Server } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Hint } from '../destinations/destination.ts'
-import { AppError, overloaded } from '../errors.ts'
+import { AppError, codeOf, overloaded } from '../errors.ts'
 import { Callers, type KeyCheck, requireKey } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -106,8 +106,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.setValidatorCompiler(validatorCompiler)
   // Response schemas are for the document, and tests check answers against them. Serialising by schema would drop fields.
   app.setSerializerCompiler(() => value => JSON.stringify(value))
-  app.setErrorHandler((error, request, reply) => sendProblem(request, reply, error, log))
-  app.setNotFoundHandler(unknownPath(app))
+  const unknown = unknownPath(app)
+  app.setErrorHandler((error, request, reply) => {
+    // Fastify refuses QUERY without a content type before it looks for a route, and no route takes it.
+    const isQuery = codeOf(error) === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE'
+    return sendProblem(request, reply, isQuery ? unknown(request, reply) : error, log)
+  })
+  app.setNotFoundHandler((request, reply) => sendProblem(request, reply, unknown(request, reply), log))
   ignoreBodies(app)
   for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
     app.addSchema(schema)

@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError } from '../errors.ts'
 
 /**
- * The handler of requests without a route: 405 with `Allow` where the path has other methods, else 404. Fastify's router
- * does not distinguish the two, so routes are recorded as they are registered.
+ * Tells what is wrong with a request without a route: 405, with `Allow`, where the path has other methods, else 404.
+ * Fastify's router does not distinguish the two, so routes are recorded as they are registered.
  */
-export function unknownPath(app: FastifyInstance): (request: FastifyRequest, reply: FastifyReply) => never {
+export function unknownPath(
+  app: FastifyInstance,
+): (request: FastifyRequest, reply: FastifyReply) => AppError {
   const methodsOf = new Map<string, Set<string>>()
   app.addHook('onRoute', ({ url, method }) => {
     const pattern = segments(url).join('/')
@@ -19,10 +21,10 @@ export function unknownPath(app: FastifyInstance): (request: FastifyRequest, rep
       [...methodsOf].flatMap(([pattern, methods]) => (matches(pattern.split('/'), path) ? [...methods] : [])),
     )
     if (allowed.size === 0 || allowed.has(request.method))
-      throw new AppError('not_found', 'There is nothing at this path. See /docs for what is.')
+      return new AppError('not_found', 'There is nothing at this path. See /docs for what is.')
     const list = [...allowed].sort().join(', ')
     reply.header('allow', list)
-    throw new AppError('method_not_allowed', `This path does not take ${request.method}; it takes ${list}.`)
+    return new AppError('method_not_allowed', `This path does not take ${request.method}; it takes ${list}.`)
   }
 }
 

@@ -11,6 +11,7 @@ import type { Egress } from '../egress/egress.ts'
 import { Lanes } from '../lanes/lanes.ts'
 import { DeliveryLog } from '../log/log.ts'
 import type { Delivery } from '../model/delivery.ts'
+import { eventLines } from '../model/event-lines.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Deadline } from '../platform/deadline.ts'
@@ -192,6 +193,7 @@ export class Outbound {
       interrupt: id => this.lanes.interrupt(id),
       log: this.log,
       logger: deps.logger,
+      hasLine: eventLines(deps.config.logEvents),
       retentionMs: deps.config.logRetentionHours * 3_600_000,
       userAgent: userAgent(deps.config.contactUrl),
       isCuttingOff: () => this.#cuttingOff,

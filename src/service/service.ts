@@ -5,6 +5,7 @@ import { StartupError } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
 import { ensurePartitions } from '../log/partitions.ts'
+import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
 import { asStartupError } from '../platform/database-trouble.ts'
@@ -159,7 +160,7 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger }: Ground,
+  { logger, config }: Ground,
   { ingest }: Inbound,
   subscriptions: Subscriptions,
 ): void {
@@ -168,7 +169,8 @@ function registerIngest(
     await subscriptions.refresh(id)
     return subscriptions.get(id)
   }
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger })
+  const hasLine = eventLines(config.logEvents)
+  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
 }
 
 /**

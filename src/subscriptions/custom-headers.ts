@@ -1,16 +1,25 @@
 import { type FieldError, jsonPointer } from '../errors.ts'
-import { fieldNameFault } from './header-names.ts'
+import { fieldNameFault, fieldNamePattern, headerNameCharsMax } from './header-names.ts'
 import type { SigningHeaders } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
 import { textsByName, textsByNameSentence } from './texts-by-name.ts'
 
 export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
 
+/** Visible ASCII, with spaces only between. */
+const headerValuePattern = '^[\\x21-\\x7e]([\\x20-\\x7e]*[\\x21-\\x7e])?$'
+const headerValue = new RegExp(headerValuePattern)
+
 /** The schema of custom headers as sent; in a patch a value may be null. */
 export const headersInput = (valueTypes: readonly string[]) =>
   textsByName(
     valueTypes,
-    { names: headerLimits.count, valueChars: headerLimits.valueChars },
+    {
+      names: headerLimits.count,
+      name: { pattern: fieldNamePattern, maxLength: headerNameCharsMax },
+      valueChars: headerLimits.valueChars,
+      value: { minLength: 1, pattern: headerValuePattern },
+    },
     'Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ' +
       `${secretMask}; a masked value sent back keeps the one there is. At most ${headerLimits.count} names and ` +
       `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
@@ -55,7 +64,7 @@ function nameFault(name: string, signing: SigningHeaders): string | undefined {
 function valueFault(value: string): string | undefined {
   if (value.length > headerLimits.valueChars)
     return `Give a text of at most ${headerLimits.valueChars} characters.`
-  if (/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) return undefined
+  if (headerValue.test(value)) return undefined
   return 'Give visible ASCII characters, with spaces only between them.'
 }
 

@@ -1,5 +1,9 @@
 export const headerNameCharsMax = 128
 
+/** A token of RFC 9110. */
+export const fieldNamePattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+const fieldName = new RegExp(fieldNamePattern)
+
 /** Headers that the service sets, and headers for one connection only; in lower case. */
 const reservedNames = new Set([
   'host',
@@ -24,7 +28,7 @@ const reservedNames = new Set([
  * to the service. @returns undefined when it may
  */
 export function fieldNameFault(name: string): string | undefined {
-  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name) || name.length > headerNameCharsMax) {
+  if (!fieldName.test(name) || name.length > headerNameCharsMax) {
     return `Give a header name of 1 to ${headerNameCharsMax} letters, digits and ! # $ % & ' * + - . ^ _ \` | ~`
   }
   const lower = name.toLowerCase()

@@ -6,10 +6,15 @@ export const nullableInteger = (minimum: number, maximum: number, description: s
 const nullableNumber = (minimum: number, maximum: number, description: string) =>
   Type.Unsafe<number | null>({ type: ['number', 'null'], minimum, maximum, description })
 
+const attemptsMax = 50
 const secondsMax = { delay: 604_800, base: 86_400, age: 2_592_000 } as const
 
 const retryFields = {
-  max_attempts: nullableInteger(1, 50, 'Attempts in all, the first included'),
+  max_attempts: nullableInteger(
+    1,
+    attemptsMax,
+    'Attempts in all, the first included. Left out: the default of the service, or as many as use each delay of `schedule_seconds` where that is more',
+  ),
   base_seconds: nullableNumber(0, secondsMax.base, 'Delay after the first failed attempt'),
   factor: nullableNumber(1, 10, 'Each further delay is this many times the one before'),
   max_delay_seconds: nullableNumber(1, secondsMax.delay, 'No delay is longer'),
@@ -17,7 +22,7 @@ const retryFields = {
     type: ['array', 'null'],
     items: { type: 'number', minimum: 0, maximum: secondsMax.delay },
     minItems: 1,
-    maxItems: 50,
+    maxItems: attemptsMax - 1,
     description:
       'Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum',
   }),

@@ -2,7 +2,13 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
-import { parseIfMatch, parseSubscriptionId, unknownSubscription } from '../http/parameters.ts'
+import {
+  ifMatchHeader,
+  parseIfMatch,
+  parseSubscriptionId,
+  subscriptionIdParameter,
+  unknownSubscription,
+} from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
@@ -27,14 +33,7 @@ export const subscriptionSchemas = [
 const tags = ['Subscriptions']
 const pageSize = 50
 
-const idParameter = Type.Object({
-  id: Type.Unsafe<string>({ type: 'integer', description: 'The id of a subscription', examples: [1] }),
-})
-const ifMatchHeader = Type.Object({
-  'if-match': Type.Optional(
-    Type.String({ description: 'The ETag of the version to change. Another version by now: 412' }),
-  ),
-})
+const idParameter = Type.Object({ id: subscriptionIdParameter })
 const etagHeader = { ETag: { type: 'string', description: 'The version, for If-Match' } }
 
 /** The routes that manage subscriptions: collection, one subscription, its secret, pause and resume. */
@@ -64,7 +63,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
             headers: { Location: { type: 'string', description: 'Its path' }, ...etagHeader },
             content: { 'application/json': { schema: Subscription } },
           },
-          ...problems(400, 401, 413, 415, 422, 503),
+          ...problems(401, 413, 415, 422),
         },
       },
     },
@@ -88,7 +87,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Subscription) } },
           },
-          ...problems(400, 401, 422, 503),
+          ...problems(401, 422),
         },
       },
     },
@@ -111,7 +110,7 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         summary: 'Read one subscription',
         tags,
         params: idParameter,
-        response: { 200: one('The subscription'), ...problems(401, 404, 422, 503) },
+        response: { 200: one('The subscription'), ...problems(401, 404, 422) },
       },
     },
     async (request, reply) => {
@@ -132,7 +131,7 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         headers: ifMatchHeader,
         response: {
           204: { description: 'Deleted', type: 'null' },
-          ...problems(401, 404, 412, 422, 503),
+          ...problems(401, 404, 412, 413, 415, 422),
         },
       },
     },
@@ -160,7 +159,7 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         params: idParameter,
         headers: ifMatchHeader,
         body: SubscriptionReplace,
-        response: { 200: one('As it is now'), ...problems(400, 401, 404, 412, 413, 415, 422, 503) },
+        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
@@ -181,7 +180,7 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         params: idParameter,
         headers: ifMatchHeader,
         body: SubscriptionPatch,
-        response: { 200: one('As it is now'), ...problems(400, 401, 404, 412, 413, 415, 422, 503) },
+        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
@@ -197,11 +196,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   app.post(
     '/subscriptions/:id/rotate-secret',
     {
-      // Every field of the body is optional, so the body may be left out.
-      preValidation: (request, _reply, done) => {
-        request.body ??= {}
-        done()
-      },
+      config: { bodyMayBeLeftOut: true },
       schema: {
         operationId: 'rotateSecret',
         summary: 'Replace the signing secret',
@@ -216,7 +211,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
         body: SecretRotation,
         response: {
           200: one('The new secret, shown here only', RotatedSecret),
-          ...problems(400, 401, 404, 409, 412, 413, 415, 422, 503),
+          ...problems(401, 404, 409, 412, 413, 415, 422),
         },
       },
     },
@@ -253,7 +248,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   const answers = (description: string) => ({
     200: Type.Ref('Subscription', { description }),
-    ...problems(401, 404, 422, 503),
+    ...problems(401, 404, 413, 415, 422),
   })
   app.post(
     '/subscriptions/:id/pause',

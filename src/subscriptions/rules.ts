@@ -4,6 +4,7 @@ import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
 import {
   limits,
+  type RuleFields,
   type SubscriptionAnswer,
   type SubscriptionPatch,
   type SubscriptionReplace,
@@ -46,21 +47,11 @@ export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_ke
  * @param targetFault what is wrong with the place the target address leads to
  * @throws AppError validation_failed with every fault found
  */
-export function parseRules(
-  body: SubscriptionReplace,
-  defaults: SubscriptionDefaults,
-  targetFault?: string,
-): Rules {
+export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, targetFault?: string): Rules {
   const target = parseTargetUrl(body.target_url)
   const errors: FieldError[] = []
   if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
   else if (targetFault !== undefined) errors.push({ pointer: '/target_url', detail: targetFault })
-  if (body.event_types?.length === 0) {
-    errors.push({
-      pointer: '/event_types',
-      detail: 'An empty list would deliver nothing. Leave it out or give null for all events.',
-    })
-  }
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
   errors.push(...signingFaults(signing), ...headerFaults(headers, headersOf(signing)))
@@ -88,16 +79,21 @@ export function parseRules(
   }
 }
 
-/** TypeBox counts graphemes, and one grapheme can be many UTF-16 units. These limits bound what is stored. */
-function lengthFaults(body: SubscriptionReplace): readonly FieldError[] {
+/** TypeBox counts graphemes, of which one can be any number of characters. JSON Schema counts characters, as these do. */
+function lengthFaults(body: RuleFields): readonly FieldError[] {
   const errors: FieldError[] = []
   const check = (pointer: string, text: string | null | undefined, charsMax: number) => {
-    if (text && text.length > charsMax)
+    if (text && charsOf(text) > charsMax)
       errors.push({ pointer, detail: `Give a text of at most ${charsMax} characters.` })
   }
   check('/description', body.description, limits.descriptionChars)
   check('/secret', body.secret, limits.secretChars)
   return errors
+}
+
+/** Code points: what JSON Schema counts, and PostgreSQL. */
+function charsOf(text: string): number {
+  return [...text].length
 }
 
 function metadataFaults(metadata: Readonly<Record<string, string>>): readonly FieldError[] {
@@ -107,10 +103,10 @@ function metadataFaults(metadata: Readonly<Record<string, string>>): readonly Fi
   }
   return entries.flatMap(([name, text]) => {
     const pointer = jsonPointer('metadata', name)
-    if (name.length === 0 || name.length > limits.metadataKeyChars) {
+    if (name.length === 0 || charsOf(name) > limits.metadataKeyChars) {
       return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
     }
-    if (text.length <= limits.metadataValueChars) return []
+    if (charsOf(text) <= limits.metadataValueChars) return []
     return [{ pointer, detail: `Give a text of at most ${limits.metadataValueChars} characters.` }]
   })
 }
@@ -135,30 +131,36 @@ export function connectTimeoutMs(
 
 function retryOverrides(retry: RetryFields, defaults: RetryPolicy): RetryFields {
   const effective = retryAnswer(retryPolicy(retry, defaults))
-  const usual = retryAnswer(defaults)
+  const usual = {
+    ...retryAnswer(defaults),
+    max_attempts: attemptsUnlessGiven(effective.schedule_seconds, defaults),
+  }
   const differing = Object.entries(effective).filter(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(usual[name as keyof typeof usual]), // the same names
   )
-  // With a schedule the default number of attempts follows from its length, so the number is always stored.
-  const attempts = effective.schedule_seconds === null ? {} : { max_attempts: effective.max_attempts }
-  return { ...Object.fromEntries(differing), ...attempts }
+  return Object.fromEntries(differing)
 }
 
 /** The policy in force. For the schedule and the age null means none, for other fields the default of the service. */
 export function retryPolicy(retry: RetryFields, defaults: RetryPolicy): RetryPolicy {
   const base = retry.preset === 'standard' ? standardRetryPolicy : defaults
   const { schedule_seconds: schedule, max_age_seconds: maxAge } = retry
+  const scheduleSeconds = schedule === undefined ? base.scheduleSeconds : schedule
   return {
-    // Whoever gives a schedule wants all of it to be used: without a number of attempts its length decides.
-    maxAttempts: retry.max_attempts ?? (schedule ? schedule.length + 1 : base.maxAttempts),
+    maxAttempts: retry.max_attempts ?? attemptsUnlessGiven(scheduleSeconds, base),
     baseSeconds: retry.base_seconds ?? base.baseSeconds,
     factor: retry.factor ?? base.factor,
     maxDelaySeconds: retry.max_delay_seconds ?? base.maxDelaySeconds,
-    scheduleSeconds: schedule === undefined ? base.scheduleSeconds : schedule,
+    scheduleSeconds,
     jitter: retry.jitter ?? base.jitter,
     maxAgeSeconds: maxAge === undefined ? base.maxAgeSeconds : maxAge,
     terminalStatuses: retry.terminal_statuses ?? base.terminalStatuses,
   }
+}
+
+/** As many as the service makes by default, and more where a schedule has more delays than that would use. */
+function attemptsUnlessGiven(schedule: readonly number[] | null, defaults: RetryPolicy): number {
+  return Math.max(defaults.maxAttempts, (schedule?.length ?? 0) + 1)
 }
 
 function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {

@@ -1,4 +1,5 @@
-import { type Static, type TSchemaOptions, Type } from 'typebox'
+import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
+import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
@@ -18,17 +19,28 @@ export const limits = {
 
 export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 
+/** Scheme, host and port of an address that can be delivered to, and what may follow. `parseTargetUrl` asks for more. */
+export const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{0,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
+
 const metadata = (valueTypes: readonly string[]) =>
   textsByName(
     valueTypes,
-    { names: limits.metadataEntries, valueChars: limits.metadataValueChars },
+    {
+      names: limits.metadataEntries,
+      name: { minLength: 1, maxLength: limits.metadataKeyChars, pattern: storableText },
+      valueChars: limits.metadataValueChars,
+      value: { pattern: storableText },
+    },
     'Your own names and texts; shown, never sent to the receiver',
   )
 
 const targetUrl = Type.String({
   minLength: 1,
   maxLength: limits.targetUrlChars,
-  description: 'Where events are sent: an http or https address',
+  description:
+    'Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service',
+  examples: ['https://example.com/hooks'],
+  [documentedKey]: { format: 'uri', pattern: targetUrlPattern },
 })
 
 const optionalFields = {
@@ -36,6 +48,7 @@ const optionalFields = {
     Type.Unsafe<string | null>({
       type: ['string', 'null'],
       maxLength: limits.descriptionChars,
+      [documentedKey]: { pattern: storableText },
       description: 'For people',
     }),
   ),
@@ -44,6 +57,7 @@ const optionalFields = {
       type: ['string', 'null'],
       minLength: 1,
       maxLength: limits.secretChars,
+      [documentedKey]: { pattern: storableText },
       description:
         'When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). ' +
         'Shown in the 201 answer only.',
@@ -57,8 +71,10 @@ const optionalFields = {
         pattern: eventTypePattern,
         'x-sentence': 'Give an event type of 1 to 128 characters out of letters, digits and _ . : / -',
       },
+      minItems: 1,
       maxItems: limits.eventTypes,
       uniqueItems: true,
+      'x-sentence': `Give 1 to ${limits.eventTypes} event types, each once; leave it out or give null for all events.`,
       description: 'Only events of these types are delivered; null: all events',
     }),
   ),
@@ -93,67 +109,6 @@ const optionalFields = {
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
-
-/** Further fields of an answer. In a request they are ignored, so that the answer of a GET can be sent as a PUT. */
-const readOnly = (name: string) =>
-  Type.Optional(Type.Unknown({ readOnly: true, description: `Ignored; \`${name}\` is set by the service` }))
-const readOnlyFields = {
-  id: readOnly('id'),
-  tenant: readOnly('tenant'),
-  signing_secret: Type.Optional(Type.Unknown({ readOnly: true, description: '`rotate-secret` replaces it' })),
-  signing_public_key: readOnly('signing_public_key'),
-  state: readOnly('state'),
-  state_reason: readOnly('state_reason'),
-  state_since: readOnly('state_since'),
-  in_flight_now: readOnly('in_flight_now'),
-  created_at: readOnly('created_at'),
-  updated_at: readOnly('updated_at'),
-  version: readOnly('version'),
-}
-
-const closed = (id: string, description: string, examples: readonly unknown[]): TSchemaOptions => ({
-  $id: id,
-  additionalProperties: false,
-  description,
-  examples: [...examples],
-})
-
-export const SubscriptionCreate = Type.Object(
-  { target_url: targetUrl, ...optionalFields, signing_secret: ownSigningSecret },
-  closed('SubscriptionCreate', 'A new subscription', [
-    { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
-  ]),
-)
-export type SubscriptionCreate = Static<typeof SubscriptionCreate>
-
-export const SubscriptionReplace = Type.Object(
-  { target_url: targetUrl, ...optionalFields, ...readOnlyFields },
-  closed(
-    'SubscriptionReplace',
-    'All rules of a subscription: what is left out goes back to its default. Only `secret` is kept when it is left ' +
-      `out or sent masked (${secretMask}); null removes it. A masked header value keeps the one there is.`,
-    [{ target_url: 'https://example.com/hooks', secret: 'newsecret' }],
-  ),
-)
-export type SubscriptionReplace = Static<typeof SubscriptionReplace>
-
-export const SubscriptionPatch = Type.Object(
-  {
-    ...optionalFields,
-    target_url: Type.Optional(targetUrl),
-    headers: Type.Optional(
-      Type.Unsafe<Record<string, string | null> | null>(headersInput(['string', 'null'])),
-    ),
-    metadata: Type.Optional(Type.Unsafe<Record<string, string | null> | null>(metadata(['string', 'null']))),
-    ...readOnlyFields,
-  },
-  closed(
-    'SubscriptionPatch',
-    'What is to change (a JSON merge patch, RFC 7396): null takes a field back to its default',
-    [{ paused: true }],
-  ),
-)
-export type SubscriptionPatch = Static<typeof SubscriptionPatch>
 
 const nullable = (type: string, options: object = {}) =>
   Type.Unsafe<string | null>({ type: [type, 'null'], ...options })
@@ -283,3 +238,91 @@ export const Subscription = Type.Object(
 export type SubscriptionAnswer = Static<typeof Subscription>
 
 export type SubscriptionState = 'active' | 'paused' | 'degraded' | 'circuit_open' | 'disabled'
+
+/**
+ * Fields that the service sets. A request may have them as they are now, so that the answer of a GET can be sent as a PUT;
+ * with another value it is refused (`checkReadOnly`).
+ */
+export const readOnlyNames = [
+  'id',
+  'tenant',
+  'signing_secret',
+  'signing_public_key',
+  'state',
+  'state_reason',
+  'state_since',
+  'created_at',
+  'updated_at',
+  'version',
+] as const
+export type ReadOnlyName = (typeof readOnlyNames)[number]
+
+function readOnly<Field extends TSchema>(field: Field, description: string) {
+  return Type.Optional({ ...field, readOnly: true, description })
+}
+const { properties: answered } = Subscription
+const asItIs = 'Set by the service; another value than the present one is refused'
+const readOnlyFields = {
+  id: readOnly(answered.id, asItIs),
+  tenant: readOnly(answered.tenant, asItIs),
+  signing_secret: readOnly(answered.signing_secret, '`rotate-secret` replaces it'),
+  signing_public_key: readOnly(answered.signing_public_key, asItIs),
+  state: readOnly(answered.state, asItIs),
+  state_reason: readOnly(answered.state_reason, asItIs),
+  state_since: readOnly(answered.state_since, asItIs),
+  in_flight_now: Type.Optional(
+    Type.Unknown({ readOnly: true, description: 'Ignored: it is another one a moment later' }),
+  ),
+  created_at: readOnly(answered.created_at, asItIs),
+  updated_at: readOnly(answered.updated_at, asItIs),
+  version: readOnly(
+    answered.version,
+    'Set by the service. As with `If-Match`, another version by now is 412',
+  ),
+}
+
+const closed = (id: string, description: string, examples: readonly unknown[]): TSchemaOptions => ({
+  $id: id,
+  additionalProperties: false,
+  description,
+  examples: [...examples],
+})
+
+export const SubscriptionCreate = Type.Object(
+  { target_url: targetUrl, ...optionalFields, signing_secret: ownSigningSecret },
+  closed('SubscriptionCreate', 'A new subscription', [
+    { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
+  ]),
+)
+export type SubscriptionCreate = Static<typeof SubscriptionCreate>
+
+export const SubscriptionReplace = Type.Object(
+  { target_url: targetUrl, ...optionalFields, ...readOnlyFields },
+  closed(
+    'SubscriptionReplace',
+    'All rules of a subscription: what is left out goes back to its default. Only `secret` is kept when it is left ' +
+      `out or sent masked (${secretMask}); null removes it. A masked header value keeps the one there is.`,
+    [{ target_url: 'https://example.com/hooks', secret: 'newsecret' }],
+  ),
+)
+export type SubscriptionReplace = Static<typeof SubscriptionReplace>
+/** What a caller decides of a subscription. */
+export type RuleFields = Omit<SubscriptionReplace, ReadOnlyName>
+
+export const SubscriptionPatch = Type.Object(
+  {
+    ...optionalFields,
+    target_url: Type.Optional(targetUrl),
+    headers: Type.Optional(
+      Type.Unsafe<Record<string, string | null> | null>(headersInput(['string', 'null'])),
+    ),
+    metadata: Type.Optional(Type.Unsafe<Record<string, string | null> | null>(metadata(['string', 'null']))),
+    ...readOnlyFields,
+  },
+  closed(
+    'SubscriptionPatch',
+    'What is to change (a JSON merge patch, RFC 7396): null takes a field back to its default',
+    [{ paused: true }],
+  ),
+)
+export type SubscriptionPatch = Static<typeof SubscriptionPatch>

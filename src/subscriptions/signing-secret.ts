@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { documentedKey } from '../http/validation.ts'
 import { textSchemes } from './signing.ts'
 
 /** Shown in place of a secret. Sent back, it means: keep the present one. */
@@ -6,6 +7,9 @@ export const secretMask = '********'
 
 /** Bounds for a secret of a caller's own: shorter ones can be guessed, longer ones are of no use. */
 const signingSecretChars = { min: 16, max: 256 } as const
+
+/** Visible ASCII, with spaces only between. */
+const secretText = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/
 
 const keyBytes = { min: 24, max: 64 } as const
 
@@ -15,6 +19,7 @@ export const ownSigningSecret = Type.Optional(
     type: ['string', 'null'],
     minLength: 1,
     maxLength: signingSecretChars.max,
+    [documentedKey]: { minLength: signingSecretChars.min, pattern: secretText.source },
     description:
       'A secret of your own to sign with: `whsec_` and base64 of 24 to 64 bytes, also without the prefix; for ' +
       `the schemes of other services, without \`v1\`, also any ${signingSecretChars.min} ASCII characters or more. Made when it is left out.`,
@@ -44,7 +49,7 @@ export function parseSigningSecret(text: string): ParsedSigningSecret {
   if (prefixed) return { kind: 'invalid', detail: `After whsec_ ${wanted}.` }
   if (/^wh[a-z]{2}_/.test(text)) return { kind: 'invalid', detail: 'Give a secret, not a key of a key pair.' }
   const { min, max } = signingSecretChars
-  if (text.length < min || text.length > max || !/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(text)) {
+  if (text.length < min || text.length > max || !secretText.test(text)) {
     return {
       kind: 'invalid',
       detail: `Give ${min} to ${max} visible ASCII characters, or better ${standard}.`,

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import type { FieldError } from '../errors.ts'
-import { fieldNameFault } from './header-names.ts'
+import { documentedKey } from '../http/validation.ts'
+import { fieldNameFault, fieldNamePattern, headerNameCharsMax } from './header-names.ts'
 
 /** The schemes of GitHub, Stripe and Shopify. Their key is the whole text of the signing secret. */
 export const textSchemes = ['hub-sha256', 'stripe-sha256', 'shopify-sha256'] as const
@@ -74,12 +75,13 @@ const headerDescriptions: Readonly<Record<keyof SigningHeaders, string>> = {
   shopify_signature: 'The signature of shopify-sha256',
   attempt: 'The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt`',
 }
+const nameLimits = { minLength: 1, maxLength: headerNameCharsMax, pattern: fieldNamePattern }
 const headers = (types: readonly string[], nullable: readonly string[]) => ({
   type: 'object',
   properties: Object.fromEntries(
     Object.entries(headerDescriptions).map(([name, description]) => [
       name,
-      { type: name === 'attempt' ? nullable : types, description },
+      { type: name === 'attempt' ? nullable : types, description, [documentedKey]: nameLimits },
     ]),
   ),
   additionalProperties: false,

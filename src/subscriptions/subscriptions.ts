@@ -1,9 +1,10 @@
-import { AppError, validationFailed } from '../errors.ts'
+import { validationFailed } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
 import { readInFlight } from './in-flight-store.ts'
+import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
@@ -254,6 +255,7 @@ export class Subscriptions {
   ): Promise<SubscriptionAnswer | undefined> {
     const fault = await targetFault(this.#checkTarget, given.target_url)
     const row = await this.#write(id, version, before => {
+      checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
       const rules = parseRules(body, this.#defaults, fault)
       checkSigningSecret(this.#seal, before, rules, body.signing_secret)
@@ -290,7 +292,7 @@ export class Subscriptions {
         await checkSealingKey(tx, this.#seal)
         const before = await lockSubscription(tx, id)
         if (before === undefined) return undefined
-        checkVersion(before, version)
+        checkVersion(before.version, version)
         const after = await updateSubscription(tx, id, valuesFor(before))
         await this.#setLane(tx, before, after)
         await notifyChange(tx, id)
@@ -310,7 +312,7 @@ export class Subscriptions {
     const removed = await this.#database.transaction(async tx => {
       const row = await lockSubscription(tx, id)
       if (row === undefined) return false
-      checkVersion(row, version)
+      checkVersion(row.version, version)
       await deleteSubscription(tx, id)
       await this.#lanes.open(tx, id)
       await notifyChange(tx, id)
@@ -353,11 +355,3 @@ const maskedSecret = {
   pointer: '/secret',
   detail: `${secretMask} stands for a secret that is not shown. Give a real one, or leave it out.`,
 } as const
-
-function checkVersion(row: SubscriptionRow, version: number | undefined): void {
-  if (version === undefined || row.version === version) return
-  throw new AppError(
-    'version_conflict',
-    `The subscription is at version ${row.version} by now, not ${version}. Read it again, then change it.`,
-  )
-}

@@ -1,4 +1,4 @@
-import { limits } from './schema.ts'
+import { limits, targetUrlPattern } from './schema.ts'
 
 export type ParsedTargetUrl =
   | { readonly kind: 'valid'; readonly url: URL }
@@ -35,6 +35,8 @@ export async function targetFault(check: TargetCheck, text: string | undefined):
 
 const tooLong = `Give an address of at most ${limits.targetUrlChars} characters, as it is sent (percent-encoded).`
 
+const targetUrl = new RegExp(targetUrlPattern, 'u')
+
 function fault(text: string): string | undefined {
   if (text.length > limits.targetUrlChars) return tooLong
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
@@ -50,5 +52,6 @@ function fault(text: string): string | undefined {
     return 'Leave user name and password out of the address; deliveries are signed instead.'
   }
   if (text.includes('#')) return 'Leave out the fragment (from # on); it is never sent to a receiver.'
+  if (!targetUrl.test(text)) return `The host "${authority}" holds characters that no host name or port has.`
   return undefined
 }

@@ -1,3 +1,5 @@
+import { documentedKey } from '../http/validation.ts'
+
 /** The sentence for an object of texts with too many names, or with something other than texts. */
 export const textsByNameSentence = (namesMax: number) =>
   `Give an object of at most ${namesMax} names, each with a text.`
@@ -6,10 +8,16 @@ export const textsByNameSentence = (namesMax: number) =>
  * The schema of an object of texts, or null.
  *
  * @param valueTypes `string`, and in a patch also `null`, which removes a name
+ * @param limits `name` and `value` are keywords for the document; the texts themselves are checked elsewhere
  */
 export function textsByName(
   valueTypes: readonly string[],
-  limits: { readonly names: number; readonly valueChars: number },
+  limits: {
+    readonly names: number
+    readonly name: object
+    readonly valueChars: number
+    readonly value: object
+  },
   description: string,
 ) {
   return {
@@ -17,9 +25,11 @@ export function textsByName(
     additionalProperties: {
       type: valueTypes,
       maxLength: limits.valueChars,
+      [documentedKey]: limits.value,
       'x-sentence': `Give a text of at most ${limits.valueChars} characters.`,
     },
     maxProperties: limits.names,
+    [documentedKey]: { propertyNames: limits.name },
     'x-sentence': textsByNameSentence(limits.names),
     description,
   }

@@ -181,6 +181,57 @@ test('the processes of local mode must find room in its database', () => {
   assert.equal(readConfig({ PROCESSES: '64', DATABASE_URL: database }).processes, 64)
 })
 
+test('LOG_EVENTS is a word, or a share of all events', () => {
+  assert.equal(readConfig({}).logEvents, 'all')
+  for (const given of ['all', 'failures', 'none', 'sample:0.01', 'sample:.5', 'sample:0', 'sample:1']) {
+    assert.equal(readConfig({ LOG_EVENTS: given }).logEvents, given)
+  }
+  for (const given of ['some', 'sample', 'sample:', 'sample:1.5', 'sample:2', 'sample:1%', '0.01', 'ALL']) {
+    assert.match(
+      refusal({ LOG_EVENTS: given }),
+      /LOG_EVENTS must be one of all, failures, none, or sample:/,
+      given,
+    )
+  }
+})
+
+test('a setting that another one leaves without effect is warned about', () => {
+  const warned = (environment: Record<string, string>) => readConfig(environment).warnings.join('\n')
+  assert.match(
+    warned({ CONNECT_TIMEOUT_MS: '9000', DELIVERY_TIMEOUT_MS: '8000' }),
+    /^CONNECT_TIMEOUT_MS=9000 is more than DELIVERY_TIMEOUT_MS \(8000\)/,
+  )
+  assert.match(
+    warned({ CAPTURE_BODY_BYTES: '100', RESPONSE_LIMIT_BYTES: '99' }),
+    /^CAPTURE_BODY_BYTES=100 is more than RESPONSE_LIMIT_BYTES \(99\)/,
+  )
+  assert.match(
+    warned({ CAPTURE_BODY_BYTES: '100', CAPTURE_RESPONSES: 'none' }),
+    /^CAPTURE_BODY_BYTES=100 has no/,
+  )
+  assert.match(warned({ LOG_EVENTS: 'failures', LOG_LEVEL: 'warn' }), /^LOG_EVENTS=failures has no effect/)
+  for (const defaults of [
+    { DELIVERY_TIMEOUT_MS: '1000' },
+    { RESPONSE_LIMIT_BYTES: '0' },
+    { CAPTURE_RESPONSES: 'none' },
+    { LOG_LEVEL: 'warn' },
+    { LOG_LEVEL: 'warn', LOG_EVENTS: 'none' },
+  ]) {
+    assert.equal(warned(defaults), '', 'what was not given is not warned about')
+  }
+})
+
+test('REDIS_URL names a database by its number', () => {
+  for (const path of ['/x', '/1/2', '/-1', '/1.5']) {
+    const message = refusal({ REDIS_URL: `redis://:hunter2@redis:6379${path}` })
+    assert.match(message, /REDIS_URL must end in the number of a database/, path)
+    assert.doesNotMatch(message, /hunter2/)
+  }
+  for (const path of ['', '/', '/0', '/15']) {
+    assert.equal(readConfig({ REDIS_URL: `redis://redis:6379${path}` }).redisUrl, `redis://redis:6379${path}`)
+  }
+})
+
 test('a variable that is nearly a setting is warned about, others are not', () => {
   const { warnings } = readConfig({
     LOG_RETENTION_HOUR: '1',

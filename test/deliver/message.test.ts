@@ -41,10 +41,14 @@ test('a message says what it is, and only what is known of it', () => {
   const usual = { 'content-type': 'text/plain', 'user-agent': 'test/1', 'accept-encoding': 'identity' }
   assert.deepEqual(fields(describe(loaded(), 'test/1')), usual)
   const rules = { signingHeaders: headersOf({ headers: { attempt: 'webhook-attempt' } }) }
-  const all = describe(loaded(rules, { eventType: 'order.created', hops: 2 }), 'test/1')
+  const all = describe(
+    loaded(rules, { eventType: 'order.created', contentEncoding: 'gzip', hops: 2 }),
+    'test/1',
+  )
   assert.deepEqual(fields(all), {
     ...usual,
     'webhook-attempt': '3',
+    'content-encoding': 'gzip',
     'x-event-type': 'order.created',
     'webhook-hop': '2',
   })

@@ -65,6 +65,7 @@ test('a method that a path does not take is 405, and Allow names those it takes'
     ['/subscriptions/1', 'POST', 'DELETE, GET, HEAD, PATCH, PUT'],
     ['/ingest/1', 'GET', 'POST'],
     ['/livez', 'POST', 'GET, HEAD'],
+    ['/livez', 'QUERY', 'GET, HEAD'],
     ['/', 'OPTIONS', 'GET, HEAD'],
   ] as const) {
     const answer = await server.request(path, { method })

@@ -28,6 +28,7 @@ test('without a content type the body is bytes, and without an event type there 
   const payload = Buffer.from([0, 255])
   assert.deepEqual(readEnvelope({}, payload), {
     contentType: 'application/octet-stream',
+    contentEncoding: null,
     eventType: null,
     payload,
     hops: 0,
@@ -46,10 +47,46 @@ test('what is declared to be JSON must be JSON', () => {
     const headers = { 'content-type': type }
     assert.equal(codeOf(headers, json), 'accepted', type)
     assert.equal(codeOf(headers, Buffer.from('null')), 'accepted', type)
-    for (const text of ['', '{', '{"a":1,}', "{'a':1}", 'NaN']) {
+    for (const text of ['{', '{"a":1,}', "{'a':1}", 'NaN', '\ufeff{', '\ufeff\ufeff{}']) {
       assert.equal(codeOf(headers, Buffer.from(text)), 'malformed_json', `${type} ${text}`)
     }
     assert.equal(codeOf(headers, Buffer.from([0x22, 0xc3, 0x22])), 'malformed_json', 'not UTF-8')
+  }
+})
+
+test('what a sender cannot change and a receiver can read passes as JSON', () => {
+  const utf16 = Buffer.from('\ufeff{"a":1}', 'utf16le')
+  for (const [what, type, body] of [
+    ['a byte order mark', 'application/json', Buffer.from('\ufeff{"a":1}')],
+    ['no bytes', 'application/json', Buffer.alloc(0)],
+    ['only space', 'application/json', Buffer.from('\r\n')],
+    ['only a byte order mark', 'application/json', Buffer.from('\ufeff')],
+    ['Latin-1 that says so', 'application/json; charset=iso-8859-1', Buffer.from('"gr\xf6sser"', 'latin1')],
+    ['UTF-16 that says so', 'application/json;charset="utf-16"', utf16.subarray(2)],
+    ['UTF-16 with its mark', 'application/json', utf16],
+    ['UTF-16 with its mark, high byte first', 'application/json', Buffer.from(utf16).swap16()],
+  ] as const) {
+    const content = readEnvelope({ 'content-type': type }, body)
+    assert.equal(content.payload, body, what)
+    assert.equal(content.contentType, type, what)
+  }
+  for (const charset of ['utf-8', 'UTF8', '"utf-8"', 'us-ascii']) {
+    const headers = { 'content-type': `application/json; x=y; Charset=${charset}` }
+    assert.equal(codeOf(headers, Buffer.from('{')), 'malformed_json', charset)
+  }
+})
+
+test('a coding is kept, and what it hides is not checked', () => {
+  const gzip = { 'content-type': 'application/json', 'content-encoding': ' gzip ' }
+  const content = readEnvelope(gzip, Buffer.from([0x1f, 0x8b]))
+  assert.equal(content.contentEncoding, 'gzip')
+  for (const coding of ['br', 'gzip, br', 'x-own', 'UTF-8']) {
+    assert.equal(readEnvelope({ ...gzip, 'content-encoding': coding }, json).contentEncoding, coding)
+  }
+  assert.equal(codeOf({ ...gzip, 'content-encoding': 'Identity' }, Buffer.from('{')), 'malformed_json')
+  assert.equal(readEnvelope({ 'content-encoding': '  ' }, json).contentEncoding, null)
+  for (const coding of ['gzíp', 'x'.repeat(129)]) {
+    assert.equal(codeOf({ 'content-encoding': coding }, json), 'validation_failed', coding)
   }
 })
 

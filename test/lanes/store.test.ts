@@ -190,7 +190,10 @@ test('contents are read wherever they are kept, byte for byte; what is gone is m
   const { database } = world
   const payload = Buffer.from([0, 1, 254, 255])
   const stored = await owe(database, { payload, eventType: null, contentType: 'x/y' })
-  const carried = await owe(database, { payload: Buffer.from('carried'), metadata: { hops: 3 } })
+  const carried = await owe(database, {
+    payload: Buffer.from('carried'),
+    metadata: { hops: 3, content_encoding: 'gzip' },
+  })
   const both = await owe(database)
   const gone = anEvent().webhookId
   await database.query({
@@ -200,9 +203,16 @@ test('contents are read wherever they are kept, byte for byte; what is gone is m
   await database.query({ text: 'delete from events where webhook_id = $1', values: [carried] })
   const contents = await readContents(database, [gone, stored, carried, both])
   assert.deepEqual([...contents.keys()].toSorted(), [stored, carried, both].toSorted())
-  assert.deepEqual(contents.get(stored), { eventType: null, contentType: 'x/y', payload, hops: 0 })
+  assert.deepEqual(contents.get(stored), {
+    eventType: null,
+    contentType: 'x/y',
+    contentEncoding: null,
+    payload,
+    hops: 0,
+  })
   assert.equal(contents.get(carried)?.payload.toString(), 'carried')
   assert.equal(contents.get(carried)?.hops, 3)
+  assert.equal(contents.get(carried)?.contentEncoding, 'gzip')
 })
 
 test('what is owed to a deleted subscription ends in the log, some rows at a time', async () => {

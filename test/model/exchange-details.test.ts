@@ -10,7 +10,14 @@ import {
 test('of request headers only what cannot be secret is kept', () => {
   assert.deepEqual(
     redactRequest([
-      ...['content-type', 'application/json', 'User-Agent', 'webhook-delivery-service/1'],
+      ...[
+        'content-type',
+        'application/json',
+        'content-encoding',
+        'gzip',
+        'User-Agent',
+        'webhook-delivery-service/1',
+      ],
       ...['webhook-id', 'evt_1', 'webhook-timestamp', '1700000000', 'x-event-type', 'order.created'],
       ...[
         'webhook-signature',
@@ -24,6 +31,7 @@ test('of request headers only what cannot be secret is kept', () => {
     ]),
     {
       'content-type': 'application/json',
+      'content-encoding': 'gzip',
       'user-agent': 'webhook-delivery-service/1',
       'webhook-id': 'evt_1',
       'webhook-timestamp': '1700000000',

@@ -56,6 +56,26 @@ test('a killed Redis is known of at once, said once, and used again when it is b
   )
 })
 
+test('a database that Redis does not have is said, and another one is not used instead', async t => {
+  const redis = await testRedis(t, ['--databases', '4'])
+  if (!redis) return
+  await using server = redis
+  const { link, lines } = openLink(`${server.url}/7`)
+  t.after(() => link.close())
+  await eventually(() => saying(lines, /REDIS_URL.*out of range.*not available/) === 1)
+  // Its connection is made several times, and refused each time.
+  await eventually(
+    async () =>
+      Number(/total_connections_received:(\d+)/.exec(await server.command('INFO', 'stats'))?.[1]) > 8,
+  )
+  assert.equal(link.isUsable, false)
+  assert.equal(lines.length, 1, 'said once')
+  assert.match(await server.command('DBSIZE'), /:0/)
+  const { link: right } = openLink(`${server.url}/3`)
+  t.after(() => right.close())
+  await eventually(() => right.state === 'ok')
+})
+
 test('a link to a Redis that is not there yet finds it when it comes', async t => {
   const redis = await testRedis(t)
   if (!redis) return

@@ -95,6 +95,70 @@ test('the answer of a GET can be sent as a PUT, and changes nothing but the vers
   assert.equal(heldSecret(made.id), 'mysecret')
 })
 
+test('a field that only the service sets may be sent as it is, and with no other value', async () => {
+  const { id } = await create({ ...target, secret: 'mysecret', signing: { scheme: ['v1', 'v1a'] } })
+  const present = subscription(await request(`/subscriptions/${id}`))
+  for (const [name, value] of [
+    ['id', id + 1],
+    ['tenant', 'acme'],
+    ['signing_secret', 'whsec_bWluZSBhbmQgbm9ib2R5IGVsc2UncyBzZWNyZXQ='],
+    ['signing_public_key', null],
+    ['state', 'paused'],
+    ['state', 'banana'],
+    ['state_reason', 'because'],
+    ['state_since', '2026-01-01T00:00:00.000Z'],
+    ['created_at', 'today'],
+    ['updated_at', null],
+    ['version', 'x'],
+  ] as const) {
+    for (const [method, rules] of [
+      ['PATCH', {}],
+      ['PUT', target],
+    ] as const) {
+      const answer = await change(method, id, { ...rules, [name]: value })
+      assert.deepEqual(pointers(answer), [`/${name}`], `${method} ${name}`)
+    }
+  }
+  assert.deepEqual(subscription(await request(`/subscriptions/${id}`)), present, 'nothing was changed')
+  const { secret, ...sent } = present
+  assert.equal(secret, secretMask)
+  assert.equal((await change('PATCH', id, sent)).status, 200)
+})
+
+test('another version in the body is 412, as in If-Match', async () => {
+  const made = await create()
+  assert.equal((await change('PUT', made.id, { ...target, version: 1 })).status, 200)
+  const stale = await change('PUT', made.id, { ...made, description: 'mine' })
+  assert.equal(stale.status, 412, stale.text)
+  assert.equal((await change('PATCH', made.id, { version: 1, paused: true })).status, 412)
+  assert.equal((await change('PATCH', made.id, { version: 2, paused: true })).status, 200)
+})
+
+test('a time may be sent back in another form than it was read in', async () => {
+  const made = await create()
+  const created_at = made.created_at.replace('Z', '+00:00')
+  assert.equal((await change('PATCH', made.id, { created_at, updated_at: created_at })).status, 200)
+})
+
+test('a schedule leaves the number of attempts as it is, unless it needs more', async () => {
+  const made = await create({ ...target, retry: { schedule_seconds: [1] } })
+  assert.equal(made.retry.max_attempts, 5)
+  assert.equal(server.subscriptions.get(made.id)?.retry.maxAttempts, 5)
+  const long = await change('PATCH', made.id, { retry: { schedule_seconds: [1, 2, 3, 4, 5, 6, 7] } })
+  assert.equal(subscription(long).retry.max_attempts, 8)
+  const back = subscription(await change('PUT', made.id, { ...subscription(long) }))
+  assert.equal(back.retry.max_attempts, 8)
+  const none = await change('PATCH', made.id, { retry: { schedule_seconds: null } })
+  assert.equal(subscription(none).retry.max_attempts, 5, 'what followed from the schedule goes with it')
+  const fewer = await change('PATCH', made.id, { retry: { schedule_seconds: [1, 2, 3], max_attempts: 2 } })
+  assert.equal(subscription(fewer).retry.max_attempts, 2)
+  const longest = Array.from({ length: 49 }, () => 1)
+  const most = subscription(
+    await change('PATCH', made.id, { retry: { schedule_seconds: longest, max_attempts: null } }),
+  )
+  assert.equal((await change('PUT', made.id, most)).status, 200, 'the answer is within its own bounds')
+})
+
 test('what equals the default of the service is not stored, so that it follows the default', async () => {
   const made = await create({ ...target, timeout_ms: 10_000, retry: { max_attempts: 5, factor: 3 } })
   const { rows } = await server.world.database.query({

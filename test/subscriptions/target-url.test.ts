@@ -12,6 +12,7 @@ test('an address is stored as it will be requested', () => {
   assert.equal(href('http://localhost:9000'), 'http://localhost:9000/')
   assert.equal(href('http://[::1]:9000/x'), 'http://[::1]:9000/x')
   assert.equal(href('http://münchen.example/'), 'http://xn--mnchen-3ya.example/')
+  assert.equal(href('http://my_host:/'), 'http://my_host/')
 })
 
 for (const text of [
@@ -39,6 +40,10 @@ for (const text of [
   'http://example.com:0/',
   'http://example.com:65536/',
   'http://exa%00mple.com/',
+  'http://exa%6Dple.com/',
+  'https://example.com*/',
+  "http://exam'ple.com/",
+  'http://example.com:80a/',
   `http://example.com/${'x'.repeat(2048)}`,
   `http://example.com/${'ü'.repeat(700)}`, // longer once it is encoded
 ]) {

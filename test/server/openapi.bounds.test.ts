@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { type BoundaryValue, boundaryValues, sampleOf } from '../support/bounds.ts'
+import { type Operation, operationsOfDocument, type Parameter } from '../support/document.ts'
+import { testService } from '../support/service.ts'
+
+// What openapi.json says of each value is what the service does: values at each bound pass, those just over it do not.
+
+const world = await testService({ ROLE: 'api' })
+after(() => world[Symbol.asyncDispose]())
+
+// With this scheme any text can be the signing secret, as the document says. With v1 it must be a key.
+const signing = { scheme: 'hub-sha256' }
+const target = { target_url: 'https://example.com/hooks' }
+
+async function create(): Promise<number> {
+  const answer = await send('POST', '/subscriptions/', { ...target, signing })
+  return Object(await answer.json()).id
+}
+
+function send(
+  method: string,
+  path: string,
+  json?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  const given = json === undefined ? headers : { 'content-type': 'application/json', ...headers }
+  return fetch(world.url + path, {
+    method,
+    headers: given,
+    body: json === undefined ? null : JSON.stringify(json),
+  })
+}
+
+/** An operation with one value in it that is to be looked at; all else is right. */
+interface Trial {
+  readonly boundary: BoundaryValue
+  readonly json?: unknown
+  readonly parameter?: Parameter
+}
+
+async function ask({ method, path, body, parameters }: Operation, trial: Trial): Promise<Response> {
+  const { boundary, parameter } = trial
+  const subscription = await create()
+  const textOf = (one: Parameter) => {
+    if (one === parameter) return String(boundary.value)
+    return one.schema.format === 'uuid' ? String(sampleOf(one.schema)) : String(subscription)
+  }
+  const url = path.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const one = parameters.find(candidate => candidate.in === 'path' && candidate.name === name)
+    return encodeURIComponent(one === undefined ? '' : textOf(one))
+  })
+  const query =
+    parameter?.in === 'query' ? `?${new URLSearchParams({ [parameter.name]: String(boundary.value) })}` : ''
+  const headers: Record<string, string> =
+    parameter?.in === 'header' ? { [parameter.name]: String(boundary.value) } : {}
+  const needsBody = path.startsWith('/ingest/') || (body?.required ?? []).length > 0 || method === 'PATCH'
+  return send(method, url + query, 'json' in trial ? trial.json : needsBody ? target : undefined, headers)
+}
+
+/** The whole body with one value at or over a bound in it. */
+function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unknown {
+  if (way.length === 0 || !path.startsWith('/subscriptions/')) return value
+  const isCreate = method === 'POST' && path === '/subscriptions/'
+  return isCreate && way[0] === 'signing_secret' ? { signing, ...Object(value) } : value
+}
+
+/** What HTTP itself changes or cannot carry in a place says nothing about the service. */
+function canBeSent(place: Parameter['in'], { what, value }: BoundaryValue): boolean {
+  if (what.startsWith('type ') || value === null) return false
+  return place !== 'header' || /^[\x21-\xff]+$/.test(String(value))
+}
+
+function trialsOf(operation: Operation): readonly Trial[] {
+  const ofBody = operation.body === undefined ? [] : boundaryValues(operation.body)
+  return [
+    ...ofBody.map(boundary => ({ boundary, json: bodyOf(operation, boundary) })),
+    ...operation.parameters.flatMap(parameter =>
+      boundaryValues(parameter.schema)
+        .filter(boundary => canBeSent(parameter.in, boundary))
+        .map(boundary => ({ boundary, parameter })),
+    ),
+  ]
+}
+
+/** Not found, another version: what a value that is no right one may be answered with besides 422. */
+const refusals: Readonly<Record<string, readonly number[]>> = {
+  body: [422],
+  query: [422],
+  header: [412, 422],
+  path: [404, 422],
+}
+/** What a value that is right in itself may meet: nothing is there, it is a version or a cursor of something else. */
+const answers: Readonly<Record<string, readonly number[]>> = {
+  body: [200, 201],
+  query: [200, 400, 404],
+  header: [200, 202, 204, 412],
+  path: [200, 202, 204, 404],
+}
+
+/** What is wrong with the answer; undefined: nothing. */
+async function fault(operation: Operation, trial: Trial): Promise<string | undefined> {
+  const { boundary, parameter } = trial
+  const answer = await ask(operation, trial)
+  const text = await answer.text()
+  const expected = (boundary.isAllowed ? answers : refusals)[parameter?.in ?? 'body'] ?? []
+  const isDocumented = operation.statuses.includes(String(answer.status))
+  if (expected.includes(answer.status) && isDocumented) return undefined
+  const where = parameter?.name ?? `/${boundary.way.join('/')}`
+  return `${where}, ${boundary.isAllowed ? 'at' : 'over'} ${boundary.what}: ${answer.status} ${text.slice(0, 300)}`
+}
+
+for (const operation of operationsOfDocument()) {
+  const trials = trialsOf(operation)
+  if (trials.length === 0) continue
+  test(`${operation.method} ${operation.path} keeps to the bounds that its document says`, async () => {
+    const wrong: string[] = []
+    for (let from = 0; from < trials.length; from += 16) {
+      const found = await Promise.all(trials.slice(from, from + 16).map(trial => fault(operation, trial)))
+      wrong.push(...found.flatMap(one => one ?? []))
+    }
+    assert.deepEqual(wrong, [])
+  })
+}
+
+test('the document says bounds, and many of them', () => {
+  const trials = operationsOfDocument().flatMap(trialsOf)
+  assert.ok(trials.filter(({ boundary }) => boundary.isAllowed).length > 200)
+  assert.ok(trials.filter(({ boundary }) => !boundary.isAllowed).length > 400)
+})
