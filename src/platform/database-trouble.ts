@@ -39,7 +39,7 @@ function rootOf(error: unknown): unknown {
 const adviceByCode: Readonly<Record<string, string>> = {
   '28P01': 'Check user and password in DATABASE_URL, and percent-encode what is not a letter or a digit.',
   '28000':
-    'Allow the role in pg_hba.conf; when the line says "no encryption", add sslmode=require to DATABASE_URL.',
+    'Make the role, and allow it in pg_hba.conf; where this says "no encryption", add sslmode=require to DATABASE_URL.',
   '3D000': 'Make the database with createdb, or name another one in DATABASE_URL.',
   '3F000': 'Make a schema for the tables, and name it in the search_path of the role.',
   '25006':
