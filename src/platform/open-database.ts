@@ -9,6 +9,8 @@ export interface OpenDatabaseOptions {
   readonly poolSize: number
   readonly queryTimeoutMs: number
   readonly logger: Logger
+  /** Aborted: the start of the embedded PostgreSQL is given up. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface OpenDatabase {
@@ -25,6 +27,7 @@ const oldestVersion = 15
  * Connects to the operator's PostgreSQL, or starts (or adopts) the embedded one.
  *
  * @throws StartupError when it cannot be reached or started, or is older than 15
+ * @throws StartCancelled when `signal` was aborted before it ran
  */
 export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const { databaseUrl, dataDir, logger } = options
@@ -43,6 +46,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
   const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts')
   const server = await startEmbeddedPostgres({
     dataDir,
+    signal: options.signal,
     log: (message, fields) => logger.info(fields ?? {}, message),
   })
   const database = new Database({ ...settings, connection: server.connection })
