@@ -259,7 +259,10 @@ test('a signal to npm reaches what its script runs: the shell becomes that progr
   for (const [name, text] of runNode) assert.match(text, /^exec node /, name)
   assert.match(read('exec.cmd'), /^@%\*$/m, 'cmd.exe has no exec')
   const commands = dockerInstructions().filter(({ name }) => ['ENTRYPOINT', 'CMD'].includes(name))
-  assert.ok(commands.length === 2 && commands.every(({ rest }) => rest.startsWith('[')), 'no shell in the image')
+  assert.ok(
+    commands.length === 2 && commands.every(({ rest }) => rest.startsWith('[')),
+    'no shell in the image',
+  )
   assert.ok(!/(docker|start)Command:/.test(read('render.yaml')), 'Render runs the command of the image')
 })
 
