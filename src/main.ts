@@ -54,6 +54,9 @@ const io: CommandIo = {
   err: text => void process.stderr.write(`${text}\n`),
 }
 
+// Whoever reads the output may go, as "| head" does. That is no reason to end; what cannot be shown is lost.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+
 const settingsHint = 'Settings come from the environment: webhooks config docs'
 
 process.exitCode = await main(process.argv.slice(2))

@@ -1,3 +1,7 @@
+import { constants } from 'node:os'
+
+const { signals } = constants
+
 /** How a command hears that it is to stop. */
 export interface StopRequest {
   /** Resolves once, with the reason: the signal, or that the program that started this one is gone. */
@@ -24,7 +28,7 @@ const sameRequestMs = 500
 const parentLookMs = 500
 
 /**
- * Listens for a request to stop: SIGINT, SIGTERM, or the end of the program that started this one. A second signal ends the
+ * Listens for a request to stop: SIGINT, SIGTERM, the end of the terminal, or of the program that started this one. A second signal ends the
  * process at once, after calling `leaving`.
  */
 export function waitForStop({ leaving = () => {}, environment = {} }: StopOptions = {}): StopRequest {
@@ -39,11 +43,16 @@ export function waitForStop({ leaving = () => {}, environment = {} }: StopOption
   const hear = (name: NodeJS.Signals) => {
     if (askedAt !== undefined && performance.now() - askedAt > sameRequestMs) {
       leaving()
-      process.exit(name === 'SIGINT' ? 130 : 143)
+      process.exit(128 + signals[name])
     }
     ask(name)
   }
-  const names = ['SIGINT', 'SIGTERM'] as const
+  // A terminal that is closed. Without one, nohup may have arranged that SIGHUP is ignored, and a listener would undo that.
+  const names: readonly NodeJS.Signals[] = [
+    'SIGINT',
+    'SIGTERM',
+    ...(process.stdout.isTTY ? (['SIGHUP'] as const) : []),
+  ]
   for (const name of names) process.on(name, hear)
   // npm, and with it npx, runs a command in a shell. A signal to npm ends the shell, and the command never hears of it.
   // Nobody else is followed: whoever starts the service in the background, and then leaves, wants it to go on.

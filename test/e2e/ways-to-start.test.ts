@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, readFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { connect } from 'node:net'
-import { delimiter, dirname } from 'node:path'
+import { readFile, rm } from 'node:fs/promises'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { delimiter, dirname, join } from 'node:path'
 import { after, before, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -73,6 +73,40 @@ test('a service that a script put into the background goes on when the script ha
   assert.equal((await fetch(`${started.url}/readyz`)).status, 200)
   process.kill(service?.pid ?? 0, 'SIGTERM')
   await endsWhole(started)
+})
+
+test('a terminal that is closed ends it cleanly', async t => {
+  if (process.platform !== 'linux') return t.skip('processes are found in /proc')
+  if (spawnSync('script', ['--version']).status !== 0)
+    return t.skip('there is no "script", which makes a terminal')
+  const started = await start(t, ['script', '--quiet', '--command', 'npm start', '/dev/null'])
+  started.child.kill('SIGKILL')
+  await eventually(started.family, left => left.length === 0, limitMs)
+  const left = await readFile(join(dataDir, 'postgres.log'), 'utf8')
+  assert.match(left, /database system is shut down\s*$/)
+})
+
+test('it starts and goes on when the reader of its output is gone, and ends cleanly', async () => {
+  const free = createServer().listen(0, '127.0.0.1')
+  await once(free, 'listening')
+  const { port } = free.address() as AddressInfo // it listens on TCP
+  free.close()
+  const child = spawn(process.execPath, ['bin/webhooks.js', 'serve'], {
+    cwd: checkout,
+    env: { ...nodeEnvironment(), DATA_DIR: dataDir, PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  child.stdout?.destroy()
+  const isReady = () =>
+    fetch(`http://127.0.0.1:${port}/readyz`).then(
+      ({ status }) => status === 200,
+      () => child.exitCode !== null,
+    )
+  await eventually(isReady)
+  assert.equal(child.exitCode, null)
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null])
 })
 
 test('a second Ctrl-C ends it at once, and the next start goes on with what that leaves', async t => {
