@@ -29,7 +29,6 @@ const ways: readonly { readonly command: readonly string[]; readonly shell?: tru
   { command: [...instruction('ENTRYPOINT'), ...instruction('CMD')] },
   { command: ['bin/webhooks.js', 'serve', '--processes', '2'] },
   { command: ['npx', 'webhooks', 'serve'], shell: true },
-  { command: ['npx', 'webhooks', 'serve', '--processes', '2'], shell: true },
 ]
 
 let dataDir = ''
