@@ -68,6 +68,15 @@ export class StartupError extends Error {
   override readonly name = 'StartupError'
 }
 
+/** A start was ended by a request to stop. Nothing failed. */
+export class StartCancelled extends Error {
+  override readonly name = 'StartCancelled'
+
+  constructor() {
+    super('The start was given up because the service is to stop.')
+  }
+}
+
 /** The code of any error, such as `ENOENT`, or a SQLSTATE. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined

@@ -1,9 +1,11 @@
 import { runAudit } from './cli/audit.ts'
+import { runBackup } from './cli/backup.ts'
 import { type Command, type CommandIo, exitCode } from './cli/command.ts'
 import { runConfig } from './cli/config.ts'
 import { runHealthcheck } from './cli/healthcheck.ts'
 import { runMigrate } from './cli/migrate.ts'
 import { runPrune } from './cli/prune.ts'
+import { runRestore } from './cli/restore.ts'
 import { runRotateKeys } from './cli/rotate-keys.ts'
 import { runServe } from './cli/serve.ts'
 import { StartupError } from './errors.ts'
@@ -23,6 +25,12 @@ const commands: Readonly<Record<string, Described>> = {
     does: 'count deliveries that have neither a final attempt nor an owed row; must be 0',
     run: runAudit,
   },
+  backup: {
+    does: 'write all that the installation has into one file, while it runs',
+    run: runBackup,
+    takesArguments: true,
+  },
+  restore: { does: 'put a backup into an empty database', run: runRestore, takesArguments: true },
   prune: { does: 'run the hourly retention now', run: runPrune },
   migrate: { does: 'bring the database to the newest schema (serve does it by itself)', run: runMigrate },
   'rotate-keys': {
@@ -45,6 +53,9 @@ const io: CommandIo = {
   out: text => void process.stdout.write(`${text}\n`),
   err: text => void process.stderr.write(`${text}\n`),
 }
+
+// Whoever reads the output may go, as "| head" does. That is no reason to end; what cannot be shown is lost.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 
 const settingsHint = 'Settings come from the environment: webhooks config docs'
 

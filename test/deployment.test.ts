@@ -252,6 +252,20 @@ test('npm scripts and files that CI, the Dockerfile and the pages run exist', ()
   assert.ok(commandsIn(read('.ci/run')).scripts.length > 4 && commandsIn(read('.ci/run')).paths.length > 0)
 })
 
+test('a signal to npm reaches what its script runs: the shell becomes that program', () => {
+  const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Record<string, string> } // our own file
+  const runNode = Object.entries(scripts).filter(([, text]) => /^(exec )?node (?!scripts\/)[^&]*$/.test(text))
+  assert.ok(runNode.length > 10)
+  for (const [name, text] of runNode) assert.match(text, /^exec node /, name)
+  assert.match(read('exec.cmd'), /^@%\*$/m, 'cmd.exe has no exec')
+  const commands = dockerInstructions().filter(({ name }) => ['ENTRYPOINT', 'CMD'].includes(name))
+  assert.ok(
+    commands.length === 2 && commands.every(({ rest }) => rest.startsWith('[')),
+    'no shell in the image',
+  )
+  assert.ok(!/(docker|start)Command:/.test(read('render.yaml')), 'Render runs the command of the image')
+})
+
 test('hosted CI tests every PostgreSQL and Node.js that is supported, and .ci/run the oldest PostgreSQL', () => {
   const { linux, macos } = workflow('ci.yml').jobs
   assert.deepEqual(linux?.strategy?.matrix, { postgres: [15, 16, 17, 18], node: [24, 26] })

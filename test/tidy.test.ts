@@ -73,7 +73,7 @@ const ranks: readonly (readonly string[])[] = [
   ['cluster'],
   ['lanes', 'destinations'],
   ['dispatch', 'log'],
-  ['replay', 'deliver', 'monitor', 'stats'],
+  ['replay', 'deliver', 'monitor', 'stats', 'backup'],
   ['handover'],
   ['ingest'],
   ['publish', 'sources', 'live'],
@@ -202,6 +202,11 @@ test('packages with a place of their own stay there', () => {
       name: /^(fastify|@fastify\/.+)$/,
       where: /^src\/(http|server)\/|\/routes\.ts$/,
       words: 'src/http/, src/server/ and routes.ts',
+    },
+    {
+      name: /^pg-copy-streams$/,
+      where: /^src\/platform\/copy-session\.ts$/,
+      words: 'src/platform/copy-session.ts',
     },
     { name: /^pg$/, where: /^src\/platform\/|store\.ts$/, words: 'src/platform/ and stores' },
     {

@@ -1,6 +1,6 @@
 import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
-import { StartupError } from '../errors.ts'
+import { StartCancelled, StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import { startService } from '../service/service.ts'
 import type { StartFacts } from './banner.ts'
@@ -19,9 +19,11 @@ export interface StopMessage {
 
 /** One of the processes under a supervisor: runs the service until the supervisor says stop, or is gone. */
 export async function runChild(config: Config, logger: Logger): Promise<number> {
+  const cancel = new AbortController()
   const stop = waitForStop()
+  void stop.then(() => cancel.abort())
   try {
-    const service = await startService({ config, logger })
+    const service = await startService({ config, logger, signal: cancel.signal })
     const { url, databaseDescription, firstKey } = service
     await tell({ kind: 'ready', facts: { url, databaseDescription, firstKey } })
     const reason = await stop
@@ -31,6 +33,7 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
     logger.info({ ms: Math.round(performance.now() - beganAt) }, 'stopped')
     return exitCode.ok
   } catch (error) {
+    if (error instanceof StartCancelled) return exitCode.ok
     if (!(error instanceof StartupError)) throw error
     // The supervisor prints it, once for all children.
     await tell({ kind: 'failed', reason: error.message })

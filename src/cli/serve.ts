@@ -1,7 +1,9 @@
 import cluster from 'node:cluster'
-import { environmentOfProcess, readConfig } from '../config/config.ts'
+import { type Config, type Environment, environmentOfProcess, readConfig } from '../config/config.ts'
 import { ignoredEnvFile } from '../config/ignored-settings.ts'
+import { StartCancelled } from '../errors.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
+import { checkAddress } from '../service/listen.ts'
 import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
@@ -9,7 +11,7 @@ import { runChild } from './child-process.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { eventSentences } from './event-sentences.ts'
 import { readServeArguments, serveUsage } from './serve-arguments.ts'
-import { waitForSignal } from './signal.ts'
+import { waitForStop } from './signal.ts'
 import { supervise } from './supervise.ts'
 
 /** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal ends it at once. */
@@ -29,14 +31,29 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   const unread = await ignoredEnvFile(process.cwd(), given.environment)
   for (const warning of [...config.warnings, ...(unread === undefined ? [] : [unread])]) logger.warn(warning)
   if (several) return supervise({ config, environment: given.environment, logger, io })
-  const signal = waitForSignal()
-  const service = await startService({ config, logger })
-  io.out(banner(config, service, version))
-  const name = await signal
-  logger.info({ signal: name }, 'stopping; a second signal leaves at once')
-  const beganAt = performance.now()
-  await service.close()
-  logger.info({ ms: Math.round(performance.now() - beganAt) }, 'stopped')
+  return serveUntilStopped(config, given.environment, logger, io)
+}
+
+async function serveUntilStopped(
+  config: Config,
+  environment: Environment,
+  logger: Logger,
+  io: CommandIo,
+): Promise<number> {
+  const stop = waitForStop({ environment })
+  try {
+    await checkAddress(config)
+    const service = await startService({ config, logger, signal: stop.signal })
+    io.out(banner(config, service, version))
+    const reason = await stop.reason
+    logger.info({ reason }, 'stopping; a second signal leaves at once')
+    const beganAt = performance.now()
+    await service.close()
+    logger.info({ ms: Math.round(performance.now() - beganAt) }, 'stopped')
+  } catch (error) {
+    if (!(error instanceof StartCancelled)) throw error
+    logger.info('stopped before the start had ended; the next start goes on from there')
+  }
   return exitCode.ok
 }
 

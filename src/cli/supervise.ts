@@ -4,10 +4,11 @@ import { createServer } from 'node:net'
 import type { Config, Environment } from '../config/config.ts'
 import { StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
+import { checkAddress } from '../service/listen.ts'
 import { version } from '../version.ts'
 import { banner, keyNotice, type StartFacts } from './banner.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { waitForSignal } from './signal.ts'
+import { waitForStop } from './signal.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
 export interface SuperviseDeps {
@@ -29,6 +30,7 @@ const stopGraceMs = 3000
  */
 export async function supervise(deps: SuperviseDeps): Promise<number> {
   const { config, logger, io } = deps
+  await checkAddress(config)
   const environment = await withSettledPort(deps)
   // The kernel gives connections to the children. With the other policy the supervisor does, and when a child is killed,
   // the connection that was just being given to it never gets an answer and is never closed.
@@ -40,11 +42,14 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
     { length: config.processes },
     () => new SupervisedChild({ start: () => cluster.fork(environment), logger }),
   )
-  const signal = waitForSignal(() => {
-    for (const child of children) child.kill()
+  const { reason: stop } = waitForStop({
+    environment: deps.environment,
+    leaving() {
+      for (const child of children) child.kill()
+    },
   })
   const starting = startAll(children, onKey)
-  const first = await Promise.race([starting, signal]).catch(async error => {
+  const first = await Promise.race([starting, stop]).catch(async error => {
     await stopAll(children, config)
     throw error
   })
@@ -54,8 +59,8 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
     // A child that starts later makes a key when all were deleted. Only the supervisor can show it.
     for (const child of children) child.onReady(({ firstKey }) => firstKey !== undefined && onKey(firstKey))
   }
-  const name = await signal
-  logger.info({ signal: name }, 'stopping; a second signal leaves at once')
+  const reason = await stop
+  logger.info({ reason }, 'stopping; a second signal leaves at once')
   const clean = await stopAll(children, config)
   logger.info({ clean }, 'stopped')
   return clean ? exitCode.ok : exitCode.failure

@@ -394,3 +394,8 @@ function hostIdentity(): string {
 export async function readLiving(db: Queryable): Promise<ReadonlySet<number>> {
   return new Set((await readProcesses(db)).map(({ id }) => id))
 }
+
+/** Declares all processes dead that there are: of a database that was restored, none of them lives. */
+export async function declareAllDead(db: Queryable): Promise<void> {
+  for (const { id } of await readProcesses(db)) await declareDead(db, id)
+}

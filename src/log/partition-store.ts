@@ -35,6 +35,15 @@ export async function listPartitions(db: Queryable, table: PartitionedTable): Pr
   return rows
 }
 
+/** The names of all partitions of a table, whatever their range, quoted where SQL asks for it. */
+export async function listChildren(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>({
+    text: 'select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass',
+    values: [table],
+  })
+  return rows.map(({ name }) => name)
+}
+
 /** Tables that were partitions of `table` and are detached, but still there. */
 export async function listDetached(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
   const { rows } = await db.query<{ name: string }>({

@@ -1,11 +1,12 @@
 import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
-import { type Database, isDatabaseUnavailable, sqlState } from '../platform/postgres.ts'
+import { type Database, isDatabaseUnavailable, type Queryable, sqlState } from '../platform/postgres.ts'
 import {
   attachPartition,
   createPartition,
   detachPartition,
   dropTable,
   finishDetaching,
+  listChildren,
   listDetached,
   listHalfDetached,
   listPartitions,
@@ -148,6 +149,36 @@ function stateOf(error: unknown): string | undefined {
     sqlState(error) ??
     (isDatabaseUnavailable(error) && error instanceof Error ? sqlState(error.cause) : undefined)
   )
+}
+
+/** A partition, and the table that it is of. */
+export interface PartitionOf extends Partition {
+  readonly table: PartitionedTable
+}
+
+/** All partitions of all partitioned tables. */
+export async function partitionsNow(db: Queryable): Promise<readonly PartitionOf[]> {
+  const all: PartitionOf[] = []
+  for (const table of partitionedTables) {
+    for (const partition of await listPartitions(db, table)) all.push({ ...partition, table })
+  }
+  return all
+}
+
+/**
+ * Drops all partitions with all their rows, and makes these, which are empty.
+ *
+ * @param tx an open transaction; until its end nobody reads or writes the partitioned tables
+ */
+export async function replacePartitions(tx: Queryable, partitions: readonly PartitionOf[]): Promise<void> {
+  for (const table of partitionedTables) {
+    for (const name of await listChildren(tx, table)) await dropTable(tx, name)
+    for (const name of await listDetached(tx, table)) await dropTable(tx, name)
+  }
+  for (const { table, name, from, to } of partitions) {
+    await createPartition(tx, table, name)
+    await attachPartition(tx, table, name, from, to)
+  }
 }
 
 function overlaps(partition: Partition, from: number, to: number): boolean {

@@ -67,9 +67,7 @@ const secretDepth = 3
  */
 export function createLogger(options: LoggerOptions): Logger {
   const { shared = false } = options
-  const output =
-    options.output ??
-    destination({ fd: 1, sync: false, ...(shared ? { maxWrite: sharedWriteBytesMax } : {}) })
+  const output = options.output ?? standardOutput(shared)
   return pino(
     {
       level: options.level,
@@ -83,6 +81,24 @@ export function createLogger(options: LoggerOptions): Logger {
     },
     options.format === 'pretty' ? prettyStream(output, options.sentences) : output,
   )
+}
+
+/** Lines that cannot be written are lost: the reader of a pipe may go, a terminal be closed, a disk be full. */
+function standardOutput(shared: boolean): DestinationStream {
+  const output = destination({ fd: 1, sync: false, ...(shared ? { maxWrite: sharedWriteBytesMax } : {}) })
+  const flushSync = output.flushSync.bind(output)
+  let isFailing = false
+  output.on('error', () => {
+    isFailing = true
+  })
+  output.on('write', () => {
+    isFailing = false
+  })
+  // At the exit, sonic-boom (4.2) tries again without end what cannot be written, and the process would never end.
+  output.flushSync = () => {
+    if (!isFailing) flushSync()
+  }
+  return output
 }
 
 /** A logger that writes nothing, for tests. */

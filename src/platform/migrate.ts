@@ -35,6 +35,8 @@ export interface MigrateOptions {
   readonly logger?: Pick<Logger, 'info' | 'warn'>
   /** The folder of the files, and other limits; for tests. */
   readonly directory?: URL
+  /** The name of the last file to run; all of them unless given. */
+  readonly until?: string
   readonly limits?: Partial<MigrationLimits>
 }
 
@@ -57,9 +59,10 @@ interface Migrating {
  */
 export async function migrate(
   database: Database,
-  { logger = silentLogger(), directory = migrationsDirectory, limits: changed }: MigrateOptions = {},
+  { logger = silentLogger(), directory = migrationsDirectory, until, limits: changed }: MigrateOptions = {},
 ): Promise<readonly string[]> {
-  const migrations = await readMigrations(directory)
+  const all = await readMigrations(directory)
+  const migrations = until === undefined ? all : all.filter(({ name }) => name <= until)
   const limits = { ...usualLimits, ...changed }
   // Checked without the lock, so that a process without work does not wait for one that makes an index for hours.
   if (pendingOf(migrations, await readDone(database)).length === 0) return []

@@ -47,6 +47,15 @@ export async function newestMigration(directory = migrationsDirectory): Promise<
   return (await namesIn(directory)).at(-1) ?? ''
 }
 
+/** The tables that these files make, in their order: so each comes after those that it refers to. */
+export function tablesMadeBy(migrations: readonly Migration[]): readonly string[] {
+  return migrations.flatMap(({ text }) =>
+    splitStatements(text).flatMap(
+      statement => /^create table (?:if not exists )?(\w+)/i.exec(statement)?.[1] ?? [],
+    ),
+  )
+}
+
 async function namesIn(directory: URL): Promise<readonly string[]> {
   return (await readdir(directory)).filter(name => name.endsWith('.sql')).sort()
 }

@@ -12,6 +12,8 @@ export interface OpenDatabaseOptions {
   readonly poolSize: number
   readonly queryTimeoutMs: number
   readonly logger: Logger
+  /** Aborted: the start of the embedded PostgreSQL is given up. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface OpenDatabase {
@@ -30,6 +32,7 @@ const oldestVersion = 15
  * Connects to the operator's PostgreSQL, or starts (or adopts) the embedded one.
  *
  * @throws StartupError when it cannot be reached or started, or is not fit for this service
+ * @throws StartCancelled when `signal` was aborted before it ran
  */
 export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDatabase> {
   const { databaseUrl, dataDir, logger } = options
@@ -55,6 +58,7 @@ export async function openDatabase(options: OpenDatabaseOptions): Promise<OpenDa
   const { startEmbeddedPostgres } = await import('./embedded-postgres/embedded-postgres.ts')
   const server = await startEmbeddedPostgres({
     dataDir,
+    signal: options.signal,
     log: (message, fields) => logger.info(fields ?? {}, message),
   })
   const database = new Database({ ...settings, connection: server.connection })

@@ -52,6 +52,7 @@ export class Database implements Queryable {
   readonly #options: DatabaseOptions
   readonly #pool: pg.Pool
   readonly #connections = new Set<Connection>()
+  readonly #clients = new Set<pg.Client>()
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -147,7 +148,26 @@ export class Database implements Queryable {
     return connection
   }
 
+  /** A client of node-postgres that is connected, without a limit of time. It is cut off when this is closed. */
+  async openClient(name: string): Promise<pg.Client> {
+    const client = new pg.Client({
+      ...clientConfig({ ...this.#options, queryTimeoutMs: 0 }, name),
+      query_timeout: 0,
+      idle_in_transaction_session_timeout: 0,
+    })
+    try {
+      await client.connect()
+    } catch (error) {
+      throw notConnected(error)
+    }
+    client.on('error', () => {}) // the statement that runs, or the next one, fails with it
+    client.on('end', () => this.#clients.delete(client))
+    this.#clients.add(client)
+    return client
+  }
+
   async close(): Promise<void> {
+    for (const client of this.#clients) destroy(client)
     await Promise.allSettled([...this.#connections].map(connection => connection.close()))
     await this.#pool.end()
   }

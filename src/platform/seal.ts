@@ -1,5 +1,5 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
-import { link, open, readFile, rm } from 'node:fs/promises'
+import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { StartupError } from '../errors.ts'
 import { makeFolder, readIfThere, syncFolder } from './files.ts'
@@ -88,7 +88,7 @@ export async function loadEncryptionKeys(source: {
   readonly dataDir: string
 }): Promise<readonly Uint8Array[]> {
   if (source.fromConfig !== undefined) return source.fromConfig
-  const path = join(source.dataDir, 'encryption.key')
+  const path = keyFileIn(source.dataDir)
   try {
     const text = (await readIfThere(path)) ?? (await createKeyFile(source.dataDir, path))
     return parseKeyFile(text, path)
@@ -99,6 +99,38 @@ export async function loadEncryptionKeys(source: {
       `The encryption key cannot be kept in DATA_DIR: ${reason}. Make the folder writable, or set ENCRYPTION_KEYS.`,
       { cause },
     )
+  }
+}
+
+/** The keys of the key file, newest first; undefined: there is no such file. */
+export async function readKeyFile(dataDir: string): Promise<readonly Uint8Array[] | undefined> {
+  const path = keyFileIn(dataDir)
+  const text = await readIfThere(path)
+  return text === undefined ? undefined : parseKeyFile(text, path)
+}
+
+/** Puts keys before those of the key file, which stay in it; makes the file when there is none. */
+export async function putIntoKeyFile(dataDir: string, keys: readonly Uint8Array[]): Promise<void> {
+  const present = (await readKeyFile(dataDir)) ?? []
+  const ids = new Set(keys.map(keyId))
+  const all = [...keys, ...present.filter(key => !ids.has(keyId(key)))]
+  await makeFolder(dataDir, 0o700)
+  const path = keyFileIn(dataDir)
+  const draft = `${path}.${randomBytes(6).toString('hex')}`
+  await writeKeys(draft, all)
+  await rename(draft, path)
+  await syncFolder(dataDir)
+}
+
+const keyFileIn = (dataDir: string) => join(dataDir, 'encryption.key')
+
+async function writeKeys(path: string, keys: readonly Uint8Array[]): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(keys.map(key => `${Buffer.from(key).toString('base64')}\n`).join(''))
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 
@@ -184,15 +216,12 @@ function missingKeys(missing: readonly string[], present: readonly string[]): st
 async function createKeyFile(dataDir: string, path: string): Promise<string> {
   await makeFolder(dataDir, 0o700)
   const draft = `${path}.${randomBytes(6).toString('hex')}`
-  const file = await open(draft, 'wx', 0o600)
   try {
-    await file.writeFile(`${randomBytes(keyBytes).toString('base64')}\n`)
-    await file.sync()
+    await writeKeys(draft, [randomBytes(keyBytes)])
     await link(draft, path).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'EEXIST') throw error
     })
   } finally {
-    await file.close()
     await rm(draft, { force: true })
   }
   await syncFolder(dataDir)

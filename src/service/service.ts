@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
-import { StartupError } from '../errors.ts'
+import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
 import { ensurePartitions } from '../log/partitions.ts'
@@ -22,6 +22,7 @@ import { closeAll } from './closing.ts'
 import { compose, type Ground, type Parts } from './compose.ts'
 import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
+import { listen } from './listen.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -30,6 +31,8 @@ export interface ServiceOptions {
   readonly clock?: SteerableClock
   /** For jitter; replaced in tests. */
   readonly random?: () => number
+  /** Aborted: the start is given up. After the start it has no effect. */
+  readonly signal?: AbortSignal
 }
 
 /** A running service. */
@@ -48,22 +51,24 @@ export interface Service {
  * Starts the service: the one place where its parts are made and joined.
  *
  * @throws StartupError when the settings or the surroundings do not allow it
+ * @throws StartCancelled when `signal` was aborted before the end of the start; all that was opened is closed by then
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, logger, clock = systemClock(), random = Math.random } = options
+  const { config, logger, clock = systemClock(), random = Math.random, signal } = options
   const opened = await openDatabase({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
     poolSize: config.databasePoolSize,
     queryTimeoutMs: config.databaseTimeoutMs,
     logger,
+    signal,
   })
   const egress = new Egress({ ...config, logger })
   const health = new DatabaseHealth(logger)
   const ground = { config, logger, clock, random, database: opened.database, health, egress }
   const running: Running = { ground, opened, housekeeping: [], isStopping: false }
   try {
-    return await start(running)
+    return await start(running, signal)
   } catch (error) {
     await stop(running)
     throw opened.explain(error)
@@ -80,12 +85,13 @@ interface Running {
   isStopping: boolean
 }
 
-async function start(running: Running): Promise<Service> {
+async function start(running: Running, signal: AbortSignal | undefined): Promise<Service> {
   const { ground, opened } = running
   const { config, logger, clock, database } = ground
-  await migrate(database, { logger })
+  await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
+  throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
   const { subscriptions, membership, bell, inbound, outbound } = parts
@@ -93,6 +99,7 @@ async function start(running: Running): Promise<Service> {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
   await membership.start()
+  throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
     database,
@@ -117,6 +124,21 @@ async function start(running: Running): Promise<Service> {
   running.housekeeping = keepHouse({ ...ground, ...parts })
   const close = async () => void (await stop(running))
   return { url, databaseDescription: opened.description, firstKey, close }
+}
+
+/** A migration can take hours. The one that is cut off leaves no trace, or is run again by the next start. */
+function unlessCancelled<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    const cancel = () => reject(new StartCancelled())
+    signal.addEventListener('abort', cancel, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', cancel))
+    if (signal.aborted) cancel()
+  })
+}
+
+function throwIfCancelled(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new StartCancelled()
 }
 
 /**
@@ -171,36 +193,6 @@ function registerIngest(
   }
   const hasLine = eventLines(config.logEvents)
   ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
-}
-
-/**
- * How many new connections may wait to be taken: as many as the kernel allows (`net.core.somaxconn`). What does not fit
- * is dropped, and its client asks again after 1, 3 and 7 s; with Node's 511 a burst of 6,000 left half of them so.
- */
-const backlog = 65_535
-
-/** @throws StartupError when the port cannot be had */
-async function listen(
-  server: { listen(at: { host: string; port: number; backlog: number }): Promise<string> },
-  at: Config,
-): Promise<string> {
-  const { host, port } = at
-  try {
-    const url = await server.listen({ host, port, backlog })
-    return url.replace('127.0.0.1', 'localhost')
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new StartupError(`Cannot listen on ${host}:${port} (${reason}). ${listenAdvice(error)}`, {
-      cause: error,
-    })
-  }
-}
-
-function listenAdvice(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EADDRINUSE') return 'Stop what uses the port, or set PORT to another one.'
-  if (code === 'EACCES') return 'Set PORT to one that this user may listen on, such as 8000.'
-  return 'Set HOST to an address of this machine.'
 }
 
 /**

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { glob, readFile, rm } from 'node:fs/promises'
+import { glob, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -41,6 +41,23 @@ test('a port that is taken is one clear line and exit code 1, and costs nobody t
   const [, key] = /KEY=(whk_\S+)/.exec(output()) ?? []
   const answer = await fetch(`${url}/subscriptions/`, { headers: { authorization: `Bearer ${key}` } })
   assert.equal(answer.status, 200)
+})
+
+test('a port that is taken is noticed before a database is made, with one process and with several', async () => {
+  const folder = await makeDataFolder('webhooks-e2e-')
+  const other = createServer()
+  await new Promise<void>(resolve => other.listen(0, '127.0.0.1', resolve))
+  const address = other.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  for (const processes of ['1', '2']) {
+    const environment = { DATA_DIR: join(folder, 'data'), PORT: String(port), PROCESSES: processes }
+    const { status, stderr } = runCommand(['serve'], environment)
+    assert.equal(status, 1)
+    assert.match(stderr, /^webhooks: Cannot listen on 127\.0\.0\.1:\d+ .*PORT.*\n$/)
+    assert.deepEqual(await readdir(folder), [])
+  }
+  other.close()
+  await rm(folder, { recursive: true })
 })
 
 test('an address that is not of this machine is said to be that', async () => {

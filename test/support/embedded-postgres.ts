@@ -56,6 +56,7 @@ export interface World {
     readonly dataDir?: string
     readonly binariesDir?: string
     readonly log?: (message: string) => void
+    readonly signal?: AbortSignal
     readonly onUnexpectedExit?: () => void
   }): Promise<EmbeddedPostgres>
 }

@@ -163,6 +163,24 @@ export function runCommand(args: readonly string[], environment: Environment) {
   return { status, stdout, stderr }
 }
 
+/** The same while this process goes on with other things. */
+export async function runCommandBeside(args: readonly string[], environment: Environment) {
+  const child = spawn(process.execPath, [launcher, ...args], {
+    env: { ...nodeEnvironment(), ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', chunk => {
+    stdout += chunk
+  })
+  child.stderr.on('data', chunk => {
+    stderr += chunk
+  })
+  const [status] = await once(child, 'close')
+  return { status: status as number | null, stdout, stderr } // as node:child_process has it
+}
+
 /** A world for processes: a database and a data folder. Whatever was started in it ends with it. */
 export async function processWorld(settings: Environment = {}) {
   const world = await testDatabase({ partitions: 'hourly' })

@@ -9,6 +9,15 @@ import { EmbeddedPostgresError, run } from './process.ts'
 /** The only role, a superuser: PostgreSQL keeps connections free for superusers when all others are taken. */
 export const roleName = 'webhooks'
 
+/** What is needed to make a cluster. */
+export interface ClusterSetup {
+  readonly place: Place
+  readonly binaries: Binaries
+  readonly log: (message: string, fields?: object) => void
+  /** Aborted: what was begun is removed. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Makes the cluster (the data directory) unless there is one. Called under the lock. It gets its name when it is
  * complete, so that a start that is killed leaves nothing that looks like data.
@@ -16,13 +25,10 @@ export const roleName = 'webhooks'
  * @returns the password of the role
  * @throws EmbeddedPostgresError when the data are of another major version, or their password is missing
  */
-export async function ensureCluster(
-  place: Place,
-  binaries: Binaries,
-  log: (message: string, fields?: object) => void,
-): Promise<string> {
+export async function ensureCluster(setup: ClusterSetup): Promise<string> {
+  const { place, binaries } = setup
   const version = (await readIfThere(join(place.cluster, 'PG_VERSION')))?.trim()
-  if (version === undefined) return createCluster(place, binaries, log)
+  if (version === undefined) return createCluster(setup)
   if (version !== String(binaries.major)) throw otherVersion(place, binaries, version)
   const password = (await readIfThere(place.passwordFile))?.trim()
   if (password === undefined || password === '') {
@@ -43,11 +49,7 @@ function otherVersion(place: Place, binaries: Binaries, version: string): Embedd
   )
 }
 
-async function createCluster(
-  place: Place,
-  binaries: Binaries,
-  log: (message: string, fields?: object) => void,
-): Promise<string> {
+async function createCluster({ place, binaries, log, signal }: ClusterSetup): Promise<string> {
   await removeDrafts(place)
   const password = (await readIfThere(place.passwordFile))?.trim() || (await createPassword(place))
   const draft = draftOf(place.cluster)
@@ -70,7 +72,7 @@ async function createCluster(
       ],
       ...['--data-checksums', '--no-instructions'],
     ],
-    { account: place.account, timeoutMs: 120_000 },
+    { account: place.account, timeoutMs: 120_000, signal },
   )
   if (code !== 0) {
     await rm(draft, { recursive: true, force: true })

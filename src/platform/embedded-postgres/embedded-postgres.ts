@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
+import { StartCancelled } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
 import { type Binaries, prepareBinaries } from './binaries.ts'
 import { ensureCluster } from './cluster.ts'
@@ -18,6 +19,8 @@ export interface EmbeddedPostgresOptions {
   readonly log: (message: string, fields?: object) => void
   /** Called after the server had died and was started again, at the same address. */
   readonly onUnexpectedExit?: () => void
+  /** Aborted: the start is given up, and what it began is stopped or removed. */
+  readonly signal?: AbortSignal | undefined
   /** For root: the folder for data that the unprivileged account cannot reach in `dataDir`. Replaced in tests. */
   readonly stateDir?: string
   /** The folder of the package with the binaries, instead of the one that npm installed. Replaced in tests. */
@@ -51,9 +54,26 @@ const watchMs = 500
  * On Windows the server listens on the loopback, elsewhere on a Unix socket only.
  *
  * @throws EmbeddedPostgresError that says what to do, when it cannot be started
+ * @throws StartCancelled when `signal` was aborted before it ran
  */
 export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): Promise<EmbeddedPostgres> {
-  const { dataDir, log, stateDir = '/var/lib/webhook-delivery-service' } = options
+  const { log, signal } = options
+  try {
+    const started = await start(options)
+    const { place, server } = started
+    log(
+      server.adopted ? 'adopted the embedded PostgreSQL that was running' : 'started the embedded PostgreSQL',
+      { postgres_pid: server.pid, path: place.cluster },
+    )
+    return new HeldServer({ ...started, log, onUnexpectedExit: options.onUnexpectedExit })
+  } catch (error) {
+    if (signal?.aborted) throw new StartCancelled()
+    throw error
+  }
+}
+
+async function start(options: EmbeddedPostgresOptions) {
+  const { dataDir, log, signal, stateDir = '/var/lib/webhook-delivery-service' } = options
   const place = await choosePlace({ dataDir, stateDir })
   const binaries = await prepareBinaries({
     account: place.account,
@@ -61,9 +81,9 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
     binariesDir: options.binariesDir,
     log,
   })
-  const isCancelled = () => false
+  const isCancelled = () => signal?.aborted === true
   const server = await withLock(place.lockFile, { timeoutMs: lockMs, isCancelled }, async () => {
-    const password = await ensureCluster(place, binaries, log)
+    const password = await ensureCluster({ place, binaries, log, signal })
     await putSignpost(dataDir, place.home)
     const windows = process.platform === 'win32'
     const connection = windows
@@ -71,14 +91,7 @@ export async function startEmbeddedPostgres(options: EmbeddedPostgresOptions): P
       : connectionTo(await makeSocketDir(place, socketPort), socketPort, password)
     return ensureServer({ place, binaries, connection, log, isCancelled })
   })
-  log(
-    server.adopted ? 'adopted the embedded PostgreSQL that was running' : 'started the embedded PostgreSQL',
-    {
-      postgres_pid: server.pid,
-      path: place.cluster,
-    },
-  )
-  return new HeldServer({ place, binaries, server, log, onUnexpectedExit: options.onUnexpectedExit })
+  return { place, binaries, server }
 }
 
 interface HeldServerOptions {
@@ -195,7 +208,7 @@ class HeldServer implements EmbeddedPostgres {
         return
       }
       // The server is looked for again: it may have died, or another process may have started it again.
-      const found = await findServer(place, this.connection.password)
+      const found = await findServer(place, this.connection.password, log)
       if (found === undefined) return
       await stopServer(this.#setup, found.pid)
       log('stopped the embedded PostgreSQL', { postgres_pid: found.pid })

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { type Stats, statSync } from 'node:fs'
-import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, realpath, stat, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -28,12 +28,17 @@ const signpost = 'WHERE-IS-MY-DATA.txt'
 /** Files that the service may have made in DATA_DIR before the database, and files that any folder can have. */
 const ourNames = /^(postgres(\..+)?|binaries-.+|encryption\.key.*|\..+|lost\+found)$/
 
+/** In a folder in the place of DATA_DIR: the path of that DATA_DIR. */
+const ownerFile = 'postgres.belongs-to'
+
 /**
  * Decides where the data is, or will be. That is DATA_DIR, with one exception: when this process is root and the
- * unprivileged account cannot reach DATA_DIR, it is a folder below `stateDir`, and a text file in DATA_DIR names it.
- * Existing data is used where it is, also when another place has become reachable.
+ * unprivileged account cannot reach DATA_DIR, it is a folder below `stateDir`. A text file in DATA_DIR names it, which
+ * moves with DATA_DIR; without that text DATA_DIR begins anew. Existing data is used where it is, also when another place
+ * has become reachable.
  *
- * @throws EmbeddedPostgresError when DATA_DIR has other files in it, or its data is missing or belongs to someone else
+ * @throws EmbeddedPostgresError when DATA_DIR has other files in it, is a copy of another one whose data are elsewhere, or
+ *   its data is missing or belongs to someone else
  */
 export async function choosePlace(options: {
   readonly dataDir: string
@@ -44,14 +49,15 @@ export async function choosePlace(options: {
   const inPlace = await ownerOf(join(dataDir, 'postgres'))
   if (inPlace !== undefined) return placeOfCluster(dataDir, inPlace, isRoot)
 
-  const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16)
-  const standIn = join(options.stateDir, name)
-  const elsewhere = isRoot ? await ownerOf(join(standIn, 'postgres')) : undefined
-  if (elsewhere !== undefined) return placeOfCluster(standIn, elsewhere, isRoot)
-  await refuseForeign(dataDir)
+  const named = await readSignpost(dataDir)
+  if (isRoot && named !== undefined) return placeNamed(dataDir, named)
+  await refuseForeign(dataDir, named)
   if (!isRoot) return placeIn(dataDir, undefined)
   const account = await unprivilegedAccount()
   if (canReach(dataDir, account)) return placeIn(dataDir, account)
+  const standIn = await freeStandIn(dataDir, options.stateDir)
+  const meanwhile = await readSignpost(dataDir) // by another process that starts, too
+  if (meanwhile !== undefined) return placeNamed(dataDir, meanwhile)
   await makeOpenFolder(options.stateDir)
   await makeFolder(standIn, 0o700)
   await chown(standIn, account.uid, account.gid)
@@ -62,15 +68,59 @@ export async function choosePlace(options: {
   )
 }
 
-/** Writes into DATA_DIR where the data is, when it is elsewhere. Called after the data was made. */
-export async function putSignpost(dataDir: string, home: string): Promise<void> {
-  const path = join(await realpath(dataDir), signpost)
-  if (home === dirname(path) || (await readIfThere(path)) !== undefined) return
-  await writeFile(
-    path,
-    `The database of the webhook delivery service that belongs to this folder is in\n\n  ${home}\n\n` +
-      'PostgreSQL does not run as root, and the account it runs as cannot enter this folder. Back up both.\n',
-  )
+/** The folder with the data that the text in DATA_DIR names. */
+async function placeNamed(dataDir: string, home: string): Promise<Place> {
+  const text = join(dataDir, signpost)
+  const cluster = await ownerOf(join(home, 'postgres'))
+  if (cluster === undefined) {
+    throw new EmbeddedPostgresError(
+      `${text} says that the data of this folder are in ${home}, and there are none. Bring them back there. Or delete ` +
+        'that text file: the service then begins with an empty database, and "webhooks restore" takes a backup.',
+    )
+  }
+  const owner = (await readIfThere(join(home, ownerFile)))?.trim()
+  if (owner !== undefined && owner !== dataDir && (await readSignpost(owner)) === home) {
+    throw new EmbeddedPostgresError(
+      `${dataDir} is a copy of ${owner}, and both name the same data, in ${home}. For data of its own, delete ${text}, ` +
+        `and take the others over with "webhooks backup" there and "webhooks restore" here. If this is to go on in the ` +
+        `place of ${owner}, remove that folder.`,
+    )
+  }
+  return placeOfCluster(home, cluster, true)
+}
+
+/** A folder that belongs to no other DATA_DIR; the same for all processes that start at the same moment. */
+async function freeStandIn(dataDir: string, stateDir: string): Promise<string> {
+  const name = createHash('sha256').update(dataDir).digest('hex').slice(0, 16)
+  for (let number = 1; ; number++) {
+    const standIn = join(stateDir, number === 1 ? name : `${name}-${number}`)
+    const isTaken =
+      (await ownerOf(join(standIn, 'postgres'))) && (await readIfThere(join(standIn, ownerFile)))
+    if (isTaken === undefined) return standIn
+  }
+}
+
+/** The folder that the text in DATA_DIR names; undefined when there is no such text. */
+async function readSignpost(dataDir: string): Promise<string | undefined> {
+  const text = await readIfThere(join(dataDir, signpost))
+  return text === undefined ? undefined : (/^ +(\/.+)$/m.exec(text)?.[1] ?? 'a folder that it does not name')
+}
+
+/** Writes into DATA_DIR where the data is, when it is elsewhere, and there to whom it belongs. Called after it was made. */
+export async function putSignpost(givenDir: string, home: string): Promise<void> {
+  const dataDir = await realpath(givenDir)
+  if (home === dataDir) return
+  if ((await readSignpost(dataDir)) === undefined) {
+    await writeFile(
+      join(dataDir, signpost),
+      `The database of the webhook delivery service that belongs to this folder is in\n\n  ${home}\n\n` +
+        'PostgreSQL does not run as root, and the account it runs as cannot enter this folder. "webhooks backup" copies ' +
+        'all that belongs together. To begin with an empty database, stop the service and delete this file.\n',
+    )
+  }
+  if ((await readIfThere(join(home, ownerFile)))?.trim() !== dataDir) {
+    await writeFile(join(home, ownerFile), `${dataDir}\n`)
+  }
 }
 
 function placeIn(home: string, account: Account | undefined): Place {
@@ -153,16 +203,15 @@ async function ownerOf(cluster: string): Promise<Stats | undefined> {
   }
 }
 
-async function refuseForeign(dataDir: string): Promise<void> {
-  const names = await readdir(dataDir)
-  if (names.includes(signpost)) {
-    const path = join(dataDir, signpost)
+/** @param named the folder that its text names, which only root looks into */
+async function refuseForeign(dataDir: string, named: string | undefined): Promise<void> {
+  if (named !== undefined) {
     throw new EmbeddedPostgresError(
-      `${path} says that the data of this folder are elsewhere, and this user does not find them there:\n` +
-        `${await readFile(path, 'utf8')}Start the service as root as before, or bring them back there. To begin ` +
-        'with an empty database, delete that text file.',
+      `${join(dataDir, signpost)} says that the data of this folder are in ${named}: they were made when root started ` +
+        'the service. Start it as root, or delete that text file to begin with an empty database.',
     )
   }
+  const names = await readdir(dataDir)
   const foreign = names.filter(name => !ourNames.test(name))
   if (foreign.length === 0) return
   const clue = foreign.includes('PG_VERSION') ? 'It looks like the data of another PostgreSQL' : 'It holds'

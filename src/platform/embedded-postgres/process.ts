@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { link, rename, rm, writeFile } from 'node:fs/promises'
@@ -30,13 +30,20 @@ export interface RunResult {
   readonly complaint: string
 }
 
+export interface RunSettings {
+  readonly account: Account | undefined
+  readonly timeoutMs: number
+  /** Aborted: the program is ended. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Runs a program to its end, optionally as another account. After `timeoutMs` it is ended. */
 export function run(
   file: string,
   programArguments: readonly string[],
-  settings: { readonly account: Account | undefined; readonly timeoutMs: number },
+  settings: RunSettings,
 ): Promise<RunResult> {
-  const { account, timeoutMs } = settings
+  const { account, timeoutMs, signal } = settings
   const options = {
     ...(account === undefined ? {} : { uid: account.uid, gid: account.gid }),
     // Every account can enter this folder; the present one may be closed to the account.
@@ -46,8 +53,11 @@ export function run(
     windowsHide: true,
   }
   return new Promise(resolve => {
+    const end = () => void child?.kill()
+    let child: ChildProcess | undefined
     try {
-      execFile(file, programArguments, options, (error, stdout, stderr) => {
+      child = execFile(file, programArguments, options, (error, stdout, stderr) => {
+        signal?.removeEventListener('abort', end)
         const late = error?.killed === true ? `no end within ${timeoutMs / 1000} s` : error?.message
         resolve({
           code: error === null ? 0 : (error.code ?? error.signal ?? 1),
@@ -55,6 +65,9 @@ export function run(
           complaint: stderr.trim() || (late ?? ''),
         })
       })
+      // Not by the option `signal` of `execFile`, which does not wait until the program has ended.
+      signal?.addEventListener('abort', end)
+      if (signal?.aborted) end()
     } catch (error) {
       // Some failures to start, such as EACCES for another uid, are thrown instead of given to the callback.
       resolve({ code: codeOf(error) ?? 1, output: '', complaint: reasonOf(error) })

@@ -55,7 +55,7 @@ export async function ensureServer(setup: ServerSetup): Promise<RunningServer> {
   const deadline = new Deadline(orphansMs)
   let memoryMb = sharedMemoryMb()
   for (let waitMs = 100; ; waitMs = Math.min(waitMs * 2, 2000)) {
-    const found = await findServer(place, connection.password)
+    const found = await findServer(place, connection.password, log)
     const outcome = found === undefined ? await launch(setup, memoryMb) : await adopt(setup, found)
     if (outcome.kind === 'running') return outcome.server
     if (outcome.kind === 'gone') continue // it was shutting down, and has ended now
@@ -94,8 +94,7 @@ async function checkData({ client }: Keeper, place: Place): Promise<void> {
   if ((await realpath(itsData).catch(() => itsData)) === (await realpath(place.cluster))) return
   await client.end()
   throw new EmbeddedPostgresError(
-    `The PostgreSQL that answers for ${place.cluster} works on ${itsData}. Was the folder moved or copied while it ` +
-      'ran? Stop that server, then start again.',
+    `The PostgreSQL that answers for ${place.cluster} works on ${itsData}. Stop that server, then start again.`,
   )
 }
 

@@ -1,9 +1,22 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, chown, cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { StartCancelled } from '../../../src/errors.ts'
 import { EmbeddedPostgresError } from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
 import { isAlive } from '../../../src/platform/embedded-postgres/process.ts'
 import {
@@ -133,10 +146,12 @@ test('leftovers of dead processes do not keep it from starting; data of another 
   const dead = spawnSync(process.execPath, ['-e', '']).pid
   await writeFile(join(here.dataDir, 'postgres.lock'), `${dead} 1 0\n`)
   // In a container the id of the dead server soon belongs to something else: here, to this very test.
-  const pidFile = join(server.dataDir, 'postmaster.pid')
-  await writeFile(pidFile, `${process.pid}\n${server.dataDir}\n1\n5432\n${server.dataDir}\n\n`)
   const { uid, gid } = await stat(server.dataDir)
-  await chown(pidFile, uid, gid)
+  for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
+    const path = join(server.dataDir, name)
+    await writeFile(path, `${process.pid}\n${server.dataDir}\n1\n5432\n${server.dataDir}\n\n`)
+    await chown(path, uid, gid)
+  }
   const again = await here.start()
   assert.equal(again.adopted, false)
   await again.stop()
@@ -147,6 +162,65 @@ test('leftovers of dead processes do not keep it from starting; data of another 
     assert.match(error.message, /DATABASE_URL/)
     return true
   })
+})
+
+test('a copy of a folder that is in use starts beside it, and so it does when that was started again', async t => {
+  if (process.platform === 'win32') return t.skip('Windows does not copy files that are in use')
+  const here = await world(t)
+  const server = await here.start()
+  await query(server.connection, 'create table kept as select 1 as n')
+  const copies = [join(here.folder, 'first'), join(here.folder, 'second')]
+  for (const copy of copies) execFileSync('cp', ['-a', here.dataDir, copy])
+  const startCopy = async (dataDir = '') => {
+    const said: string[] = []
+    const copy = await here.start({ dataDir, log: message => said.push(message) })
+    assert.notEqual(copy.pid, server.pid)
+    assert.ok(said.some(message => message.includes('are a copy that was made while their PostgreSQL ran')))
+    assert.deepEqual(await query(copy.connection, 'select n from kept'), { n: 1 })
+    await query(copy.connection, 'drop table kept')
+    await copy.stop()
+  }
+  await startCopy(copies[0])
+  await server.stop()
+  const again = await here.start()
+  await startCopy(copies[1])
+  assert.deepEqual(await query(again.connection, 'select n from kept'), { n: 1 })
+  await again.stop()
+})
+
+test('a folder that was moved while it is in use is said to be that, and starts when it is not any more', async t => {
+  if (process.platform !== 'linux') return t.skip('only there a process tells where it works')
+  const here = await world(t)
+  const other = await otherProcess(t, here)
+  await other.kill()
+  const dataDir = join(here.folder, 'moved')
+  await rename(here.dataDir, dataDir)
+  await assert.rejects(here.start({ dataDir }), new RegExp(`moved there from .*kill ${other.started.pid}`))
+  process.kill(other.started.pid, 'SIGINT')
+  await eventually(() => !isAlive(other.started.pid))
+  await (await here.start({ dataDir })).stop()
+})
+
+test('a first start that is cancelled leaves nothing that keeps the next one from starting', async t => {
+  const here = await world(t)
+  const names = async () => (await readdir(here.dataDir).catch(() => [])).join(' ')
+  // While the data are being made, and while the server starts.
+  for (const moment of [/postgres\.new-/, /(^| )postgres( |$)/]) {
+    const cancel = new AbortController()
+    const starting = here.start({ signal: cancel.signal })
+    const outcome = assert.rejects(starting, StartCancelled)
+    await eventually(async () => moment.test(await names()))
+    cancel.abort()
+    await outcome
+    assert.doesNotMatch(await names(), /new-|lock/)
+    const pid = (await readFile(join(here.dataDir, 'postgres/postmaster.pid'), 'utf8').catch(() => '')).split(
+      '\n',
+    )[0]
+    assert.equal(pid, '', 'no server runs')
+  }
+  const server = await here.start()
+  await query(server.connection, 'select 1')
+  await server.stop()
 })
 
 test('a folder that holds something else is refused and left as it is', async t => {
@@ -164,7 +238,10 @@ test('a folder that holds something else is refused and left as it is', async t 
   await refused(['holiday.jpg'], /not empty and not ours.*holiday\.jpg/)
   await refused(['PG_VERSION', 'base'], /data of another PostgreSQL/)
   await refused(['postgres/notes.txt'], /holds no PostgreSQL data/)
-  await refused(['WHERE-IS-MY-DATA.txt'], /says that the data of this folder are elsewhere/)
+  await refused(
+    ['WHERE-IS-MY-DATA.txt'],
+    /says that the data of this folder are in a folder that it does not name/,
+  )
 })
 
 test('a path too long for a socket gets a private one elsewhere', async t => {
@@ -196,6 +273,40 @@ test('as root, data below a folder that root alone can enter lie beside it, and 
   const again = await here.start(options)
   assert.equal(again.dataDir, server.dataDir)
   await again.stop()
+})
+
+test('as root, data that lie elsewhere follow a folder that is moved, and are not shared by its copy', async t => {
+  if (!isRoot) return t.skip('only root has such folders')
+  const here = await world(t)
+  const closed = join(here.folder, 'closed')
+  await mkdir(closed, { mode: 0o700 })
+  const first = { dataDir: join(closed, 'data') }
+  const server = await here.start(first)
+  await query(server.connection, 'create table kept as select 1 as n')
+  await server.stop()
+
+  const moved = { dataDir: join(closed, 'moved') }
+  await rename(first.dataDir, moved.dataDir)
+  const again = await here.start(moved)
+  assert.equal(again.dataDir, server.dataDir)
+  assert.deepEqual(await query(again.connection, 'select n from kept'), { n: 1 })
+  await again.stop()
+
+  // Where it was before, and wherever its text is deleted, is room for another one.
+  const fresh = await here.start(first)
+  assert.notEqual(fresh.dataDir, server.dataDir)
+  await fresh.stop()
+
+  const copy = { dataDir: join(closed, 'copy') }
+  await cp(moved.dataDir, copy.dataDir, { recursive: true })
+  await assert.rejects(here.start(copy), /is a copy of .*moved, and both name the same data.*webhooks backup/)
+  await rm(join(copy.dataDir, 'WHERE-IS-MY-DATA.txt'))
+  const own = await here.start(copy)
+  assert.deepEqual(await query(own.connection, "select to_regclass('kept') as kept"), { kept: null })
+  await own.stop()
+
+  await rm(dirname(server.dataDir), { recursive: true })
+  await assert.rejects(here.start(moved), /are in .*, and there are none.*delete that text file/)
 })
 
 test('an ordinary user needs nothing but a folder', async t => {
