@@ -145,11 +145,12 @@ test('leftovers of dead processes do not keep it from starting; data of another 
   await server.stop()
   const dead = spawnSync(process.execPath, ['-e', '']).pid
   await writeFile(join(here.dataDir, 'postgres.lock'), `${dead} 1 0\n`)
-  // In a container the id of the dead server soon belongs to something else: here, to this very test.
+  // In a container the id of the dead server soon belongs to something else: here, to the parent of this test. PostgreSQL
+  // overlooks its own parent, which is this test.
   const { uid, gid } = await stat(server.dataDir)
   for (const name of ['postmaster.pid', '.s.PGSQL.5432.lock']) {
     const path = join(server.dataDir, name)
-    await writeFile(path, `${process.pid}\n${server.dataDir}\n1\n5432\n${server.dataDir}\n\n`)
+    await writeFile(path, `${process.ppid}\n${server.dataDir}\n1\n5432\n${server.dataDir}\n\n`)
     await chown(path, uid, gid)
   }
   const again = await here.start()
