@@ -99,7 +99,7 @@ function keepSending(url: string, id: number, accepted: string[]) {
         .ingest(id)
         .then(
           webhookId => accepted.push(webhookId),
-          () => new Promise(resolve => setTimeout(resolve, 20)),
+          () => new Promise(resolve => setTimeout(resolve, 20)), // nobody takes it now; it is counted when somebody has
         )
     }
   }

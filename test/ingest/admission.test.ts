@@ -162,7 +162,7 @@ test('a signature is right when the news of the subscription, or of its secret, 
     w.send(1, { signature: sign('event', 'new') }),
     w.send(6, { signature: sign('event', 'new') }),
   ]
-  await new Promise(resolve => setTimeout(resolve, 50))
+  await new Promise(resolve => setTimeout(resolve, 50)) // both are refused by then, and wait for the news
   const secretNow = createSecretKey(Buffer.from('new'))
   for (const id of [1, 6]) w.known.set(id, aSubscription({ id, secret: secretNow }))
   for (const answer of await Promise.all(sent)) assert.equal(answer.status, 202)
