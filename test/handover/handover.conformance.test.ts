@@ -161,7 +161,7 @@ for (const way of ways) {
       await w.delivered(accepted.ids)
     })
 
-    test('a subscription that is paused between offer and commit keeps its delivery until it is resumed', async t => {
+    test('what is accepted by a process that has not heard of a pause is kept until the subscription is resumed', async t => {
       const w = await handoverWorld(way, t)
       if (!w) return
       await w.startWorker()
@@ -169,9 +169,9 @@ for (const way of ways) {
       await acceptAll(w.accepting, [id]) // so that the worker knows it
       await w.receiver.waitFor(1)
       await w.accepting.ready()
-      const accepted = await w.accepting.accept(id)
       assert.equal((await w.api.post(`/subscriptions/${id}/pause`, '')).status, 200)
       await w.heardOfChanges()
+      const accepted = await w.accepting.accept(id)
       accepted.commit()
       await eventually(
         () => allOwed(w.database),
