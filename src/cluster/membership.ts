@@ -195,7 +195,7 @@ export class Membership implements Member {
     await Promise.all(this.#following.values())
     await this.#cleaning
     const id = this.#id
-    ownIds.delete(id)
+    forgetOwn(id)
     if (!(await declareDead(control, id))) return // it was declared dead by others, who see to the rest
     // It stays among the dead: others look for what it had under way, which may be committed when it has ended.
     await recover({ id, from: this.#heldFrom }, signal)
@@ -275,8 +275,8 @@ export class Membership implements Member {
       unheardMs,
     )
     this.#heldFrom = clock.now() - unheardMs
-    ownIds.delete(before)
-    ownIds.add(this.#id)
+    forgetOwn(before)
+    ownIds.set(this.#id, (ownIds.get(this.#id) ?? 0) + 1)
     if (before === 0) return
     logger.warn({ before, now: this.#id }, 'was declared dead while cut off; goes on under a new id')
     for (const listener of this.#listeners.newId) listener()
@@ -359,8 +359,14 @@ export class Membership implements Member {
   }
 }
 
-/** The ids that belong to this very process; it can hold more than one service, as tests do. */
-const ownIds = new Set<number>()
+/** The ids that belong to this very process, and to how many: it can hold services of several databases, as tests do. */
+const ownIds = new Map<number, number>()
+
+function forgetOwn(id: number): void {
+  const left = (ownIds.get(id) ?? 0) - 1
+  if (left > 0) ownIds.set(id, left)
+  else ownIds.delete(id)
+}
 
 /** Whether a process of this host still runs. */
 function runsHere(other: ProcessRow): boolean {
