@@ -10,6 +10,7 @@ import { databaseTests } from './database-tests.ts'
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
 // test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
 //   --with-database   of these, only the files that load test/support/database.ts
+//   --without FOLDER  of these, only the files that are not in it
 //   --name PATTERN    of these, only the tests whose name matches
 //   --inspect         waits for a debugger, and lets it take its time
 
@@ -18,12 +19,15 @@ const root = new URL('../../', import.meta.url)
 const { values, positionals } = parseArgs({
   options: {
     'with-database': { type: 'boolean', default: false },
+    without: { type: 'string', multiple: true, default: [] },
     name: { type: 'string' },
     inspect: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 })
-const found = await testFiles(positionals)
+const found = (await testFiles(positionals)).filter(
+  path => !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)),
+)
 const files = values['with-database'] ? databaseTests(found) : found
 if (files.length === 0) {
   console.error('No test files match what was given.')
