@@ -3,6 +3,7 @@ import { type Config, type Environment, environmentOfProcess, readConfig } from 
 import { ignoredEnvFile } from '../config/ignored-settings.ts'
 import { StartCancelled } from '../errors.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
+import { boundYoungGeneration } from '../platform/young-generation.ts'
 import { checkAddress } from '../service/listen.ts'
 import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
@@ -14,6 +15,9 @@ import { readServeArguments, serveUsage } from './serve-arguments.ts'
 import { waitForStop } from './signal.ts'
 import { supervise } from './supervise.ts'
 
+/** At 16 MB the service is as fast as with the 134 MB that V8 would take. */
+const youngBytesMax = 16 * 1024 * 1024
+
 /** `webhooks serve`: runs until SIGINT or SIGTERM; a second signal ends it at once. */
 export async function runServe(args: readonly string[], io: CommandIo): Promise<number> {
   const given = readServeArguments(args, io.environment ?? environmentOfProcess())
@@ -22,6 +26,7 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
     else io.err(`webhooks serve: ${given.sentence}\n\n${serveUsage}`)
     return given.kind === 'help' ? exitCode.ok : exitCode.usage
   }
+  boundYoungGeneration(youngBytesMax)
   const config = readConfig(given.environment)
   const several = config.processes > 1
   const { logLevel: level, logFormat: format } = config

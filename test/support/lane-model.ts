@@ -132,7 +132,9 @@ export class LaneModel {
     row.owner = null
     row.dueAt = dueAt
     row.isOrphan = false
-    this.wake(row)
+    // Its lane may have ended meanwhile, as its subscription was deleted: a new one ends the row, too.
+    if (this.lanes.has(row.subscriptionId)) this.wake(row)
+    else this.lanes.set(row.subscriptionId, { dueAt: this.now, openUntil: null, held: false, owner: null })
   }
 
   lease(process: ModelProcess, subscriptionId: number): void {
