@@ -137,6 +137,8 @@ test('a second Ctrl-C ends it at once, and the next start goes on with what that
   open.write(
     'POST /subscriptions/ HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{',
   )
+  await once(open, 'connect')
+  await (await fetch(`${first.url}/livez`)).text() // what was sent before has come, too
   process.kill(-first.pid, 'SIGINT')
   await eventually(() => first.output().includes('a second signal leaves at once'))
   await sleep(1000) // what comes at once is the same Ctrl-C

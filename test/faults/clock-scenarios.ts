@@ -20,6 +20,7 @@ export const clockScenarios: readonly Scenario[] = [
     name: 'database-clock',
     title:
       'the clock of PostgreSQL, by which all processes go, jumps by an hour and by a day, both ways and back',
+    isLong: true,
     run: databaseClock,
   },
 ]

@@ -28,6 +28,7 @@ export const databaseScenarios: readonly Scenario[] = [
   {
     name: 'database-freeze',
     title: 'PostgreSQL is frozen (`SIGSTOP` of all its processes) for a while, and goes on',
+    isLong: true,
     run: ground =>
       broken(ground, 'freeze', async ({ postgres }) => {
         await postgres.freeze()

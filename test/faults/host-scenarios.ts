@@ -33,6 +33,7 @@ export const hostScenarios: readonly Scenario[] = [
     name: 'hosts-redis',
     title:
       'of three hosts (one accepts, two deliver) one does not reach Redis, or is not reached from there, or is refused',
+    isLong: true,
     run: ground => withRedis(({ port }) => redisTroubles(ground, port)),
   },
   {

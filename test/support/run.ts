@@ -60,7 +60,7 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   if (values.name !== undefined) options.push(`--test-name-pattern=${values.name}`)
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
-  else options.push('--test-concurrency=2', '--test-timeout=300000')
+  else options.push('--test-concurrency=3', '--test-timeout=300000')
   running = spawn(process.execPath, [...options, ...files], {
     cwd: root,
     stdio: 'inherit',
