@@ -67,7 +67,7 @@ interface Direction {
  *
  * One step at a time is tried and compared with what was measured before it; a step that is not worth it is measured
  * again before it is taken back, as a pause of the receiver looks the same. When neither more nor fewer are worth it the
- * limit is kept for 5 s, then twice as long, up to a minute. It grows only while deliveries wait for a slot, and at most
+ * limit is kept for 5 s, then twice as long, up to half a minute. It grows only while deliveries wait for a slot, and at most
  * doubles in a second.
  *
  * An answer that says so (429, 503), a timeout, and a connection that is refused or lost mean "too much": half of it,
@@ -236,6 +236,7 @@ export class AdaptiveLimit {
   #wasWorth(direction: Direction, now: number): void {
     const other = direction === this.#more ? this.#fewer : this.#more
     this.#reason = direction === this.#more ? 'growing' : 'settled'
+    if (direction === this.#fewer) this.#proven = Math.min(this.#proven, this.#limit) // more was fine once, and is not now
     direction.at = now
     direction.holdMs = holdMs
     if (++direction.worthInARow > 1) direction.step = Math.min(direction.step ** 2, Math.SQRT2)

@@ -3,6 +3,9 @@ import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { wakeOrMakeLanes } from './wake.ts'
 
+/** Of a row or a lane: its owner is no process. */
+const isOrphan = 'owner is not null and not exists (select from processes p where p.id = page.owner)'
+
 /** A row of `owed` by its key. */
 export interface OwedKey {
   readonly webhookId: Uuid
@@ -40,7 +43,6 @@ export function freeOrphans(
   limit: number,
   now: number,
 ): Promise<FreedPage<OwedKey>> {
-  const isOrphan = 'owner is not null and not exists (select from processes p where p.id = page.owner)'
   return freeWhere(db, isOrphan, after, limit, now, [])
 }
 
@@ -104,7 +106,6 @@ export function giveBackOrphans(
   limit: number,
   now: number,
 ): Promise<FreedPage<number>> {
-  const isOrphan = 'owner is not null and not exists (select from processes p where p.id = page.owner)'
   return giveBackWhere(db, isOrphan, after, limit, now, [])
 }
 

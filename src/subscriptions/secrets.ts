@@ -166,7 +166,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     timeoutMs: row.timeout_ms ?? defaults.timeoutMs,
     connectTimeoutMs: connectTimeoutMs(row, defaults),
     maxInFlight: row.max_in_flight ?? defaults.maxInFlight,
-    isAdaptive: row.max_in_flight === null,
+    isAdaptive: row.max_in_flight === null && !row.ordered,
     rateLimit: row.rate_limit && {
       requests: row.rate_limit.requests,
       perSeconds: row.rate_limit.per_seconds,

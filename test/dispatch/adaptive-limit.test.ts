@@ -112,6 +112,17 @@ test('"too much" halves at once, and once for all that was in flight; 1 is left'
   }
 })
 
+test('a failure by chance takes it back to where it was, not to what was fine long before', () => {
+  const { limit } = simulate({ capacity: now => (now < minute ? 60 : 10), work: evenly(50) }, 4 * minute)
+  const usual = limit.limit
+  const at = 1_700_000_000_000 + 4 * minute
+  // Many answers at this limit are fine, then one is not, then all are again.
+  for (let n = 0; n < 200; n++) limit.record({ ...accepted, durationMs: 50 }, 100, at + n)
+  limit.record({ ...overloaded(), durationMs: 1 }, 100, at + 300)
+  for (let n = 0; n < 2000; n++) limit.record({ ...accepted, durationMs: 50 }, 100, at + 400 + n)
+  assert.ok(limit.limit <= Math.ceil(usual * 1.2), `${usual}, then ${limit.limit}`)
+})
+
 test('what says nothing of how busy the receiver is changes nothing', () => {
   const limit = new AdaptiveLimit(10, now)
   for (const outcome of [
