@@ -3,7 +3,7 @@ import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 
 /** The tables that are partitioned by UUIDv7, and so by time. */
-export const partitionedTables = ['events', 'delivery_logs', 'attempt_details'] as const
+export const partitionedTables = ['events', 'delivery_logs', 'attempt_details', 'taken_names'] as const
 export type PartitionedTable = (typeof partitionedTables)[number]
 
 /** A partition holds ids from `from` (included) to `to` (not included). */

@@ -29,6 +29,20 @@ export function partitionMs(retentionHours: number): number {
   return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
 }
 
+/** How long (milliseconds) a name is taken at the least: as long as the log is kept, and a day. */
+export function namesKeptMs(retentionHours: number): number {
+  return Math.max(24, Math.ceil(retentionHours)) * hourMs
+}
+
+/**
+ * How long the partitions of a table are. A name is looked up in all of its table's partitions, so these are as few as can
+ * be: each is as long as names are taken.
+ */
+function lengthMs(table: PartitionedTable, retentionHours: number, detailsHours: number): number {
+  if (table === 'taken_names') return namesKeptMs(retentionHours)
+  return partitionMs(table === 'attempt_details' ? detailsHours : retentionHours)
+}
+
 /**
  * Sees that all these tables have partitions from one hour ago to six hours ahead of `now`. Safe to call at any
  * time from any process; a partition is created apart and attached, which keeps readers and writers going (creating
@@ -48,7 +62,7 @@ export async function ensurePartitions(
     for (const [from, to] of missingRanges(
       await listPartitions(database, table),
       now,
-      partitionMs(table === 'attempt_details' ? detailsHours : retentionHours),
+      lengthMs(table, retentionHours, detailsHours),
     )) {
       const name = `${table}_${nameOfTime(from)}`
       const done = await withPartitionLock(database, async tx => {
@@ -149,6 +163,17 @@ function stateOf(error: unknown): string | undefined {
     sqlState(error) ??
     (isDatabaseUnavailable(error) && error instanceof Error ? sqlState(error.cause) : undefined)
   )
+}
+
+/** The time that a partition is for, in Unix milliseconds: from `from` (included) to `to` (not included). */
+export interface Period {
+  readonly from: number
+  readonly to: number
+}
+
+/** For which times a table has partitions, in their order. */
+export async function periodsOf(db: Queryable, table: PartitionedTable): Promise<readonly Period[]> {
+  return (await listPartitions(db, table)).map(({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }))
 }
 
 /** A partition, and the table that it is of. */

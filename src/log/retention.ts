@@ -6,7 +6,13 @@ import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { dropPartitions, endsOfPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
+import {
+  dropPartitions,
+  endsOfPartitions,
+  ensurePartitions,
+  namesKeptMs,
+  oldestMoment,
+} from './partitions.ts'
 import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
 
 export interface RetentionDeps {
@@ -123,6 +129,8 @@ class Round {
     }
     const detailsBefore = this.#now - detailsHours * hourMs
     this.#dropped.push(...(await dropPartitions(database, 'attempt_details', detailsBefore)))
+    const namesBefore = this.#now - namesKeptMs(retentionHours)
+    this.#dropped.push(...(await dropPartitions(database, 'taken_names', namesBefore)))
     // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
     // And none before what was carried over from its hour has shrunk to what is still owed.
     if (!(await this.#trimCarried())) return false
