@@ -7,6 +7,8 @@ import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import type { Publisher } from '../src/publish/publisher.ts'
+import { publishRoutes } from '../src/publish/routes.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -28,7 +30,9 @@ export async function openapiDocument(): Promise<string> {
     clock,
     log: logger,
   })
-  const ingest = {} as Ingest // only a request to /ingest would reach it
+  // Only requests that bring events would reach these.
+  const ingest = {} as Ingest
+  const publisher = {} as Publisher
   const app = await buildServer({
     subscriptions,
     database,
@@ -42,14 +46,16 @@ export async function openapiDocument(): Promise<string> {
     version,
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
-    registerIngest: (scope, edge) =>
+    registerIngest: (scope, edge) => {
       ingestRoutes(scope, {
         ...edge,
         ingest,
         subscription: () => undefined,
         findSubscription: async () => undefined,
         logger,
-      }),
+      })
+      publishRoutes(scope, { ...edge, publisher, clock, logger })
+    },
   })
   const response = await app.inject('/openapi.json')
   await app.close()

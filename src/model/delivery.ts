@@ -15,6 +15,8 @@ export interface DeliveryContent {
 export interface EventMetadata {
   readonly hops?: number
   readonly content_encoding?: string
+  /** What the sender said of the event, by names of its own. */
+  readonly given?: Readonly<Record<string, string>>
 }
 
 /**

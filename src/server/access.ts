@@ -17,6 +17,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /redoc*': 'open',
 
   'POST /ingest/:id': 'own',
+  'POST /events': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',

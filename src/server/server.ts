@@ -48,7 +48,7 @@ export interface ServerDeps {
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
   /**
-   * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
+   * Adds the routes that take events, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
    * delivers, and has the routes of health and `/system` only.
    */
   readonly registerIngest: ((scope: FastifyInstance, edge: Edge) => void) | undefined
@@ -75,7 +75,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     if (closing)
       return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
-    if (request.url?.startsWith('/ingest/') && turn.isTooLong())
+    if (isEvent(request) && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
     return deps.hostCheck?.refusal(request)
   }
@@ -123,6 +123,12 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   await registerRoutes(app, deps)
   await app.ready()
   return app
+}
+
+/** Whether a request brings events, which come in any number. */
+function isEvent({ method, url = '' }: IncomingMessage): boolean {
+  if (url.startsWith('/ingest/')) return true
+  return method === 'POST' && /^\/events(?:\/batch)?\/?(?:\?|$)/.test(url)
 }
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {

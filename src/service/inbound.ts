@@ -9,6 +9,8 @@ import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import { Publisher } from '../publish/publisher.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 
 export interface InboundDeps {
   readonly config: Config
@@ -19,15 +21,17 @@ export interface InboundDeps {
   /** How what is accepted here gets to a process that delivers it. */
   readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
+  readonly subscriptions: Subscriptions
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
 export class Inbound {
   readonly ingest: Ingest
   readonly writer: EventWriter
+  readonly publisher: Publisher
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, health, handover } = deps
+    const { config, database, clock, logger, health, handover, subscriptions } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
@@ -40,6 +44,7 @@ export class Inbound {
       ensurePartitions: deps.ensurePartitions,
     })
     this.ingest = new Ingest({ clock, newId: uuidV7Source(clock), writer: this.writer, handover })
+    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -182,8 +183,8 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger, config }: Ground,
-  { ingest }: Inbound,
+  { logger, config, clock }: Ground,
+  { ingest, publisher }: Inbound,
   subscriptions: Subscriptions,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
@@ -193,6 +194,7 @@ function registerIngest(
   }
   const hasLine = eventLines(config.logEvents)
   ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
 /**

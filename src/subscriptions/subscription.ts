@@ -70,3 +70,14 @@ export function wants(subscription: Subscription, eventType: string | null): boo
   if (subscription.eventTypes === null) return true
   return eventType !== null && subscription.eventTypes.has(eventType)
 }
+
+/** What of an event decides who wants it. */
+export interface MatchedEvent {
+  readonly tenant: string
+  readonly eventType: string | null
+  readonly channels: readonly string[]
+  readonly payload: Buffer
+  /** By their names in lower case. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly metadata: Readonly<Record<string, string>>
+}

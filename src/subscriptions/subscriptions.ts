@@ -41,7 +41,7 @@ import {
   unpack,
   updateSubscription,
 } from './store.ts'
-import type { Subscription } from './subscription.ts'
+import { type MatchedEvent, type Subscription, wants } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
@@ -102,6 +102,14 @@ export class Subscriptions {
   /** How many there are. */
   get size(): number {
     return this.#cache.size
+  }
+
+  /** The ids of those of the tenant that want the event, also paused ones. */
+  matching({ tenant, eventType }: MatchedEvent): readonly number[] {
+    return [...this.#cache.ids()].filter(id => {
+      const one = this.get(id)
+      return one?.tenant === tenant && wants(one, eventType)
+    })
   }
 
   /** @returns a function that ends the listening */
