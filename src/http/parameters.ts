@@ -14,6 +14,13 @@ export const subscriptionIdParameter = Type.Unsafe<string>({
   examples: [1],
 })
 
+/** The schema of the id of a tenant, as a parameter or a field. */
+export const tenantParameter = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,62}$',
+  description: 'The id of a tenant; a key that is for one tenant needs none',
+  examples: ['default'],
+})
+
 /**
  * The subscription id of a path.
  *

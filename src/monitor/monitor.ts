@@ -1,8 +1,9 @@
 import type { Hint } from '../destinations/destination.ts'
+import type { Reach } from '../model/caller.ts'
 import type { AttemptStatus } from '../model/outcome.ts'
 import type { FinalVerdictWord } from '../model/verdict.ts'
 import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
-import type { Database } from '../platform/postgres.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
   type AcceptedEvent,
@@ -15,6 +16,7 @@ import {
   readLog,
   readLogOfEvent,
   readOwed,
+  readTenantOf,
   type VerdictRow,
 } from './store.ts'
 
@@ -43,12 +45,27 @@ export interface LogQuery {
   readonly webhookId?: Uuid | undefined
 }
 
-/** The attempts of a subscription, newest first; undefined when the log has none of this subscription. */
+/**
+ * Whether the log of a subscription is within a reach, whether the subscription was deleted or not. One of which nothing
+ * is known any more is within the reach of operators only.
+ */
+export async function isWithin(database: Queryable, reach: Reach, subscriptionId: number): Promise<boolean> {
+  if (reach.tenant === null) return true
+  const tenant = await readTenantOf(database, subscriptionId)
+  return tenant !== undefined && reach.has(tenant)
+}
+
+/**
+ * The attempts of a subscription, newest first; undefined when the log has none of this subscription, or it is another
+ * tenant's.
+ */
 export async function readLogPage(
   { database, hint }: LogReader,
+  reach: Reach,
   query: LogQuery,
 ): Promise<readonly Attempt[] | undefined> {
   const { subscriptionId, limit, webhookId, before = lastId, status = null } = query
+  if (!(await isWithin(database, reach, subscriptionId))) return undefined
   const page = { subscriptionId, before, status, limit }
   const rows =
     webhookId === undefined
@@ -58,13 +75,17 @@ export async function readLogPage(
   return rows.map(row => attemptOf(row, hint))
 }
 
-/** The state of every delivery of an event; undefined when there is no such event, or it was removed by retention. */
+/**
+ * The state of every delivery of an event; undefined when there is no such event, it was removed by retention, or it is
+ * another tenant's.
+ */
 export async function readStatus(
   { database, hint }: LogReader,
+  reach: Reach,
   webhookId: Uuid,
 ): Promise<EventStatus | undefined> {
   const event = await readEvent(database, webhookId)
-  if (event === undefined) return undefined
+  if (event === undefined || !reach.has(event.tenant)) return undefined
   const since = loggedSince(webhookId)
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))

@@ -72,6 +72,18 @@ export async function isLogged(database: Queryable, subscriptionId: number): Pro
   return rows[0]?.logged === true
 }
 
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export async function readTenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  const { rows } = await database.query<{ tenant: string }>({
+    text: `select tenant from subscriptions where id = $1
+           union all
+           select tenant from subscription_tombstones where id = $1
+           limit 1`,
+    values: [subscriptionId],
+  })
+  return rows[0]?.tenant
+}
+
 export interface AcceptedEvent {
   readonly webhook_id: Uuid
   readonly tenant: string

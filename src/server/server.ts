@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, codeOf, overloaded } from '../errors.ts'
-import { Callers, type KeyCheck, requireKey } from '../http/auth.ts'
+import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
@@ -17,6 +17,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
 import type { HostCheck } from './host-check.ts'
@@ -113,6 +114,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     return sendProblem(request, reply, isQuery ? unknown(request, reply) : error, log)
   })
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, unknown(request, reply), log))
+  app.decorateRequest('caller', null)
+  giveAccess(app)
   ignoreBodies(app)
   for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
     app.addSchema(schema)
@@ -134,7 +137,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   }
   await app.register(async scope => {
     readJsonBodies(scope, bodies)
-    if (callers !== undefined) scope.addHook('onRequest', requireKey(callers))
+    scope.addHook('onRequest', identifyCaller(callers))
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
+import { tenantParameter } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
@@ -289,7 +290,12 @@ const closed = (id: string, description: string, examples: readonly unknown[]): 
 })
 
 export const SubscriptionCreate = Type.Object(
-  { target_url: targetUrl, ...optionalFields, signing_secret: ownSigningSecret },
+  {
+    target_url: targetUrl,
+    tenant: Type.Optional(tenantParameter),
+    ...optionalFields,
+    signing_secret: ownSigningSecret,
+  },
   closed('SubscriptionCreate', 'A new subscription', [
     { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
   ]),

@@ -1,3 +1,4 @@
+import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
 
@@ -84,16 +85,16 @@ export async function markWarned(db: Queryable, id: number, percent: number): Pr
 }
 
 /** An operator resumes it: active, and not paused. @returns false when there is none */
-export async function resumeSubscription(tx: Queryable, id: number): Promise<boolean> {
+export async function resumeSubscription(tx: Queryable, reach: Reach, id: number): Promise<boolean> {
   const { rowCount } = await tx.query({
     text: `
       with resumed as (
         update subscriptions set
           paused = false, state = 'active', state_reason = null, state_since = now(), updated_at = now(),
           version = version + 1, failing_since = null, failing_warned = 0
-        where id = $1 returning id)
+        where id = $1 and ($2::text is null or tenant = $2) returning id)
       select pg_notify('subscriptions', id::text) from resumed`,
-    values: [id],
+    values: [id, reach.tenant],
   })
   return rowCount > 0
 }

@@ -1,3 +1,4 @@
+import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
@@ -130,15 +131,16 @@ export async function takeId(database: Queryable): Promise<number> {
 export async function insertSubscription(
   tx: Queryable,
   id: number,
+  tenant: string,
   values: SubscriptionValues,
 ): Promise<SubscriptionRow> {
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+             connect_timeout_ms, tenant)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
            returning ${columns}`,
-    values: [id, ...parameters(values)],
+    values: [id, ...parameters(values), tenant],
   })
   return only(rows)
 }
@@ -190,21 +192,26 @@ export async function deleteSubscription(tx: Queryable, id: number): Promise<voi
 }
 
 /** Locks the row until the end of the transaction, so that of two changes at a time the second sees the first. */
-export async function lockSubscription(tx: Queryable, id: number): Promise<SubscriptionRow | undefined> {
+export async function lockSubscription(
+  tx: Queryable,
+  reach: Reach,
+  id: number,
+): Promise<SubscriptionRow | undefined> {
   const { rows } = await tx.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id = $1 for update`,
-    values: [id],
+    text: `select ${columns} from subscriptions where id = $1 and ($2::text is null or tenant = $2) for update`,
+    values: [id, reach.tenant],
   })
   return rows[0]
 }
 
 export async function readSubscription(
   database: Queryable,
+  reach: Reach,
   id: number,
 ): Promise<SubscriptionRow | undefined> {
   const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id = $1`,
-    values: [id],
+    text: `select ${columns} from subscriptions where id = $1 and ($2::text is null or tenant = $2)`,
+    values: [id, reach.tenant],
   })
   return rows[0]
 }
@@ -233,12 +240,14 @@ export async function readExisting(database: Queryable, ids: readonly number[]):
 /** Newest first, from below `before`. */
 export async function listSubscriptions(
   database: Queryable,
+  reach: Reach,
   before: number,
   limit: number,
 ): Promise<readonly SubscriptionRow[]> {
   const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id < $1 order by id desc limit $2`,
-    values: [before, limit],
+    text: `select ${columns} from subscriptions where id < $1 and ($3::text is null or tenant = $3)
+           order by id desc limit $2`,
+    values: [before, limit, reach.tenant],
   })
   return rows
 }

@@ -1,4 +1,5 @@
-import { validationFailed } from '../errors.ts'
+import { type AppError, codeOf, validationFailed } from '../errors.ts'
+import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -165,8 +166,14 @@ export class Subscriptions {
     })
   }
 
-  /** Makes a subscription and its lane. Only this answer shows its secrets in the clear. */
-  async create(body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+  /**
+   * Makes a subscription of the tenant that the caller is for, else of the default one, and its lane. Only this answer
+   * shows its secrets in the clear.
+   *
+   * @throws AppError validation_failed
+   */
+  async create({ reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+    const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const fault = await targetFault(this.#checkTarget, body.target_url)
     const rules = parseRules(body, this.#defaults, fault)
@@ -178,7 +185,9 @@ export class Subscriptions {
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
-      const made = await insertSubscription(tx, id, values)
+      const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
+        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : error
+      })
       await this.#lanes.create(tx, id, made.paused)
       await notifyChange(tx, id)
       return made
@@ -187,8 +196,8 @@ export class Subscriptions {
     return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
 
-  async read(id: number): Promise<SubscriptionAnswer | undefined> {
-    const row = await readSubscription(this.#database, id)
+  async read(reach: Reach, id: number): Promise<SubscriptionAnswer | undefined> {
+    const row = await readSubscription(this.#database, reach, id)
     if (row === undefined) return undefined
     const now = row.max_in_flight === null ? await readInFlight(this.#database, id) : undefined
     const inFlightNow = now
@@ -198,8 +207,10 @@ export class Subscriptions {
   }
 
   /** Whether there is one; asks the table only when the copy knows none. */
-  async exists(id: number): Promise<boolean> {
-    return this.#cache.get(id) !== undefined || (await readSubscription(this.#database, id)) !== undefined
+  async exists(reach: Reach, id: number): Promise<boolean> {
+    const known = this.#cache.get(id)
+    if (known !== undefined) return reach.has(known.tenant)
+    return (await readSubscription(this.#database, reach, id)) !== undefined
   }
 
   /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
@@ -208,11 +219,11 @@ export class Subscriptions {
   }
 
   /** Newest first; `before` is the id to begin below. */
-  async list(page: {
-    readonly limit: number
-    readonly before?: number | undefined
-  }): Promise<readonly SubscriptionAnswer[]> {
-    const rows = await listSubscriptions(this.#database, page.before ?? 2 ** 31 - 1, page.limit)
+  async list(
+    reach: Reach,
+    page: { readonly limit: number; readonly before?: number | undefined },
+  ): Promise<readonly SubscriptionAnswer[]> {
+    const rows = await listSubscriptions(this.#database, reach, page.before ?? 2 ** 31 - 1, page.limit)
     return rows.map(row => answer(row, this.#defaults))
   }
 
@@ -222,13 +233,23 @@ export class Subscriptions {
    * @param version when given, only this version is changed
    * @throws AppError version_conflict, validation_failed
    */
-  replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, body, () => body)
+  replace(
+    caller: Caller,
+    id: number,
+    body: SubscriptionReplace,
+    version?: number,
+  ): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(caller, id, version, body, () => body)
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
-  patch(id: number, patch: SubscriptionPatch, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, patch, row => mergePatch(row, patch))
+  patch(
+    caller: Caller,
+    id: number,
+    patch: SubscriptionPatch,
+    version?: number,
+  ): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(caller, id, version, patch, row => mergePatch(row, patch))
   }
 
   /**
@@ -236,25 +257,26 @@ export class Subscriptions {
    *
    * @returns undefined when there is none
    */
-  async resume(id: number): Promise<SubscriptionAnswer | undefined> {
+  async resume({ reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
     const resumed = await this.#database.transaction(async tx => {
-      if (!(await resumeSubscription(tx, id))) return false
+      if (!(await resumeSubscription(tx, reach, id))) return false
       await this.#lanes.open(tx, id)
       return true
     })
     if (!resumed) return undefined
     await this.refresh(id)
-    return this.read(id)
+    return this.read(reach, id)
   }
 
   async #change(
+    caller: Caller,
     id: number,
     version: number | undefined,
     given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
     const fault = await targetFault(this.#checkTarget, given.target_url)
-    const row = await this.#write(id, version, before => {
+    const row = await this.#write(caller, id, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
       const rules = parseRules(body, this.#defaults, fault)
@@ -270,9 +292,14 @@ export class Subscriptions {
    *
    * @throws AppError version_conflict, validation_failed, too_many_secrets
    */
-  async rotateSecret(id: number, wish: SecretRotation, version?: number): Promise<RotatedSecret | undefined> {
+  async rotateSecret(
+    caller: Caller,
+    id: number,
+    wish: SecretRotation,
+    version?: number,
+  ): Promise<RotatedSecret | undefined> {
     let shown = { signing_secret: '', expires_at: '' }
-    const row = await this.#write(id, version, before => {
+    const row = await this.#write(caller, id, version, before => {
       const { values, secret, endsAt } = rotateSecret(this.#seal, before, wish, this.#clock.now())
       shown = { signing_secret: secret, expires_at: new Date(endsAt).toISOString() }
       return values
@@ -283,6 +310,7 @@ export class Subscriptions {
   }
 
   #write(
+    { reach }: Caller,
     id: number,
     version: number | undefined,
     valuesFor: (row: SubscriptionRow) => SubscriptionValues,
@@ -290,7 +318,7 @@ export class Subscriptions {
     return this.#cache.reading(async () => {
       const row = await this.#database.transaction(async tx => {
         await checkSealingKey(tx, this.#seal)
-        const before = await lockSubscription(tx, id)
+        const before = await lockSubscription(tx, reach, id)
         if (before === undefined) return undefined
         checkVersion(before.version, version)
         const after = await updateSubscription(tx, id, valuesFor(before))
@@ -308,9 +336,9 @@ export class Subscriptions {
    *
    * @returns whether there was one
    */
-  async remove(id: number, version?: number): Promise<boolean> {
+  async remove({ reach }: Caller, id: number, version?: number): Promise<boolean> {
     const removed = await this.#database.transaction(async tx => {
-      const row = await lockSubscription(tx, id)
+      const row = await lockSubscription(tx, reach, id)
       if (row === undefined) return false
       checkVersion(row.version, version)
       await deleteSubscription(tx, id)
@@ -349,6 +377,13 @@ export class Subscriptions {
     )
     return false
   }
+}
+
+/** SQLSTATE: a row names another one that is not there. */
+const foreignKeyViolation = '23503'
+
+function unknownTenant(tenant: string): AppError {
+  return validationFailed([{ pointer: '/tenant', detail: `There is no tenant ${tenant}.` }])
 }
 
 const maskedSecret = {
