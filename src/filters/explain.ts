@@ -29,6 +29,19 @@ export function explainFilter({ conditions }: Filter, input: FilterInput): Expla
   return { matches: conditions.holds(input), why }
 }
 
+/** The first line that keeps a filter from matching; undefined when it matches. */
+export function decidingReason({ why }: Explanation): Reason | undefined {
+  let below: string | undefined
+  return why.find(({ pointer, clause, holds }) => {
+    // Where a combination holds, it does not matter which parts of it do.
+    if (below !== undefined && `${pointer}/`.startsWith(below)) return false
+    below = holds && combinations.has(clause) ? `${pointer}/` : undefined
+    return !holds
+  })
+}
+
+const combinations: ReadonlySet<string> = new Set(['$or', '$and', '$not'])
+
 /** The values that conditions are tested on: several where an array was passed on the way, of which one has to fit. */
 interface Found {
   readonly values: readonly unknown[]
@@ -37,31 +50,42 @@ interface Found {
 
 function explain(conditions: Conditions, found: Found, why: Reason[]): void {
   const { ofElement, ofWhole, pointer } = conditions
-  const { values, isMany } = elementsOf(found)
-  const holdsForOne = (test: (value: unknown) => boolean, of = values) => of.some(value => test(value))
-  if (ofElement.length > 1 && isMany) {
-    const holds = holdsForOne(value => ofElement.every(part => part.holds(value)))
-    why.push({ pointer, clause: 'one element', ...shown(found), holds })
-  }
+  const elements = elementsOf(found)
+  // Of several values each part may fit another one, and none of them all parts.
+  if (found.isMany && ofElement.length + ofWhole.length > 1)
+    why.push({ pointer, clause: 'one element', ...shown(found), holds: found.values.some(conditions.holds) })
+  else if (elements.isMany && ofElement.length > 1)
+    why.push({
+      pointer,
+      clause: 'one element',
+      ...shown(found),
+      holds: elements.values.some(value => ofElement.every(part => part.holds(value))),
+    })
   for (const part of ofElement) {
-    if (part.kind === 'field') explain(part.conditions, fieldOf(part, { values, isMany }), why)
-    else
-      why.push({
-        pointer: part.pointer,
-        clause: clauseOf(part),
-        ...shown(found),
-        holds: holdsForOne(part.holds),
-      })
+    if (part.kind === 'field') explain(part.conditions, fieldOf(part, elements), why)
+    else why.push(lineOf(part, found, elements.values))
   }
   for (const part of ofWhole) {
-    const holds = holdsForOne(part.holds, found.values)
-    if (part.kind === 'combination') explainCombination(part, found, holds, why)
-    else why.push({ pointer: part.pointer, clause: clauseOf(part), ...shown(found), holds })
+    if (part.kind === 'combination') explainCombination(part, found, why)
+    else why.push(lineOf(part, found, found.values))
   }
 }
 
-function explainCombination(part: Combination, found: Found, holds: boolean, why: Reason[]): void {
-  why.push({ pointer: part.pointer, clause: part.operator, holds })
+function lineOf(part: Comparison | Existence, found: Found, values: readonly unknown[]): Reason {
+  return {
+    pointer: part.pointer,
+    clause: clauseOf(part),
+    ...shown(found),
+    holds: values.some(value => part.holds(value)),
+  }
+}
+
+function explainCombination(part: Combination, found: Found, why: Reason[]): void {
+  why.push({
+    pointer: part.pointer,
+    clause: part.operator,
+    holds: found.values.some(value => part.holds(value)),
+  })
   for (const conditions of part.of) explain(conditions, found, why)
 }
 
