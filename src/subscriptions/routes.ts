@@ -277,7 +277,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
     },
     async request => {
       const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.patch(callerOf(request), id, { paused: true })) ?? unknown(id)
+      return (await subscriptions.pause(callerOf(request), id)) ?? unknown(id)
     },
   )
   app.post(

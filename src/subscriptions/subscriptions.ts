@@ -1,9 +1,11 @@
+import { recordChange } from '../audit/audit.ts'
 import { type AppError, codeOf, validationFailed } from '../errors.ts'
-import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
+import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
@@ -172,7 +174,7 @@ export class Subscriptions {
    *
    * @throws AppError validation_failed
    */
-  async create({ reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+  async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const fault = await targetFault(this.#checkTarget, body.target_url)
@@ -189,6 +191,7 @@ export class Subscriptions {
         throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : error
       })
       await this.#lanes.create(tx, id, made.paused)
+      await this.#record(tx, actor, 'created', undefined, made)
       await notifyChange(tx, id)
       return made
     })
@@ -239,7 +242,7 @@ export class Subscriptions {
     body: SubscriptionReplace,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, version, body, () => body)
+    return this.#change(caller, id, 'updated', version, body, () => body)
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
@@ -249,7 +252,13 @@ export class Subscriptions {
     patch: SubscriptionPatch,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, version, patch, row => mergePatch(row, patch))
+    return this.#change(caller, id, 'updated', version, patch, row => mergePatch(row, patch))
+  }
+
+  /** Events are accepted and kept until it is resumed. @returns undefined when there is none */
+  pause(caller: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+    const patch = { paused: true }
+    return this.#change(caller, id, 'paused', undefined, patch, row => mergePatch(row, patch))
   }
 
   /**
@@ -257,9 +266,11 @@ export class Subscriptions {
    *
    * @returns undefined when there is none
    */
-  async resume({ reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+  async resume({ actor, reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
     const resumed = await this.#database.transaction(async tx => {
-      if (!(await resumeSubscription(tx, reach, id))) return false
+      const before = await lockSubscription(tx, reach, id)
+      if (before === undefined) return false
+      await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id))
       await this.#lanes.open(tx, id)
       return true
     })
@@ -271,12 +282,13 @@ export class Subscriptions {
   async #change(
     caller: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
     const fault = await targetFault(this.#checkTarget, given.target_url)
-    const row = await this.#write(caller, id, version, before => {
+    const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
       const rules = parseRules(body, this.#defaults, fault)
@@ -299,7 +311,7 @@ export class Subscriptions {
     version?: number,
   ): Promise<RotatedSecret | undefined> {
     let shown = { signing_secret: '', expires_at: '' }
-    const row = await this.#write(caller, id, version, before => {
+    const row = await this.#write(caller, id, 'secret_rotated', version, before => {
       const { values, secret, endsAt } = rotateSecret(this.#seal, before, wish, this.#clock.now())
       shown = { signing_secret: secret, expires_at: new Date(endsAt).toISOString() }
       return values
@@ -310,8 +322,9 @@ export class Subscriptions {
   }
 
   #write(
-    { reach }: Caller,
+    { actor, reach }: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     valuesFor: (row: SubscriptionRow) => SubscriptionValues,
   ): Promise<SubscriptionRow | undefined> {
@@ -323,6 +336,7 @@ export class Subscriptions {
         checkVersion(before.version, version)
         const after = await updateSubscription(tx, id, valuesFor(before))
         await this.#setLane(tx, before, after)
+        await this.#record(tx, actor, verb, before, after)
         await notifyChange(tx, id)
         return after
       })
@@ -336,18 +350,38 @@ export class Subscriptions {
    *
    * @returns whether there was one
    */
-  async remove({ reach }: Caller, id: number, version?: number): Promise<boolean> {
+  async remove({ actor, reach }: Caller, id: number, version?: number): Promise<boolean> {
     const removed = await this.#database.transaction(async tx => {
       const row = await lockSubscription(tx, reach, id)
       if (row === undefined) return false
       checkVersion(row.version, version)
       await deleteSubscription(tx, id)
       await this.#lanes.open(tx, id)
+      await this.#record(tx, actor, 'deleted', row, undefined)
       await notifyChange(tx, id)
       return true
     })
     if (removed) this.#cache.drop(id)
     return removed
+  }
+
+  /** One of the rows is there. */
+  async #record(
+    tx: Queryable,
+    actor: Actor,
+    verb: string,
+    before: SubscriptionRow | undefined,
+    after: SubscriptionRow | undefined,
+  ): Promise<void> {
+    const one = before ?? after
+    if (one === undefined) throw new Error('a change of no subscription')
+    const changes = subscriptionChanges(before, after, this.#defaults)
+    await recordChange(tx, actor, {
+      action: `subscription.${verb}`,
+      subjectId: one.id,
+      tenant: one.tenant,
+      changes,
+    })
   }
 
   /** A lane is held while its subscription is paused or disabled. */

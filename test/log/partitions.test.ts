@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Partition } from '../../src/log/partition-store.ts'
-import { partitionedTables } from '../../src/log/partition-store.ts'
+import { pathTables } from '../../src/log/partition-store.ts'
 import { dropPartitions, ensurePartitions, missingRanges, partitionMs } from '../../src/log/partitions.ts'
 import { uuidLowerBound, uuidTime } from '../../src/platform/id.ts'
 import type { Database } from '../../src/platform/postgres.ts'
@@ -84,9 +84,9 @@ test('whatever is there, with what is made all of the time is covered, once', ()
 
 test('partitions are made for all tables, and once', async t => {
   const database = await aDatabase(t)
-  assert.equal(await ensurePartitions(database, noon, 72), 8 * partitionedTables.length)
+  assert.equal(await ensurePartitions(database, noon, 72), 8 * pathTables.length)
   assert.equal(await ensurePartitions(database, noon, 72), 0)
-  assert.equal(await ensurePartitions(database, noon + hourMs, 72), partitionedTables.length)
+  assert.equal(await ensurePartitions(database, noon + hourMs, 72), pathTables.length)
   assert.ok((await partitionsOf(database, 'events')).includes('events_2026030111'))
   for (const ms of [noon - hourMs, noon, noon + 7 * hourMs]) await owe(database, { webhookId: idAt(ms) })
   assert.equal(await countEvents(database), 3)
@@ -97,7 +97,7 @@ test('processes that make them at the same moment do not get in each other’s w
   const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(database, noon, 72)))
   assert.equal(
     made.reduce((sum, count) => sum + count),
-    8 * partitionedTables.length,
+    8 * pathTables.length,
   )
 })
 
