@@ -18,7 +18,8 @@ create table audit_log (
 -- Each filter of GET /audit reads its entries newest first, and no others.
 create index audit_log_tenant on audit_log (tenant, id);
 create index audit_log_subject on audit_log (subject_kind, subject_id, id);
-create index audit_log_actor on audit_log (actor_id, id);
+create index audit_log_kind on audit_log (subject_kind, id);
+create index audit_log_actor on audit_log (actor_kind, actor_id, id);
 create index audit_log_action on audit_log (action, id);
 
 -- The catalogue of event types: what they are for, and the JSON Schema that their payloads fit.

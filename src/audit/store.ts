@@ -59,9 +59,10 @@ export async function insertEntry(tx: Queryable, entry: NewEntry): Promise<void>
 export interface EntryFilter {
   readonly tenant?: string | undefined
   readonly action?: string | undefined
-  readonly subjectKind?: string | undefined
-  readonly subjectId?: string | undefined
-  readonly actorId?: string | undefined
+  /** `id` undefined: all of the kind. */
+  readonly subject?: { readonly kind: string; readonly id: string | undefined } | undefined
+  /** `id` undefined: the one that has none. */
+  readonly actor?: { readonly kind: string; readonly id: string | undefined } | undefined
   /** Unix milliseconds: from this moment on. */
   readonly since?: number | undefined
   /** Unix milliseconds: before this moment. */
@@ -78,19 +79,18 @@ export async function listEntries(
   filter: EntryFilter,
   page: { readonly limit: number; readonly before: Uuid | undefined },
 ): Promise<readonly EntryRow[]> {
-  const until = filter.until === undefined ? undefined : uuidLowerBound(filter.until)
-  const conditions: [condition: string, value: unknown][] = [
+  const { tenant, action, subject, actor, since, until } = filter
+  const bounds = [page.before, until === undefined ? undefined : uuidLowerBound(until)]
+  const conditions: readonly (readonly [condition: string, value: unknown])[] = [
     ['tenant = $n and at >= (select created_at from tenants where id = $n)', reach.tenant ?? undefined],
-    ['tenant = $n', filter.tenant],
-    ['action = $n', filter.action],
-    ['subject_kind = $n', filter.subjectKind],
-    ['subject_id = $n', filter.subjectId],
-    ['actor_id = $n', filter.actorId],
-    ['id >= $n::uuid', filter.since === undefined ? undefined : uuidLowerBound(filter.since)],
-    [
-      'id < $n::uuid',
-      page.before === undefined || (until !== undefined && until < page.before) ? until : page.before,
-    ],
+    ['tenant = $n', tenant],
+    ['action = $n', action],
+    ['subject_kind = $n', subject?.kind],
+    ['subject_id = $n', subject?.id],
+    ['actor_kind = $n', actor?.kind],
+    [actor?.id === undefined ? 'actor_id is null and $n' : 'actor_id = $n', actor && (actor.id ?? true)],
+    ['id >= $n::uuid', since === undefined ? undefined : uuidLowerBound(since)],
+    ['id < $n::uuid', bounds.filter(bound => bound !== undefined).sort()[0]],
   ]
   const given = conditions.filter(([, value]) => value !== undefined)
   const where = given.map(([condition], index) => condition.replaceAll('$n', `$${index + 2}`))

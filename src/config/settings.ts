@@ -77,6 +77,12 @@ export const settings = {
     description:
       'How many days the audit log is kept: who has changed what (`GET /audit`). The service removes older entries itself, a twelfth of this time at once.',
   }),
+  revealSecrets: flag('REVEAL_SECRETS', {
+    defaultText: '`true`',
+    default: () => true,
+    description:
+      'Whether `POST /subscriptions/{id}/reveal-secret` shows the signing secrets of a subscription again, to keys that may change it. Each time is recorded in the audit log.',
+  }),
   auth: choice('AUTH', ['keys', 'none'], {
     defaultText: '`none` in local mode on a loopback `HOST`, else `keys`',
     default: ({ mode, loopback }) => (mode === 'local' && loopback ? 'none' : 'keys'),

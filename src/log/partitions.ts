@@ -30,7 +30,7 @@ export function partitionMs(retentionHours: number): number {
   return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
 }
 
-/** Of the audit log: about twelve, since little is in it, and each has five indexes that a query plans with. */
+/** Of the audit log: about twelve, since little is in it, and each has six indexes that a query plans with. */
 export function auditPartitionMs(retentionDays: number): number {
   return retentionDays * 2 * hourMs
 }

@@ -1,5 +1,5 @@
 import { recordChange } from '../audit/audit.ts'
-import { type AppError, codeOf, validationFailed } from '../errors.ts'
+import { AppError, codeOf, validationFailed } from '../errors.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -8,6 +8,7 @@ import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
 import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
+import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
@@ -58,6 +59,8 @@ export interface SubscriptionsDeps {
   /** Asked about every address that is given. */
   readonly checkTarget: TargetCheck
   readonly lanes: SubscriptionLanes
+  /** Whether signing secrets may be shown again. */
+  readonly mayReveal: boolean
   readonly clock: Clock
   readonly log: Logger
 }
@@ -79,6 +82,7 @@ export class Subscriptions {
   readonly #defaults: SubscriptionDefaults
   readonly #checkTarget: TargetCheck
   readonly #lanes: SubscriptionLanes
+  readonly #mayReveal: boolean
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
@@ -92,6 +96,7 @@ export class Subscriptions {
     this.#defaults = deps.defaults
     this.#checkTarget = deps.checkTarget
     this.#lanes = deps.lanes
+    this.#mayReveal = deps.mayReveal
     this.#clock = deps.clock
     this.#log = deps.log
     this.#cache = new SubscriptionCache((id, packed) => this.#open(id, packed))
@@ -319,6 +324,27 @@ export class Subscriptions {
     if (row === undefined) return undefined
     const { signing_public_key } = answer(row, this.#defaults)
     return { id, ...shown, signing_public_key, version: row.version }
+  }
+
+  /**
+   * The signing secrets in force, in the clear. Nothing is shown before it is recorded who asked.
+   *
+   * @returns undefined when there is none
+   * @throws AppError forbidden where the settings do not allow it
+   */
+  async revealSecrets({ actor, reach }: Caller, id: number): Promise<RevealedSecrets | undefined> {
+    if (!this.#mayReveal) {
+      throw new AppError(
+        'forbidden',
+        'This service does not show secrets again (REVEAL_SECRETS=false). Make a new one with rotate-secret.',
+      )
+    }
+    const row = await this.#database.transaction(async tx => {
+      const found = await readSubscription(tx, reach, id)
+      if (found !== undefined) await this.#record(tx, actor, 'secret_revealed', found, found)
+      return found
+    })
+    return row && revealSecrets(this.#seal, row, this.#clock.now())
   }
 
   #write(

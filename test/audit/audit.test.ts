@@ -19,7 +19,7 @@ async function entries(filter: Parameters<typeof listEntries>[2] = {}, reach = R
 }
 
 const actionsOf = async (id: number) =>
-  (await entries({ subjectKind: 'subscription', subjectId: String(id) })).map(({ action }) => action)
+  (await entries({ subject: { kind: 'subscription', id: String(id) } })).map(({ action }) => action)
 
 /** From now on entries cannot be written, until it is disposed. */
 async function withoutAuditLog() {
@@ -39,7 +39,7 @@ test('each change of a subscription has an entry: who, what, from what to what',
   await subscriptions.resume(key, id)
   await subscriptions.rotateSecret(key, id, {})
   await subscriptions.remove(key, id)
-  const all = (await entries({ subjectId: String(id) })).toReversed()
+  const all = (await entries({ subject: { kind: 'subscription', id: String(id) } })).toReversed()
   assert.deepEqual(
     all.map(({ action }) => action),
     ['created', 'updated', 'updated', 'paused', 'resumed', 'secret_rotated', 'deleted'].map(
@@ -109,6 +109,6 @@ test('entries of one transaction stand in the order in which they were written',
     for (const verb of verbs)
       await recordChange(tx, key.actor, { action: `backup.${verb}`, subjectId: null, tenant: null })
   })
-  const found = (await entries({ subjectKind: 'backup' })).map(({ action }) => action)
+  const found = (await entries({ subject: { kind: 'backup', id: undefined } })).map(({ action }) => action)
   assert.deepEqual(found, verbs.map(verb => `backup.${verb}`).toReversed())
 })
