@@ -7,6 +7,7 @@ import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -31,6 +32,7 @@ export async function openapiDocument(): Promise<string> {
   const ingest = {} as Ingest // only a request to /ingest would reach it
   const app = await buildServer({
     subscriptions,
+    replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
     keys: undefined,

@@ -160,6 +160,7 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     webhook_id: row.webhook_id,
     timestamp: row.timestamp.toISOString(),
     attempt: row.attempt,
+    trigger: row.trigger,
     status: row.status,
     http_status: row.http_status,
     error: row.error,

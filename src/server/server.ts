@@ -15,6 +15,8 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Replays } from '../replay/replays.ts'
+import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { giveAccess } from './access.ts'
@@ -29,6 +31,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -117,7 +120,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...systemSchemas,
+    ...replaySchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
@@ -142,6 +151,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
     registerMonitor(scope, deps)
+    registerReplay(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
