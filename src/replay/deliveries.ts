@@ -1,4 +1,5 @@
 import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import {
@@ -9,7 +10,6 @@ import {
   readEndedDeliveries,
   readOwedDeliveries,
 } from './deliveries-store.ts'
-import { loggedFrom } from './replays.ts'
 import type { DeliveryKey } from './store.ts'
 
 export const deliveryStates = ['pending', 'failed', 'success', 'cancelled'] as const

@@ -1,5 +1,6 @@
 import { AppError, validationFailed } from '../errors.ts'
 import type { Caller, Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -35,8 +36,6 @@ const countMsMax = 20_000
 const countRows = 10_000
 /** A replay begins no delivery whose event may be dropped before it is owed. */
 const dropMarginMs = 60_000
-/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
-const clockSlackMs = 60_000
 
 export const firstKey: DeliveryKey = { webhookId: uuidLowerBound(0), subscriptionId: 0 }
 
@@ -187,11 +186,6 @@ export async function countCandidates(
     after = page.last
   }
   return { count, isDone: false }
-}
-
-/** No row of the log with a smaller id is about this event, or a later one. */
-export function loggedFrom(webhookId: Uuid): Uuid {
-  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
 }
 
 export function replayAnswer(row: ReplayRow): ReplayAnswer {

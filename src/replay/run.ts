@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { besideThePath, inTransaction } from '../platform/batches.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import type { Selection } from './filter.ts'
-import { countCandidates, firstKey, loggedFrom, type Replays } from './replays.ts'
+import { countCandidates, firstKey, type Replays } from './replays.ts'
 import {
   addProgress,
   countUnderWay,
