@@ -17,6 +17,8 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Replays } from '../replay/replays.ts'
+import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { giveAccess } from './access.ts'
@@ -31,6 +33,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -125,6 +128,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     ...monitorSchemas,
     ...systemSchemas,
     ...auditSchemas,
+    ...replaySchemas,
   ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
@@ -157,6 +161,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSubscriptions(scope, deps.subscriptions)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerReplay(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

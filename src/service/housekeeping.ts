@@ -9,6 +9,8 @@ import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import type { Replays } from '../replay/replays.ts'
+import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -19,6 +21,7 @@ export interface House {
   readonly clock: Clock
   readonly logger: Logger
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly link: RedisLink | undefined
   readonly throttle: Throttle
@@ -31,6 +34,8 @@ export interface House {
  */
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
+  const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
+  house.replays.onMade(() => replaying.hurry())
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   const { auditRetentionDays: auditDays } = config
   return [
@@ -49,6 +54,7 @@ export function keepHouse(house: House): readonly Repeated[] {
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    replaying,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }
