@@ -68,6 +68,9 @@ export class EventWriter {
   #waitingBytes = 0
   /** When a transaction last ended, or one began while none was under way. */
   #progressAt = 0
+  /** The value of `#progressAt` after which nothing was committed for too long. */
+  #stalledSince: number | undefined
+  #looksForStall = false
   #wakeUp = false
 
   constructor(deps: EventWriterDeps) {
@@ -76,7 +79,9 @@ export class EventWriter {
     this.#idle = [...deps.connections]
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#newId = uuidV7Source(deps.clock)
-    this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
+    // After what has arrived was read: a process that stood still may find there that its events are committed.
+    const watch = () => void setImmediate(() => this.#refuseLate())
+    this.#watch = setInterval(watch, Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
 
@@ -114,8 +119,24 @@ export class EventWriter {
     const { length } = this.#waiting
     if (length === 0) return false
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
-    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax) return true
+    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax && this.#isStalled()) return true
     return !this.#fitsNextBatches(length) && this.#rate.waitMs(length) > this.#waitMsMax
+  }
+
+  /**
+   * Whether nothing has been committed for too long although all that has arrived was read. A process that got no processor
+   * for a second has not read yet that its transactions have ended: the first events that it reads then are taken.
+   */
+  #isStalled(): boolean {
+    if (this.#stalledSince === this.#progressAt) return true
+    if (this.#looksForStall) return false
+    this.#looksForStall = true
+    const since = this.#progressAt
+    setImmediate(() => {
+      this.#looksForStall = false
+      if (this.#progressAt === since) this.#stalledSince = since
+    })
+    return false
   }
 
   /**

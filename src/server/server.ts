@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as startImmediate } from 'node:timers'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
-import { AppError, codeOf, overloaded } from '../errors.ts'
+import { codeOf, overloaded } from '../errors.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -74,11 +75,8 @@ export interface Edge {
  */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
-  let closing = false
   const turn = new LongTurn()
   const refusal = (request: IncomingMessage) => {
-    if (closing)
-      return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
     if (isEvent(request) && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
@@ -106,7 +104,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => {
     // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
-    closing = true
+    await readWhatArrived(app.server)
     closeAsTheyFallIdle(app.server)
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -181,8 +179,34 @@ async function left(server: Server, withinMs: number): Promise<void> {
   while (performance.now() < until && (await count()) > 0) await setTimeout(20)
 }
 
-/** Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. */
+/**
+ * Waits until this process has read what had been sent to it. One that got no processor for a while still has clients
+ * that it could not ask to leave: their connections would be closed with requests in them. A turn of the event loop takes
+ * at most one new connection, and the next turn reads what came on it.
+ */
+async function readWhatArrived(server: Server): Promise<void> {
+  let came = true
+  const note = () => {
+    came = true
+  }
+  server.on('connection', note)
+  for (let turns = 0; came && turns < arrivedTurnsMax; turns++) {
+    came = false
+    await setImmediate()
+    await setImmediate()
+  }
+  server.off('connection', note)
+}
+
+/** Clients that come without end do not keep a process from its stop. */
+const arrivedTurnsMax = 1000
+
+/**
+ * Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. Looks
+ * just after the requests that had arrived were read: what is idle then has none in it.
+ */
 function closeAsTheyFallIdle(server: Server): void {
-  const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
+  const sweep = () => server.closeIdleConnections()
+  const sweeping = setInterval(() => startImmediate(sweep), 20).unref()
   server.once('close', () => clearInterval(sweeping))
 }

@@ -1,7 +1,6 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
-import { removeDeadQueues } from '../handover/bullmq.ts'
 import { repair } from '../lanes/repair.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -50,7 +49,9 @@ export function keepHouse(house: House): readonly Repeated[] {
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
     }),
     every(60_000, 'removal of the queues of dead workers', logger, async () => {
-      const removed = link ? await removeDeadQueues(link, database) : 0
+      if (!link) return
+      const { removeDeadQueues } = await import('../handover/bullmq.ts')
+      const removed = await removeDeadQueues(link, database)
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
