@@ -6,6 +6,7 @@ import { type Uuid, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
+import { insertSingle } from './single-store.ts'
 import { type EventRow, insertEvents, type OwedRow, tryInsertEvent } from './store.ts'
 
 /** An event and its owed rows, written in one transaction. */
@@ -211,12 +212,15 @@ export class EventWriter {
   }
 
   #insert(connection: Queryable, batch: readonly Waiting[]): Promise<void> {
-    return insertEvents(
-      connection,
-      batch.map(write => write.event),
-      batch.flatMap(write => write.owed),
-      this.#deps.clock.now(),
-    )
+    const now = this.#deps.clock.now()
+    const owed = batch.flatMap(write => write.owed)
+    const [first] = batch
+    const [row] = owed
+    if (batch.length === 1 && owed.length === 1 && first && row && row.owner !== null) {
+      return insertSingle(connection, first.event, row, now)
+    }
+    const events = batch.map(write => write.event)
+    return insertEvents(connection, events, owed, now)
   }
 
   #take(): Waiting[] {
