@@ -59,8 +59,8 @@ interface Waiting extends Write {
 export class EventWriter {
   readonly #deps: EventWriterDeps
   readonly #waiting = new Fifo<Waiting>()
-  /** Taken by a connection, and not yet known to be committed. */
-  readonly #writing = new Set<Waiting>()
+  /** Taken by a connection, and not yet known to be committed. One for each that is busy; no Set, see `UnorderedList`. */
+  readonly #writing: (readonly Waiting[])[] = []
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
@@ -195,6 +195,7 @@ export class EventWriter {
 
   async #flush(connection: Queryable): Promise<void> {
     const batch = this.#take()
+    this.#writing.push(batch)
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
     try {
@@ -207,7 +208,7 @@ export class EventWriter {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
     } finally {
-      for (const write of batch) this.#writing.delete(write)
+      this.#writing.splice(this.#writing.indexOf(batch), 1)
     }
   }
 
@@ -231,7 +232,6 @@ export class EventWriter {
       if (!write) break
       bytes += write.event.payload.length
       batch.push(write)
-      this.#writing.add(write)
     }
     this.#waitingBytes -= bytes
     return batch
@@ -279,7 +279,7 @@ export class EventWriter {
       this.#deps.health.refused(1)
       write.reject(tooLate())
     }
-    for (const write of this.#writing) {
+    for (const write of this.#writing.flat()) {
       if (write.isLate || write.since >= oldest) continue
       write.isLate = true
       this.#deps.health.refused(1)
