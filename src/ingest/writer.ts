@@ -6,6 +6,7 @@ import { type Uuid, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
+import { insertSingle } from './single-store.ts'
 import { type EventRow, insertEvents, type OwedRow, tryInsertEvent } from './store.ts'
 
 /** An event and its owed rows, written in one transaction. */
@@ -58,8 +59,8 @@ interface Waiting extends Write {
 export class EventWriter {
   readonly #deps: EventWriterDeps
   readonly #waiting = new Fifo<Waiting>()
-  /** Taken by a connection, and not yet known to be committed. */
-  readonly #writing = new Set<Waiting>()
+  /** Taken by a connection, and not yet known to be committed. One for each that is busy; no Set, see `UnorderedList`. */
+  readonly #writing: (readonly Waiting[])[] = []
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
@@ -215,6 +216,7 @@ export class EventWriter {
 
   async #flush(connection: Queryable): Promise<void> {
     const batch = this.#take()
+    this.#writing.push(batch)
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
     try {
@@ -227,17 +229,20 @@ export class EventWriter {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
     } finally {
-      for (const write of batch) this.#writing.delete(write)
+      this.#writing.splice(this.#writing.indexOf(batch), 1)
     }
   }
 
   #insert(connection: Queryable, batch: readonly Waiting[]): Promise<void> {
-    return insertEvents(
-      connection,
-      batch.map(write => write.event),
-      batch.flatMap(write => write.owed),
-      this.#deps.clock.now(),
-    )
+    const now = this.#deps.clock.now()
+    const owed = batch.flatMap(write => write.owed)
+    const [first] = batch
+    const [row] = owed
+    if (batch.length === 1 && owed.length === 1 && first && row && row.owner !== null) {
+      return insertSingle(connection, first.event, row, now)
+    }
+    const events = batch.map(write => write.event)
+    return insertEvents(connection, events, owed, now)
   }
 
   #take(): Waiting[] {
@@ -248,7 +253,6 @@ export class EventWriter {
       if (!write) break
       bytes += write.event.payload.length
       batch.push(write)
-      this.#writing.add(write)
     }
     this.#waitingBytes -= bytes
     return batch
@@ -296,7 +300,7 @@ export class EventWriter {
       this.#deps.health.refused(1)
       write.reject(tooLate())
     }
-    for (const write of this.#writing) {
+    for (const write of this.#writing.flat()) {
       if (write.isLate || write.since >= oldest) continue
       write.isLate = true
       this.#deps.health.refused(1)
