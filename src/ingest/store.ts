@@ -3,7 +3,7 @@ import { wakeLanes } from '../lanes/wake.ts'
 import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
-import type { Queryable } from '../platform/postgres.ts'
+import type { Queryable, Transactional } from '../platform/postgres.ts'
 
 /** One row of `events`. */
 export interface EventRow {
@@ -79,6 +79,32 @@ export async function insertOwed(tx: Queryable, owed: readonly OwedRow[], accept
     name: `insert_owed${inLanes ? '_and_lanes' : ''}`,
     text: insertOwedText[inLanes ? 'inLanes' : 'held'],
     values: owedColumns(owed, acceptedAt, inLanes),
+  })
+}
+
+/** Rows of one statement. */
+const rowsMax = 1000
+
+/**
+ * Writes events that owe many rows: several statements, each of a bounded number of rows, in one transaction.
+ *
+ * Rows that wait in lanes come last, in the order of their subscriptions: locks on lanes are held for as short as can be,
+ * and are taken in the order in which all take them.
+ */
+export async function insertWideEvents(
+  connection: Transactional,
+  events: readonly EventRow[],
+  owed: readonly OwedRow[],
+  acceptedAt: number,
+): Promise<void> {
+  const held = owed.filter(row => row.owner !== null)
+  const inLanes = owed.filter(row => row.owner === null)
+  inLanes.sort((one, other) => one.subscriptionId - other.subscriptionId)
+  await connection.transaction(async tx => {
+    await insertEvents(tx, events, [], acceptedAt)
+    for (const rows of [held, inLanes])
+      for (let from = 0; from < rows.length; from += rowsMax)
+        await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
   })
 }
 
