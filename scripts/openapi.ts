@@ -48,6 +48,8 @@ export async function openapiDocument(): Promise<string> {
         ingest,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
       }),
   })
