@@ -55,6 +55,8 @@ export async function openapiDocument(): Promise<string> {
         ingest,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
       })
       publishRoutes(scope, { ...edge, publisher, clock, logger })

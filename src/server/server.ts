@@ -91,7 +91,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    // `uid:` and 255 characters are the longest part of a path that names something.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 259 },
     clientErrorHandler: refuseUnparsable,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
