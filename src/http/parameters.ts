@@ -83,3 +83,20 @@ export function parseIfMatch(header: string | undefined): number | undefined {
     'If-Match holds no version of this subscription. Give its ETag, such as "3".',
   )
 }
+
+/** The schema of a moment, as a parameter of a query. */
+export function timeParameter(description: string) {
+  return Type.String({ format: 'date-time', description, examples: ['2030-01-31T08:00:00Z'] })
+}
+
+/** A date and a time of day with its offset (RFC 3339). */
+const timePattern =
+  /^\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
+
+/** A moment in a query, in Unix milliseconds. @throws AppError validation_failed */
+export function parseTime(text: string, parameter: string): number {
+  const at = timePattern.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN
+  if (!Number.isNaN(at)) return at
+  const detail = 'Give a time with its offset (RFC 3339), such as 2030-01-31T08:00:00Z.'
+  throw validationFailed([{ pointer: parameter, detail }])
+}

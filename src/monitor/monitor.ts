@@ -51,8 +51,13 @@ export interface LogQuery {
  */
 export async function isWithin(database: Queryable, reach: Reach, subscriptionId: number): Promise<boolean> {
   if (reach.tenant === null) return true
-  const tenant = await readTenantOf(database, subscriptionId)
+  const tenant = await tenantOf(database, subscriptionId)
   return tenant !== undefined && reach.has(tenant)
+}
+
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export function tenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  return readTenantOf(database, subscriptionId)
 }
 
 /**

@@ -29,6 +29,8 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 
+  'GET /events': 'read',
+
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',

@@ -4,6 +4,8 @@ import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, codeOf, overloaded } from '../errors.ts'
+import { registerEvents } from '../events/routes.ts'
+import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -117,7 +119,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...eventSchemas,
+    ...systemSchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
@@ -148,6 +156,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
     registerMonitor(scope, deps)
+    registerEvents(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
