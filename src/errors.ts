@@ -14,6 +14,7 @@ export const errorCodes = {
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
   version_conflict: { status: 412, title: 'Changed by someone else' },
   body_too_large: { status: 413, title: 'The body is too large' },

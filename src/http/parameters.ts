@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
+import { documentedKey, sentenceKey } from './validation.ts'
 
 /** The largest id the column `subscriptions.id` can hold. */
 const int4Max = 2_147_483_647
@@ -60,6 +61,26 @@ export function parseAttemptId(text: string): Uuid {
   throw validationFailed([{ pointer: 'id', detail: 'The id of an attempt is a UUID, as the log gives it.' }])
 }
 
+const timeSentence = 'Give a time with its offset from UTC, such as 2026-01-31T12:00:00Z.'
+
+/** The schema of a moment (RFC 3339), as a parameter. */
+export const timeParameter = (description: string) =>
+  Type.String({
+    pattern:
+      '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    [sentenceKey]: timeSentence,
+    [documentedKey]: { format: 'date-time' },
+    description,
+    examples: ['2026-01-31T12:00:00Z'],
+  })
+
+/** Unix milliseconds of a moment that fits its schema. @throws AppError validation_failed when there is no such moment */
+export function parseTime(text: string, parameter: string): number {
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) throw validationFailed([{ pointer: parameter, detail: timeSentence }])
+  return ms
+}
+
 /** The schema of the headers of a request that changes a subscription. */
 export const ifMatchHeader = Type.Object({
   'if-match': Type.Optional(
@@ -82,21 +103,4 @@ export function parseIfMatch(header: string | undefined): number | undefined {
     'version_conflict',
     'If-Match holds no version of this subscription. Give its ETag, such as "3".',
   )
-}
-
-/** The schema of a moment, as a parameter of a query. */
-export function timeParameter(description: string) {
-  return Type.String({ format: 'date-time', description, examples: ['2030-01-31T08:00:00Z'] })
-}
-
-/** A date and a time of day with its offset (RFC 3339). */
-const timePattern =
-  /^\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$/
-
-/** A moment in a query, in Unix milliseconds. @throws AppError validation_failed */
-export function parseTime(text: string, parameter: string): number {
-  const at = timePattern.test(text) ? Date.parse(text.toUpperCase()) : Number.NaN
-  if (!Number.isNaN(at)) return at
-  const detail = 'Give a time with its offset (RFC 3339), such as 2030-01-31T08:00:00Z.'
-  throw validationFailed([{ pointer: parameter, detail }])
 }

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { registerAudit } from '../audit/routes.ts'
+import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, codeOf, overloaded } from '../errors.ts'
 import { registerEvents } from '../events/routes.ts'
@@ -125,6 +127,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     ...monitorSchemas,
     ...eventSchemas,
     ...systemSchemas,
+    ...auditSchemas,
   ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
@@ -155,6 +158,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerEvents(scope, deps)
   })
