@@ -1,24 +1,27 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
-import { reachOf } from '../http/access.ts'
+import { AppError } from '../errors.ts'
+import { callerOf, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, linkNext, pageHeaders, pageQuery } from '../http/paging.ts'
 import {
   parseSubscriptionId,
   parseTime,
+  parseWebhookId,
   subscriptionIdParameter,
   tenantParameter,
   timeParameter,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
-import { parseUuid } from '../platform/id.ts'
+import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
-import { EventSummary, eventState } from './schema.ts'
+import { type EventReader, type Part, readEventDetails } from './event.ts'
+import { expunge, readPayloadOf, type StoredPayload } from './payload.ts'
+import { EventDetails, EventSummary, eventState } from './schema.ts'
 import { type EventQuery, EventSearch, searchBounds } from './search.ts'
+import { parseIdCursor } from './why-not.ts'
 
-export interface EventsDeps {
-  readonly database: Database
-}
+export type EventsDeps = EventReader & { readonly database: Database }
 
 const tags = ['Events']
 const pageSize = 50
@@ -26,6 +29,8 @@ const pageSize = 50
 /** The routes that show events: which there are, what became of one and why, and its payload. */
 export function registerEvents(scope: FastifyInstance, deps: EventsDeps): void {
   registerSearch(scope, deps)
+  registerEvent(scope, deps)
+  registerPayload(scope, deps)
 }
 
 const text = (maxLength: number, description: string) =>
@@ -103,5 +108,143 @@ function readQuery(given: Static<typeof SearchParameters>): EventQuery {
     since: since === undefined ? undefined : parseTime(since, 'since'),
     until: until === undefined ? undefined : parseTime(until, 'until'),
     ...(id === undefined ? { eventTypePrefix: q } : { ids: [id] }),
+  }
+}
+
+const webhookIdParameter = Type.Object({
+  webhook_id: Type.String({ format: 'uuid', description: 'As the 202 answer gave it' }),
+})
+
+function unknownEvent(webhookId: Uuid): AppError {
+  return new AppError(
+    'not_found',
+    `There is no event ${webhookId}, or its retention is over and it was removed.`,
+  )
+}
+
+function registerEvent(scope: FastifyInstance, deps: EventsDeps): void {
+  const { limit, cursor } = pageQuery(pageSize)
+  scope.withTypeProvider<TypeBoxTypeProvider>().get(
+    '/events/:webhook_id',
+    {
+      schema: {
+        operationId: 'getEvent',
+        summary: 'An event, who got it, and why others did not',
+        description:
+          'Both lists are in the order of subscription ids and have cursors of their own. A part of `unmatched` can have fewer entries than asked for, or none, and still lead to a next one.',
+        tags,
+        params: webhookIdParameter,
+        querystring: Type.Object(
+          { limit, cursor, unmatched_limit: limit, unmatched_cursor: cursor },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: { description: 'As it is now', content: { 'application/json': { schema: EventDetails } } },
+          ...problems(400, 401, 403, 404, 422),
+        },
+      },
+    },
+    async request => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      const { query } = request
+      const found = await readEventDetails(
+        deps,
+        reachOf(request),
+        webhookId,
+        partOf(deliveriesList, query.cursor, query.limit),
+        partOf(unmatchedList, query.unmatched_cursor, query.unmatched_limit),
+      )
+      if (found === undefined) throw unknownEvent(webhookId)
+      return {
+        ...found.event,
+        deliveries_next_cursor: cursorAt(deliveriesList, found.deliveriesEnd),
+        unmatched_next_cursor: cursorAt(unmatchedList, found.unmatchedEnd),
+      }
+    },
+  )
+}
+
+const deliveriesList = 'event_deliveries'
+const unmatchedList = 'event_unmatched'
+
+function partOf(list: string, cursor: string | undefined, limit = pageSize): Part {
+  return { after: decodeCursor(list, cursor, parseIdCursor) ?? 0, limit }
+}
+
+function cursorAt(list: string, end: number | undefined): string | null {
+  return end === undefined ? null : encodeCursor(list, end)
+}
+
+const octets = 'application/octet-stream'
+const header = (description: string) => ({ type: 'string', description })
+
+function registerPayload(scope: FastifyInstance, deps: EventsDeps): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.get(
+    '/events/:webhook_id/payload',
+    {
+      schema: {
+        operationId: 'getPayload',
+        summary: 'The payload of an event, byte for byte',
+        description:
+          'As a file to be saved, which no browser shows or decodes: its own type and coding are in headers of their own.',
+        tags,
+        params: webhookIdParameter,
+        response: {
+          200: {
+            description: 'The bytes as they were accepted',
+            headers: {
+              'X-Event-Content-Type': header('The content type that the event was accepted with'),
+              'X-Event-Content-Encoding': header(
+                'The codings of the bytes, such as gzip; absent: none was said',
+              ),
+            },
+            content: { [octets]: { schema: Type.Unsafe<Buffer>({ type: 'string', format: 'binary' }) } },
+          },
+          ...problems(401, 403, 404, 410, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      const stored = await readPayloadOf(deps.database, reachOf(request), webhookId)
+      if (stored === undefined) throw unknownEvent(webhookId)
+      return reply.headers(downloadHeaders(webhookId, stored)).send(stored.bytes)
+    },
+  )
+  app.delete(
+    '/events/:webhook_id/payload',
+    {
+      schema: {
+        operationId: 'expungePayload',
+        summary: 'Expunge the payload of an event',
+        description:
+          'The event and its log stay, and what is still owed ends as `cancelled`. An attempt that has begun is not called back: a process that holds the payload in memory may still send it, once to each receiver.',
+        tags,
+        params: webhookIdParameter,
+        response: {
+          204: { description: 'It is gone, or was already', type: 'null' },
+          ...problems(401, 403, 404, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      if (!(await expunge(deps.database, callerOf(request), webhookId))) throw unknownEvent(webhookId)
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+/** Foreign bytes: no browser may show them as a page of this service, whatever they say they are. */
+function downloadHeaders(webhookId: Uuid, { contentType, contentEncoding }: StoredPayload) {
+  return {
+    'content-type': octets,
+    'content-disposition': `attachment; filename="${webhookId}"`,
+    'x-content-type-options': 'nosniff',
+    'content-security-policy': "default-src 'none'; sandbox",
+    'cache-control': 'no-store',
+    'x-event-content-type': contentType,
+    ...(contentEncoding !== null && { 'x-event-content-encoding': contentEncoding }),
   }
 }

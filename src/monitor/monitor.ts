@@ -36,6 +36,8 @@ const clockSlackMs = 60_000
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
 
+export type { AttemptRow } from './store.ts'
+
 export interface LogQuery {
   readonly subscriptionId: number
   readonly limit: number
@@ -136,7 +138,8 @@ function deliveriesOf(
   })
 }
 
-function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
+/** How a delivery is that is not owed, after its last final attempt. */
+export function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
     case undefined: // neither owed nor ended: `webhooks audit` counts it as missing
       return 'pending'

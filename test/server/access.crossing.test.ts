@@ -95,6 +95,7 @@ const things: Readonly<Record<string, Thing>> = {
   },
   '/ingest/:id': subscription,
   '/status/:webhook_id': event,
+  '/events/:webhook_id': event,
   '/attempts/:id': { make: anAttempt, unknown: nobodysUuid },
 }
 
