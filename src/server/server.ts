@@ -7,6 +7,8 @@ import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { codeOf, overloaded } from '../errors.ts'
+import { registerEvents } from '../events/routes.ts'
+import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -125,6 +127,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     Problem,
     ...subscriptionSchemas,
     ...monitorSchemas,
+    ...eventSchemas,
     ...systemSchemas,
     ...auditSchemas,
     ...replaySchemas,
@@ -161,6 +164,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerReplay(scope, deps)
+    registerEvents(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
