@@ -1,4 +1,5 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
@@ -32,6 +33,7 @@ export async function openapiDocument(): Promise<string> {
   const ingest = {} as Ingest // only a request to /ingest would reach it
   const app = await buildServer({
     subscriptions,
+    eventTypes: new EventTypes({ database, log: logger }),
     database,
     hint: httpHint,
     keys: undefined,

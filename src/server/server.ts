@@ -6,6 +6,9 @@ import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, codeOf, overloaded } from '../errors.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
+import { registerEventTypes } from '../event-types/routes.ts'
+import { eventTypeSchemas } from '../event-types/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -31,6 +34,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -90,7 +94,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    // A name of 128 characters, each percent-encoded, and more; longer ones are nothing that there could be.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     clientErrorHandler: refuseUnparsable,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
@@ -125,6 +130,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     ...monitorSchemas,
     ...systemSchemas,
     ...auditSchemas,
+    ...eventTypeSchemas,
   ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
@@ -149,6 +155,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerEventTypes(scope, deps.eventTypes)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
   })
