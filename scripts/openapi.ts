@@ -8,6 +8,9 @@ import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import type { Publisher } from '../src/publish/publisher.ts'
+import { publishRoutes } from '../src/publish/routes.ts'
+import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -30,10 +33,14 @@ export async function openapiDocument(): Promise<string> {
     clock,
     log: logger,
   })
-  const ingest = {} as Ingest // only a request to /ingest would reach it
+  // Only requests that bring events would reach these.
+  const ingest = {} as Ingest
+  const publisher = {} as Publisher
+  const eventTypes = new EventTypes({ database, log: logger })
   const app = await buildServer({
     subscriptions,
-    eventTypes: new EventTypes({ database, log: logger }),
+    eventTypes,
+    replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
     keys: undefined,
@@ -45,14 +52,17 @@ export async function openapiDocument(): Promise<string> {
     version,
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
-    registerIngest: (scope, edge) =>
+    registerIngest: (scope, edge) => {
       ingestRoutes(scope, {
         ...edge,
         ingest,
+        eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
         logger,
-      }),
+      })
+      publishRoutes(scope, { ...edge, publisher, clock, logger })
+    },
   })
   const response = await app.inject('/openapi.json')
   await app.close()

@@ -1,6 +1,5 @@
 import { type Static, Type } from 'typebox'
 import { documentedKey, sentenceKey, storableText } from '../http/validation.ts'
-import { eventTypePattern } from '../subscriptions/schema.ts'
 import { type Validation, validations } from './store.ts'
 
 export const limits = {
@@ -12,6 +11,7 @@ export const limits = {
   importTypes: 200,
 } as const
 
+const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 const nameSentence = 'Give an event type of 1 to 128 characters out of letters, digits and _ . : / -'
 
 /** The name of an event type, as a parameter of a path. */

@@ -4,7 +4,7 @@ import type { Delivery, DeliveryContent, EventMetadata } from '../model/delivery
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import type { OwedRow } from './store.ts'
+import type { EventRow, OwedRow } from './store.ts'
 import { CommitUnknown, type EventWriter } from './writer.ts'
 
 /** An event as it came in: parsed, verified and matched. */
@@ -12,6 +12,17 @@ export interface IncomingEvent extends DeliveryContent {
   readonly tenant: string
   /** Whom it is owed to. */
   readonly subscriptions: readonly Subscription[]
+  /** What is said only of events that are published. */
+  readonly published?: PublishedFields
+}
+
+export interface PublishedFields {
+  readonly channels: readonly string[]
+  readonly eventId: string | null
+  /** Not to be sent before then (Unix milliseconds); null: at once. */
+  readonly deliverAt: number | null
+  /** What the sender says of it, by names of its own. */
+  readonly metadata: Readonly<Record<string, string>> | null
 }
 
 export interface IngestDeps {
@@ -37,36 +48,46 @@ export class Ingest {
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer, handover } = this.#deps
+    const { newId, clock, writer } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
-    const sizeBytes = event.payload.length
-    const owed = event.subscriptions.map(subscription => ({
-      webhookId,
-      subscriptionId: subscription.id,
-      sizeBytes,
-      owner: handover.offer(subscription, sizeBytes),
-    }))
+    const owed = this.#owedRows(webhookId, event)
     try {
-      await writer.write({
-        event: {
-          webhookId,
-          tenant: event.tenant,
-          eventType: event.eventType,
-          contentType: event.contentType,
-          payload: event.payload,
-          metadata: metadataOf(event),
-          subscriptionIds: owed.map(row => row.subscriptionId),
-        },
-        owed,
-      })
+      await writer.write({ event: eventRow(webhookId, event, owed), owed })
     } catch (error) {
-      const written = error instanceof CommitUnknown ? 'unknown' : 'no'
-      for (const row of owed) handover.abort(row, written)
+      this.#abort(owed, error instanceof CommitUnknown ? 'unknown' : 'no')
       throw error
     }
-    for (const row of owed) handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
+    this.#commit(owed, event, acceptedAt)
     return webhookId
+  }
+
+  #owedRows(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OwedRow[] {
+    const { handover } = this.#deps
+    const sizeBytes = payload.length
+    const deliverAt = published?.deliverAt ?? null
+    if (deliverAt === null) {
+      return subscriptions.map(subscription => ({
+        webhookId,
+        subscriptionId: subscription.id,
+        sizeBytes,
+        owner: handover.offer(subscription, sizeBytes),
+      }))
+    }
+    const times = { dueAt: deliverAt, beginsAt: deliverAt }
+    return subscriptions.map(({ id }) => ({
+      ...{ webhookId, subscriptionId: id, sizeBytes },
+      owner: null,
+      ...times,
+    }))
+  }
+
+  #abort(owed: readonly OwedRow[], written: 'unknown' | 'no'): void {
+    for (const row of owed) this.#deps.handover.abort(row, written)
+  }
+
+  #commit(owed: readonly OwedRow[], event: IncomingEvent, acceptedAt: number): void {
+    for (const row of owed) this.#deps.handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
   }
 
   /** Accepts nothing from now on. */
@@ -75,9 +96,28 @@ export class Ingest {
   }
 }
 
-function metadataOf({ hops, contentEncoding }: DeliveryContent): EventMetadata | null {
-  if (!hops && !contentEncoding) return null
-  return { ...(hops && { hops }), ...(contentEncoding && { content_encoding: contentEncoding }) }
+function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[]): EventRow {
+  const { tenant, eventType, contentType, payload, published } = event
+  return {
+    webhookId,
+    tenant,
+    eventType,
+    contentType,
+    payload,
+    metadata: metadataOf(event),
+    subscriptionIds: owed.map(row => row.subscriptionId),
+    ...(published && { published }),
+  }
+}
+
+function metadataOf({ hops, contentEncoding, published }: IncomingEvent): EventMetadata | null {
+  const given = published?.metadata
+  if (!hops && !contentEncoding && !given) return null
+  return {
+    ...(hops && { hops }),
+    ...(contentEncoding && { content_encoding: contentEncoding }),
+    ...(given && { given }),
+  }
 }
 
 function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): Delivery {
@@ -89,7 +129,7 @@ function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): D
     attemptsBefore: 0,
     since,
     sizeBytes,
-    dueAt: since,
+    dueAt: row.dueAt ?? since,
     content,
     lane: null,
   }

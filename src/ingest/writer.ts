@@ -6,6 +6,7 @@ import { type Uuid, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
+import { insertSingle } from './single-store.ts'
 import { type EventRow, insertEvents, type OwedRow, tryInsertEvent } from './store.ts'
 
 /** An event and its owed rows, written in one transaction. */
@@ -58,8 +59,8 @@ interface Waiting extends Write {
 export class EventWriter {
   readonly #deps: EventWriterDeps
   readonly #waiting = new Fifo<Waiting>()
-  /** Taken by a connection, and not yet known to be committed. */
-  readonly #writing = new Set<Waiting>()
+  /** Taken by a connection, and not yet known to be committed. One for each that is busy; no Set, see `UnorderedList`. */
+  readonly #writing: (readonly Waiting[])[] = []
   readonly #idle: Queryable[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
@@ -68,6 +69,9 @@ export class EventWriter {
   #waitingBytes = 0
   /** When a transaction last ended, or one began while none was under way. */
   #progressAt = 0
+  /** The value of `#progressAt` after which nothing was committed for too long. */
+  #stalledSince: number | undefined
+  #looksForStall = false
   #wakeUp = false
 
   constructor(deps: EventWriterDeps) {
@@ -76,7 +80,9 @@ export class EventWriter {
     this.#idle = [...deps.connections]
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#newId = uuidV7Source(deps.clock)
-    this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
+    // After what has arrived was read: a process that stood still may find there that its events are committed.
+    const watch = () => void setImmediate(() => this.#refuseLate())
+    this.#watch = setInterval(watch, Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
 
@@ -114,8 +120,24 @@ export class EventWriter {
     const { length } = this.#waiting
     if (length === 0) return false
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
-    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax) return true
+    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax && this.#isStalled()) return true
     return !this.#fitsNextBatches(length) && this.#rate.waitMs(length) > this.#waitMsMax
+  }
+
+  /**
+   * Whether nothing has been committed for too long although all that has arrived was read. A process that got no processor
+   * for a second has not read yet that its transactions have ended: the first events that it reads then are taken.
+   */
+  #isStalled(): boolean {
+    if (this.#stalledSince === this.#progressAt) return true
+    if (this.#looksForStall) return false
+    this.#looksForStall = true
+    const since = this.#progressAt
+    setImmediate(() => {
+      this.#looksForStall = false
+      if (this.#progressAt === since) this.#stalledSince = since
+    })
+    return false
   }
 
   /**
@@ -194,6 +216,7 @@ export class EventWriter {
 
   async #flush(connection: Queryable): Promise<void> {
     const batch = this.#take()
+    this.#writing.push(batch)
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
     try {
@@ -206,17 +229,20 @@ export class EventWriter {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
     } finally {
-      for (const write of batch) this.#writing.delete(write)
+      this.#writing.splice(this.#writing.indexOf(batch), 1)
     }
   }
 
   #insert(connection: Queryable, batch: readonly Waiting[]): Promise<void> {
-    return insertEvents(
-      connection,
-      batch.map(write => write.event),
-      batch.flatMap(write => write.owed),
-      this.#deps.clock.now(),
-    )
+    const now = this.#deps.clock.now()
+    const owed = batch.flatMap(write => write.owed)
+    const [first] = batch
+    const [row] = owed
+    if (batch.length === 1 && owed.length === 1 && first && row && row.owner !== null) {
+      return insertSingle(connection, first.event, row, now)
+    }
+    const events = batch.map(write => write.event)
+    return insertEvents(connection, events, owed, now)
   }
 
   #take(): Waiting[] {
@@ -227,7 +253,6 @@ export class EventWriter {
       if (!write) break
       bytes += write.event.payload.length
       batch.push(write)
-      this.#writing.add(write)
     }
     this.#waitingBytes -= bytes
     return batch
@@ -275,7 +300,7 @@ export class EventWriter {
       this.#deps.health.refused(1)
       write.reject(tooLate())
     }
-    for (const write of this.#writing) {
+    for (const write of this.#writing.flat()) {
       if (write.isLate || write.since >= oldest) continue
       write.isLate = true
       this.#deps.health.refused(1)

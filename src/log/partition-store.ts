@@ -3,7 +3,7 @@ import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 
 /** The tables of the path that are partitioned by UUIDv7, and so by time. */
-export const pathTables = ['events', 'delivery_logs', 'attempt_details'] as const
+export const pathTables = ['events', 'delivery_logs', 'attempt_details', 'taken_names'] as const
 
 /** All of them. */
 export const partitionedTables = [...pathTables, 'audit_log'] as const

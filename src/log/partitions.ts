@@ -30,6 +30,20 @@ export function partitionMs(retentionHours: number): number {
   return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
 }
 
+/** How long (milliseconds) a name is taken at the least: as long as the log is kept, and a day. */
+export function namesKeptMs(retentionHours: number): number {
+  return Math.max(24, Math.ceil(retentionHours)) * hourMs
+}
+
+/**
+ * How long the partitions of a table are. A name is looked up in all of its table's partitions, so these are as few as can
+ * be: each is as long as names are taken.
+ */
+function lengthMs(table: PartitionedTable, retentionHours: number, detailsHours: number): number {
+  if (table === 'taken_names') return namesKeptMs(retentionHours)
+  return partitionMs(table === 'attempt_details' ? detailsHours : retentionHours)
+}
+
 /** Of the audit log: about twelve, since little is in it, and each has six indexes that a query plans with. */
 export function auditPartitionMs(retentionDays: number): number {
   return retentionDays * 2 * hourMs
@@ -51,8 +65,7 @@ export async function ensurePartitions(
 ): Promise<number> {
   let made = 0
   for (const table of pathTables) {
-    const lengthMs = partitionMs(table === 'attempt_details' ? detailsHours : retentionHours)
-    made += await ensureOf(database, table, now, lengthMs, aheadMs)
+    made += await ensureOf(database, table, now, lengthMs(table, retentionHours, detailsHours), aheadMs)
   }
   return made
 }
@@ -178,6 +191,17 @@ function stateOf(error: unknown): string | undefined {
     sqlState(error) ??
     (isDatabaseUnavailable(error) && error instanceof Error ? sqlState(error.cause) : undefined)
   )
+}
+
+/** The time that a partition is for, in Unix milliseconds: from `from` (included) to `to` (not included). */
+export interface Period {
+  readonly from: number
+  readonly to: number
+}
+
+/** For which times a table has partitions, in their order. */
+export async function periodsOf(db: Queryable, table: PartitionedTable): Promise<readonly Period[]> {
+  return (await listPartitions(db, table)).map(({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }))
 }
 
 /** A partition, and the table that it is of. */

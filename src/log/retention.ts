@@ -11,6 +11,7 @@ import {
   endsOfPartitions,
   ensureAuditPartitions,
   ensurePartitions,
+  namesKeptMs,
   oldestMoment,
 } from './partitions.ts'
 import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
@@ -135,6 +136,8 @@ class Round {
     }
     const detailsBefore = this.#now - detailsHours * hourMs
     this.#dropped.push(...(await dropPartitions(database, 'attempt_details', detailsBefore)))
+    const namesBefore = this.#now - namesKeptMs(retentionHours)
+    this.#dropped.push(...(await dropPartitions(database, 'taken_names', namesBefore)))
     // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
     // And none before what was carried over from its hour has shrunk to what is still owed.
     if (!(await this.#trimCarried())) return false

@@ -17,6 +17,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /redoc*': 'open',
 
   'POST /ingest/:id': 'own',
+  'POST /events': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',
@@ -41,6 +42,15 @@ export const access: Readonly<Record<string, Access>> = {
   'DELETE /event-types/:name': 'write',
 
   'GET /audit': 'read',
+
+  'POST /events/:webhook_id/replay': 'write',
+  'GET /replays': 'read',
+  'POST /replays': 'write',
+  'GET /replays/:id': 'read',
+  'POST /replays/:id/cancel': 'write',
+  'POST /subscriptions/:id/recover': 'write',
+  'GET /deliveries': 'read',
+  'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { EventWriter } from '../ingest/writer.ts'
@@ -9,6 +10,8 @@ import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import { Publisher } from '../publish/publisher.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 
 export interface InboundDeps {
   readonly config: Config
@@ -19,15 +22,18 @@ export interface InboundDeps {
   /** How what is accepted here gets to a process that delivers it. */
   readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
+  readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
 export class Inbound {
   readonly ingest: Ingest
   readonly writer: EventWriter
+  readonly publisher: Publisher
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, health, handover } = deps
+    const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     this.writer = new EventWriter({
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name =>
@@ -40,6 +46,7 @@ export class Inbound {
       ensurePartitions: deps.ensurePartitions,
     })
     this.ingest = new Ingest({ clock, newId: uuidV7Source(clock), writer: this.writer, handover })
+    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, eventTypes, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

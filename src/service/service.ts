@@ -14,9 +14,9 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
-import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
 import { compose, type Ground, type Parts } from './compose.ts'
@@ -95,7 +95,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, eventTypes, membership, bell, inbound, outbound } = parts
+  const { subscriptions, eventTypes, replays, membership, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -104,6 +104,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   running.server = await buildServer({
     subscriptions,
     eventTypes,
+    replays,
     database,
     hint: httpHint,
     keys,
@@ -115,7 +116,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     version,
     drainMs: config.shutdownDrainMs,
     readiness: () => readiness(ground.health, bell.state, running.isStopping),
-    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, subscriptions)),
+    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   })
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
@@ -184,9 +185,9 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger, config }: Ground,
-  { ingest }: Inbound,
-  subscriptions: Subscriptions,
+  { logger, config, clock }: Ground,
+  { ingest, publisher }: Inbound,
+  { subscriptions, eventTypes }: Parts,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
   const findSubscription = async (id: number) => {
@@ -194,7 +195,8 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  ingestRoutes(app, { ...edge, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
+  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
 import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
+import type { EventToMatch } from './matching.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
@@ -46,6 +47,7 @@ import {
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
+import { SubscriptionDirectory } from './subscription-directory.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
 
@@ -86,6 +88,7 @@ export class Subscriptions {
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
+  readonly #directory = new SubscriptionDirectory()
   /** Those whose rows are to be read again, by id. */
   readonly #stale = new Map<number, PromiseWithResolvers<boolean>>()
   #rereading: Promise<void> | undefined
@@ -99,11 +102,29 @@ export class Subscriptions {
     this.#mayReveal = deps.mayReveal
     this.#clock = deps.clock
     this.#log = deps.log
-    this.#cache = new SubscriptionCache((id, packed) => this.#open(id, packed))
+    this.#cache = new SubscriptionCache(
+      (id, packed) => this.#open(id, packed),
+      (id, now, before) => this.#directory.change(id, now, before),
+    )
   }
 
   get(id: number): Subscription | undefined {
     return this.#cache.get(id)
+  }
+
+  /**
+   * The ids of those that an event which is published goes to, ascending: of its tenant, not disabled, and wanting its type,
+   * its channels and what is in it. Of others none is looked at, except those whose filter has to be asked. None is made
+   * ready for it, so `get` answers undefined for one that cannot be opened.
+   */
+  matching(event: EventToMatch): readonly number[] {
+    return this.#directory.matching(event, id => this.#cache.text(id))
+  }
+
+  /** The one that a tenant calls so. */
+  withUid(tenant: string, uid: string): Subscription | undefined {
+    const id = this.#directory.withUid(tenant, uid)
+    return id === undefined ? undefined : this.#cache.get(id)
   }
 
   /** How many there are. */
@@ -177,7 +198,7 @@ export class Subscriptions {
    * Makes a subscription of the tenant that the caller is for, else of the default one, and its lane. Only this answer
    * shows its secrets in the clear.
    *
-   * @throws AppError validation_failed
+   * @throws AppError validation_failed, uid_taken
    */
   async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     const tenant = reach.tenant ?? defaultTenant
@@ -193,7 +214,7 @@ export class Subscriptions {
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
       const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
-        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : error
+        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : uidFault(error, values.uid)
       })
       await this.#lanes.create(tx, id, made.paused)
       await this.#record(tx, actor, 'created', undefined, made)
@@ -236,10 +257,10 @@ export class Subscriptions {
   }
 
   /**
-   * Sets all rules; the inbound secret is kept when it is left out or masked.
+   * Sets all rules; the uid is kept when it is left out, the inbound secret also when it is masked.
    *
    * @param version when given, only this version is changed
-   * @throws AppError version_conflict, validation_failed
+   * @throws AppError version_conflict, validation_failed, uid_taken
    */
   replace(
     caller: Caller,
@@ -247,7 +268,7 @@ export class Subscriptions {
     body: SubscriptionReplace,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, 'updated', version, body, () => body)
+    return this.#change(caller, id, 'updated', version, body, row => ({ uid: row.uid, ...body }))
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
@@ -360,7 +381,10 @@ export class Subscriptions {
         const before = await lockSubscription(tx, reach, id)
         if (before === undefined) return undefined
         checkVersion(before.version, version)
-        const after = await updateSubscription(tx, id, valuesFor(before))
+        const values = valuesFor(before)
+        const after = await updateSubscription(tx, id, values).catch((error: unknown) => {
+          throw uidFault(error, values.uid)
+        })
         await this.#setLane(tx, before, after)
         await this.#record(tx, actor, verb, before, after)
         await notifyChange(tx, id)
@@ -441,6 +465,19 @@ export class Subscriptions {
 
 /** SQLSTATE: a row names another one that is not there. */
 const foreignKeyViolation = '23503'
+
+/** An error of a statement; the caller's where it says that another subscription of the tenant has the uid. */
+function uidFault(error: unknown, uid: string | null): unknown {
+  const constraint = error instanceof Error && 'constraint' in error ? error.constraint : undefined
+  if (constraint !== 'subscriptions_uid') return error
+  return new AppError(
+    'uid_taken',
+    `Another subscription of this tenant has the uid ${uid}. Give another one.`,
+    {
+      cause: error,
+    },
+  )
+}
 
 function unknownTenant(tenant: string): AppError {
   return validationFailed([{ pointer: '/tenant', detail: `There is no tenant ${tenant}.` }])

@@ -90,7 +90,8 @@ test('what is 73 hours old goes, with its log, and what is 71 hours old stays', 
   const young = await deliver(71)
   const report = await run()
   const hours = ['2026022610', '2026022611']
-  const expected = pathTables.flatMap(table => hours.map(hour => `${table}_${hour}`))
+  const hourly = pathTables.filter(table => table !== 'taken_names')
+  const expected = hourly.flatMap(table => hours.map(hour => `${table}_${hour}`))
   assert.deepEqual(report.partitionsDropped.toSorted(), expected.toSorted())
   assert.equal(await countEvents(database), 1)
   assert.deepEqual(
@@ -331,6 +332,27 @@ test('a tombstone goes once it is old and nothing names it any more', async t =>
     rows.map(row => row.id),
     [12, 13, 14],
   )
+})
+
+test('names go with their partition when it is over for as long as the retention, and not before', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  const subscriptions = knowing([])
+  const deps = { database, logger: silentLogger(), subscriptions, retentionHours: 2, auditDays: 365 }
+  const from = noon - hourMs
+  await ensurePartitions(database, noon, 2)
+  for (const [hours, dropped] of [
+    [47, []],
+    [48, [`taken_names_${new Date(from).toISOString().slice(0, 13).replaceAll(/[-T]/g, '')}`]],
+  ] as const) {
+    const report = await runRetention({ ...deps, clock: fakeClock(from + hours * hourMs) })
+    const names = report?.partitionsDropped.filter(name => name.startsWith('taken_names'))
+    assert.deepEqual(
+      names,
+      dropped,
+      `${hours} hours after its beginning: it ended after 24, and a day later it goes`,
+    )
+  }
 })
 
 test('details go before the log where they are kept for less', async t => {

@@ -8,6 +8,7 @@ import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
+import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -62,9 +63,11 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const world = await testDatabase()
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
   const eventTypes = changes.eventTypes ?? new EventTypes({ database: world.database, log: silentLogger() })
+  const retentionMs = 72 * 3_600_000
   const app = await buildServer({
     subscriptions,
     eventTypes,
+    replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     database: world.database,
     hint: httpHint,
     keys: undefined,
