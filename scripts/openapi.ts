@@ -1,6 +1,9 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
+import { withdrawAccess } from '../src/keys/keys.ts'
+import { ManagedKeys } from '../src/keys/managed-keys.ts'
+import { PortalTokens } from '../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
@@ -9,6 +12,7 @@ import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
+import { Tenants } from '../src/tenants/tenants.ts'
 import { version } from '../src/version.ts'
 
 /**
@@ -31,6 +35,11 @@ export async function openapiDocument(): Promise<string> {
   const ingest = {} as Ingest // only a request to /ingest would reach it
   const app = await buildServer({
     subscriptions,
+    tenants: new Tenants({ database, withdrawAccess }),
+    access: {
+      keys: new ManagedKeys({ database, clock }),
+      portalTokens: new PortalTokens({ database, clock, publicUrl: undefined }),
+    },
     database,
     hint: httpHint,
     keys: undefined,

@@ -3,6 +3,7 @@ import { runBackup } from './cli/backup.ts'
 import { type Command, type CommandIo, exitCode } from './cli/command.ts'
 import { runConfig } from './cli/config.ts'
 import { runHealthcheck } from './cli/healthcheck.ts'
+import { runKeys } from './cli/keys.ts'
 import { runMigrate } from './cli/migrate.ts'
 import { runPrune } from './cli/prune.ts'
 import { runRestore } from './cli/restore.ts'
@@ -33,6 +34,11 @@ const commands: Readonly<Record<string, Described>> = {
   restore: { does: 'put a backup into an empty database', run: runRestore, takesArguments: true },
   prune: { does: 'run the hourly retention now', run: runPrune },
   migrate: { does: 'bring the database to the newest schema (serve does it by itself)', run: runMigrate },
+  keys: {
+    does: 'make, list and revoke API keys, without needing one',
+    run: runKeys,
+    takesArguments: true,
+  },
   'rotate-keys': {
     does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
     run: runRotateKeys,

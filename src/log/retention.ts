@@ -7,7 +7,14 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { dropPartitions, endsOfPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
-import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
+import {
+  clearTombstones,
+  type Ending,
+  endOrCarry,
+  hasCarried,
+  readOwedPage,
+  trimCarried,
+} from './retention-store.ts'
 
 export interface RetentionDeps {
   readonly database: Database
@@ -198,4 +205,9 @@ class Round {
 /** An id that sorts below all of a moment (Unix milliseconds) and of all later ones, and above all that came before. */
 function idBefore(ms: number): Uuid {
   return `${uuidLowerBound(ms - 1).slice(0, 13)}-ffff-ffff-ffffffffffff` as Uuid // canonical by construction
+}
+
+/** Whether events of a tenant outlive their partitions. */
+export function isCarried(session: Queryable, tenant: string): Promise<boolean> {
+  return hasCarried(session, tenant)
 }

@@ -10,6 +10,7 @@ import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
+import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
@@ -17,6 +18,8 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { registerTenants, tenantSchemas } from '../tenants/routes.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
@@ -29,9 +32,12 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly tenants: Tenants
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
+  /** What manages keys and portal tokens. */
+  readonly access: KeysDeps
   /** Asked about every request; undefined where keys keep others out. */
   readonly hostCheck: HostCheck | undefined
   readonly log: Logger
@@ -117,13 +123,21 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
-    app.addSchema(schema)
+  for (const schema of schemas) app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
   await app.ready()
   return app
 }
+
+const schemas = [
+  Problem,
+  ...subscriptionSchemas,
+  ...monitorSchemas,
+  ...systemSchemas,
+  ...tenantSchemas,
+  ...keySchemas,
+]
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
   const { registerIngest } = deps
@@ -142,6 +156,8 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
     registerMonitor(scope, deps)
+    registerTenants(scope, deps.tenants)
+    registerKeys(scope, deps.access)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

@@ -1,4 +1,5 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
+import { metadataInput } from '../http/metadata.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
@@ -6,16 +7,12 @@ import { headersInput } from './custom-headers.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
-import { textsByName } from './texts-by-name.ts'
 
 export const limits = {
   targetUrlChars: 2048,
   descriptionChars: 1000,
   secretChars: 256,
   eventTypes: 100,
-  metadataEntries: 50,
-  metadataKeyChars: 100,
-  metadataValueChars: 500,
 } as const
 
 export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
@@ -24,16 +21,7 @@ export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 export const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{0,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
 
 const metadata = (valueTypes: readonly string[]) =>
-  textsByName(
-    valueTypes,
-    {
-      names: limits.metadataEntries,
-      name: { minLength: 1, maxLength: limits.metadataKeyChars, pattern: storableText },
-      valueChars: limits.metadataValueChars,
-      value: { pattern: storableText },
-    },
-    'Your own names and texts; shown, never sent to the receiver',
-  )
+  metadataInput(valueTypes, 'Your own names and texts; shown, never sent to the receiver')
 
 const targetUrl = Type.String({
   minLength: 1,

@@ -1,9 +1,10 @@
-import { type AppError, codeOf, validationFailed } from '../errors.ts'
+import { validationFailed } from '../errors.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { checkTenant } from '../tenants/tenants.ts'
 import { readInFlight } from './in-flight-store.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
@@ -185,9 +186,8 @@ export class Subscriptions {
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
-      const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
-        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : error
-      })
+      await checkTenant(tx, tenant)
+      const made = await insertSubscription(tx, id, tenant, values)
       await this.#lanes.create(tx, id, made.paused)
       await notifyChange(tx, id)
       return made
@@ -377,13 +377,6 @@ export class Subscriptions {
     )
     return false
   }
-}
-
-/** SQLSTATE: a row names another one that is not there. */
-const foreignKeyViolation = '23503'
-
-function unknownTenant(tenant: string): AppError {
-  return validationFailed([{ pointer: '/tenant', detail: `There is no tenant ${tenant}.` }])
 }
 
 const maskedSecret = {

@@ -2,6 +2,9 @@ import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { httpHint } from '../../src/destinations/http/http-destination.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
+import { withdrawAccess } from '../../src/keys/keys.ts'
+import { ManagedKeys } from '../../src/keys/managed-keys.ts'
+import { PortalTokens } from '../../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -9,6 +12,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
+import { Tenants } from '../../src/tenants/tenants.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 export const testSealer = createSealer([Buffer.alloc(32, 7)])
@@ -60,6 +64,15 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
   const app = await buildServer({
     subscriptions,
+    tenants: new Tenants({ database: world.database, withdrawAccess }),
+    access: {
+      keys: new ManagedKeys({ database: world.database, clock: systemClock() }),
+      portalTokens: new PortalTokens({
+        database: world.database,
+        clock: systemClock(),
+        publicUrl: undefined,
+      }),
+    },
     database: world.database,
     hint: httpHint,
     keys: undefined,
