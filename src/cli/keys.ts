@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { AppError, StartupError } from '../errors.ts'
 import { ManagedKeys } from '../keys/managed-keys.ts'
 import type { KeyAnswer } from '../keys/schema.ts'
-import { type KeyScope, keyScopes, localOperator, Reach } from '../model/caller.ts'
+import { type Caller, commandLine, type KeyScope, keyScopes, localOperator, Reach } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type CommandIo, exitCode } from './command.ts'
@@ -19,6 +19,8 @@ const usage = `Usage: webhooks keys <what>
   TENANT           needed for tenant and publish; read without one reads all tenants
   TIME             such as 90d, 12h or 30m; without it the key never ends
 It works on the database itself, so it needs no key. Settings come from the environment: webhooks config docs`
+
+const caller: Caller = { ...localOperator, actor: commandLine }
 
 type Wish =
   | { readonly kind: 'help' }
@@ -62,7 +64,7 @@ async function create(
 ): Promise<number> {
   const expires_at = expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString()
   try {
-    const { key, ...made } = await keys.create(localOperator, { name, scope, tenant, expires_at })
+    const { key, ...made } = await keys.create(caller, { name, scope, tenant, expires_at })
     io.err(`Made the key ${describe(made)}. It is shown this once:`)
     io.out(key)
     return exitCode.ok
@@ -93,7 +95,7 @@ async function list(
 }
 
 async function revoke(keys: ManagedKeys, id: number, io: CommandIo): Promise<number> {
-  if (!(await keys.revoke(localOperator, id))) {
+  if (!(await keys.revoke(caller, id))) {
     io.err(`There is no key ${id}. Which there are: webhooks keys list`)
     return exitCode.failure
   }

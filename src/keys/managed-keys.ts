@@ -1,3 +1,5 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences, secretDifferences } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseFuture } from '../http/moment.ts'
 import type { Caller, KeyScope, Reach } from '../model/caller.ts'
@@ -53,6 +55,13 @@ export class ManagedKeys {
         ...{ name, hash, prefix, scope, tenant },
         expiresAt: expiresAt === null ? null : new Date(expiresAt),
       })
+      await recordChange(tx, caller.actor, {
+        ...{ action: 'key.created', subjectId: made.id, tenant },
+        changes: [
+          ...differences(undefined, fieldsOf(made)),
+          ...secretDifferences(undefined, { key: prefix }),
+        ],
+      })
       await notifyKeys(tx, `key ${made.id}`)
       return made
     })
@@ -85,7 +94,12 @@ export class ManagedKeys {
     const { database, changed } = this.#deps
     const revoked = await database.transaction(async tx => {
       if (caller.actor.kind !== 'operator' && caller.scope === 'admin') await checkNotLast(tx, id)
-      if (!(await deleteKey(tx, caller.reach, id))) return false
+      const before = await readKey(tx, caller.reach, id)
+      if (before === undefined || !(await deleteKey(tx, caller.reach, id))) return false
+      await recordChange(tx, caller.actor, {
+        ...{ action: 'key.revoked', subjectId: id, tenant: before.tenant },
+        changes: differences(fieldsOf(before), undefined),
+      })
       await notifyKeys(tx, `key ${id}`)
       return true
     })
@@ -132,6 +146,12 @@ function checkEnd({ expiresAt: end }: Caller, expiresAt: number | null): void {
       detail: `The key that asks ends at ${until}, and a key made by it cannot be valid for longer. Give that time or an earlier one.`,
     },
   ])
+}
+
+/** What the audit log says of a key. */
+function fieldsOf(row: ShownKeyRow): Readonly<Record<string, unknown>> {
+  const { name, scope, tenant, prefix, expires_at } = answer(row)
+  return { name, scope, tenant, prefix, expires_at }
 }
 
 function answer(row: ShownKeyRow): KeyAnswer {

@@ -67,13 +67,13 @@ export async function readViews(db: Queryable, id: number): Promise<readonly str
   return rows[0]?.views
 }
 
-/** @returns whether there was one */
-export async function deleteToken(tx: Queryable, reach: Reach, id: number): Promise<boolean> {
-  const { rowCount } = await tx.query({
-    text: 'delete from portal_tokens where id = $1 and ($2::text is null or tenant = $2)',
+/** @returns whose it was; undefined: there was none */
+export async function deleteToken(tx: Queryable, reach: Reach, id: number): Promise<string | undefined> {
+  const { rows } = await tx.query<{ tenant: string }>({
+    text: 'delete from portal_tokens where id = $1 and ($2::text is null or tenant = $2) returning tenant',
     values: [id, reach.tenant],
   })
-  return rowCount === 1
+  return rows[0]?.tenant
 }
 
 /** Removes up to `limit` tokens that have expired. @returns how many there were */

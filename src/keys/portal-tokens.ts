@@ -1,3 +1,5 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
 import { validationFailed } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -45,6 +47,11 @@ export class PortalTokens {
     const id = await database.transaction(async tx => {
       await checkTenant(tx, tenant)
       const made = await insertToken(tx, { hash, tenant, readOnly, views: body.views ?? null, expiresAt })
+      const fields = { read_only: readOnly, views: body.views ?? null, expires_at: expiresAt.toISOString() }
+      await recordChange(tx, caller.actor, {
+        ...{ action: 'portal_token.created', subjectId: made, tenant },
+        changes: differences(undefined, fields),
+      })
       await notifyKeys(tx, `token ${made}`)
       return made
     })
@@ -54,10 +61,12 @@ export class PortalTokens {
   }
 
   /** Revokes a token, as `ManagedKeys.revoke`. @returns whether there was one */
-  async revoke({ reach }: Caller, id: number): Promise<boolean> {
+  async revoke({ actor, reach }: Caller, id: number): Promise<boolean> {
     const { database, changed } = this.#deps
     const revoked = await database.transaction(async tx => {
-      if (!(await deleteToken(tx, reach, id))) return false
+      const tenant = await deleteToken(tx, reach, id)
+      if (tenant === undefined) return false
+      await recordChange(tx, actor, { action: 'portal_token.revoked', subjectId: id, tenant })
       await notifyKeys(tx, `token ${id}`)
       return true
     })

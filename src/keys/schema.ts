@@ -85,7 +85,7 @@ export const KeyCreate = Type.Object(
     $id: 'KeyCreate',
     additionalProperties: false,
     description: 'A new API key',
-    examples: [{ name: 'billing service', scope: 'publish', tenant: 'acme' }],
+    examples: [{ name: 'billing service', scope: 'publish', tenant: 'default' }],
   },
 )
 export type KeyCreate = Static<typeof KeyCreate>
@@ -124,7 +124,7 @@ export const PortalTokenCreate = Type.Object(
     $id: 'PortalTokenCreate',
     additionalProperties: false,
     description: 'Access for a customer to what a tenant has, for a while',
-    examples: [{ tenant: 'acme' }],
+    examples: [{ tenant: 'default' }],
   },
 )
 export type PortalTokenCreate = Static<typeof PortalTokenCreate>

@@ -19,8 +19,10 @@ export const advisoryLocks = {
   retention: 5,
   /** One process at a time puts what dead processes held into the lanes. */
   recovery: 6,
+  /** One process runs replays at a time. */
+  replay: 7,
   /** One process at a time removes what deleted tenants had, and frees their ids. */
-  tenants: 7,
+  tenants: 8,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

@@ -1,5 +1,6 @@
 import { cancelSomeOf, hasLanesLeftBy, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { isCarried } from '../log/retention.ts'
+import { deleteSomeReplaysOf, hasReplaysOf } from '../replay/of-tenant.ts'
 import { deleteSomeOf, hasSubscriptions, leftTombstones } from '../subscriptions/of-tenant.ts'
 import type { Belongings } from '../tenants/removal.ts'
 
@@ -22,6 +23,16 @@ export const belongings: readonly Belongings[] = [
     // They are what makes a row of the log the tenant's.
     isNamed: leftTombstones,
   },
+  {
+    what: 'replays',
+    tables: ['replays'],
+    remove: (session, tenant, _after, limit) => deleteSomeReplaysOf(session, tenant, limit),
+    isGone: async (session, tenant) => !(await hasReplaysOf(session, tenant)),
+  },
+  // They go with the row of the tenant (`on delete cascade`).
+  { what: 'event types', tables: ['event_types'] },
+  // A tenant is shown what was written since it was made (`listEntries`), so what was done for a former one is not.
+  { what: 'audit log', tables: ['audit_log'] },
   // Events go with their partitions; `freeTenantIds` waits for that.
   { what: 'events', tables: ['events', 'events_carried'], isNamed: isCarried },
   // They went in the transaction that deleted the tenant.

@@ -4,7 +4,7 @@ import { Egress } from '../egress/egress.ts'
 import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
-import { ensurePartitions } from '../log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../log/partitions.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
 import { version } from '../version.ts'
@@ -91,10 +92,11 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, clock, database } = ground
   await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
+  await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, membership, bell, inbound, outbound, access } = parts
+  const { subscriptions, replays, membership, bell, inbound, outbound, access } = parts
   const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
@@ -105,6 +107,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     subscriptions,
     tenants,
     access: { keys: managedKeys, portalTokens },
+    replays,
     database,
     hint: httpHint,
     keys,
@@ -222,8 +225,8 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger, config }: Ground,
-  { ingest }: Inbound,
+  { logger, config, clock }: Ground,
+  { ingest, publisher }: Inbound,
   { subscriptions, access: { tenants } }: Parts,
 ): void {
   // Those of a deleted tenant may still be there, and are not for senders any more.
@@ -237,6 +240,7 @@ function registerIngest(
   }
   const hasLine = eventLines(config.logEvents)
   ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
 /**

@@ -85,13 +85,12 @@ export async function updateTenant(
   return rows[0]
 }
 
-/** From now on it is no tenant any more. @returns whether it was one */
-export async function markDeleted(tx: Queryable, id: string): Promise<boolean> {
-  const { rowCount } = await tx.query({
+/** From now on it is no tenant any more. */
+export async function markDeleted(tx: Queryable, id: string): Promise<void> {
+  await tx.query({
     text: 'update tenants set deleted_at = now() where id = $1 and deleted_at is null',
     values: [id],
   })
-  return rowCount === 1
 }
 
 /** Tells every process, this one included, at commit. */

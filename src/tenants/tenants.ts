@@ -1,3 +1,5 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
 import { mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
@@ -111,14 +113,19 @@ export class Tenants {
   }
 
   /** @throws AppError tenant_taken, validation_failed */
-  async create(_caller: Caller, body: TenantCreate): Promise<TenantAnswer> {
+  async create({ actor }: Caller, body: TenantCreate): Promise<TenantAnswer> {
     const { id, name } = body
     const metadata = body.metadata ?? {}
     const faults = metadataFaults(metadata)
     if (faults.length > 0) throw validationFailed(faults)
     const row = await this.#database.transaction(async tx => {
       const made = await insertTenant(tx, { id, name, metadata })
-      if (made !== undefined) await notifyTenant(tx, id)
+      if (made === undefined) return undefined
+      await recordChange(tx, actor, {
+        ...{ action: 'tenant.created', subjectId: id, tenant: id },
+        changes: differences(undefined, fieldsOf(made)),
+      })
+      await notifyTenant(tx, id)
       return made
     })
     if (row === undefined) throw await this.#taken(id)
@@ -151,7 +158,7 @@ export class Tenants {
   }
 
   /** Applies a JSON merge patch. @throws AppError validation_failed */
-  async patch(_caller: Caller, id: string, patch: TenantPatch): Promise<TenantAnswer | undefined> {
+  async patch({ actor }: Caller, id: string, patch: TenantPatch): Promise<TenantAnswer | undefined> {
     const row = await this.#database.transaction(async tx => {
       const before = await lockTenantRow(tx, id)
       if (before === undefined) return undefined
@@ -159,7 +166,12 @@ export class Tenants {
       const merged = metadata === null ? {} : mergedMetadata(before.metadata, metadata)
       const faults = metadataFaults(merged)
       if (faults.length > 0) throw validationFailed(faults)
-      return updateTenant(tx, { id, name, metadata: merged })
+      const after = await updateTenant(tx, { id, name, metadata: merged })
+      await recordChange(tx, actor, {
+        ...{ action: 'tenant.updated', subjectId: id, tenant: id },
+        changes: differences(fieldsOf(before), after && fieldsOf(after)),
+      })
+      return after
     })
     return row && answer(row)
   }
@@ -171,14 +183,20 @@ export class Tenants {
    * @returns whether there was one
    * @throws AppError tenant_stays for those that are part of the service
    */
-  async remove(_caller: Caller, id: string): Promise<boolean> {
+  async remove({ actor }: Caller, id: string): Promise<boolean> {
     if (lasting.includes(id))
       throw new AppError(
         'tenant_stays',
         `The tenant ${id} is part of the service and stays. Delete its subscriptions one by one.`,
       )
     const removed = await this.#database.transaction(async tx => {
-      if (!(await markDeleted(tx, id))) return false
+      const before = await lockTenantRow(tx, id)
+      if (before === undefined) return false
+      await markDeleted(tx, id)
+      await recordChange(tx, actor, {
+        ...{ action: 'tenant.deleted', subjectId: id, tenant: id },
+        changes: differences(fieldsOf(before), undefined),
+      })
       await this.#withdrawAccess(tx, id)
       await notifyTenant(tx, id)
       return true
@@ -186,6 +204,11 @@ export class Tenants {
     if (removed) await this.refresh(id)
     return removed
   }
+}
+
+/** What the audit log says of a tenant. */
+function fieldsOf({ name, metadata }: TenantRow): { readonly name: string; readonly metadata: object } {
+  return { name, metadata }
 }
 
 /** A row as the API shows it. */

@@ -18,6 +18,14 @@ async function create(): Promise<number> {
   return Object(await answer.json()).id
 }
 
+let tenants = 0
+
+async function createTenant(): Promise<string> {
+  const id = `tenant-${++tenants}`
+  await send('POST', '/tenants', { id, name: id })
+  return id
+}
+
 function send(
   method: string,
   path: string,
@@ -42,9 +50,10 @@ interface Trial {
 async function ask({ method, path, body, parameters }: Operation, trial: Trial): Promise<Response> {
   const { boundary, parameter } = trial
   const subscription = await create()
+  const tenant = path.startsWith('/tenants/') ? await createTenant() : ''
   const textOf = (one: Parameter) => {
     if (one === parameter) return String(boundary.value)
-    if (path.startsWith('/tenants/')) return 'default'
+    if (path.startsWith('/tenants/')) return tenant
     return one.schema.format === 'uuid' ? String(sampleOf(one.schema)) : String(subscription)
   }
   const url = path.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -99,7 +108,7 @@ const refusals: Readonly<Record<string, readonly number[]>> = {
 /** What a value that is right in itself may meet: nothing is there, its id is taken, it is a version or a cursor of something else. */
 const answers: Readonly<Record<string, readonly number[]>> = {
   body: [200, 201, 409],
-  query: [200, 400, 404],
+  query: [200, 202, 400, 404],
   header: [200, 202, 204, 412],
   path: [200, 202, 204, 404],
 }

@@ -10,6 +10,7 @@ import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
+import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
@@ -34,6 +35,7 @@ export function testSubscriptions(
     defaults: testDefaults,
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    mayReveal: true,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,
@@ -62,6 +64,7 @@ export interface TestAnswer {
 export async function testServer(changes: Partial<ServerDeps> = {}): Promise<TestServer> {
   const world = await testDatabase()
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
+  const retentionMs = 72 * 3_600_000
   const app = await buildServer({
     subscriptions,
     tenants: new Tenants({ database: world.database, withdrawAccess }),
@@ -73,6 +76,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
         publicUrl: undefined,
       }),
     },
+    replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     database: world.database,
     hint: httpHint,
     keys: undefined,
