@@ -2,6 +2,9 @@ import { httpHint } from '../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
+import { withdrawAccess } from '../src/keys/keys.ts'
+import { ManagedKeys } from '../src/keys/managed-keys.ts'
+import { PortalTokens } from '../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
@@ -13,6 +16,7 @@ import { publishRoutes } from '../src/publish/routes.ts'
 import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
+import { Tenants } from '../src/tenants/tenants.ts'
 import { version } from '../src/version.ts'
 
 /**
@@ -40,6 +44,11 @@ export async function openapiDocument(): Promise<string> {
   const app = await buildServer({
     subscriptions,
     eventTypes,
+    tenants: new Tenants({ database, withdrawAccess }),
+    access: {
+      keys: new ManagedKeys({ database, clock }),
+      portalTokens: new PortalTokens({ database, clock, publicUrl: undefined }),
+    },
     replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,

@@ -17,7 +17,12 @@ export async function withDatabase<T>(
   work: (database: Database, config: Config, logger: Logger) => Promise<T>,
 ): Promise<T> {
   const config = readConfig(io.environment)
-  const logger = createLogger({ level: 'warn', format: config.logFormat })
+  const logger = createLogger({
+    level: 'warn',
+    format: config.logFormat,
+    // Standard output is for what the command was asked for: a key, a backup.
+    output: { write: line => io.err(line.trimEnd()) },
+  })
   const stop = waitForStop({ environment: io.environment ?? environmentOfProcess() })
   const interrupted = stop.reason.then((reason): never => {
     throw new StartupError(`Ended before its time (${reason}).`)

@@ -151,6 +151,15 @@ export async function trimCarried(db: Queryable, after: Uuid, limit: number): Pr
   return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
 }
 
+/** Whether an event of a tenant was carried over. There are few such events. */
+export async function hasCarried(db: Queryable, tenant: string): Promise<boolean> {
+  const { rows } = await db.query({
+    text: 'select from events_carried where tenant = $1 limit 1',
+    values: [tenant],
+  })
+  return rows.length > 0
+}
+
 /**
  * Looks at `limit` tombstones behind `after`, and removes those of subscriptions that were deleted before `before` (Unix
  * milliseconds) and that neither the log nor anything owed names any more.

@@ -14,7 +14,14 @@ import {
   namesKeptMs,
   oldestMoment,
 } from './partitions.ts'
-import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
+import {
+  clearTombstones,
+  type Ending,
+  endOrCarry,
+  hasCarried,
+  readOwedPage,
+  trimCarried,
+} from './retention-store.ts'
 
 export interface RetentionDeps {
   readonly database: Database
@@ -213,4 +220,9 @@ class Round {
 /** An id that sorts below all of a moment (Unix milliseconds) and of all later ones, and above all that came before. */
 function idBefore(ms: number): Uuid {
   return `${uuidLowerBound(ms - 1).slice(0, 13)}-ffff-ffff-ffffffffffff` as Uuid // canonical by construction
+}
+
+/** Whether events of a tenant outlive their partitions. */
+export function isCarried(session: Queryable, tenant: string): Promise<boolean> {
+  return hasCarried(session, tenant)
 }

@@ -58,6 +58,20 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
+
+  'GET /tenants': 'read',
+  'POST /tenants': 'admin',
+  'GET /tenants/:id': 'read',
+  'PATCH /tenants/:id': 'admin',
+  'DELETE /tenants/:id': 'admin',
+
+  'GET /me': 'any',
+  'GET /keys': 'keys',
+  'POST /keys': 'keys',
+  'GET /keys/:id': 'keys',
+  'DELETE /keys/:id': 'keys',
+  'POST /portal-tokens': 'keys',
+  'DELETE /portal-tokens/:id': 'keys',
 }
 
 /** Gives each route that is added from now on its entry of the table. @throws when there is none */

@@ -14,6 +14,8 @@ Where the service asks for API keys, send one as \`Authorization: Bearer whk_…
 const tags = [
   { name: 'Subscriptions', description: 'Where events go, and under which rules' },
   { name: 'Events', description: 'Accepting events' },
+  { name: 'Tenants', description: 'Whose subscriptions and events these are' },
+  { name: 'Keys', description: 'Who may do what' },
   { name: 'Monitoring', description: 'What happened to them' },
   { name: 'Health', description: 'For load balancers and orchestrators; no key needed' },
 ]

@@ -12,6 +12,7 @@ import type { Database, Queryable, Transactional } from '../platform/postgres.ts
 import { fixedPlans } from '../platform/sql.ts'
 import { Publisher } from '../publish/publisher.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import type { Access } from './access.ts'
 
 export interface InboundDeps {
   readonly config: Config
@@ -24,6 +25,7 @@ export interface InboundDeps {
   readonly ensurePartitions: () => Promise<void>
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
+  readonly access: Pick<Access, 'tenants'>
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
@@ -35,6 +37,7 @@ export class Inbound {
 
   constructor(deps: InboundDeps) {
     const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
+    const { tenants } = deps.access
     const { ingestTimeoutMs: timeoutMs } = config
     const shared = { clock, logger, health, timeoutMs, ensurePartitions: deps.ensurePartitions }
     const settings = { queryTimeoutMs: timeoutMs, session: fixedPlans }
@@ -49,7 +52,8 @@ export class Inbound {
     })
     const newId = uuidV7Source(clock)
     this.ingest = new Ingest({ clock, newId, writer: this.writer, wideWriter: this.#wideWriter, handover })
-    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, eventTypes, database, clock })
+    const found = { subscriptions, eventTypes, tenants }
+    this.publisher = new Publisher({ ...found, ingest: this.ingest, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

@@ -7,7 +7,7 @@ import { access } from '../../src/server/access.ts'
 import { sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument } from '../support/document.ts'
 import { eventually } from '../support/eventually.ts'
-import { aKey, aTenant } from '../support/keys.ts'
+import { aKey, aPortalToken, aTenant } from '../support/keys.ts'
 import { owe } from '../support/rows.ts'
 import { testService } from '../support/service.ts'
 
@@ -30,16 +30,22 @@ const keys = {
   tenant: await aKey(database, 'tenant', 'blue'),
   publish: await aKey(database, 'publish', 'blue'),
   read: await aKey(database, 'read', 'blue'),
+  portal: (await aPortalToken(database, 'blue')).token,
+  'portal to read': (await aPortalToken(database, 'blue', true)).token,
 }
 type Holder = keyof typeof keys
 const holders = Object.keys(keys) as readonly Holder[] // the keys of the object above
 
+/** Those that are for blue only. */
+const ofBlue = ['tenant', 'publish', 'read', 'portal', 'portal to read'] as const
+
 /** Who may call what, as the documentation says it. */
 const allowed: Readonly<Record<string, readonly Holder[]>> = {
   any: holders,
-  publish: ['admin', 'tenant', 'publish'],
-  read: ['admin', 'read of all', 'tenant', 'read'],
-  write: ['admin', 'tenant'],
+  publish: ['admin', 'tenant', 'publish', 'portal'],
+  read: ['admin', 'read of all', 'tenant', 'read', 'portal', 'portal to read'],
+  write: ['admin', 'tenant', 'portal'],
+  keys: ['admin', 'tenant'],
   read_all: ['admin', 'read of all'],
   admin: ['admin'],
 }
@@ -68,6 +74,21 @@ async function anAttempt(tenant: string): Promise<string> {
   const of = { subscriptionId: await aSubscription(tenant), webhookId: newId() }
   await recordFinalAttempts(database, [{ ...at, ...badly, ...of }])
   return id
+}
+
+let tenants = 0
+
+/** Another one each time, since some are deleted. */
+async function anotherTenant(): Promise<string> {
+  const id = `green-${++tenants}`
+  await aTenant(database, id)
+  return id
+}
+
+async function aKeyOf(tenant: string): Promise<number> {
+  await aKey(database, 'read', tenant, mark)
+  const { rows } = await database.query<{ id: number }>({ text: 'select max(id) as id from api_keys' })
+  return rows[0]?.id ?? 0
 }
 
 async function aReplay(tenant: string): Promise<string> {
@@ -113,6 +134,12 @@ const things: Readonly<Record<string, Thing>> = {
   '/events/:webhook_id': event,
   '/replays/:id': { make: aReplay, unknown: nobodysUuid },
   '/attempts/:id': { make: anAttempt, unknown: nobodysUuid },
+  '/tenants/:id': { make: anotherTenant, unknown: 'nobody' },
+  '/keys/:id': { make: aKeyOf, unknown: '2000000000' },
+  '/portal-tokens/:id': {
+    make: async tenant => (await aPortalToken(database, tenant)).id,
+    unknown: '2000000000',
+  },
 }
 
 interface Route {
@@ -215,7 +242,7 @@ for (const route of asking.filter(isOfOne)) {
     const thing = thingOf(route)
     const id = await thing.make('red')
     const before = await contentsOf('red')
-    for (const holder of ['tenant', 'publish', 'read'] as const) {
+    for (const holder of ofBlue) {
       const ask = (one: string | number) =>
         send(route.method, withId(route.path, one), keys[holder], { json: bodyOf(route) })
       const [theirs, nobodys] = [await ask(id), await ask(thing.unknown)]
@@ -253,7 +280,7 @@ for (const route of asking) {
   const named = (route.operation?.parameters ?? []).filter(one => /^(x-)?tenant$/i.test(one.name))
   for (const parameter of named) {
     test(`${route.entry}: another tenant in the ${parameter.in} is refused`, async () => {
-      for (const holder of (['tenant', 'publish', 'read'] as const).filter(isLetIn)) {
+      for (const holder of ofBlue.filter(isLetIn)) {
         const headers: Record<string, string> = { authorization: `Bearer ${keys[holder]}` }
         if (parameter.in === 'header') headers[parameter.name] = 'red'
         const query = parameter.in === 'query' ? `?${parameter.name}=red` : ''
@@ -264,7 +291,7 @@ for (const route of asking) {
   }
   if (route.operation?.body?.properties?.tenant && !route.operation.body.properties.tenant.readOnly) {
     test(`${route.entry}: another tenant in the body is refused`, async () => {
-      for (const holder of (['tenant', 'publish', 'read'] as const).filter(isLetIn)) {
+      for (const holder of ofBlue.filter(isLetIn)) {
         const json = { ...bodyOf(route), tenant: 'red' }
         const { status, text } = await send(route.method, route.path, keys[holder], { json })
         assert.equal(status, 403, `${holder}: ${text}`)
@@ -280,7 +307,7 @@ for (const route of asking) {
 for (const route of asking.filter(one => one.method === 'GET' && !isOfOne(one))) {
   test(`${route.entry}: shows nothing of another tenant`, async () => {
     for (const { make } of Object.values(things)) await make('red')
-    for (const holder of ['tenant', 'read'] as const) {
+    for (const holder of ofBlue) {
       const { text } = await send('GET', route.path, keys[holder])
       assert.ok(!text.includes(mark), text)
       assert.ok(!text.includes('"red"'), text)
