@@ -2,6 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
+import { reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseAttemptId,
@@ -51,13 +52,13 @@ function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The state now',
             content: { 'application/json': { schema: EventStatus } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
     async request => {
       const webhookId = parseWebhookId(request.params.webhook_id)
-      const status = await readStatus(deps, webhookId)
+      const status = await readStatus(deps, reachOf(request), webhookId)
       if (status !== undefined) return status
       throw new AppError(
         'not_found',
@@ -99,7 +100,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Attempt) } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
@@ -109,8 +110,9 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
       const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
       const before = decodeCursor('logs', cursor, parseLogCursor)
       const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
-      const rows = await readLogPage(deps, query)
-      if (rows === undefined && !(await deps.subscriptions.exists(subscriptionId))) {
+      const reach = reachOf(request)
+      const rows = await readLogPage(deps, reach, query)
+      if (rows === undefined && !(await deps.subscriptions.exists(reach, subscriptionId))) {
         throw unknownSubscription(subscriptionId)
       }
       return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
@@ -136,13 +138,13 @@ function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The attempt',
             content: { 'application/json': { schema: AttemptDetails } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
     async (request, reply) => {
       const id = parseAttemptId(request.params.id)
-      const attempt = await readAttemptDetails(deps, id)
+      const attempt = await readAttemptDetails(deps, reachOf(request), id)
       if (attempt === undefined) {
         throw new AppError(
           'not_found',
@@ -213,7 +215,7 @@ export function registerSystem(scope: FastifyInstance, db: Queryable): void {
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },

@@ -3,9 +3,11 @@ import type { IncomingMessage, Server } from 'node:http'
 import { setImmediate as startImmediate } from 'node:timers'
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { registerAudit } from '../audit/routes.ts'
+import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { codeOf, overloaded } from '../errors.ts'
-import { Callers, type KeyCheck, requireKey } from '../http/auth.ts'
+import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
@@ -16,8 +18,11 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Replays } from '../replay/replays.ts'
+import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
 import type { HostCheck } from './host-check.ts'
@@ -29,6 +34,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -48,7 +54,7 @@ export interface ServerDeps {
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
   /**
-   * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
+   * Adds the routes that take events, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
    * delivers, and has the routes of health and `/system` only.
    */
   readonly registerIngest: ((scope: FastifyInstance, edge: Edge) => void) | undefined
@@ -72,7 +78,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const turn = new LongTurn()
   const refusal = (request: IncomingMessage) => {
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
-    if (request.url?.startsWith('/ingest/') && turn.isTooLong())
+    if (isEvent(request) && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
     return deps.hostCheck?.refusal(request)
   }
@@ -111,13 +117,28 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     return sendProblem(request, reply, isQuery ? unknown(request, reply) : error, log)
   })
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, unknown(request, reply), log))
+  app.decorateRequest('caller', null)
+  giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...systemSchemas,
+    ...auditSchemas,
+    ...replaySchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
   await app.ready()
   return app
+}
+
+/** Whether a request brings events, which come in any number. */
+function isEvent({ method, url = '' }: IncomingMessage): boolean {
+  if (url.startsWith('/ingest/')) return true
+  return method === 'POST' && /^\/events(?:\/batch)?\/?(?:\?|$)/.test(url)
 }
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
@@ -132,11 +153,13 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   }
   await app.register(async scope => {
     readJsonBodies(scope, bodies)
-    if (callers !== undefined) scope.addHook('onRequest', requireKey(callers))
+    scope.addHook('onRequest', identifyCaller(callers))
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerReplay(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

@@ -23,6 +23,7 @@ import type { Logger } from '../platform/logger.ts'
 import { type Connection, type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import { Replays, replayNotice } from '../replay/replays.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
@@ -48,6 +49,7 @@ export interface Parts {
   readonly notices: Notices
   readonly membership: Membership
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
   /** How lanes of other processes are woken. */
@@ -84,6 +86,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   membership.on('beat', () => notices.keepListening())
   const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
   hearOfChanges(notices, subscriptions, logger)
+  const replays = new Replays({ database, clock, retentionMs: config.logRetentionHours * 3_600_000 })
+  notices.on(replayNotice, () => replays.noticed())
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -104,7 +108,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
-    ...{ notices, membership, subscriptions, receivers, throttle, link, bell },
+    ...{ notices, membership, subscriptions, replays, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }

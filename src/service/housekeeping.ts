@@ -8,6 +8,8 @@ import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import type { Replays } from '../replay/replays.ts'
+import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -18,6 +20,7 @@ export interface House {
   readonly clock: Clock
   readonly logger: Logger
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly link: RedisLink | undefined
   readonly throttle: Throttle
@@ -30,10 +33,16 @@ export interface House {
  */
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
+  const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
+  house.replays.onMade(() => replaying.hurry())
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
+  const { auditRetentionDays: auditDays } = config
   return [
     every(3_600_000, 'retention', logger, signal =>
-      runRetention({ database, clock, logger, retentionHours, detailsHours, subscriptions }, signal),
+      runRetention(
+        { database, clock, logger, retentionHours, detailsHours, auditDays, subscriptions },
+        signal,
+      ),
     ),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)
@@ -46,6 +55,7 @@ export function keepHouse(house: House): readonly Repeated[] {
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    replaying,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

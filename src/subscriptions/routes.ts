@@ -1,15 +1,18 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { type TSchema, Type } from 'typebox'
+import { callerFor, callerOf, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   ifMatchHeader,
   parseIfMatch,
   parseSubscriptionId,
   subscriptionIdParameter,
+  tenantParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import { RevealedSecrets } from './reveal-secret.ts'
 import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
   Subscription,
@@ -28,6 +31,7 @@ export const subscriptionSchemas = [
   SubscriptionPatch,
   SecretRotation,
   RotatedSecret,
+  RevealedSecrets,
 ]
 
 const tags = ['Subscriptions']
@@ -42,6 +46,7 @@ export function registerSubscriptions(scope: FastifyInstance, subscriptions: Sub
   registerReading(scope, subscriptions)
   registerChanging(scope, subscriptions)
   registerRotation(scope, subscriptions)
+  registerReveal(scope, subscriptions)
   registerHolding(scope, subscriptions)
 }
 
@@ -63,12 +68,12 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
             headers: { Location: { type: 'string', description: 'Its path' }, ...etagHeader },
             content: { 'application/json': { schema: Subscription } },
           },
-          ...problems(401, 413, 415, 422),
+          ...problems(401, 403, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
-      const made = await subscriptions.create(request.body)
+      const made = await subscriptions.create(callerFor(request, request.body.tenant), request.body)
       reply.header('cache-control', 'no-store')
       return withVersion(reply.code(201).header('location', `/subscriptions/${made.id}`), made)
     },
@@ -80,21 +85,24 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
         operationId: 'listSubscriptions',
         summary: 'List all subscriptions, newest first',
         tags,
-        querystring: Type.Object(pageQuery(pageSize), { additionalProperties: false }),
+        querystring: Type.Object(
+          { ...pageQuery(pageSize), tenant: Type.Optional(tenantParameter) },
+          { additionalProperties: false },
+        ),
         response: {
           200: {
             description: 'One page',
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Subscription) } },
           },
-          ...problems(401, 422),
+          ...problems(401, 403, 422),
         },
       },
     },
     async (request, reply) => {
-      const { limit = pageSize, cursor } = request.query
+      const { limit = pageSize, cursor, tenant } = request.query
       const before = decodeCursor('subscriptions', cursor, parseCursorId)
-      const rows = await subscriptions.list({ limit: limit + 1, before })
+      const rows = await subscriptions.list(reachOf(request, tenant), { limit: limit + 1, before })
       return sendPage(request, reply, rows, limit, row => encodeCursor('subscriptions', row.id))
     },
   )
@@ -110,12 +118,12 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         summary: 'Read one subscription',
         tags,
         params: idParameter,
-        response: { 200: one('The subscription'), ...problems(401, 404, 422) },
+        response: { 200: one('The subscription'), ...problems(401, 403, 404, 422) },
       },
     },
     async (request, reply) => {
       const id = parseSubscriptionId(request.params.id)
-      return withVersion(reply, found(id, await subscriptions.read(id)))
+      return withVersion(reply, found(id, await subscriptions.read(reachOf(request), id)))
     },
   )
   app.delete(
@@ -131,13 +139,14 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         headers: ifMatchHeader,
         response: {
           204: { description: 'Deleted', type: 'null' },
-          ...problems(401, 404, 412, 413, 415, 422),
+          ...problems(401, 403, 404, 412, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
       const id = parseSubscriptionId(request.params.id)
-      const removed = await subscriptions.remove(id, parseIfMatch(request.headers['if-match']))
+      const version = parseIfMatch(request.headers['if-match'])
+      const removed = await subscriptions.remove(callerOf(request), id, version)
       if (!removed) throw unknownSubscription(id)
       return reply.code(204).send(null)
     },
@@ -159,13 +168,16 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         params: idParameter,
         headers: ifMatchHeader,
         body: SubscriptionReplace,
-        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
+        response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
       const id = parseSubscriptionId(request.params.id)
       const version = parseIfMatch(request.headers['if-match'])
-      return withVersion(reply, found(id, await subscriptions.replace(id, request.body, version)))
+      return withVersion(
+        reply,
+        found(id, await subscriptions.replace(callerOf(request), id, request.body, version)),
+      )
     },
   )
   app.patch(
@@ -180,13 +192,16 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         params: idParameter,
         headers: ifMatchHeader,
         body: SubscriptionPatch,
-        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
+        response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
       const id = parseSubscriptionId(request.params.id)
       const version = parseIfMatch(request.headers['if-match'])
-      return withVersion(reply, found(id, await subscriptions.patch(id, request.body, version)))
+      return withVersion(
+        reply,
+        found(id, await subscriptions.patch(callerOf(request), id, request.body, version)),
+      )
     },
   )
 }
@@ -211,17 +226,47 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
         body: SecretRotation,
         response: {
           200: one('The new secret, shown here only', RotatedSecret),
-          ...problems(401, 404, 409, 412, 413, 415, 422),
+          ...problems(401, 403, 404, 409, 412, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
       const id = parseSubscriptionId(request.params.id)
       const version = parseIfMatch(request.headers['if-match'])
-      const rotated = await subscriptions.rotateSecret(id, request.body, version)
+      const rotated = await subscriptions.rotateSecret(callerOf(request), id, request.body, version)
       if (rotated === undefined) throw unknownSubscription(id)
       reply.header('cache-control', 'no-store').header('etag', `"${rotated.version}"`)
       return rotated
+    },
+  )
+}
+
+function registerReveal(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/subscriptions/:id/reveal-secret',
+    {
+      schema: {
+        operationId: 'revealSecrets',
+        summary: 'Show the signing secrets again',
+        description:
+          'Those in force, newest first. Each time is recorded in the audit log. Refused where REVEAL_SECRETS=false.',
+        tags,
+        params: idParameter,
+        response: {
+          200: {
+            description: 'The secrets; not to be kept by caches',
+            content: { 'application/json': { schema: RevealedSecrets } },
+          },
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const revealed = await subscriptions.revealSecrets(callerOf(request), id)
+      if (revealed === undefined) throw unknownSubscription(id)
+      reply.header('cache-control', 'no-store')
+      return revealed
     },
   )
 }
@@ -248,7 +293,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   const answers = (description: string) => ({
     200: Type.Ref('Subscription', { description }),
-    ...problems(401, 404, 413, 415, 422),
+    ...problems(401, 403, 404, 413, 415, 422),
   })
   app.post(
     '/subscriptions/:id/pause',
@@ -265,7 +310,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
     },
     async request => {
       const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.patch(id, { paused: true })) ?? unknown(id)
+      return (await subscriptions.pause(callerOf(request), id)) ?? unknown(id)
     },
   )
   app.post(
@@ -283,7 +328,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
     },
     async request => {
       const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.resume(id)) ?? unknown(id)
+      return (await subscriptions.resume(callerOf(request), id)) ?? unknown(id)
     },
   )
 }

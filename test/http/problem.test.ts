@@ -4,6 +4,7 @@ import { connect } from 'node:net'
 import { after, test } from 'node:test'
 import { pino } from 'pino'
 import { AppError, errorCodes } from '../../src/errors.ts'
+import { localOperator } from '../../src/model/caller.ts'
 import { type TestAnswer, testServer } from '../support/server.ts'
 
 const lines: string[] = []
@@ -149,7 +150,7 @@ test('every kind of error has a page', async () => {
 })
 
 test('no path, right or wrong, depends on a trailing slash', async () => {
-  await server.subscriptions.create({ target_url: 'https://example.com/' })
+  await server.subscriptions.create(localOperator, { target_url: 'https://example.com/' })
   for (const path of [
     '/subscriptions',
     '/subscriptions/1',

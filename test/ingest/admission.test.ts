@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { AdmissionDeps } from '../../src/ingest/admission.ts'
 import type { Ingest } from '../../src/ingest/ingest.ts'
 import { ingestRoutes } from '../../src/ingest/routes.ts'
+import { localOperator } from '../../src/model/caller.ts'
 import { parseUuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -44,7 +45,9 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
     },
   } as unknown as Ingest // what routes use of it
   const server = await testServer({
-    keys: withKeys ? { accepts: given => given === key.authorization } : undefined,
+    keys: withKeys
+      ? { identify: given => (given === key.authorization ? localOperator : undefined) }
+      : undefined,
     registerIngest: (scope, edge) =>
       ingestRoutes(scope, { ...deps, ...edge, ingest, logger: silentLogger(), secondLookMs }),
   })

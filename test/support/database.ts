@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { partitionedTables } from '../../src/log/partition-store.ts'
-import { ensurePartitions } from '../../src/log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 import { makeDataFolder } from './data-folder.ts'
@@ -120,7 +120,9 @@ async function prepare(connection: TestConnection, partitions: Partitions): Prom
     else if (partitions === 'hourly') {
       // Loaded by the one process of a run that makes this template: it costs the others a third of a second.
       const { readConfig } = await import('../../src/config/config.ts')
-      await ensurePartitions(database, Date.now(), readConfig({}).logRetentionHours)
+      const { logRetentionHours, auditRetentionDays } = readConfig({})
+      await ensurePartitions(database, Date.now(), logRetentionHours)
+      await ensureAuditPartitions(database, Date.now(), auditRetentionDays)
     }
   } finally {
     await database.close()
