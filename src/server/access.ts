@@ -31,6 +31,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
+  'POST /filters/test': 'read',
 
   'GET /system': 'read_all',
 }

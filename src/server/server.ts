@@ -10,6 +10,7 @@ import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
+import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
@@ -118,7 +119,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...filterSchemas,
+    ...systemSchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
