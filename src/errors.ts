@@ -21,6 +21,7 @@ export const errorCodes = {
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
   validation_failed: { status: 422, title: 'The request did not pass validation' },
+  fan_out_too_large: { status: 422, title: 'More subscriptions want the event than can get it' },
   too_many_wrong_keys: { status: 429, title: 'Too many wrong API keys' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },

@@ -1,4 +1,5 @@
 import type { Reach } from '../model/caller.ts'
+import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
@@ -20,10 +21,11 @@ export interface AttemptRow {
   readonly error: string | null
   readonly error_class: ErrorClass | null
   readonly error_code: string | null
+  readonly trigger: AttemptTrigger
 }
 
 const attemptColumns = `id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms,
-  next_at, error, error_class, error_code`
+  next_at, error, error_class, error_code, trigger`
 
 export interface LogPage {
   readonly subscriptionId: number

@@ -17,6 +17,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /redoc*': 'open',
 
   'POST /ingest/:id': 'own',
+  'POST /events': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',
@@ -25,6 +26,7 @@ export const access: Readonly<Record<string, Access>> = {
   'PATCH /subscriptions/:id': 'write',
   'DELETE /subscriptions/:id': 'write',
   'POST /subscriptions/:id/rotate-secret': 'write',
+  'POST /subscriptions/:id/reveal-secret': 'write',
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 
@@ -32,6 +34,17 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
   'POST /filters/test': 'read',
+
+  'GET /audit': 'read',
+
+  'POST /events/:webhook_id/replay': 'write',
+  'GET /replays': 'read',
+  'POST /replays': 'write',
+  'GET /replays/:id': 'read',
+  'POST /replays/:id/cancel': 'write',
+  'POST /subscriptions/:id/recover': 'write',
+  'GET /deliveries': 'read',
+  'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
 }

@@ -91,7 +91,7 @@ export function sealSigningSecret(seal: Sealer, id: number, secret: string): Sea
   return { sealed: seal.seal(secret, sealContext.signingSecret(id)), expires_at: null }
 }
 
-function openSigningSecret(seal: Sealer, id: number, { sealed }: SealedSecret): string {
+export function openSigningSecret(seal: Sealer, id: number, { sealed }: SealedSecret): string {
   return seal.open(sealed, sealContext.signingSecret(id))
 }
 

@@ -137,7 +137,8 @@ export function unpackWanted(text: string): WantedRow {
   return Object.fromEntries(wantedColumns.map((name, index) => [name, values[index]])) as unknown as WantedRow
 }
 
-const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
+/** Of a `SubscriptionRow`. */
+export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms, uid, channels, filter`
 
@@ -311,7 +312,8 @@ export async function notifyChange(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: `select pg_notify('subscriptions', $1)`, values: [String(id)] })
 }
 
-function only<Row>(rows: readonly Row[]): Row {
+/** The row of a statement that answers one. */
+export function only<Row>(rows: readonly Row[]): Row {
   const [row] = rows
   if (row === undefined) throw new Error('a statement that answers one row answered none')
   return row

@@ -1,13 +1,16 @@
+import { recordChange } from '../audit/audit.ts'
 import { AppError, codeOf, validationFailed } from '../errors.ts'
 import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
-import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
+import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { EventToMatch } from './matching.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
+import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
@@ -60,6 +63,8 @@ export interface SubscriptionsDeps {
   /** Asked about every address that is given. */
   readonly checkTarget: TargetCheck
   readonly lanes: SubscriptionLanes
+  /** Whether signing secrets may be shown again. */
+  readonly mayReveal: boolean
   readonly clock: Clock
   readonly log: Logger
 }
@@ -83,6 +88,7 @@ export class Subscriptions {
   readonly #defaults: SubscriptionDefaults
   readonly #checkTarget: TargetCheck
   readonly #lanes: SubscriptionLanes
+  readonly #mayReveal: boolean
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
@@ -97,6 +103,7 @@ export class Subscriptions {
     this.#defaults = deps.defaults
     this.#checkTarget = deps.checkTarget
     this.#lanes = deps.lanes
+    this.#mayReveal = deps.mayReveal
     this.#clock = deps.clock
     this.#log = deps.log
     this.#cache = new SubscriptionCache(
@@ -216,7 +223,7 @@ export class Subscriptions {
    *
    * @throws AppError validation_failed, uid_taken
    */
-  async create({ reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+  async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const fault = await targetFault(this.#checkTarget, body.target_url)
@@ -233,6 +240,7 @@ export class Subscriptions {
         throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : uidFault(error, values.uid)
       })
       await this.#lanes.create(tx, id, made.paused)
+      await this.#record(tx, actor, 'created', undefined, made)
       await notifyChange(tx, id)
       return made
     })
@@ -283,7 +291,7 @@ export class Subscriptions {
     body: SubscriptionReplace,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, version, body, row => ({ uid: row.uid, ...body }))
+    return this.#change(caller, id, 'updated', version, body, row => ({ uid: row.uid, ...body }))
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
@@ -293,7 +301,13 @@ export class Subscriptions {
     patch: SubscriptionPatch,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, version, patch, row => mergePatch(row, patch))
+    return this.#change(caller, id, 'updated', version, patch, row => mergePatch(row, patch))
+  }
+
+  /** Events are accepted and kept until it is resumed. @returns undefined when there is none */
+  pause(caller: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+    const patch = { paused: true }
+    return this.#change(caller, id, 'paused', undefined, patch, row => mergePatch(row, patch))
   }
 
   /**
@@ -301,9 +315,11 @@ export class Subscriptions {
    *
    * @returns undefined when there is none
    */
-  async resume({ reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+  async resume({ actor, reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
     const resumed = await this.#database.transaction(async tx => {
-      if (!(await resumeSubscription(tx, reach, id))) return false
+      const before = await lockSubscription(tx, reach, id)
+      if (before === undefined) return false
+      await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id))
       await this.#lanes.open(tx, id)
       return true
     })
@@ -315,12 +331,13 @@ export class Subscriptions {
   async #change(
     caller: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
     const fault = await targetFault(this.#checkTarget, given.target_url)
-    const row = await this.#write(caller, id, version, before => {
+    const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
       const rules = parseRules(body, this.#defaults, fault)
@@ -343,7 +360,7 @@ export class Subscriptions {
     version?: number,
   ): Promise<RotatedSecret | undefined> {
     let shown = { signing_secret: '', expires_at: '' }
-    const row = await this.#write(caller, id, version, before => {
+    const row = await this.#write(caller, id, 'secret_rotated', version, before => {
       const { values, secret, endsAt } = rotateSecret(this.#seal, before, wish, this.#clock.now())
       shown = { signing_secret: secret, expires_at: new Date(endsAt).toISOString() }
       return values
@@ -353,9 +370,31 @@ export class Subscriptions {
     return { id, ...shown, signing_public_key, version: row.version }
   }
 
+  /**
+   * The signing secrets in force, in the clear. Nothing is shown before it is recorded who asked.
+   *
+   * @returns undefined when there is none
+   * @throws AppError forbidden where the settings do not allow it
+   */
+  async revealSecrets({ actor, reach }: Caller, id: number): Promise<RevealedSecrets | undefined> {
+    if (!this.#mayReveal) {
+      throw new AppError(
+        'forbidden',
+        'This service does not show secrets again (REVEAL_SECRETS=false). Make a new one with rotate-secret.',
+      )
+    }
+    const row = await this.#database.transaction(async tx => {
+      const found = await readSubscription(tx, reach, id)
+      if (found !== undefined) await this.#record(tx, actor, 'secret_revealed', found, found)
+      return found
+    })
+    return row && revealSecrets(this.#seal, row, this.#clock.now())
+  }
+
   #write(
-    { reach }: Caller,
+    { actor, reach }: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     valuesFor: (row: SubscriptionRow) => SubscriptionValues,
   ): Promise<SubscriptionRow | undefined> {
@@ -370,6 +409,7 @@ export class Subscriptions {
           throw uidFault(error, values.uid)
         })
         await this.#setLane(tx, before, after)
+        await this.#record(tx, actor, verb, before, after)
         await notifyChange(tx, id)
         return after
       })
@@ -383,18 +423,38 @@ export class Subscriptions {
    *
    * @returns whether there was one
    */
-  async remove({ reach }: Caller, id: number, version?: number): Promise<boolean> {
+  async remove({ actor, reach }: Caller, id: number, version?: number): Promise<boolean> {
     const removed = await this.#database.transaction(async tx => {
       const row = await lockSubscription(tx, reach, id)
       if (row === undefined) return false
       checkVersion(row.version, version)
       await deleteSubscription(tx, id)
       await this.#lanes.open(tx, id)
+      await this.#record(tx, actor, 'deleted', row, undefined)
       await notifyChange(tx, id)
       return true
     })
     if (removed) this.#cache.drop(id)
     return removed
+  }
+
+  /** One of the rows is there. */
+  async #record(
+    tx: Queryable,
+    actor: Actor,
+    verb: string,
+    before: SubscriptionRow | undefined,
+    after: SubscriptionRow | undefined,
+  ): Promise<void> {
+    const one = before ?? after
+    if (one === undefined) throw new Error('a change of no subscription')
+    const changes = subscriptionChanges(before, after, this.#defaults)
+    await recordChange(tx, actor, {
+      action: `subscription.${verb}`,
+      subjectId: one.id,
+      tenant: one.tenant,
+      changes,
+    })
   }
 
   /** A lane is held while its subscription is paused or disabled. */
