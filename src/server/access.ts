@@ -38,6 +38,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
+  'POST /filters/test': 'read',
 
   'GET /event-types': 'read',
   'GET /event-types/openapi.json': 'read',

@@ -19,6 +19,7 @@ import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
 import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
+import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
@@ -144,6 +145,7 @@ const schemas = [
   Problem,
   ...subscriptionSchemas,
   ...monitorSchemas,
+  ...filterSchemas,
   ...eventSchemas,
   ...systemSchemas,
   ...auditSchemas,
