@@ -17,6 +17,7 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import { registerCancelling } from '../publish/cancel-routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { giveAccess } from './access.ts'
@@ -157,6 +158,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSubscriptions(scope, deps.subscriptions)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerCancelling(scope, deps.database)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
