@@ -104,6 +104,7 @@ export async function endOrCarry(
                e.event_id, e.idempotency_key, e.deliver_at
         from kept k join events e on e.webhook_id = k.webhook_id
         where e.webhook_id > $1 and e.webhook_id <= $2
+        for share of e -- its payload may be removed at this moment: either is copied after that, or the copy is found by it
         on conflict (webhook_id) do nothing
         returning webhook_id)
       select (select count(*)::int from logged where verdict = 'expired') as expired,
@@ -154,6 +155,7 @@ export async function carryScheduled(
                e.event_id, e.idempotency_key, e.deliver_at
         from page p join events e on e.webhook_id = p.webhook_id
         where e.webhook_id > $1 and e.webhook_id < $2
+        for share of e -- as above
         on conflict (webhook_id) do nothing)
       select (select count(*)::int from page) as rows, (extract(epoch from deliver_at) * 1000)::float8 as due_ms, webhook_id
       from (values (1)) as one (n)

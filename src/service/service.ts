@@ -96,7 +96,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, membership, bell, inbound, outbound } = parts
+  const { subscriptions, replays, membership, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -104,6 +104,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    replays,
     database,
     hint: httpHint,
     keys,
@@ -194,7 +195,11 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  const uids = {
+    subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
+    findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
+  }
+  ingestRoutes(app, { ...edge, ...uids, ingest, subscription, findSubscription, logger, hasLine })
   publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
