@@ -19,6 +19,7 @@ export const errorCodes = {
   last_admin_key: { status: 409, title: 'The last key that may do everything' },
   uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
+  already_sent: { status: 409, title: 'Sent already' },
   catalogue_full: { status: 409, title: 'The catalogue of event types is full' },
   payload_expunged: { status: 410, title: 'The payload was removed' },
   version_conflict: { status: 412, title: 'Changed by someone else' },

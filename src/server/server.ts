@@ -25,6 +25,7 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import { registerCancelling } from '../publish/cancel-routes.ts'
 import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
@@ -182,6 +183,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerMonitor(scope, deps)
     registerTenants(scope, deps.tenants)
     registerKeys(scope, deps.access)
+    registerCancelling(scope, deps.database)
     registerReplay(scope, deps)
     registerEvents(scope, deps)
   })
