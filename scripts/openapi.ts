@@ -1,5 +1,6 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
+import { Once } from '../src/ingest/once.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
@@ -33,6 +34,7 @@ export async function openapiDocument(): Promise<string> {
   // Only requests that bring events would reach these.
   const ingest = {} as Ingest
   const publisher = {} as Publisher
+  const once = new Once(database)
   const app = await buildServer({
     subscriptions,
     database,
@@ -50,11 +52,12 @@ export async function openapiDocument(): Promise<string> {
       ingestRoutes(scope, {
         ...edge,
         ingest,
+        once,
         subscription: () => undefined,
         findSubscription: async () => undefined,
         logger,
       })
-      publishRoutes(scope, { ...edge, publisher, clock, logger })
+      publishRoutes(scope, { ...edge, publisher, once, clock, logger })
     },
   })
   const response = await app.inject('/openapi.json')

@@ -1,18 +1,28 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import {
+  idempotencyKeyParameter,
+  readIdempotencyKey,
+  replayedHeader,
+  replayedHeaders,
+} from '../http/idempotency-key.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import type { HasLine } from '../model/event-lines.ts'
+import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { wants } from '../subscriptions/subscription.ts'
+import { type Subscription, wants } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
-import type { Ingest } from './ingest.ts'
+import type { IncomingEvent, Ingest } from './ingest.ts'
+import { hashOfRequest, namesOf } from './names.ts'
+import type { Once } from './once.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
+  readonly once: Once
   readonly bodies: BodyRules
   readonly logger: Logger
   /** Which events have a line; all unless given. */
@@ -71,13 +81,46 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
   const { tenant } = subscription
-  const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
+  const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
+  if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
+  const webhookId = await deps.ingest.accept(event)
+  return accepted(deps, reply, event, webhookId)
+}
+
+/** For a sender that has given its request a name. */
+async function acceptOnce(
+  deps: Deps,
+  request: IngestRequest,
+  reply: FastifyReply,
+  event: OneEvent,
+): Promise<FastifyReply> {
+  const idempotencyKey = readIdempotencyKey(request.headers)
+  const { tenant, eventType, contentType, contentEncoding = null, payload, subscriptions } = event
+  const names = namesOf(tenant, { idempotencyKey, eventId: null }, () =>
+    hashOfRequest(
+      ['POST /ingest', `${subscriptions[0].id}`, tenant, eventType, contentType, contentEncoding],
+      payload,
+    ),
+  )
+  const published = { channels: [], eventId: null, idempotencyKey, deliverAt: null, metadata: null }
+  const { webhookId, isReplayed } = await deps.once.accept(names, async () => ({
+    webhookId: await deps.ingest.accept({ ...event, published, ...(names && { names }) }),
+    deliveries: 1,
+  }))
+  if (!isReplayed) return accepted(deps, reply, event, webhookId)
+  return reply.code(202).header(replayedHeader, 'true').send(`{"webhook_id":"${webhookId}"}`)
+}
+
+type OneEvent = IncomingEvent & { readonly subscriptions: readonly [Subscription] }
+
+function accepted(deps: Deps, reply: FastifyReply, event: OneEvent, webhookId: Uuid): FastifyReply {
+  const { eventType, payload, subscriptions } = event
   if (deps.hasLine?.(webhookId, false) ?? true) {
     deps.logger.info(
       {
         webhook_id: webhookId,
-        subscription_id: subscription.id,
-        event_type: content.eventType,
+        subscription_id: subscriptions[0].id,
+        event_type: eventType,
         size_bytes: payload.length,
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
@@ -111,6 +154,7 @@ const ingestSchema = {
         description: 'The codings of the body, such as `gzip`; it is delivered with the same',
       }),
     ),
+    'idempotency-key': idempotencyKeyParameter,
     'x-hub-signature-256': Type.Optional(
       Type.String({
         description:
@@ -119,11 +163,14 @@ const ingestSchema = {
     ),
   }),
   response: {
-    202: Type.Object(
-      { webhook_id: Type.String({ format: 'uuid' }) },
-      { description: 'Committed; it will be delivered' },
-    ),
+    202: {
+      description: 'Committed; it will be delivered',
+      headers: replayedHeaders,
+      content: {
+        'application/json': { schema: Type.Object({ webhook_id: Type.String({ format: 'uuid' }) }) },
+      },
+    },
     200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
-    ...problems(401, 403, 404, 413, 422),
+    ...problems(401, 403, 404, 409, 413, 422),
   },
 }

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
+import { Once } from '../ingest/once.ts'
 import { EventWriter } from '../ingest/writer.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
@@ -29,6 +30,7 @@ export class Inbound {
   readonly ingest: Ingest
   readonly writer: EventWriter
   readonly publisher: Publisher
+  readonly once: Once
 
   constructor(deps: InboundDeps) {
     const { config, database, clock, logger, health, handover, subscriptions } = deps
@@ -44,6 +46,7 @@ export class Inbound {
       ensurePartitions: deps.ensurePartitions,
     })
     this.ingest = new Ingest({ clock, newId: uuidV7Source(clock), writer: this.writer, handover })
+    this.once = new Once(database)
     this.publisher = new Publisher({ ingest: this.ingest, subscriptions, database, clock })
   }
 

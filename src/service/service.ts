@@ -184,7 +184,7 @@ function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
   { logger, config, clock }: Ground,
-  { ingest, publisher }: Inbound,
+  { ingest, publisher, once }: Inbound,
   subscriptions: Subscriptions,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
@@ -193,8 +193,8 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
-  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
+  ingestRoutes(app, { ...edge, ingest, once, subscription, findSubscription, logger, hasLine })
+  publishRoutes(app, { ...edge, publisher, once, clock, logger, hasLine })
 }
 
 /**
