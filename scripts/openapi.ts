@@ -28,6 +28,7 @@ export async function openapiDocument(): Promise<string> {
     defaults: { retry: defaultRetryPolicy, timeoutMs: 1, connectTimeoutMs: 1, maxInFlight: 1 },
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    mayReveal: true,
     clock,
     log: logger,
   })

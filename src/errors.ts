@@ -16,6 +16,7 @@ export const errorCodes = {
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
   idempotency_in_progress: { status: 409, title: 'The same request is still running' },
   event_id_taken: { status: 409, title: 'There is an event with this id' },
+  uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
   version_conflict: { status: 412, title: 'Changed by someone else' },
   body_too_large: { status: 413, title: 'The body is too large' },

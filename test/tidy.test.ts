@@ -68,7 +68,7 @@ const ranks: readonly (readonly string[])[] = [
   ['errors', 'version'],
   ['platform'],
   ['model'],
-  ['http', 'egress'],
+  ['http', 'egress', 'filters'],
   ['subscriptions', 'tenants', 'keys', 'audit', 'event-types', 'config'],
   ['cluster'],
   ['lanes', 'destinations'],

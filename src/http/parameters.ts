@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
+import { documentedKey, sentenceKey } from './validation.ts'
 
 /** The largest id the column `subscriptions.id` can hold. */
 const int4Max = 2_147_483_647
@@ -58,6 +59,26 @@ export function parseAttemptId(text: string): Uuid {
   const id = parseUuid(text)
   if (id !== undefined) return id
   throw validationFailed([{ pointer: 'id', detail: 'The id of an attempt is a UUID, as the log gives it.' }])
+}
+
+const timeSentence = 'Give a time with its offset from UTC, such as 2026-01-31T12:00:00Z.'
+
+/** The schema of a moment (RFC 3339), as a parameter. */
+export const timeParameter = (description: string) =>
+  Type.String({
+    pattern:
+      '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    [sentenceKey]: timeSentence,
+    [documentedKey]: { format: 'date-time' },
+    description,
+    examples: ['2026-01-31T12:00:00Z'],
+  })
+
+/** Unix milliseconds of a moment that fits its schema. @throws AppError validation_failed when there is no such moment */
+export function parseTime(text: string, parameter: string): number {
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) throw validationFailed([{ pointer: parameter, detail: timeSentence }])
+  return ms
 }
 
 /** The schema of the headers of a request that changes a subscription. */

@@ -10,12 +10,15 @@ import { readRawBodies } from '../http/json-body.ts'
 import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
+import type { DeliveryContent } from '../model/delivery.ts'
 import type { HasLine } from '../model/event-lines.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Subscription, wants } from '../subscriptions/subscription.ts'
+import { wants, wantsType } from '../subscriptions/matching.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
+import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
 import type { IncomingEvent, Ingest } from './ingest.ts'
 import { hashOfRequest, namesOf } from './names.ts'
 import type { Once } from './once.ts'
@@ -79,7 +82,7 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const subscription = admitted instanceof Promise ? await admitted : admitted
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
-  if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
+  if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
   const { tenant } = subscription
   const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
@@ -130,6 +133,24 @@ function accepted(deps: Deps, reply: FastifyReply, event: OneEvent, webhookId: U
   return reply.code(202).send(`{"webhook_id":"${webhookId}"}`)
 }
 
+/** Channels, metadata and payload are read only for a subscription that asks for them. */
+function isWanted(
+  subscription: Subscription,
+  content: DeliveryContent,
+  headers: FastifyRequest['headers'],
+): boolean {
+  if (!wantsType(subscription, content.eventType)) return false
+  if (subscription.channels === null && subscription.filter === null) return true
+  return wants(subscription, {
+    tenant: subscription.tenant,
+    eventType: content.eventType,
+    channels: readChannels(headers['x-channels']?.toString()),
+    payload: content.payload,
+    headers,
+    metadata: readMetadata(headers),
+  })
+}
+
 const ingestSchema = {
   operationId: 'ingest',
   tags: ['Events'],
@@ -137,7 +158,7 @@ const ingestSchema = {
   description:
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
-    'Where it lists `event_types`, an event of another type is answered with 200 and `{}`, and is not queued.',
+    'What it does not want by its `event_types`, `channels` or `filter` is answered with 200 and `{}`, and is not queued.',
   params: Type.Object({ id: subscriptionIdParameter }),
   headers: Type.Object({
     'x-event-type': Type.Optional(
@@ -145,6 +166,12 @@ const ingestSchema = {
         maxLength: envelopeLimits.eventTypeChars,
         pattern: '^[\\x21-\\x7e]*$',
         description: 'The type of the event, such as `order.created`',
+      }),
+    ),
+    'x-channels': Type.Optional(
+      Type.String({
+        description: `The channels of the event, at most ${eventChannelsMax}, with commas between them; read where the subscription lists channels`,
+        examples: ['project-7'],
       }),
     ),
     'content-encoding': Type.Optional(
@@ -170,7 +197,13 @@ const ingestSchema = {
         'application/json': { schema: Type.Object({ webhook_id: Type.String({ format: 'uuid' }) }) },
       },
     },
-    200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
+    200: Type.Object(
+      {},
+      {
+        description:
+          'Not wanted: the subscription lists other event types or channels, or its filter does not match',
+      },
+    ),
     ...problems(401, 403, 404, 409, 413, 422),
   },
 }

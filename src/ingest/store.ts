@@ -3,7 +3,7 @@ import { wakeLanes } from '../lanes/wake.ts'
 import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
-import type { Queryable } from '../platform/postgres.ts'
+import type { Queryable, Transactional } from '../platform/postgres.ts'
 import {
   isNotRefused,
   type NamesRow,
@@ -73,7 +73,7 @@ export async function insertEvents(
 ): Promise<readonly Uuid[]> {
   const kind = kindOf(events)
   const inLanes = isAnyInLanes(owed)
-  const { rows } = await db.query<{ id: Uuid }>({
+  const refused = await db.query<{ id: Uuid }>({
     name: `insert_events_${kind}${inLanes ? '_and_lanes' : ''}`,
     text: insertEventsText[kind][inLanes ? 'inLanes' : 'held'],
     values: [
@@ -83,8 +83,10 @@ export async function insertEvents(
       ...owedColumns(owed, acceptedAt, inLanes),
     ],
   })
-  return rows.map(({ id }) => id)
+  return kind === 'named' ? refused.rows.map(({ id }) => id) : none
 }
+
+const none: readonly Uuid[] = []
 
 type Kind = 'plain' | 'published' | 'named'
 
@@ -109,6 +111,37 @@ export async function insertOwed(tx: Queryable, owed: readonly OwedRow[], accept
     name: `insert_owed${inLanes ? '_and_lanes' : ''}`,
     text: insertOwedText[inLanes ? 'inLanes' : 'held'],
     values: owedColumns(owed, acceptedAt, inLanes),
+  })
+}
+
+/** Rows of one statement. */
+const rowsMax = 1000
+
+/**
+ * Writes events that owe many rows: several statements, each of a bounded number of rows, in one transaction.
+ *
+ * Rows that wait in lanes come last, in the order of their subscriptions: locks on lanes are held for as short as can be,
+ * and are taken in the order in which all take them.
+ *
+ * @returns as `insertEvents`
+ */
+export async function insertWideEvents(
+  connection: Transactional,
+  events: readonly EventRow[],
+  owed: readonly OwedRow[],
+  acceptedAt: number,
+  periods?: Periods,
+): Promise<readonly Uuid[]> {
+  const held = owed.filter(row => row.owner !== null)
+  const inLanes = owed.filter(row => row.owner === null)
+  inLanes.sort((one, other) => one.subscriptionId - other.subscriptionId)
+  return connection.transaction(async tx => {
+    const refused = await insertEvents(tx, events, [], acceptedAt, periods)
+    const isWritten = ({ webhookId }: OwedRow) => !refused.includes(webhookId)
+    for (const rows of [held.filter(isWritten), inLanes.filter(isWritten)])
+      for (let from = 0; from < rows.length; from += rowsMax)
+        await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
+    return refused
   })
 }
 

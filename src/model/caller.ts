@@ -54,5 +54,8 @@ export const localOperator: Caller = {
   expiresAt: null,
 }
 
+/** Who runs a command of `webhooks` on the machine itself. */
+export const commandLine: Actor = { kind: 'operator', id: null, name: 'command line' }
+
 /** The tenant that always exists. What is made for nobody in particular is its. */
 export const defaultTenant = 'default'

@@ -40,6 +40,14 @@ export interface Delivery {
   readonly content: DeliveryContent | null
   /** Called when the delivery has left memory: settled and committed, or handed back. */
   readonly lane: LaneRun | null
+  /** Of a fresh delivery whose content other deliveries have, too. */
+  readonly shared?: SharedPayload
+}
+
+/** The payload of an event that several deliveries in memory have together, so that it is counted once. */
+export interface SharedPayload {
+  /** How many have it; changed by the memory budget alone. */
+  holders: number
 }
 
 /** What a delivery needs of the lane it came from. */

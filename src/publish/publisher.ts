@@ -7,7 +7,8 @@ import { defaultTenant } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import type { MatchedEvent, Subscription } from '../subscriptions/subscription.ts'
+import type { EventToMatch } from '../subscriptions/matching.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
 import { isTenant, readIdOfUid } from './store.ts'
 
 /** An event to be published: parsed and checked. */
@@ -50,7 +51,7 @@ export interface PublisherDeps {
   readonly subscriptions: {
     get(id: number): Subscription | undefined
     /** The ids of those that want an event, in any order. */
-    matching(event: MatchedEvent): readonly number[]
+    matching(event: EventToMatch): readonly number[]
     /** Reads one from the database, because another process may just have made it. */
     refresh(id: number): Promise<boolean>
   }

@@ -26,12 +26,15 @@ export const access: Readonly<Record<string, Access>> = {
   'PATCH /subscriptions/:id': 'write',
   'DELETE /subscriptions/:id': 'write',
   'POST /subscriptions/:id/rotate-secret': 'write',
+  'POST /subscriptions/:id/reveal-secret': 'write',
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
+
+  'GET /audit': 'read',
 
   'GET /system': 'read_all',
 }

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { registerAudit } from '../audit/routes.ts'
+import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { AppError, codeOf, overloaded } from '../errors.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
@@ -117,7 +119,13 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...systemSchemas,
+    ...auditSchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
@@ -147,6 +155,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
   })
   await app.register(async scope => {

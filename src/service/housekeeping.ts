@@ -32,9 +32,13 @@ export interface House {
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
+  const { auditRetentionDays: auditDays } = config
   return [
     every(3_600_000, 'retention', logger, signal =>
-      runRetention({ database, clock, logger, retentionHours, detailsHours, subscriptions }, signal),
+      runRetention(
+        { database, clock, logger, retentionHours, detailsHours, auditDays, subscriptions },
+        signal,
+      ),
     ),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)

@@ -4,7 +4,7 @@ import { Egress } from '../egress/egress.ts'
 import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
-import { ensurePartitions } from '../log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../log/partitions.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
@@ -91,6 +91,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, clock, database } = ground
   await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
+  await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   throwIfCancelled(signal)
   const parts = await compose(ground)

@@ -12,6 +12,7 @@ import {
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import { RevealedSecrets } from './reveal-secret.ts'
 import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
   Subscription,
@@ -30,6 +31,7 @@ export const subscriptionSchemas = [
   SubscriptionPatch,
   SecretRotation,
   RotatedSecret,
+  RevealedSecrets,
 ]
 
 const tags = ['Subscriptions']
@@ -44,6 +46,7 @@ export function registerSubscriptions(scope: FastifyInstance, subscriptions: Sub
   registerReading(scope, subscriptions)
   registerChanging(scope, subscriptions)
   registerRotation(scope, subscriptions)
+  registerReveal(scope, subscriptions)
   registerHolding(scope, subscriptions)
 }
 
@@ -238,6 +241,36 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
   )
 }
 
+function registerReveal(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/subscriptions/:id/reveal-secret',
+    {
+      schema: {
+        operationId: 'revealSecrets',
+        summary: 'Show the signing secrets again',
+        description:
+          'Those in force, newest first. Each time is recorded in the audit log. Refused where REVEAL_SECRETS=false.',
+        tags,
+        params: idParameter,
+        response: {
+          200: {
+            description: 'The secrets; not to be kept by caches',
+            content: { 'application/json': { schema: RevealedSecrets } },
+          },
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const id = parseSubscriptionId(request.params.id)
+      const revealed = await subscriptions.revealSecrets(callerOf(request), id)
+      if (revealed === undefined) throw unknownSubscription(id)
+      reply.header('cache-control', 'no-store')
+      return revealed
+    },
+  )
+}
+
 function one(description: string, schema: TSchema = Subscription) {
   return { description, headers: etagHeader, content: { 'application/json': { schema } } }
 }
@@ -277,7 +310,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
     },
     async request => {
       const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.patch(callerOf(request), id, { paused: true })) ?? unknown(id)
+      return (await subscriptions.pause(callerOf(request), id)) ?? unknown(id)
     },
   )
   app.post(

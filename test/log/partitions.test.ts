@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Partition } from '../../src/log/partition-store.ts'
-import { partitionedTables } from '../../src/log/partition-store.ts'
+import { pathTables } from '../../src/log/partition-store.ts'
 import {
   dropPartitions,
   ensurePartitions,
@@ -35,7 +35,7 @@ async function partitionsOf(database: Database, table: string): Promise<readonly
 }
 
 /** The tables whose partitions are an hour long; that of names has one for all of the retention. */
-const hourly = partitionedTables.filter(table => table !== 'taken_names')
+const hourly = pathTables.filter(table => table !== 'taken_names')
 
 const partition = (from: number, to: number): Partition => ({
   name: `events_${from}`,

@@ -30,6 +30,7 @@ export function testSubscriptions(
     defaults: testDefaults,
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    mayReveal: true,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,
