@@ -8,6 +8,7 @@ import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import { batchRoutes } from '../src/publish/batch-routes.ts'
 import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
 import { buildServer } from '../src/server/server.ts'
@@ -58,7 +59,9 @@ export async function openapiDocument(): Promise<string> {
         findSubscription: async () => undefined,
         logger,
       })
-      publishRoutes(scope, { ...edge, publisher, once, clock, logger })
+      const publishing = { ...edge, publisher, once, clock, logger }
+      publishRoutes(scope, publishing)
+      batchRoutes(scope, { ...publishing, batchBytesMax: 1 })
     },
   })
   const response = await app.inject('/openapi.json')

@@ -32,10 +32,10 @@ export const replayedHeader = 'idempotent-replayed'
 export const idempotencyKeyParameter = Type.Optional(
   Type.String({
     minLength: 1,
-    maxLength: idempotencyKeyCharsMax + 2, // with the quotes of a structured field
+    maxLength: idempotencyKeyCharsMax,
     pattern: '^[\\x20-\\x7e]+$',
     description:
-      'A name of your own for this request, such as a UUID, so that it can be sent again. The same request with the same key gets the first answer again, and is not carried out again',
+      'A name of your own for this request, such as a UUID, so that it can be sent again. The same request with the same key gets the first answer again, and is not carried out again. Quotes around it, as of a structured field, do not belong to it',
   }),
 )
 

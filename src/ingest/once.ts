@@ -19,7 +19,7 @@ export interface Answered extends Accepted {
 export class Once {
   readonly #database: Queryable
   /** Idempotency-Keys of requests that are running in this process. */
-  readonly #running = new Map<Uuid, Promise<unknown>>()
+  readonly #running = new Set<Uuid>()
 
   constructor(database: Queryable) {
     this.#database = database
@@ -34,21 +34,12 @@ export class Once {
     const key = names?.idempotencyKey ?? null
     if (names === undefined || key === null) return this.#try(names, accept)
     if (this.#running.has(key)) throw inProgress()
-    const running = this.#try(names, accept)
-    this.#running.set(
-      key,
-      running.catch(() => {}),
-    )
+    this.#running.add(key)
     try {
-      return await running
+      return await this.#try(names, accept)
     } finally {
       this.#running.delete(key)
     }
-  }
-
-  /** Resolves when no request with the same key is running in this process. */
-  async untilFree({ idempotencyKey }: Names): Promise<void> {
-    if (idempotencyKey !== null) await this.#running.get(idempotencyKey)
   }
 
   async #try(names: Names | undefined, accept: () => Promise<Accepted>): Promise<Answered> {

@@ -102,6 +102,7 @@ function givenOnce(
   ])
 }
 
+/** @throws AppError validation_failed */
 export function readTenant({ text, name }: Given): string | undefined {
   if (text === undefined || text === '') return undefined
   if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) return text

@@ -18,6 +18,7 @@ export const access: Readonly<Record<string, Access>> = {
 
   'POST /ingest/:id': 'own',
   'POST /events': 'publish',
+  'POST /events/batch': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',

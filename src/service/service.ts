@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
@@ -195,7 +196,11 @@ function registerIngest(
   }
   const hasLine = eventLines(config.logEvents)
   ingestRoutes(app, { ...edge, ingest, once, subscription, findSubscription, logger, hasLine })
-  publishRoutes(app, { ...edge, publisher, once, clock, logger, hasLine })
+  const publishing = { ...edge, publisher, once, clock, logger, hasLine }
+  publishRoutes(app, publishing)
+  // A batch that could never be in memory is refused by its length.
+  const batchBytesMax = Math.min(config.batchLimitBytes, config.memoryLimitMb * 1_048_576)
+  batchRoutes(app, { ...publishing, batchBytesMax })
 }
 
 /**

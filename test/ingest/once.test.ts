@@ -34,23 +34,6 @@ test('while a request runs, another one with its key is refused; when it has end
   assert.deepEqual(await once.accept(key('k'), async () => answer), { ...answer, isReplayed: false })
 })
 
-test('who waits until a key is free hears of it when the request that has it ends', async () => {
-  const once = new Once(nothing)
-  const first = held()
-  const names = key('k') ?? assert.fail()
-  const running = once.accept(names, first.accept)
-  let isFree = false
-  const waiting = once.untilFree(names).then(() => {
-    isFree = true
-  })
-  await Promise.resolve()
-  assert.equal(isFree, false)
-  first.reject(new Error('it failed'))
-  await assert.rejects(running)
-  await waiting
-  await once.untilFree(names)
-})
-
 test('the answer of the first request is given again, to the same request alone', async () => {
   const once = new Once(nothing)
   const webhookId = newId()
