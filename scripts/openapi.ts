@@ -11,6 +11,7 @@ import { createSealer } from '../src/platform/seal.ts'
 import { batchRoutes } from '../src/publish/batch-routes.ts'
 import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
+import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -39,6 +40,7 @@ export async function openapiDocument(): Promise<string> {
   const once = new Once(database)
   const app = await buildServer({
     subscriptions,
+    replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
     keys: undefined,
@@ -57,6 +59,8 @@ export async function openapiDocument(): Promise<string> {
         once,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
       })
       const publishing = { ...edge, publisher, once, clock, logger }

@@ -91,8 +91,8 @@ export class EventWriter<C extends Queryable = Queryable> {
   readonly #deps: EventWriterDeps<C>
   readonly #insertEvents: InsertEvents<C>
   readonly #waiting = new Fifo<Waiting>()
-  /** Taken by a connection, and not yet known to be committed. */
-  readonly #writing = new Set<Waiting>()
+  /** Taken by a connection, and not yet known to be committed. One for each that is busy; no Set, see `UnorderedList`. */
+  readonly #writing: (readonly Waiting[])[] = []
   readonly #idle: C[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
@@ -103,6 +103,9 @@ export class EventWriter<C extends Queryable = Queryable> {
   #waitingWeight = 0
   /** When a transaction last ended, or one began while none was under way. */
   #progressAt = 0
+  /** The value of `#progressAt` after which nothing was committed for too long. */
+  #stalledSince: number | undefined
+  #looksForStall = false
   #wakeUp = false
 
   constructor(deps: EventWriterDeps<C>) {
@@ -113,7 +116,9 @@ export class EventWriter<C extends Queryable = Queryable> {
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#newId = uuidV7Source(deps.clock)
     this.#periods = new NamePeriods()
-    this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
+    // After what has arrived was read: a process that stood still may find there that its events are committed.
+    const watch = () => void setImmediate(() => this.#refuseLate())
+    this.#watch = setInterval(watch, Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
 
@@ -155,8 +160,24 @@ export class EventWriter<C extends Queryable = Queryable> {
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
     const weight = this.#waitingWeight
     if (weight >= waitingRowsMax) return true
-    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax) return true
+    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax && this.#isStalled()) return true
     return !this.#fitsNextBatches(weight) && this.#rate.waitMs(weight) > this.#waitMsMax
+  }
+
+  /**
+   * Whether nothing has been committed for too long although all that has arrived was read. A process that got no processor
+   * for a second has not read yet that its transactions have ended: the first events that it reads then are taken.
+   */
+  #isStalled(): boolean {
+    if (this.#stalledSince === this.#progressAt) return true
+    if (this.#looksForStall) return false
+    this.#looksForStall = true
+    const since = this.#progressAt
+    setImmediate(() => {
+      this.#looksForStall = false
+      if (this.#progressAt === since) this.#stalledSince = since
+    })
+    return false
   }
 
   /**
@@ -235,6 +256,7 @@ export class EventWriter<C extends Queryable = Queryable> {
 
   async #flush(connection: C): Promise<void> {
     const batch = this.#take()
+    this.#writing.push(batch)
     const weight = batch.reduce((sum, write) => sum + write.weight, 0)
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
@@ -246,7 +268,7 @@ export class EventWriter<C extends Queryable = Queryable> {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
       else await this.#recover(connection, batch, error)
     } finally {
-      for (const write of batch) this.#writing.delete(write)
+      this.#writing.splice(this.#writing.indexOf(batch), 1)
     }
   }
 
@@ -326,7 +348,6 @@ export class EventWriter<C extends Queryable = Queryable> {
       bytes += next.event.payload.length
       weight += next.weight
       batch.push(next)
-      this.#writing.add(next)
     }
     this.#waitingBytes -= bytes
     this.#waitingWeight -= weight
@@ -374,7 +395,7 @@ export class EventWriter<C extends Queryable = Queryable> {
       this.#deps.health.refused(1)
       write.reject(tooLate())
     }
-    for (const write of this.#writing) {
+    for (const write of this.#writing.flat()) {
       if (write.isLate || write.since >= oldest) continue
       write.isLate = true
       this.#deps.health.refused(1)

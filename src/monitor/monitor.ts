@@ -1,8 +1,9 @@
 import type { Hint } from '../destinations/destination.ts'
 import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import type { AttemptStatus } from '../model/outcome.ts'
 import type { FinalVerdictWord } from '../model/verdict.ts'
-import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
+import { parseUuid, type Uuid, uuidTime } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
@@ -30,11 +31,10 @@ export interface LogReader {
 /** An answer holds at most this many of an event's attempts, the newest. All of them could be megabytes. */
 const attemptsMax = 1000
 
-/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
-const clockSlackMs = 60_000
-
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
+
+export type { AttemptRow } from './store.ts'
 
 export interface LogQuery {
   readonly subscriptionId: number
@@ -51,8 +51,13 @@ export interface LogQuery {
  */
 export async function isWithin(database: Queryable, reach: Reach, subscriptionId: number): Promise<boolean> {
   if (reach.tenant === null) return true
-  const tenant = await readTenantOf(database, subscriptionId)
+  const tenant = await tenantOf(database, subscriptionId)
   return tenant !== undefined && reach.has(tenant)
+}
+
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export function tenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  return readTenantOf(database, subscriptionId)
 }
 
 /**
@@ -70,7 +75,7 @@ export async function readLogPage(
   const rows =
     webhookId === undefined
       ? await readLog(database, page)
-      : await readLogOfEvent(database, page, webhookId, loggedSince(webhookId))
+      : await readLogOfEvent(database, page, webhookId, loggedFrom(webhookId))
   if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
   return rows.map(row => attemptOf(row, hint))
 }
@@ -86,7 +91,7 @@ export async function readStatus(
 ): Promise<EventStatus | undefined> {
   const event = await readEvent(database, webhookId)
   if (event === undefined || !reach.has(event.tenant)) return undefined
-  const since = loggedSince(webhookId)
+  const since = loggedFrom(webhookId)
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))
   const [attempts, verdicts] = await Promise.all([
@@ -131,7 +136,8 @@ function deliveriesOf(
   })
 }
 
-function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
+/** How a delivery is that is not owed, after its last final attempt. */
+export function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
     case undefined: // neither owed nor ended: `webhooks audit` counts it as missing
       return 'pending'
@@ -160,6 +166,7 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     webhook_id: row.webhook_id,
     timestamp: row.timestamp.toISOString(),
     attempt: row.attempt,
+    trigger: row.trigger,
     status: row.status,
     http_status: row.http_status,
     error: row.error,
@@ -169,10 +176,6 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     duration_ms: row.duration_ms,
     next_attempt_at: row.next_at?.toISOString() ?? null,
   }
-}
-
-function loggedSince(webhookId: Uuid): Uuid {
-  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
 }
 
 /** The key in a cursor of the log. */

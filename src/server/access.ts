@@ -31,11 +31,25 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 
+  'GET /events': 'read',
+  'GET /events/:webhook_id': 'read',
+  'GET /events/:webhook_id/payload': 'read',
+  'DELETE /events/:webhook_id/payload': 'write',
+
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
 
   'GET /audit': 'read',
+
+  'POST /events/:webhook_id/replay': 'write',
+  'GET /replays': 'read',
+  'POST /replays': 'write',
+  'GET /replays/:id': 'read',
+  'POST /replays/:id/cancel': 'write',
+  'POST /subscriptions/:id/recover': 'write',
+  'GET /deliveries': 'read',
+  'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
 }

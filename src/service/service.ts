@@ -97,7 +97,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, membership, bell, inbound, outbound } = parts
+  const { subscriptions, replays, membership, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -105,6 +105,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    replays,
     database,
     hint: httpHint,
     keys,
@@ -195,7 +196,11 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, once, subscription, findSubscription, logger, hasLine })
+  const uids = {
+    subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
+    findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
+  }
+  ingestRoutes(app, { ...edge, ...uids, ingest, once, subscription, findSubscription, logger, hasLine })
   const publishing = { ...edge, publisher, once, clock, logger, hasLine }
   publishRoutes(app, publishing)
   // A batch that could never be in memory is refused by its length.
