@@ -1,4 +1,5 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { Once } from '../src/ingest/once.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
@@ -38,8 +39,10 @@ export async function openapiDocument(): Promise<string> {
   const ingest = {} as Ingest
   const publisher = {} as Publisher
   const once = new Once(database)
+  const eventTypes = new EventTypes({ database, log: logger })
   const app = await buildServer({
     subscriptions,
+    eventTypes,
     replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
@@ -57,6 +60,7 @@ export async function openapiDocument(): Promise<string> {
         ...edge,
         ingest,
         once,
+        eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
         subscriptionWithUid: () => undefined,

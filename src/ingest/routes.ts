@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import type { EventTypes } from '../event-types/event-types.ts'
 import {
   idempotencyKeyParameter,
   readIdempotencyKey,
@@ -26,6 +27,8 @@ import type { Once } from './once.ts'
 export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
   readonly once: Once
+  /** Says whether a payload fits its event type. */
+  readonly eventTypes: Pick<EventTypes, 'check'>
   readonly bodies: BodyRules
   readonly logger: Logger
   /** Which events have a line; all unless given. */
@@ -86,7 +89,7 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const { tenant } = subscription
   const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
-  const webhookId = await deps.ingest.accept(event)
+  const webhookId = await checkAndAccept(deps, event)
   return accepted(deps, reply, event, webhookId)
 }
 
@@ -107,11 +110,19 @@ async function acceptOnce(
   )
   const published = { channels: [], eventId: null, idempotencyKey, deliverAt: null, metadata: null }
   const { webhookId, isReplayed } = await deps.once.accept(names, async () => ({
-    webhookId: await deps.ingest.accept({ ...event, published, ...(names && { names }) }),
+    webhookId: await checkAndAccept(deps, { ...event, published, ...(names && { names }) }),
     deliveries: 1,
   }))
   if (!isReplayed) return accepted(deps, reply, event, webhookId)
   return reply.code(202).header(replayedHeader, 'true').send(`{"webhook_id":"${webhookId}"}`)
+}
+
+/** @throws AppError payload_refused, and what `Ingest.accept` throws */
+async function checkAndAccept({ eventTypes, ingest }: Deps, event: OneEvent): Promise<Uuid> {
+  const refusal = eventTypes.check(event.tenant, event.eventType, event.payload)
+  const refused = refusal instanceof Promise ? await refusal : refusal
+  if (refused !== undefined) throw refused
+  return ingest.accept(event)
 }
 
 type OneEvent = IncomingEvent & { readonly subscriptions: readonly [Subscription] }

@@ -18,7 +18,6 @@ import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
-import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
 import { compose, type Ground, type Parts } from './compose.ts'
@@ -97,7 +96,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, replays, membership, bell, inbound, outbound } = parts
+  const { subscriptions, eventTypes, replays, membership, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -105,6 +104,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    eventTypes,
     replays,
     database,
     hint: httpHint,
@@ -117,7 +117,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     version,
     drainMs: config.shutdownDrainMs,
     readiness: () => readiness(ground.health, bell.state, running.isStopping),
-    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, subscriptions)),
+    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   })
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
@@ -188,7 +188,7 @@ function registerIngest(
   edge: Edge,
   { logger, config, clock }: Ground,
   { ingest, publisher, once }: Inbound,
-  subscriptions: Subscriptions,
+  { subscriptions, eventTypes }: Parts,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
   const findSubscription = async (id: number) => {
@@ -200,7 +200,17 @@ function registerIngest(
     subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
     findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
   }
-  ingestRoutes(app, { ...edge, ...uids, ingest, once, subscription, findSubscription, logger, hasLine })
+  ingestRoutes(app, {
+    ...edge,
+    ...uids,
+    ingest,
+    once,
+    eventTypes,
+    subscription,
+    findSubscription,
+    logger,
+    hasLine,
+  })
   const publishing = { ...edge, publisher, once, clock, logger, hasLine }
   publishRoutes(app, publishing)
   // A batch that could never be in memory is refused by its length.

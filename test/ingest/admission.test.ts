@@ -54,12 +54,21 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
     },
   } as unknown as Ingest // what routes use of it
   const once = {} as Once // nobody sends a key here
+  const eventTypes = { check: () => undefined } // none is checked
   const server = await testServer({
     keys: withKeys
       ? { identify: given => (given === key.authorization ? localOperator : undefined) }
       : undefined,
     registerIngest: (scope, edge) =>
-      ingestRoutes(scope, { ...deps, ...edge, ingest, once, logger: silentLogger(), secondLookMs }),
+      ingestRoutes(scope, {
+        ...deps,
+        ...edge,
+        ingest,
+        once,
+        eventTypes,
+        logger: silentLogger(),
+        secondLookMs,
+      }),
   })
   const send = (id: number | string, headers: Record<string, string> = {}, body = 'event') =>
     server.request(`/ingest/${id}`, {
