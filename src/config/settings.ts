@@ -167,6 +167,13 @@ export const settings = {
     default: 1_048_576,
     description: 'The largest body of a request to this service, in bytes. Larger ones are refused with 413.',
   }),
+  batchLimitBytes: integer('BATCH_LIMIT_BYTES', {
+    minimum: 1024,
+    maximum: 268_435_456,
+    default: 16_777_216,
+    description:
+      'The largest body of `POST /events/batch`, in bytes. Larger ones are refused with 413. Each event in it has the limit of `BODY_LIMIT_BYTES`. At most `MEMORY_LIMIT_MB`.',
+  }),
   maxConnections: integer('MAX_CONNECTIONS', {
     minimum: 16,
     maximum: 1_000_000,

@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { unknownSubscription } from '../http/parameters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
+import type { Names } from '../ingest/names.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -19,6 +20,8 @@ export interface PublishRequest {
   readonly channels: readonly string[]
   /** The sender's own name for it. */
   readonly eventId: string | null
+  /** As the request has it; null: none. */
+  readonly idempotencyKey: string | null
   /** Not to be sent before then (Unix milliseconds); null, or a time that is over: at once. */
   readonly deliverAt: number | null
   /** What the sender says of it, by names of its own. */
@@ -32,6 +35,8 @@ export interface PublishRequest {
   readonly payload: Buffer
   /** Nobody but this subscription may get it: its id, or its uid; null: whoever wants it. */
   readonly to: number | string | null
+  /** Names that no other event of the tenant may have. */
+  readonly names?: Names | undefined
 }
 
 /** An event that is committed. */
@@ -80,7 +85,7 @@ export class Publisher {
    * Resolves when the event and all it owes are committed. An event that nobody wants is stored, too.
    *
    * @throws AppError not_found for a tenant, or for a subscription of it (`to`), that does not exist; payload_refused;
-   *   fan_out_too_large; and what `Ingest.accept` throws
+   *   fan_out_too_large; and what `Ingest.accept` throws, NameTaken among it
    */
   async publish(request: PublishRequest): Promise<Published> {
     const { tenant, eventType, contentType, contentEncoding, hops, payload } = request
@@ -94,14 +99,14 @@ export class Publisher {
     const ids = this.#wanting(request, to)
     if (ids.length > fanOutMax) throw tooManyWant(ids.length)
     const subscriptions = ids.length > lookUpsPerTurn ? await this.#lookUpAll(ids) : this.#lookUp(ids)
-    const { channels, eventId, metadata } = request
-    const { deliverAt } = request
+    const { channels, eventId, idempotencyKey, metadata, deliverAt, names } = request
     const webhookId = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       published: {
-        ...{ channels, eventId, metadata },
+        ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,
       },
+      ...(names && { names }),
     })
     return { webhookId, deliveries: subscriptions.length }
   }

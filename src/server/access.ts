@@ -19,6 +19,7 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /ingest/:id': 'own',
   'POST /events': 'publish',
   'DELETE /events/:webhook_id': 'publish',
+  'POST /events/batch': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',

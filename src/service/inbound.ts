@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
+import { Once } from '../ingest/once.ts'
 import { EventWriter, wideEventWriter } from '../ingest/writer.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
@@ -33,6 +34,7 @@ export class Inbound {
   readonly ingest: Ingest
   readonly writer: EventWriter
   readonly publisher: Publisher
+  readonly once: Once
   readonly #wideWriter: EventWriter<Transactional>
 
   constructor(deps: InboundDeps) {
@@ -45,6 +47,7 @@ export class Inbound {
       ...shared,
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name => database.connection(name, settings)),
     })
+    this.once = new Once(database)
     // Events for more than a thousand subscriptions wait for each other only.
     this.#wideWriter = wideEventWriter({
       ...shared,

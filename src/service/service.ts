@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
@@ -227,7 +228,7 @@ function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
   { logger, config, clock }: Ground,
-  { ingest, publisher }: Inbound,
+  { ingest, publisher, once }: Inbound,
   { subscriptions, eventTypes, access: { tenants } }: Parts,
 ): void {
   // Those of a deleted tenant may still be there, and are not for senders any more.
@@ -244,8 +245,22 @@ function registerIngest(
     subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
     findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
   }
-  ingestRoutes(app, { ...edge, ...uids, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
-  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
+  ingestRoutes(app, {
+    ...edge,
+    ...uids,
+    ingest,
+    once,
+    eventTypes,
+    subscription,
+    findSubscription,
+    logger,
+    hasLine,
+  })
+  const publishing = { ...edge, publisher, once, clock, logger, hasLine }
+  publishRoutes(app, publishing)
+  // A batch that could never be in memory is refused by its length.
+  const batchBytesMax = Math.min(config.batchLimitBytes, config.memoryLimitMb * 1_048_576)
+  batchRoutes(app, { ...publishing, batchBytesMax })
 }
 
 /**
