@@ -59,6 +59,8 @@ export async function openapiDocument(): Promise<string> {
         eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
       })
       publishRoutes(scope, { ...edge, publisher, clock, logger })

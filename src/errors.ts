@@ -17,6 +17,7 @@ export const errorCodes = {
   uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
   catalogue_full: { status: 409, title: 'The catalogue of event types is full' },
+  payload_expunged: { status: 410, title: 'The payload was removed' },
   version_conflict: { status: 412, title: 'Changed by someone else' },
   body_too_large: { status: 413, title: 'The body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },

@@ -76,7 +76,7 @@ const ranks: readonly (readonly string[])[] = [
   ['replay', 'deliver', 'monitor', 'stats', 'backup'],
   ['handover'],
   ['ingest'],
-  ['publish', 'sources', 'live'],
+  ['publish', 'sources', 'live', 'events'],
   ['server'],
   ['service'],
   ['cli'],

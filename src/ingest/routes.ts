@@ -122,7 +122,13 @@ const ingestSchema = {
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
     'What it does not want by its `event_types`, `channels` or `filter` is answered with 200 and `{}`, and is not queued.',
-  params: Type.Object({ id: subscriptionIdParameter }),
+  params: Type.Object({
+    id: {
+      ...subscriptionIdParameter,
+      description:
+        'The id of a subscription, or `uid:` and its uid: one of the tenant that the key is for, else of the tenant `default`',
+    },
+  }),
   headers: Type.Object({
     'x-event-type': Type.Optional(
       Type.String({

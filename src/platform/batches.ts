@@ -32,19 +32,6 @@ export async function besideThePath<T>(
   }
 }
 
-/** Runs `work` in one transaction of a session that nobody else uses meanwhile; rolled back when it throws. */
-export async function inTransaction<T>(session: Connection, work: () => Promise<T>): Promise<T> {
-  await session.query({ text: 'begin' })
-  try {
-    const result = await work()
-    await session.query({ text: 'commit' })
-    return result
-  } catch (error) {
-    await session.query({ text: 'rollback' }).catch(() => {}) // the session has broken, and its transaction with it
-    throw error
-  }
-}
-
 /** The result of one batch. */
 export interface Batch<Position> {
   /** Rows that were checked; fewer than asked for: nothing is left. */

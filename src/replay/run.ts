@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
-import { besideThePath, inTransaction } from '../platform/batches.ts'
+import { besideThePath } from '../platform/batches.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import type { Selection } from './filter.ts'
@@ -81,15 +81,15 @@ class Run {
 
   async step(session: Connection, signal: AbortSignal): Promise<void> {
     await this.#count(session, signal)
-    await inTransaction(session, async () => {
-      const row = await lockOpenReplay(session, this.#id)
+    await session.transaction(async tx => {
+      const row = await lockOpenReplay(tx, this.#id)
       if (row === undefined || row.state === 'counting') return
       const { from } = this.#selection(row)
-      await addProgress(session, row.id, await takeEnded(session, row.id, loggedFrom(from), stepRows * 5))
-      const underWay = await countUnderWay(session, row.id)
+      await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), stepRows * 5))
+      const underWay = await countUnderWay(tx, row.id)
       const room = Math.min(waitingMax - underWay.waiting, openMax - underWay.open, this.#mayQueue(row))
-      const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(session, row, Math.floor(room))
-      if (this.#isQueued && underWay.open === 0 && queued === 0) await endReplay(session, row.id, 'done')
+      const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(tx, row, Math.floor(room))
+      if (this.#isQueued && underWay.open === 0 && queued === 0) await endReplay(tx, row.id, 'done')
     })
   }
 

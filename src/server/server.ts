@@ -10,6 +10,8 @@ import { codeOf, overloaded } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { registerEventTypes } from '../event-types/routes.ts'
 import { eventTypeSchemas } from '../event-types/schema.ts'
+import { registerEvents } from '../events/routes.ts'
+import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -129,6 +131,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     Problem,
     ...subscriptionSchemas,
     ...monitorSchemas,
+    ...eventSchemas,
     ...systemSchemas,
     ...auditSchemas,
     ...eventTypeSchemas,
@@ -167,6 +170,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerReplay(scope, deps)
+    registerEvents(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

@@ -195,7 +195,11 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
+  const uids = {
+    subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
+    findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
+  }
+  ingestRoutes(app, { ...edge, ...uids, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
   publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
