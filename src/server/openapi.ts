@@ -17,6 +17,10 @@ const tags = [
   { name: 'Tenants', description: 'Whose subscriptions and events these are' },
   { name: 'Keys', description: 'Who may do what' },
   { name: 'Monitoring', description: 'What happened to them' },
+  {
+    name: 'Event types',
+    description: 'What events are for, what their payloads look like, and whether that is checked',
+  },
   { name: 'Health', description: 'For load balancers and orchestrators; no key needed' },
 ]
 
@@ -66,10 +70,10 @@ export async function registerOpenapi(
       for (const path of ['/ingest/{id}', '/events']) describeRawBody(described.paths?.[path]?.post)
       for (const path of Object.values(described.paths ?? {})) {
         for (const operation of Object.values(path ?? {})) describeRefusals(operation as Refusable)
-        const post = path?.post
         // The plugin takes every body to be required.
-        if (post?.requestBody && bodyMayBeLeftOut.has(operationIdOf(post)))
-          Object.assign(post.requestBody, { required: false })
+        for (const operation of [path?.post, path?.put])
+          if (operation?.requestBody && bodyMayBeLeftOut.has(operationIdOf(operation)))
+            Object.assign(operation.requestBody, { required: false })
       }
       return described
     },
