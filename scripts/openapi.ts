@@ -9,6 +9,7 @@ import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
 import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
+import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -36,6 +37,7 @@ export async function openapiDocument(): Promise<string> {
   const publisher = {} as Publisher
   const app = await buildServer({
     subscriptions,
+    replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
     keys: undefined,

@@ -6,23 +6,24 @@ export interface Contender {
 }
 
 /**
+ * At most this many tenants that have no turn at present keep their queue. A Map that gets and loses an entry with each
+ * event makes the events live longer: see `UnorderedList`.
+ */
+const idleMax = 100
+
+/**
  * Whose turn is next: round robin over tenants, and over each tenant's subscriptions. A tenant with a thousand
- * busy subscriptions gets as many turns as a tenant with one. O(1) per step; whoever is not in the ring costs nothing.
+ * busy subscriptions gets as many turns as a tenant with one. O(1) per step.
  */
 export class RoundRobin<T extends Contender> {
   readonly #tenants = new Map<string, Fifo<T>>()
+  /** Those of the tenants that have something in them. */
   readonly #order = new Fifo<Fifo<T>>()
 
   add(turn: T): void {
-    const waiting = this.#tenants.get(turn.tenant)
-    if (waiting) {
-      waiting.push(turn)
-      return
-    }
-    const fresh = new Fifo<T>()
-    fresh.push(turn)
-    this.#tenants.set(turn.tenant, fresh)
-    this.#order.push(fresh)
+    const ofTenant = this.#tenants.get(turn.tenant) ?? this.#enter(turn.tenant)
+    ofTenant.push(turn)
+    if (ofTenant.length === 1) this.#order.push(ofTenant)
   }
 
   /** Takes the next one out of the ring. */
@@ -31,7 +32,13 @@ export class RoundRobin<T extends Contender> {
     const turn = ofTenant?.shift()
     if (!ofTenant || !turn) return undefined
     if (ofTenant.length > 0) this.#order.push(ofTenant)
-    else this.#tenants.delete(turn.tenant)
+    else if (this.#tenants.size - this.#order.length > idleMax) this.#tenants.delete(turn.tenant)
     return turn
+  }
+
+  #enter(tenant: string): Fifo<T> {
+    const fresh = new Fifo<T>()
+    this.#tenants.set(tenant, fresh)
+    return fresh
   }
 }

@@ -97,7 +97,6 @@ export async function readOwedTo(
 
 /** An attempt, and its place among those of its delivery, 1 for the newest. */
 export interface RankedAttempt extends AttemptRow {
-  readonly trigger: string
   readonly place: number
 }
 

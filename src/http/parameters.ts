@@ -81,6 +81,15 @@ export function parseTime(text: string, parameter: string): number {
   return ms
 }
 
+/** The id of a replay in a path, in canonical form. @throws AppError validation_failed when it is no UUID */
+export function parseReplayId(text: string): Uuid {
+  const id = parseUuid(text)
+  if (id !== undefined) return id
+  throw validationFailed([
+    { pointer: 'id', detail: 'The id of a replay is a UUID, as the 202 answer gave it.' },
+  ])
+}
+
 /** The schema of the headers of a request that changes a subscription. */
 export const ifMatchHeader = Type.Object({
   'if-match': Type.Optional(

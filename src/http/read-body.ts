@@ -96,7 +96,7 @@ class BodyReader implements ArrivingBody {
 
   readonly #onEnd = (): void => {
     this.#endGathering()
-    this.#finish(null, Buffer.concat(this.#pieces, this.#length))
+    this.#finish(null, wholeOf(this.#pieces, this.#length))
   }
 
   readonly #onError = (cause: Error): void => {
@@ -110,6 +110,16 @@ class BodyReader implements ArrivingBody {
     this.#rules.budget.release(this)
     this.#done(error, body)
   }
+}
+
+/**
+ * A body that came in one piece is that piece, which Node has allocated for it alone. A copy would be a part of one of the
+ * slabs of 8 KiB that Node keeps for small buffers, and a slab stays in memory for as long as one event with a part of it.
+ */
+function wholeOf(pieces: readonly Buffer[], length: number): Buffer {
+  const [first] = pieces
+  const isWhole = first !== undefined && first.length === length && first.buffer.byteLength === length
+  return isWhole ? first : Buffer.concat(pieces, length)
 }
 
 function tooLarge(): AppError {

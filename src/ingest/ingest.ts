@@ -1,11 +1,12 @@
+import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Handover } from '../handover/handover.ts'
-import type { Delivery, DeliveryContent, EventMetadata } from '../model/delivery.ts'
+import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { EventRow, OwedRow } from './store.ts'
-import { CommitUnknown, type EventWriter } from './writer.ts'
+import { batchRowsMax, CommitUnknown, type EventWriter } from './writer.ts'
 
 /** An event as it came in: parsed, verified and matched. */
 export interface IncomingEvent extends DeliveryContent {
@@ -28,9 +29,19 @@ export interface PublishedFields {
 export interface IngestDeps {
   readonly clock: Clock
   readonly newId: () => Uuid
-  readonly writer: EventWriter
+  readonly writer: Pick<EventWriter, 'write'>
+  /** For events that owe more rows than one transaction of `writer` takes (`batchRowsMax`). */
+  readonly wideWriter: Pick<EventWriter, 'write'>
   readonly handover: Handover
 }
+
+/** A row of an event, and what its offer came to. */
+interface OfferedRow extends OwedRow {
+  readonly shared?: SharedPayload
+}
+
+/** Deliveries that are handed over in one turn of the event loop: each may start an attempt at once. */
+const handedOverPerTurn = 100
 
 /** Accepts events: offers their deliveries, makes all of it durable, and lets whoever took them know. */
 export class Ingest {
@@ -48,46 +59,51 @@ export class Ingest {
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer } = this.#deps
+    const { newId, clock, writer, wideWriter } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
-    const owed = this.#owedRows(webhookId, event)
+    const owed = this.#offer(webhookId, event)
+    const isWide = owed.length > batchRowsMax
     try {
-      await writer.write({ event: eventRow(webhookId, event, owed), owed })
+      await (isWide ? wideWriter : writer).write({ event: eventRow(webhookId, event, owed), owed })
     } catch (error) {
-      this.#abort(owed, error instanceof CommitUnknown ? 'unknown' : 'no')
+      const written = error instanceof CommitUnknown ? 'unknown' : 'no'
+      for (const row of owed) this.#deps.handover.abort(row, written)
       throw error
     }
-    this.#commit(owed, event, acceptedAt)
+    if (owed.length > handedOverPerTurn) await this.#commitInTurns(owed, event, acceptedAt)
+    else this.#commit(owed, event, acceptedAt)
     return webhookId
   }
 
-  #owedRows(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OwedRow[] {
+  #offer(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OfferedRow[] {
     const { handover } = this.#deps
     const sizeBytes = payload.length
     const deliverAt = published?.deliverAt ?? null
-    if (deliverAt === null) {
-      return subscriptions.map(subscription => ({
-        webhookId,
-        subscriptionId: subscription.id,
-        sizeBytes,
-        owner: handover.offer(subscription, sizeBytes),
-      }))
+    if (deliverAt !== null) {
+      return subscriptions.map(({ id: subscriptionId }) => {
+        return { webhookId, subscriptionId, sizeBytes, owner: null, dueAt: deliverAt, beginsAt: deliverAt }
+      })
     }
-    const times = { dueAt: deliverAt, beginsAt: deliverAt }
-    return subscriptions.map(({ id }) => ({
-      ...{ webhookId, subscriptionId: id, sizeBytes },
-      owner: null,
-      ...times,
+    const shared = subscriptions.length > 1 ? { holders: 0 } : undefined
+    return subscriptions.map(subscription => ({
+      webhookId,
+      subscriptionId: subscription.id,
+      sizeBytes,
+      owner: handover.offer(subscription, sizeBytes, shared),
+      ...(shared && { shared }),
     }))
   }
 
-  #abort(owed: readonly OwedRow[], written: 'unknown' | 'no'): void {
-    for (const row of owed) this.#deps.handover.abort(row, written)
+  #commit(owed: readonly OfferedRow[], event: IncomingEvent, acceptedAt: number): void {
+    for (const row of owed) this.#deps.handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
   }
 
-  #commit(owed: readonly OwedRow[], event: IncomingEvent, acceptedAt: number): void {
-    for (const row of owed) this.#deps.handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
+  async #commitInTurns(owed: readonly OfferedRow[], event: IncomingEvent, acceptedAt: number): Promise<void> {
+    for (let from = 0; from < owed.length; from += handedOverPerTurn) {
+      if (from > 0) await setImmediate()
+      this.#commit(owed.slice(from, from + handedOverPerTurn), event, acceptedAt)
+    }
   }
 
   /** Accepts nothing from now on. */
@@ -120,7 +136,7 @@ function metadataOf({ hops, contentEncoding, published }: IncomingEvent): EventM
   }
 }
 
-function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): Delivery {
+function freshDelivery(row: OfferedRow, content: DeliveryContent, since: number): Delivery {
   const { webhookId, subscriptionId, sizeBytes } = row
   return {
     webhookId,
@@ -132,5 +148,6 @@ function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): D
     dueAt: row.dueAt ?? since,
     content,
     lane: null,
+    ...(row.shared && { shared: row.shared }),
   }
 }

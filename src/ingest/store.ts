@@ -3,7 +3,7 @@ import { wakeLanes } from '../lanes/wake.ts'
 import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
-import type { Queryable } from '../platform/postgres.ts'
+import type { Queryable, Transactional } from '../platform/postgres.ts'
 
 /** One row of `events`. */
 export interface EventRow {
@@ -44,7 +44,8 @@ export interface OwedRow {
 /**
  * Writes events and all they owe in one statement, so one round trip and one commit for a whole batch. Lanes of rows
  * without an owner become due when their rows are. A batch without such rows, which is nearly every one, takes a
- * statement that knows nothing of lanes; one of events that nobody published takes one without their columns.
+ * statement that knows nothing of lanes; one of events that nobody published takes one without their columns; a lone event
+ * that a process holds takes one without arrays.
  *
  * @param acceptedAt Unix milliseconds; no row is due before
  */
@@ -56,6 +57,12 @@ export async function insertEvents(
 ): Promise<void> {
   const isPublished = events.some(event => event.published !== undefined)
   const inLanes = isAnyInLanes(owed)
+  const [event] = events
+  const [row] = owed
+  if (event && row && events.length === 1 && owed.length === 1 && !isPublished && !inLanes) {
+    await insertSingle(db, event, row, acceptedAt)
+    return
+  }
   await db.query({
     name: `insert_events${isPublished ? '_published' : ''}${inLanes ? '_and_lanes' : ''}`,
     text: insertEventsText[isPublished ? 'published' : 'plain'][inLanes ? 'inLanes' : 'held'],
@@ -63,6 +70,44 @@ export async function insertEvents(
       ...eventColumns(events),
       ...(isPublished ? publishedColumns(events) : []),
       ...owedColumns(owed, acceptedAt, inLanes),
+    ],
+  })
+}
+
+/**
+ * Writes one event that is owed once, to the process that holds it: the same as `insertEvents`, for what nearly every
+ * transaction holds at ordinary rates. Its values are no arrays, so nothing has to be packed and unpacked. In a loop over
+ * either it took PostgreSQL 307 µs instead of 340, commit and all, and Node 200 instead of 246.
+ *
+ * @param acceptedAt Unix milliseconds, when the row is due
+ */
+async function insertSingle(
+  db: Queryable,
+  event: EventRow,
+  { subscriptionId, sizeBytes, owner }: OwedRow,
+  acceptedAt: number,
+): Promise<void> {
+  const { webhookId, tenant, eventType, contentType, payload, subscriptionIds, metadata } = event
+  await db.query({
+    name: 'insert_single',
+    text: `
+      with e as (
+        insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids, metadata)
+        values ($1::uuid, $2::text, $3::text, $4::text, $5::bytea, $6::int[], $7::jsonb))
+      insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
+      values ($1::uuid, $8::int, $9::int, $10::int, ($11::timestamptz[])[1])`,
+    values: [
+      webhookId,
+      tenant,
+      eventType,
+      contentType,
+      payload,
+      `{${subscriptionIds.join(',')}}`,
+      metadata ? JSON.stringify(metadata) : null,
+      subscriptionId,
+      sizeBytes,
+      owner,
+      timestamptzArray([acceptedAt]),
     ],
   })
 }
@@ -79,6 +124,32 @@ export async function insertOwed(tx: Queryable, owed: readonly OwedRow[], accept
     name: `insert_owed${inLanes ? '_and_lanes' : ''}`,
     text: insertOwedText[inLanes ? 'inLanes' : 'held'],
     values: owedColumns(owed, acceptedAt, inLanes),
+  })
+}
+
+/** Rows of one statement. */
+const rowsMax = 1000
+
+/**
+ * Writes events that owe many rows: several statements, each of a bounded number of rows, in one transaction.
+ *
+ * Rows that wait in lanes come last, in the order of their subscriptions: locks on lanes are held for as short as can be,
+ * and are taken in the order in which all take them.
+ */
+export async function insertWideEvents(
+  connection: Transactional,
+  events: readonly EventRow[],
+  owed: readonly OwedRow[],
+  acceptedAt: number,
+): Promise<void> {
+  const held = owed.filter(row => row.owner !== null)
+  const inLanes = owed.filter(row => row.owner === null)
+  inLanes.sort((one, other) => one.subscriptionId - other.subscriptionId)
+  await connection.transaction(async tx => {
+    await insertEvents(tx, events, [], acceptedAt)
+    for (const rows of [held, inLanes])
+      for (let from = 0; from < rows.length; from += rowsMax)
+        await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
   })
 }
 

@@ -1,8 +1,9 @@
 import type { Hint } from '../destinations/destination.ts'
 import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import type { AttemptStatus } from '../model/outcome.ts'
 import type { FinalVerdictWord } from '../model/verdict.ts'
-import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
+import { parseUuid, type Uuid, uuidTime } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
@@ -29,9 +30,6 @@ export interface LogReader {
 
 /** An answer holds at most this many of an event's attempts, the newest. All of them could be megabytes. */
 const attemptsMax = 1000
-
-/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
-const clockSlackMs = 60_000
 
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
@@ -77,7 +75,7 @@ export async function readLogPage(
   const rows =
     webhookId === undefined
       ? await readLog(database, page)
-      : await readLogOfEvent(database, page, webhookId, loggedSince(webhookId))
+      : await readLogOfEvent(database, page, webhookId, loggedFrom(webhookId))
   if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
   return rows.map(row => attemptOf(row, hint))
 }
@@ -93,7 +91,7 @@ export async function readStatus(
 ): Promise<EventStatus | undefined> {
   const event = await readEvent(database, webhookId)
   if (event === undefined || !reach.has(event.tenant)) return undefined
-  const since = loggedSince(webhookId)
+  const since = loggedFrom(webhookId)
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))
   const [attempts, verdicts] = await Promise.all([
@@ -168,6 +166,7 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     webhook_id: row.webhook_id,
     timestamp: row.timestamp.toISOString(),
     attempt: row.attempt,
+    trigger: row.trigger,
     status: row.status,
     http_status: row.http_status,
     error: row.error,
@@ -177,10 +176,6 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     duration_ms: row.duration_ms,
     next_attempt_at: row.next_at?.toISOString() ?? null,
   }
-}
-
-function loggedSince(webhookId: Uuid): Uuid {
-  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
 }
 
 /** The key in a cursor of the log. */

@@ -1,3 +1,4 @@
+import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
@@ -19,10 +20,11 @@ export interface AttemptRow {
   readonly error: string | null
   readonly error_class: ErrorClass | null
   readonly error_code: string | null
+  readonly trigger: AttemptTrigger
 }
 
 const attemptColumns = `id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms,
-  next_at, error, error_class, error_code`
+  next_at, error, error_class, error_code, trigger`
 
 export interface LogPage {
   readonly subscriptionId: number

@@ -41,6 +41,15 @@ export const access: Readonly<Record<string, Access>> = {
 
   'GET /audit': 'read',
 
+  'POST /events/:webhook_id/replay': 'write',
+  'GET /replays': 'read',
+  'POST /replays': 'write',
+  'GET /replays/:id': 'read',
+  'POST /replays/:id/cancel': 'write',
+  'POST /subscriptions/:id/recover': 'write',
+  'GET /deliveries': 'read',
+  'POST /deliveries/discard': 'write',
+
   'GET /system': 'read_all',
 }
 

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as startImmediate } from 'node:timers'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
-import { AppError, codeOf, overloaded } from '../errors.ts'
+import { codeOf, overloaded } from '../errors.ts'
 import { registerEvents } from '../events/routes.ts'
 import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
@@ -19,6 +20,8 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Replays } from '../replay/replays.ts'
+import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { giveAccess } from './access.ts'
@@ -33,6 +36,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -73,11 +77,8 @@ export interface Edge {
  */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
-  let closing = false
   const turn = new LongTurn()
   const refusal = (request: IncomingMessage) => {
-    if (closing)
-      return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
     if (isEvent(request) && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
@@ -105,7 +106,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => {
     // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
-    closing = true
+    await readWhatArrived(app.server)
     closeAsTheyFallIdle(app.server)
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -128,6 +129,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     ...eventSchemas,
     ...systemSchemas,
     ...auditSchemas,
+    ...replaySchemas,
   ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
@@ -161,6 +163,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerEvents(scope, deps)
+    registerReplay(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
@@ -180,8 +183,34 @@ async function left(server: Server, withinMs: number): Promise<void> {
   while (performance.now() < until && (await count()) > 0) await setTimeout(20)
 }
 
-/** Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. */
+/**
+ * Waits until this process has read what had been sent to it. One that got no processor for a while still has clients
+ * that it could not ask to leave: their connections would be closed with requests in them. A turn of the event loop takes
+ * at most one new connection, and the next turn reads what came on it.
+ */
+async function readWhatArrived(server: Server): Promise<void> {
+  let came = true
+  const note = () => {
+    came = true
+  }
+  server.on('connection', note)
+  for (let turns = 0; came && turns < arrivedTurnsMax; turns++) {
+    came = false
+    await setImmediate()
+    await setImmediate()
+  }
+  server.off('connection', note)
+}
+
+/** Clients that come without end do not keep a process from its stop. */
+const arrivedTurnsMax = 1000
+
+/**
+ * Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. Looks
+ * just after the requests that had arrived were read: what is idle then has none in it.
+ */
 function closeAsTheyFallIdle(server: Server): void {
-  const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
+  const sweep = () => server.closeIdleConnections()
+  const sweeping = setInterval(() => startImmediate(sweep), 20).unref()
   server.once('close', () => clearInterval(sweeping))
 }

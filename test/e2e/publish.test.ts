@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { audit } from '../../src/monitor/audit.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
+import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, testService } from '../support/service.ts'
+import { client, processWorld, testService } from '../support/service.ts'
 
 interface PublishedAnswer {
   readonly webhook_id: string
@@ -42,6 +45,45 @@ test('one event arrives at every subscription that wants it, byte for byte with 
   }
   assert.equal(other.received.length, 0)
 })
+
+test('an event for ten thousand subscriptions arrives at each of them once', async () => {
+  await using receiver = await startReceiver()
+  await using processes = await processWorld({ LOG_EVENTS: 'none' })
+  const { database } = processes.world
+  await subscribeMany(database, receiver.origin, 10_000)
+  const { url } = await processes.start()
+  const { deliveries, webhook_id } = await publish(url, '{"to":"all"}')
+  assert.equal(deliveries, 10_000)
+  await receiver.waitFor(10_000, 120_000)
+  const report = await eventually(
+    () => audit(database),
+    ({ owed }) => owed === 0,
+  )
+  assert.deepEqual([report.deliveries, report.final, report.missing], [10_000, 10_000, 0])
+  assert.equal(new Set(receiver.received.map(({ path }) => path)).size, 10_000)
+  assert.ok(receiver.received.every(({ headers }) => headers['webhook-id'] === webhook_id))
+})
+
+test('more subscriptions than one event can go to are an answer that says so, and nothing is stored', async () => {
+  await using processes = await processWorld({ ROLE: 'api' })
+  await subscribeMany(processes.world.database, 'http://127.0.0.1:9', 10_001)
+  const { url } = await processes.start()
+  const answer = await client(url).post('/events', '{}')
+  assert.equal(answer.status, 422)
+  assert.match(await answer.text(), /10001 subscriptions want this event/)
+  assert.equal((await audit(processes.world.database)).events, 0)
+})
+
+/** Makes many at once, each with a path of its own, before any process is there to hear of them. They sign nothing. */
+async function subscribeMany(database: Queryable, origin: string, count: number): Promise<void> {
+  await database.query({
+    text: `with made as (
+             insert into subscriptions (target_url, signing_secrets)
+             select $1 || '/' || n, '[]' from generate_series(1, $2::int) n returning id)
+           insert into lanes (subscription_id) select id from made`,
+    values: [origin, count],
+  })
+}
 
 async function several(count: number) {
   const all = await Promise.all(Array.from({ length: count }, () => startReceiver()))

@@ -133,6 +133,62 @@ test('each outcome is logged as what it was, and each verdict does what it says'
   assert.deepEqual(settled, deliveries)
 })
 
+test('fresh deliveries that were accepted share a commit with those of the next 50 ms', async t => {
+  const deliveries = [await aDelivery(), await aDelivery()] as const
+  const { log, settled, counter } = aLog()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  log.settle(attempted(deliveries[0], accepted, 'delivered'))
+  t.mock.timers.tick(30)
+  log.settle(attempted(deliveries[1], accepted, 'delivered'))
+  t.mock.timers.tick(19)
+  assert.equal(counter.statements, 0, 'it waits')
+  t.mock.timers.tick(1)
+  t.mock.timers.reset()
+  await log.drained()
+  assert.equal(counter.statements, 1)
+  assert.deepEqual(settled, deliveries)
+})
+
+const waitedFor = {
+  'a retry': (delivery: Delivery) => [attempted(delivery, refused, noon + 10_000)],
+  'what was given up': (delivery: Delivery) => [attempted(delivery, failed, 'given_up')],
+  'what goes back to its lane': (delivery: Delivery) => [{ kind: 'handed_back', delivery, at: noon }],
+  'a delivery of a lane': (delivery: Delivery) => [
+    attempted({ ...delivery, lane: { left: () => {} } }, accepted, 'delivered'),
+  ],
+  'a large delivery': (delivery: Delivery) => [
+    attempted({ ...delivery, sizeBytes: 300_000 }, accepted, 'delivered'),
+  ],
+  'many at once': (delivery: Delivery) =>
+    Array.from({ length: 64 }, () => attempted(delivery, accepted, 'delivered')),
+} as const satisfies Record<string, (delivery: Delivery) => readonly Settlement[]>
+
+for (const [what, settlements] of Object.entries(waitedFor)) {
+  test(`${what} is written 5 ms later, with all that waits`, async t => {
+    const [first, second] = [await aDelivery(), await aDelivery()]
+    const { log, settled, counter } = aLog()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    log.settle(attempted(first, accepted, 'delivered'))
+    for (const settlement of settlements(second)) log.settle(settlement)
+    t.mock.timers.tick(5)
+    assert.equal(counter.statements, 1)
+    t.mock.timers.reset()
+    await log.drained()
+    assert.equal(settled.length, 1 + settlements(second).length)
+  })
+}
+
+test('who waits for the log does not wait for more to come', async t => {
+  const { log, counter } = aLog()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  log.settle(attempted(await aDelivery(), accepted, 'delivered'))
+  const drained = log.drained()
+  t.mock.timers.tick(5)
+  assert.equal(counter.statements, 1)
+  t.mock.timers.reset()
+  await drained
+})
+
 test('the HTTP status, the duration and the next time are in the log', async () => {
   const { log } = aLog()
   log.settle(attempted(await aDelivery(), refused, noon + 10_000))

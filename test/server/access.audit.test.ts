@@ -21,7 +21,10 @@ interface Document {
   readonly paths: Record<string, Record<string, { readonly requestBody?: { readonly content: Content } }>>
   readonly components: { readonly schemas: Record<string, { readonly examples?: readonly unknown[] }> }
 }
-type Content = Record<string, { readonly schema: { readonly $ref?: string; readonly examples?: unknown[] } }>
+type Content = Record<
+  string,
+  { readonly schema: { readonly $ref?: string; readonly examples?: unknown[] }; readonly example?: unknown }
+>
 
 // Held against the code by test/generated.test.ts.
 const document = JSON.parse(readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8')) as Document
@@ -33,7 +36,8 @@ after(() => world[Symbol.asyncDispose]())
 function exampleBody(method: string, path: string): unknown {
   const named = path.replaceAll(/:(\w+)/g, '{$1}')
   const { requestBody } = document.paths[named]?.[method.toLowerCase()] ?? {}
-  const schema = requestBody?.content['application/json']?.schema
+  const { schema, example } = requestBody?.content['application/json'] ?? {}
+  if (example !== undefined) return example
   const reference = schema?.$ref?.split('/').at(-1)
   return (reference === undefined ? schema : document.components.schemas[reference])?.examples?.[0]
 }

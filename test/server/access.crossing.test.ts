@@ -6,6 +6,7 @@ import { uuidV7Source } from '../../src/platform/id.ts'
 import { access } from '../../src/server/access.ts'
 import { sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument } from '../support/document.ts'
+import { eventually } from '../support/eventually.ts'
 import { aKey, aTenant } from '../support/keys.ts'
 import { owe } from '../support/rows.ts'
 import { testService } from '../support/service.ts'
@@ -69,6 +70,20 @@ async function anAttempt(tenant: string): Promise<string> {
   return id
 }
 
+async function aReplay(tenant: string): Promise<string> {
+  const answer = await send('POST', '/replays', keys.admin, {
+    json: { filter: { tenant, event_type: mark } },
+  })
+  assert.equal(answer.status, 202, answer.text)
+  const { id } = Object(JSON.parse(answer.text))
+  // What runs in the background has come to its end, so that what changes afterwards was changed by a request.
+  await eventually(async () => {
+    const { rows } = await database.query({ text: 'select from replays where finished_at is null' })
+    return rows.length === 0
+  })
+  return id
+}
+
 /** How a thing is made that the parameter of a path names, and an id of its kind that is nobody's. */
 interface Thing {
   make(tenant: string): Promise<string | number>
@@ -96,6 +111,7 @@ const things: Readonly<Record<string, Thing>> = {
   '/ingest/:id': subscription,
   '/status/:webhook_id': event,
   '/events/:webhook_id': event,
+  '/replays/:id': { make: aReplay, unknown: nobodysUuid },
   '/attempts/:id': { make: anAttempt, unknown: nobodysUuid },
 }
 

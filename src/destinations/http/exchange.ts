@@ -10,6 +10,7 @@ import {
 } from '../../model/exchange-details.ts'
 import { errorText, type Outcome } from '../../model/outcome.ts'
 import type { Clock } from '../../platform/clock.ts'
+import type { Listed } from '../../platform/unordered-list.ts'
 import type { SigningHeaders } from '../../subscriptions/signing.ts'
 import { wordOf } from './answer.ts'
 import { type ConnectionState, endAwaiting, type TracedHandler } from './connection.ts'
@@ -53,7 +54,8 @@ const quotedBytesMax = 1024
 const nothing = Buffer.alloc(0)
 
 /** One request under way: what undici tells of it goes in, one outcome comes out. */
-export class Exchange implements TracedHandler {
+export class Exchange implements TracedHandler, Listed {
+  listIndex = -1
   /** The connection it runs on, once one was chosen. */
   connection: ConnectionState | undefined
   readonly #startedAt = performance.now()

@@ -2,6 +2,7 @@ import type { Connector } from '../../egress/connector.ts'
 import type { Capture } from '../../model/exchange-details.ts'
 import type { Outcome } from '../../model/outcome.ts'
 import type { Clock } from '../../platform/clock.ts'
+import { UnorderedList } from '../../platform/unordered-list.ts'
 import type { Subscription } from '../../subscriptions/subscription.ts'
 import type { Destination, Message } from '../destination.ts'
 import { ConnectionPools } from './connection-pools.ts'
@@ -41,7 +42,7 @@ export class HttpDestination implements Destination {
   readonly #connectorFor: (to: Subscription) => Connector
   readonly #exchangeOptions: ExchangeOptions
   readonly #pools: ConnectionPools
-  readonly #running = new Set<Exchange>()
+  readonly #running = new UnorderedList<Exchange>()
   #repeated = 0
   #isClosed = false
 
@@ -63,7 +64,7 @@ export class HttpDestination implements Destination {
         request,
         this.#exchangeOptions,
         outcome => {
-          this.#running.delete(exchange)
+          this.#running.remove(exchange)
           if (outcome.isRepeated) this.#repeated++
           resolve(outcome)
         },
@@ -104,7 +105,7 @@ export class HttpDestination implements Destination {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    for (const exchange of [...this.#running]) exchange.cutOff()
+    for (const exchange of this.#running.toArray()) exchange.cutOff()
     await this.#pools.destroy()
   }
 }
