@@ -97,8 +97,8 @@ async function fill(): Promise<void> {
              from generate_series(1, ${each}) n where n % 2000 <> 1`,
     })
     await database.query({
-      text: `insert into owed (webhook_id, subscription_id, due_at, size_bytes)
-             select ${id(0)}, 1 + n % 1000, now(), 2 from generate_series(1, ${each}) n where n % 2000 = 1`,
+      text: `insert into owed (webhook_id, subscription_id, due_at, size_bytes, owner)
+             select ${id(0)}, 1 + n % 1000, now(), 2, 1 from generate_series(1, ${each}) n where n % 2000 = 1`,
     })
     for (const table of ['events', 'delivery_logs']) {
       await database.query({ text: `alter table ${table} attach partition ${table}_${name} ${bounds}` })
