@@ -1,4 +1,5 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
 import { withdrawAccess } from '../src/keys/keys.ts'
@@ -39,8 +40,10 @@ export async function openapiDocument(): Promise<string> {
   // Only requests that bring events would reach these.
   const ingest = {} as Ingest
   const publisher = {} as Publisher
+  const eventTypes = new EventTypes({ database, log: logger })
   const app = await buildServer({
     subscriptions,
+    eventTypes,
     tenants: new Tenants({ database, withdrawAccess }),
     access: {
       keys: new ManagedKeys({ database, clock }),
@@ -62,8 +65,11 @@ export async function openapiDocument(): Promise<string> {
       ingestRoutes(scope, {
         ...edge,
         ingest,
+        eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
       })
       publishRoutes(scope, { ...edge, publisher, clock, logger })

@@ -76,7 +76,7 @@ const ranks: readonly (readonly string[])[] = [
   ['replay', 'deliver', 'monitor', 'stats', 'backup'],
   ['handover'],
   ['ingest'],
-  ['publish', 'sources', 'live'],
+  ['publish', 'sources', 'live', 'events'],
   ['server'],
   ['service'],
   ['cli'],
@@ -219,6 +219,7 @@ test('packages with a place of their own stay there', () => {
       where: /^src\/platform\/redis-connection\.ts$/,
       words: 'src/platform/redis-connection.ts',
     },
+    { name: /^re2js$/, where: /^src\/event-types\/pattern\.ts$/, words: 'src/event-types/pattern.ts' },
     { name: /^pino$/, where: /^src\/platform\/logger\.ts$/, words: 'src/platform/logger.ts' },
   ]
   const wrong = sources.flatMap(importsOf).flatMap(({ from, to }) => {

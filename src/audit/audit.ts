@@ -9,6 +9,7 @@ export const subjectKinds = [
   'tenant',
   'key',
   'portal_token',
+  'event',
   'event_type',
   'event',
   'delivery',

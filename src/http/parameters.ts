@@ -6,12 +6,18 @@ import { documentedKey, sentenceKey } from './validation.ts'
 /** The largest id the column `subscriptions.id` can hold. */
 const int4Max = 2_147_483_647
 
-/** The schema of a subscription id, as a parameter of a path. */
+/** What a caller can call a subscription: characters that a path takes as they are. */
+export const uidPattern = '^[a-zA-Z0-9_.:-]{1,255}$'
+
+/** The schema of what names a subscription in a path. */
 export const subscriptionIdParameter = Type.Unsafe<string>({
-  type: 'integer',
-  minimum: 1,
-  maximum: int4Max,
-  description: 'The id of a subscription',
+  anyOf: [
+    { type: 'integer', minimum: 1, maximum: int4Max },
+    { type: 'string', pattern: uidPattern.replace('^', '^uid:') },
+  ],
+  description:
+    'The id of a subscription, or `uid:` and its uid. The uid is one of the tenant that the key is for, else of `tenant` in ' +
+    'the query, else of the tenant `default`',
   examples: [1],
 })
 
@@ -37,8 +43,17 @@ export function parseSubscriptionId(text: string, parameter = 'id'): number {
 export function parseWholeNumber(text: string, parameter = 'id'): number {
   if (/^[0-9]{1,20}$/.test(text)) return Number(text)
   throw validationFailed([
-    { pointer: parameter, detail: 'The id of a subscription is a whole number, such as 1.' },
+    {
+      pointer: parameter,
+      detail:
+        'The id of a subscription is a whole number, such as 1. In its place you can give uid: and its uid.',
+    },
   ])
+}
+
+/** The uid in a path that names a subscription by one; undefined: it names it by its id. */
+export function uidIn(text: string): string | undefined {
+  return text.startsWith('uid:') ? text.slice('uid:'.length) : undefined
 }
 
 export function unknownSubscription(id: number | string): AppError {

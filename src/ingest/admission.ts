@@ -4,8 +4,8 @@ import { setTimeout } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import { mayCall, notForThisKey } from '../http/access.ts'
 import type { Callers } from '../http/auth.ts'
-import { parseSubscriptionId, parseWholeNumber, unknownSubscription } from '../http/parameters.ts'
-import { type Caller, localOperator } from '../model/caller.ts'
+import { parseSubscriptionId, parseWholeNumber, uidIn, unknownSubscription } from '../http/parameters.ts'
+import { type Caller, defaultTenant, localOperator } from '../model/caller.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type GivenSignature, isSignedWith, readSignature } from './verify.ts'
 
@@ -13,6 +13,10 @@ export interface AdmissionDeps {
   readonly subscription: (id: number) => Subscription | undefined
   /** Reads it from the database, because another process may just have made it. */
   readonly findSubscription: (id: number) => Promise<Subscription | undefined>
+  /** The one that a tenant calls so. */
+  readonly subscriptionWithUid: (tenant: string, uid: string) => Subscription | undefined
+  /** Reads its id from the database where memory knows none. */
+  readonly findIdOfUid: (tenant: string, uid: string) => Promise<number | undefined>
   /** Undefined when the service asks for no keys. */
   readonly callers: Callers | undefined
   /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
@@ -139,16 +143,28 @@ export class Admission {
 
   /** As the sender sees it: for a key, what is another tenant's is not there. */
   #subscription(id: string, caller: Caller | undefined): Subscription | undefined {
-    const subscription = this.#deps.subscription(parseWholeNumber(id))
+    const uid = uidIn(id)
+    const subscription =
+      uid === undefined
+        ? this.#deps.subscription(parseWholeNumber(id))
+        : this.#deps.subscriptionWithUid(tenantOf(caller), uid)
     if (subscription === undefined || caller === undefined) return subscription
     return caller.reach.has(subscription.tenant) ? subscription : undefined
   }
 
-  async #find(id: string, { reach }: Caller): Promise<Subscription> {
-    const found = await this.#deps.findSubscription(parseSubscriptionId(id))
-    if (found === undefined || !reach.has(found.tenant)) throw unknownSubscription(id)
+  async #find(name: string, caller: Caller): Promise<Subscription> {
+    const uid = uidIn(name)
+    const id =
+      uid === undefined ? parseSubscriptionId(name) : await this.#deps.findIdOfUid(tenantOf(caller), uid)
+    const found = id === undefined ? undefined : await this.#deps.findSubscription(id)
+    if (found === undefined || !caller.reach.has(found.tenant)) throw unknownSubscription(name)
     return found
   }
+}
+
+/** Whose uid a sender means. A stranger can mean the default tenant's only. */
+function tenantOf(caller: Caller | undefined): string {
+  return caller?.reach.tenant ?? defaultTenant
 }
 
 const strangerSentence =

@@ -11,6 +11,8 @@ export interface DeliveryContent {
   /** The codings of the payload, such as `gzip`; absent or null: none was said. */
   readonly contentEncoding?: string | null
   readonly payload: Buffer
+  /** The payload was removed on request, and what is left of it here is not to be sent. */
+  readonly isExpunged?: boolean
   /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
 }
@@ -19,6 +21,8 @@ export interface DeliveryContent {
 export interface EventMetadata {
   readonly hops?: number
   readonly content_encoding?: string
+  /** When its payload was removed on request (RFC 3339), and how many bytes it had. */
+  readonly expunged?: { readonly at: string; readonly size_bytes: number }
   /** What the sender said of the event, by names of its own. */
   readonly given?: Readonly<Record<string, string>>
 }

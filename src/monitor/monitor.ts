@@ -34,6 +34,8 @@ const attemptsMax = 1000
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
 
+export type { AttemptRow } from './store.ts'
+
 export interface LogQuery {
   readonly subscriptionId: number
   readonly limit: number
@@ -49,8 +51,13 @@ export interface LogQuery {
  */
 export async function isWithin(database: Queryable, reach: Reach, subscriptionId: number): Promise<boolean> {
   if (reach.tenant === null) return true
-  const tenant = await readTenantOf(database, subscriptionId)
+  const tenant = await tenantOf(database, subscriptionId)
   return tenant !== undefined && reach.has(tenant)
+}
+
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export function tenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  return readTenantOf(database, subscriptionId)
 }
 
 /**
@@ -129,7 +136,8 @@ function deliveriesOf(
   })
 }
 
-function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
+/** How a delivery is that is not owed, after its last final attempt. */
+export function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
     case undefined: // neither owed nor ended: `webhooks audit` counts it as missing
       return 'pending'

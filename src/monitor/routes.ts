@@ -6,9 +6,9 @@ import { reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseAttemptId,
-  parseSubscriptionId,
   parseWebhookId,
   subscriptionIdParameter,
+  tenantParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { Problem, problemMediaType, problems } from '../http/problem.ts'
@@ -81,6 +81,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
         querystring: Type.Object(
           {
             ...pageQuery(pageSize),
+            tenant: Type.Optional(tenantParameter),
             status: Type.Optional(
               Type.Unsafe<AttemptStatus>({
                 type: 'string',
@@ -105,15 +106,16 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
       },
     },
     async (request, reply) => {
-      const subscriptionId = parseSubscriptionId(request.params.subscription_id, 'subscription_id')
-      const { limit = pageSize, cursor, status, webhook_id: webhook } = request.query
+      const { limit = pageSize, cursor, status, webhook_id: webhook, tenant } = request.query
+      const reach = reachOf(request, tenant)
+      const named = request.params.subscription_id
+      const subscriptionId = await deps.subscriptions.idIn(reach, named, 'subscription_id')
       const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
       const before = decodeCursor('logs', cursor, parseLogCursor)
       const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
-      const reach = reachOf(request)
       const rows = await readLogPage(deps, reach, query)
       if (rows === undefined && !(await deps.subscriptions.exists(reach, subscriptionId))) {
-        throw unknownSubscription(subscriptionId)
+        throw unknownSubscription(named)
       }
       return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
     },

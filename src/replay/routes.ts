@@ -3,10 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { decodeCursor, encodeCursor, linkNext, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseReplayId,
-  parseSubscriptionId,
   parseTime,
   parseWebhookId,
   subscriptionIdParameter,
@@ -207,6 +206,7 @@ function registerRecover(scope: FastifyInstance, { replays, subscriptions }: Rep
           'A replay of the dead letters of one subscription, of events that were accepted since then.',
         tags,
         params: Type.Object({ id: subscriptionIdParameter }),
+        querystring: Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false }),
         body: Type.Object(
           { since: timeParameter('Of the acceptance of their events') },
           { additionalProperties: false, examples: [{ since: '2026-01-01T00:00:00Z' }] },
@@ -218,10 +218,11 @@ function registerRecover(scope: FastifyInstance, { replays, subscriptions }: Rep
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
-      if (!(await subscriptions.exists(reachOf(request), id))) throw unknownSubscription(id)
+      const caller = callerFor(request, request.query.tenant)
+      const id = await subscriptions.idIn(caller.reach, request.params.id)
+      if (!(await subscriptions.exists(caller.reach, id))) throw unknownSubscription(request.params.id)
       const filter = { subscription_id: id, state: 'failed', since: request.body.since } as const
-      const made = await replays.create(callerOf(request), filter, undefined)
+      const made = await replays.create(caller, filter, undefined)
       return reply.code(202).header('location', `/replays/${made.id}`).send(made)
     },
   )
@@ -300,7 +301,7 @@ function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDe
         limit,
         after,
       )
-      if (next) linkNextPage(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
+      if (next) linkNext(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
       return rows.map(deliveryAnswer)
     },
   )

@@ -30,9 +30,21 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 
+  'GET /events': 'read',
+  'GET /events/:webhook_id': 'read',
+  'GET /events/:webhook_id/payload': 'read',
+  'DELETE /events/:webhook_id/payload': 'write',
+
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
+
+  'GET /event-types': 'read',
+  'GET /event-types/openapi.json': 'read',
+  'POST /event-types/import': 'write',
+  'GET /event-types/:name': 'read',
+  'PUT /event-types/:name': 'write',
+  'DELETE /event-types/:name': 'write',
 
   'GET /audit': 'read',
 

@@ -7,6 +7,11 @@ import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { codeOf, overloaded } from '../errors.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
+import { registerEventTypes } from '../event-types/routes.ts'
+import { eventTypeSchemas } from '../event-types/schema.ts'
+import { registerEvents } from '../events/routes.ts'
+import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
@@ -37,6 +42,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly tenants: Tenants
   readonly replays: Replays
   readonly database: Database
@@ -97,7 +103,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    // A name of 128 characters, each percent-encoded, and more; longer ones are nothing that there could be.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     clientErrorHandler: refuseUnparsable,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
@@ -137,8 +144,10 @@ const schemas = [
   Problem,
   ...subscriptionSchemas,
   ...monitorSchemas,
+  ...eventSchemas,
   ...systemSchemas,
   ...auditSchemas,
+  ...eventTypeSchemas,
   ...replaySchemas,
   ...tenantSchemas,
   ...keySchemas,
@@ -166,11 +175,13 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerEventTypes(scope, deps.eventTypes)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerTenants(scope, deps.tenants)
     registerKeys(scope, deps.access)
     registerReplay(scope, deps)
+    registerEvents(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

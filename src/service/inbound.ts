@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { EventWriter, wideEventWriter } from '../ingest/writer.ts'
@@ -23,6 +24,7 @@ export interface InboundDeps {
   readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly access: Pick<Access, 'tenants'>
 }
 
@@ -34,7 +36,7 @@ export class Inbound {
   readonly #wideWriter: EventWriter<Transactional>
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, health, handover, subscriptions } = deps
+    const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
     const { tenants } = deps.access
     const { ingestTimeoutMs: timeoutMs } = config
     const shared = { clock, logger, health, timeoutMs, ensurePartitions: deps.ensurePartitions }
@@ -50,7 +52,8 @@ export class Inbound {
     })
     const newId = uuidV7Source(clock)
     this.ingest = new Ingest({ clock, newId, writer: this.writer, wideWriter: this.#wideWriter, handover })
-    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, tenants, database, clock })
+    const found = { subscriptions, eventTypes, tenants }
+    this.publisher = new Publisher({ ...found, ingest: this.ingest, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

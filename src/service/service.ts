@@ -96,7 +96,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, replays, membership, bell, inbound, outbound, access } = parts
+  const { subscriptions, eventTypes, replays, membership, bell, inbound, outbound, access } = parts
   const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
@@ -105,6 +105,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    eventTypes,
     tenants,
     access: { keys: managedKeys, portalTokens },
     replays,
@@ -227,7 +228,7 @@ function registerIngest(
   edge: Edge,
   { logger, config, clock }: Ground,
   { ingest, publisher }: Inbound,
-  { subscriptions, access: { tenants } }: Parts,
+  { subscriptions, eventTypes, access: { tenants } }: Parts,
 ): void {
   // Those of a deleted tenant may still be there, and are not for senders any more.
   const subscription = (id: number) => {
@@ -239,7 +240,11 @@ function registerIngest(
     return subscription(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  const uids = {
+    subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
+    findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
+  }
+  ingestRoutes(app, { ...edge, ...uids, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
   publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 

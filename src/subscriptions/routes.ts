@@ -1,17 +1,17 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TSchema, Type } from 'typebox'
-import { callerFor, callerOf, reachOf } from '../http/access.ts'
+import { callerFor, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   ifMatchHeader,
   parseIfMatch,
-  parseSubscriptionId,
   subscriptionIdParameter,
   tenantParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import type { Caller } from '../model/caller.ts'
 import { RevealedSecrets } from './reveal-secret.ts'
 import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
@@ -38,6 +38,18 @@ const tags = ['Subscriptions']
 const pageSize = 50
 
 const idParameter = Type.Object({ id: subscriptionIdParameter })
+const tenantQuery = Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false })
+
+type OneRequest = FastifyRequest<{ Params: { id: string }; Querystring: { tenant?: string } }>
+
+/** Who asks about which subscription. @throws AppError forbidden, not_found, validation_failed */
+async function subscriptionIn(
+  request: OneRequest,
+  subscriptions: Subscriptions,
+): Promise<{ readonly caller: Caller; readonly id: number }> {
+  const caller = callerFor(request, request.query.tenant)
+  return { caller, id: await subscriptions.idIn(caller.reach, request.params.id) }
+}
 const etagHeader = { ETag: { type: 'string', description: 'The version, for If-Match' } }
 
 /** The routes that manage subscriptions: collection, one subscription, its secret, pause and resume. */
@@ -118,12 +130,13 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         summary: 'Read one subscription',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: { 200: one('The subscription'), ...problems(401, 403, 404, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
-      return withVersion(reply, found(id, await subscriptions.read(reachOf(request), id)))
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return withVersion(reply, found(request, await subscriptions.read(caller.reach, id)))
     },
   )
   app.delete(
@@ -136,6 +149,7 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
           'No further attempts are made; what it owes is cancelled. Its log stays until retention.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         response: {
           204: { description: 'Deleted', type: 'null' },
@@ -144,10 +158,10 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      const removed = await subscriptions.remove(callerOf(request), id, version)
-      if (!removed) throw unknownSubscription(id)
+      const removed = await subscriptions.remove(caller, id, version)
+      if (!removed) throw unknownSubscription(request.params.id)
       return reply.code(204).send(null)
     },
   )
@@ -166,17 +180,18 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
           'removed by null. The answer of a GET can be sent as it is.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SubscriptionReplace,
         response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
       return withVersion(
         reply,
-        found(id, await subscriptions.replace(callerOf(request), id, request.body, version)),
+        found(request, await subscriptions.replace(caller, id, request.body, version)),
       )
     },
   )
@@ -190,18 +205,16 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         tags,
         consumes: ['application/json', 'application/merge-patch+json'],
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SubscriptionPatch,
         response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      return withVersion(
-        reply,
-        found(id, await subscriptions.patch(callerOf(request), id, request.body, version)),
-      )
+      return withVersion(reply, found(request, await subscriptions.patch(caller, id, request.body, version)))
     },
   )
 }
@@ -222,6 +235,7 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
           'At most 3 secrets sign at a time.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SecretRotation,
         response: {
@@ -231,10 +245,10 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      const rotated = await subscriptions.rotateSecret(callerOf(request), id, request.body, version)
-      if (rotated === undefined) throw unknownSubscription(id)
+      const rotated = await subscriptions.rotateSecret(caller, id, request.body, version)
+      if (rotated === undefined) throw unknownSubscription(request.params.id)
       reply.header('cache-control', 'no-store').header('etag', `"${rotated.version}"`)
       return rotated
     },
@@ -252,6 +266,7 @@ function registerReveal(scope: FastifyInstance, subscriptions: Subscriptions): v
           'Those in force, newest first. Each time is recorded in the audit log. Refused where REVEAL_SECRETS=false.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: {
           200: {
             description: 'The secrets; not to be kept by caches',
@@ -262,9 +277,9 @@ function registerReveal(scope: FastifyInstance, subscriptions: Subscriptions): v
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
-      const revealed = await subscriptions.revealSecrets(callerOf(request), id)
-      if (revealed === undefined) throw unknownSubscription(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      const revealed = await subscriptions.revealSecrets(caller, id)
+      if (revealed === undefined) throw unknownSubscription(request.params.id)
       reply.header('cache-control', 'no-store')
       return revealed
     },
@@ -275,8 +290,8 @@ function one(description: string, schema: TSchema = Subscription) {
   return { description, headers: etagHeader, content: { 'application/json': { schema } } }
 }
 
-function found(id: number, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {
-  if (answer === undefined) throw unknownSubscription(id)
+function found(request: OneRequest, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {
+  if (answer === undefined) throw unknownSubscription(request.params.id)
   return answer
 }
 
@@ -305,12 +320,13 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
           'Events are accepted and kept, and delivered once it is resumed. The same as `paused: true`.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: answers('Paused'),
       },
     },
     async request => {
-      const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.pause(callerOf(request), id)) ?? unknown(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return (await subscriptions.pause(caller, id)) ?? unknown(request)
     },
   )
   app.post(
@@ -323,16 +339,17 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
           'Ends a pause, an open circuit, and a disabling after 410 or after failing for too long. What it is owed is due at once.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: answers('Active'),
       },
     },
     async request => {
-      const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.resume(callerOf(request), id)) ?? unknown(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return (await subscriptions.resume(caller, id)) ?? unknown(request)
     },
   )
 }
 
-function unknown(id: number): never {
-  throw unknownSubscription(id)
+function unknown(request: OneRequest): never {
+  throw unknownSubscription(request.params.id)
 }

@@ -1,7 +1,7 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
 import { filterInput } from '../filters/schema.ts'
 import { metadataInput } from '../http/metadata.ts'
-import { tenantParameter } from '../http/parameters.ts'
+import { tenantParameter, uidPattern } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
@@ -17,9 +17,6 @@ export const limits = {
   eventTypes: 100,
   channels: 10,
 } as const
-
-/** What a caller can call a subscription: characters that a path takes as they are. */
-export const uidPattern = '^[a-zA-Z0-9_.:-]{1,255}$'
 
 export const channelPattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 

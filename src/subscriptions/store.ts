@@ -269,6 +269,19 @@ export async function readSubscription(
   return rows[0]
 }
 
+/** The id of the subscription of a tenant that it calls so. */
+export async function readIdOfUid(
+  database: Queryable,
+  tenant: string,
+  uid: string,
+): Promise<number | undefined> {
+  const { rows } = await database.query<{ id: number }>({
+    text: 'select id from subscriptions where tenant = $1 and uid = $2',
+    values: [tenant, uid],
+  })
+  return rows[0]?.id
+}
+
 /** Those of the ids that there are, in no particular order. */
 export async function readSubscriptions(
   database: Queryable,

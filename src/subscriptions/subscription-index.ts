@@ -16,15 +16,17 @@ const node = { above: 0, name: 1, entries: 2, nextInBucket: 3, uses: 4 } as cons
 /** A subscription at a node, in two lists: those at the same node, and those of the same subscription. */
 const entry = { subscription: 0, node: 1, next: 2, before: 3, ofSame: 4 } as const
 
-/** Above the tenants, and above the subscriptions themselves. */
+/** Above the tenants, above those of them that have patterns, and above the subscriptions themselves. */
 const tenants = -1
-const subscriptions = -2
+const withPatterns = -2
+const subscriptions = -3
 
 /**
  * From tenant, event type and channels to the subscriptions that want such an event. What that costs depends on how many
  * match, and on how many segments the type has, not on how many there are.
  *
- * One tree for all: tenant, then an exact type as a whole, or the segments of a pattern, then a channel. All its nodes and
+ * One tree for all: tenant, then an exact type as a whole, or the segments of a pattern, then a channel. Patterns have a tree of
+ * their own, since most tenants have none. All its nodes and
  * lists are rows of whole numbers, since a million small objects would take several times as much memory, and the
  * collector's time.
  */
@@ -41,16 +43,14 @@ export class SubscriptionIndex {
     this.remove(id)
     const own = this.#makeChild(subscriptions, id)
     this.#nodes.add(own, node.uses, 1)
-    const tenant = this.#makeNamed(tenants, wants.tenant)
     for (const text of new Set(wants.eventTypes ?? [everyType])) {
-      const place = this.#makePlace(tenant, text)
+      const place = this.#makePlace(wants.tenant, text)
       if (wants.channels === null) this.#enter(id, own, place)
       else
         for (const channel of new Set(wants.channels))
           this.#enter(id, own, this.#makeNamed(place, nameOfChannel(channel)))
       this.#releaseUnused(place)
     }
-    this.#releaseUnused(tenant)
   }
 
   remove(id: number): void {
@@ -73,15 +73,22 @@ export class SubscriptionIndex {
    * @param eventType without spaces; null: it has none
    */
   matching(tenant: string, eventType: string | null, channels: readonly string[]): readonly number[] {
-    const root = this.#named(tenants, tenant)
-    if (root === 0) return []
+    const name = this.#names.of(tenant)
+    if (name === 0) return []
     const found: number[] = []
-    const given = channels.map(channel => this.#names.of(nameOfChannel(channel))).filter(name => name !== 0)
-    this.#collect(this.#child(root, this.#star), given, found)
-    if (eventType !== null) {
-      if (!isPattern(eventType)) this.#collect(this.#named(root, eventType), given, found)
+    const given = channels
+      .map(channel => this.#names.of(nameOfChannel(channel)))
+      .filter(number => number !== 0)
+    const exact = this.#child(tenants, name)
+    if (exact !== 0) {
+      this.#collect(this.#child(exact, this.#star), given, found)
+      if (eventType !== null && !isPattern(eventType))
+        this.#collect(this.#named(exact, eventType), given, found)
+    }
+    const patterns = eventType === null ? 0 : this.#child(withPatterns, name)
+    if (patterns !== 0 && eventType !== null) {
       const segments = segmentsOf(eventType).map(text => this.#names.of(text))
-      this.#collectPatterns(root, segments, 0, false, given, found)
+      this.#collectPatterns(patterns, segments, 0, given, found)
     }
     return ascending(found)
   }
@@ -91,12 +98,10 @@ export class SubscriptionIndex {
     return this.#nodes.bytes + this.#entries.bytes + this.#buckets.byteLength + this.#names.tableBytes
   }
 
-  /** @param hasStar the way to this node leads over a `*`: else a node at the end is an exact type, found before */
   #collectPatterns(
     above: number,
     segments: readonly number[],
     depth: number,
-    hasStar: boolean,
     channels: readonly number[],
     found: number[],
   ): void {
@@ -104,14 +109,14 @@ export class SubscriptionIndex {
     if (segment === undefined) return
     const literal = segment === 0 || segment === this.#star ? 0 : this.#child(above, segment)
     if (literal !== 0) {
-      if (hasStar && depth === segments.length - 1) this.#collect(literal, channels, found)
-      this.#collectPatterns(literal, segments, depth + 1, hasStar, channels, found)
+      if (depth === segments.length - 1) this.#collect(literal, channels, found)
+      this.#collectPatterns(literal, segments, depth + 1, channels, found)
     }
     const star = this.#child(above, this.#star)
     if (star === 0) return
-    // At the end of a pattern it stands for the rest. The one of all events was found before.
-    if (depth > 0) this.#collect(star, channels, found)
-    this.#collectPatterns(star, segments, depth + 1, true, channels, found)
+    // At the end of a pattern it stands for the rest.
+    this.#collect(star, channels, found)
+    this.#collectPatterns(star, segments, depth + 1, channels, found)
   }
 
   #collect(place: number, channels: readonly number[], found: number[]): void {
@@ -131,9 +136,9 @@ export class SubscriptionIndex {
     }
   }
 
-  #makePlace(tenant: number, text: string): number {
-    if (!isPattern(text)) return this.#makeNamed(tenant, text)
-    let place = tenant
+  #makePlace(tenant: string, text: string): number {
+    if (text === everyType || !isPattern(text)) return this.#makeNamed(this.#makeNamed(tenants, tenant), text)
+    let place = this.#makeNamed(withPatterns, tenant)
     for (const segment of segmentsOf(text)) place = this.#makeNamed(place, segment)
     return place
   }

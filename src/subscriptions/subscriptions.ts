@@ -1,5 +1,6 @@
 import { recordChange } from '../audit/audit.ts'
 import { AppError, validationFailed } from '../errors.ts'
+import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -37,6 +38,7 @@ import {
   type PackedSubscription,
   pack,
   readExisting,
+  readIdOfUid,
   readSubscription,
   readSubscriptions,
   type SubscriptionRow,
@@ -67,6 +69,8 @@ export interface SubscriptionsDeps {
   readonly clock: Clock
   readonly log: Logger
 }
+
+const isUid = new RegExp(uidPattern)
 
 /** Rows read at a time, of all or of those that were changed. */
 const pageRows = 1000
@@ -126,6 +130,25 @@ export class Subscriptions {
   withUid(tenant: string, uid: string): Subscription | undefined {
     const id = this.#directory.withUid(tenant, uid)
     return id === undefined ? undefined : this.#cache.get(id)
+  }
+
+  /** The id of the one that a tenant calls so; asks the table only when the copy knows none. */
+  async idOfUid(tenant: string, uid: string): Promise<number | undefined> {
+    if (!isUid.test(uid)) return undefined
+    return this.#directory.withUid(tenant, uid) ?? (await readIdOfUid(this.#database, tenant, uid))
+  }
+
+  /**
+   * The id in a path, which may be given as `uid:` and the uid of one within reach; of the default tenant, where that is all.
+   *
+   * @throws AppError not_found, validation_failed
+   */
+  async idIn(reach: Reach, text: string, parameter?: string): Promise<number> {
+    const uid = uidIn(text)
+    if (uid === undefined) return parseSubscriptionId(text, parameter)
+    const id = await this.idOfUid(reach.tenant ?? defaultTenant, uid)
+    if (id === undefined) throw unknownSubscription(text)
+    return id
   }
 
   /** How many there are. */

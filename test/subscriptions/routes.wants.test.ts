@@ -98,6 +98,45 @@ test('a uid is unique within its tenant: a taken one is 409, and changes nothing
   assert.equal((await create({ uid: 'customer-1', tenant: 'acme' })).tenant, 'acme')
 })
 
+test('a uid stands for the id in every path', async () => {
+  const uid = 'a'.repeat(255)
+  const { id } = await create({ uid })
+  const path = `/subscriptions/uid:${uid}`
+  assert.equal((await answered('GET', path)).id, id)
+  assert.equal((await answered('PUT', path, target)).id, id)
+  assert.equal((await answered('PATCH', path, { description: 'x' })).description, 'x')
+  assert.equal((await answered('POST', `${path}/pause`)).paused, true)
+  assert.equal((await answered('POST', `${path}/resume`)).paused, false)
+  assert.equal((await server.request(`${path}/rotate-secret`, { method: 'POST' })).status, 200)
+  assert.equal((await server.request(`/logs/uid:${uid}`)).status, 200)
+  assert.equal((await server.request(path, { method: 'DELETE' })).status, 204)
+  for (const gone of [
+    path,
+    `/logs/uid:${uid}`,
+    '/subscriptions/uid:',
+    '/subscriptions/uid:%00',
+    '/logs/uid:a%2Fb',
+  ])
+    assert.equal((await server.request(gone)).status, 404, gone)
+})
+
+test('a uid that another process has just given is found', async () => {
+  const { id } = await create({})
+  await server.world.database.query({
+    text: `update subscriptions set uid = 'elsewhere' where id = $1`,
+    values: [id],
+  })
+  assert.equal((await answered('GET', '/subscriptions/uid:elsewhere')).id, id)
+})
+
+test('a uid is looked for in the tenant that the request names, else in the default one', async () => {
+  await create({ uid: 'twice' })
+  const { id } = await create({ uid: 'twice', tenant: 'acme' })
+  assert.equal((await answered('GET', '/subscriptions/uid:twice')).tenant, 'default')
+  assert.equal((await answered('GET', '/subscriptions/uid:twice?tenant=acme')).id, id)
+  assert.equal((await server.request(`/subscriptions/${id}?tenant=default`)).status, 404)
+})
+
 test('a uid stays when a replacement leaves it out, and null takes it away, for another one to have', async () => {
   const { id } = await create({ uid: 'kept' })
   assert.equal((await answered('PUT', `/subscriptions/${id}`, target)).uid, 'kept')

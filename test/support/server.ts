@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { httpHint } from '../../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../../src/event-types/event-types.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
 import { withdrawAccess } from '../../src/keys/keys.ts'
 import { ManagedKeys } from '../../src/keys/managed-keys.ts'
@@ -47,6 +48,7 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly world: TestDatabase
   /** `fetch` at this server; an object given as `json` is sent as JSON. */
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<TestAnswer>
@@ -64,9 +66,11 @@ export interface TestAnswer {
 export async function testServer(changes: Partial<ServerDeps> = {}): Promise<TestServer> {
   const world = await testDatabase()
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
+  const eventTypes = changes.eventTypes ?? new EventTypes({ database: world.database, log: silentLogger() })
   const retentionMs = 72 * 3_600_000
   const app = await buildServer({
     subscriptions,
+    eventTypes,
     tenants: new Tenants({ database: world.database, withdrawAccess }),
     access: {
       keys: new ManagedKeys({ database: world.database, clock: systemClock() }),
@@ -102,6 +106,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     url,
     port,
     subscriptions,
+    eventTypes,
     world,
     request: (path, init) => requestAt(url + path, init),
     async [Symbol.asyncDispose]() {
