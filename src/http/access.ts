@@ -37,6 +37,19 @@ const scopesFor: Readonly<Record<Access, readonly KeyScope[]>> = {
   admin: ['admin'],
 }
 
+/** Who may call routes of a kind, in a sentence for the document of the API. */
+export const accessSentences: Readonly<Record<Access, string>> = {
+  open: 'Needs no key.',
+  own: 'Needs a key with scope `admin`, `tenant` or `publish`, or the signature of the subscription.',
+  any: 'Needs any key.',
+  publish: 'Needs a key with scope `admin`, `tenant` or `publish`.',
+  read: 'Needs a key with scope `admin`, `tenant` or `read`.',
+  write: 'Needs a key with scope `admin` or `tenant`.',
+  keys: 'Needs a key with scope `admin` or `tenant`; a portal token is not enough.',
+  read_all: 'Needs a key with scope `admin`, or with scope `read` for all tenants.',
+  admin: 'Needs a key with scope `admin`.',
+}
+
 /** Whether a caller may call routes of this kind. What they may see and change there is another matter: their reach. */
 export function mayCall({ actor, scope, reach }: Caller, access: Access): boolean {
   if (!scopesFor[access].includes(scope)) return false

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
+import { type Access, accessSentences } from '../http/access.ts'
 import { documentedKey, sentenceKey } from '../http/validation.ts'
 
 const description = `Accepts events, makes them durable, delivers them signed, retries until they are accepted or given up,
@@ -46,7 +47,7 @@ export async function registerOpenapi(
           key: {
             type: 'http',
             scheme: 'bearer',
-            description: 'An API key (whk_…), where the service asks for one',
+            description: 'An API key (whk_…) or a portal token (whp_…), where the service asks for one',
           },
         },
       },
@@ -60,7 +61,8 @@ export async function registerOpenapi(
     // The plugin takes plain JSON Schemas and does not know TypeBox.
     transform: ({ schema, url, route }) => {
       if (route.config?.bodyMayBeLeftOut) bodyMayBeLeftOut.add(operationIdOf(schema))
-      return { schema: withReferences(schema ?? {}) as FastifySchema, url }
+      const described = { ...schema, ...describeAccess(schema, route.config?.access) }
+      return { schema: withReferences(described) as FastifySchema, url }
     },
     transformObject: document => {
       if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
@@ -78,6 +80,17 @@ export async function registerOpenapi(
       return described
     },
   })
+}
+
+/** Who may call a route: a word for programs, and a sentence at the end of its description. */
+function describeAccess(schema: FastifySchema | undefined, access: Access | undefined): object {
+  if (access === undefined) return {}
+  const { description } = Object(schema) as { readonly description?: string } // as @fastify/swagger extends it
+  return {
+    'x-access': access,
+    description: [description, accessSentences[access]].filter(Boolean).join(' '),
+    ...(access === 'open' && { security: [] }),
+  }
 }
 
 function operationIdOf(described: object | undefined): string {
