@@ -7,6 +7,9 @@ import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import type { Publisher } from '../src/publish/publisher.ts'
+import { publishRoutes } from '../src/publish/routes.ts'
+import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { version } from '../src/version.ts'
@@ -25,12 +28,16 @@ export async function openapiDocument(): Promise<string> {
     defaults: { retry: defaultRetryPolicy, timeoutMs: 1, connectTimeoutMs: 1, maxInFlight: 1 },
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    mayReveal: true,
     clock,
     log: logger,
   })
-  const ingest = {} as Ingest // only a request to /ingest would reach it
+  // Only requests that bring events would reach these.
+  const ingest = {} as Ingest
+  const publisher = {} as Publisher
   const app = await buildServer({
     subscriptions,
+    replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
     keys: undefined,
@@ -42,14 +49,18 @@ export async function openapiDocument(): Promise<string> {
     version,
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
-    registerIngest: (scope, edge) =>
+    registerIngest: (scope, edge) => {
       ingestRoutes(scope, {
         ...edge,
         ingest,
         subscription: () => undefined,
         findSubscription: async () => undefined,
+        subscriptionWithUid: () => undefined,
+        findIdOfUid: async () => undefined,
         logger,
-      }),
+      })
+      publishRoutes(scope, { ...edge, publisher, clock, logger })
+    },
   })
   const response = await app.inject('/openapi.json')
   await app.close()

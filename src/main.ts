@@ -1,50 +1,56 @@
-import { runAudit } from './cli/audit.ts'
-import { runBackup } from './cli/backup.ts'
 import { type Command, type CommandIo, exitCode } from './cli/command.ts'
-import { runConfig } from './cli/config.ts'
-import { runHealthcheck } from './cli/healthcheck.ts'
-import { runMigrate } from './cli/migrate.ts'
-import { runPrune } from './cli/prune.ts'
-import { runRestore } from './cli/restore.ts'
-import { runRotateKeys } from './cli/rotate-keys.ts'
-import { runServe } from './cli/serve.ts'
 import { StartupError } from './errors.ts'
 import { version } from './version.ts'
 
 interface Described {
   readonly does: string
-  readonly run: Command
+  /** Loads what this command needs alone: a health check that is run every few seconds does not load the service. */
+  readonly load: () => Promise<Command>
   /** It reads the arguments after its name, `--help` included. */
   readonly takesArguments?: true
 }
 
 /** All commands, by name. */
 const commands: Readonly<Record<string, Described>> = {
-  serve: { does: 'start the service (the default)', run: runServe, takesArguments: true },
+  serve: {
+    does: 'start the service (the default)',
+    load: async () => (await import('./cli/serve.ts')).runServe,
+    takesArguments: true,
+  },
   audit: {
     does: 'count deliveries that have neither a final attempt nor an owed row; must be 0',
-    run: runAudit,
+    load: async () => (await import('./cli/audit.ts')).runAudit,
   },
   backup: {
     does: 'write all that the installation has into one file, while it runs',
-    run: runBackup,
+    load: async () => (await import('./cli/backup.ts')).runBackup,
     takesArguments: true,
   },
-  restore: { does: 'put a backup into an empty database', run: runRestore, takesArguments: true },
-  prune: { does: 'run the hourly retention now', run: runPrune },
-  migrate: { does: 'bring the database to the newest schema (serve does it by itself)', run: runMigrate },
+  restore: {
+    does: 'put a backup into an empty database',
+    load: async () => (await import('./cli/restore.ts')).runRestore,
+    takesArguments: true,
+  },
+  prune: {
+    does: 'run the hourly retention now',
+    load: async () => (await import('./cli/prune.ts')).runPrune,
+  },
+  migrate: {
+    does: 'bring the database to the newest schema (serve does it by itself)',
+    load: async () => (await import('./cli/migrate.ts')).runMigrate,
+  },
   'rotate-keys': {
     does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
-    run: runRotateKeys,
+    load: async () => (await import('./cli/rotate-keys.ts')).runRotateKeys,
   },
   config: {
     does: 'show the settings in force, or the reference of all',
-    run: runConfig,
+    load: async () => (await import('./cli/config.ts')).runConfig,
     takesArguments: true,
   },
   healthcheck: {
     does: 'ask a running service whether it is ready',
-    run: runHealthcheck,
+    load: async () => (await import('./cli/healthcheck.ts')).runHealthcheck,
     takesArguments: true,
   },
 }
@@ -85,7 +91,8 @@ async function run(name: string, args: readonly string[]): Promise<number> {
   // Such as `prune --help`: it must not run the command.
   if (command.takesArguments === undefined && args.length > 0) return refuseArguments(name, command, args)
   try {
-    return await command.run(args, io)
+    const run = await command.load()
+    return await run(args, io)
   } catch (error) {
     io.err(`webhooks: ${error instanceof StartupError ? error.message : explain(error)}`)
     return exitCode.failure

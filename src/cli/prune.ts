@@ -18,6 +18,7 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
       logger,
       retentionHours: config.logRetentionHours,
       detailsHours: config.detailsRetentionHours,
+      auditDays: config.auditRetentionDays,
       subscriptions,
     })
   })

@@ -5,10 +5,8 @@ import { StartCancelled } from '../errors.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { boundYoungGeneration } from '../platform/young-generation.ts'
 import { checkAddress } from '../service/listen.ts'
-import { startService } from '../service/service.ts'
 import { version } from '../version.ts'
 import { banner } from './banner.ts'
-import { runChild } from './child-process.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { eventSentences } from './event-sentences.ts'
 import { readServeArguments, serveUsage } from './serve-arguments.ts'
@@ -32,7 +30,7 @@ export async function runServe(args: readonly string[], io: CommandIo): Promise<
   const { logLevel: level, logFormat: format } = config
   const logger = createLogger({ level, format, shared: several, sentences: eventSentences })
   exitOnBugs(logger)
-  if (several && cluster.isWorker) return runChild(config, logger)
+  if (several && cluster.isWorker) return (await import('./child-process.ts')).runChild(config, logger)
   const unread = await ignoredEnvFile(process.cwd(), given.environment)
   for (const warning of [...config.warnings, ...(unread === undefined ? [] : [unread])]) logger.warn(warning)
   if (several) return supervise({ config, environment: given.environment, logger, io })
@@ -48,6 +46,7 @@ async function serveUntilStopped(
   const stop = waitForStop({ environment })
   try {
     await checkAddress(config)
+    const { startService } = await import('../service/service.ts') // a supervisor does without
     const service = await startService({ config, logger, signal: stop.signal })
     io.out(banner(config, service, version))
     const reason = await stop.reason

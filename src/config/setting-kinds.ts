@@ -1,5 +1,5 @@
 import { type TSchema, Type } from 'typebox'
-import { Check } from 'typebox/value'
+import { Check } from 'typebox/schema'
 import {
   parseServerUrl,
   percentEncodingHint,

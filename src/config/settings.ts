@@ -70,6 +70,19 @@ export const settings = {
     defaultText: 'the same as `LOG_RETENTION_HOURS`',
     description: 'How many hours these details are kept, when that is to be shorter than for the log.',
   }),
+  auditRetentionDays: integer('AUDIT_RETENTION_DAYS', {
+    minimum: 1,
+    maximum: 36_500,
+    default: 365,
+    description:
+      'How many days the audit log is kept: who has changed what (`GET /audit`). The service removes older entries itself, a twelfth of this time at once.',
+  }),
+  revealSecrets: flag('REVEAL_SECRETS', {
+    defaultText: '`true`',
+    default: () => true,
+    description:
+      'Whether `POST /subscriptions/{id}/reveal-secret` shows the signing secrets of a subscription again, to keys that may change it. Each time is recorded in the audit log.',
+  }),
   auth: choice('AUTH', ['keys', 'none'], {
     defaultText: '`none` in local mode on a loopback `HOST`, else `keys`',
     default: ({ mode, loopback }) => (mode === 'local' && loopback ? 'none' : 'keys'),

@@ -60,6 +60,8 @@ type NotSent =
   | { readonly kind: 'too_old' }
   /** The event is no longer stored. */
   | { readonly kind: 'payload_gone' }
+  /** It is stored without its payload, which was removed on request. */
+  | { readonly kind: 'payload_expunged' }
   /** The database is away. The row stays owed, and its payload is read again. */
   | { readonly kind: 'payload_not_read'; readonly to: Subscription }
   /** This process may have lost its lease, so that another one sends it. */
@@ -132,6 +134,7 @@ export class Deliver {
     if (this.#deps.isCuttingOff()) return { kind: 'stopping', to }
     if (content === 'not read') return { kind: 'payload_not_read', to }
     if (content === undefined) return { kind: 'payload_gone' }
+    if (content.isExpunged) return { kind: 'payload_expunged' }
     return { kind: 'loaded', delivery, to, content, expiresAt }
   }
 
@@ -179,10 +182,13 @@ export class Deliver {
         this.#handBack(delivery)
         return false
       case 'too_old':
-        this.#expire(delivery, 'too old: its time limit has passed')
+        this.#end(delivery, 'expired', 'too old: its time limit has passed')
         return false
       case 'payload_gone':
-        this.#expire(delivery, 'its payload is no longer stored')
+        this.#end(delivery, 'expired', 'its payload is no longer stored')
+        return false
+      case 'payload_expunged':
+        this.#end(delivery, 'cancelled', 'the payload was expunged')
         return false
       case 'postponed':
         this.#postpone(delivery, decision.to, decision.why)
@@ -240,8 +246,8 @@ export class Deliver {
   }
 
   /** It ends without an attempt. */
-  #expire(delivery: Delivery, reason: string): void {
-    this.#deps.log.settle({ kind: 'ended', delivery, verdict: 'expired', reason, at: this.#deps.clock.now() })
+  #end(delivery: Delivery, verdict: 'expired' | 'cancelled', reason: string): void {
+    this.#deps.log.settle({ kind: 'ended', delivery, verdict, reason, at: this.#deps.clock.now() })
   }
 
   /**

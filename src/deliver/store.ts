@@ -35,6 +35,7 @@ export async function readContents(
         contentType: row.content_type,
         contentEncoding: row.metadata?.content_encoding ?? null,
         payload: row.payload,
+        ...(row.metadata?.expunged && { isExpunged: true }),
         hops: row.metadata?.hops ?? 0,
       },
     ]),

@@ -1,5 +1,5 @@
 import type { Member } from '../cluster/membership.ts'
-import type { Delivery } from '../model/delivery.ts'
+import type { Delivery, SharedPayload } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { heldBy, lanePart, MemoryBudget, type MemoryLimits } from './memory-budget.ts'
@@ -104,19 +104,26 @@ export class Dispatcher {
    * Asks for room for one delivery. True: the room is taken, until `release`.
    *
    * @param fresh straight from ingest, not from a lane
+   * @param shared the payload, where other deliveries have it, too
    */
-  reserve(subscriptionId: number, tenant: string, sizeBytes: number, fresh: boolean): boolean {
+  reserve(
+    subscriptionId: number,
+    tenant: string,
+    sizeBytes: number,
+    fresh: boolean,
+    shared?: SharedPayload,
+  ): boolean {
     const known = this.#queues.get(subscriptionId)
-    if (this.#stopped || !this.#budget.has(known?.held, sizeBytes, fresh)) return false
+    if (this.#stopped || !this.#budget.has(known?.held, sizeBytes, fresh, shared)) return false
     const queue = known ?? this.#newSubscriptionQueue(subscriptionId, tenant)
-    this.#budget.take(queue.held, sizeBytes, fresh)
+    this.#budget.take(queue.held, sizeBytes, fresh, shared)
     return true
   }
 
-  /** Gives back the room of a delivery that has left memory, or was never pushed; `fresh` as when it was reserved. */
-  release(subscriptionId: number, sizeBytes: number, fresh = true): void {
+  /** Gives back the room of a delivery that has left memory, or was never pushed; the rest as when it was reserved. */
+  release(subscriptionId: number, sizeBytes: number, fresh = true, shared?: SharedPayload): void {
     const queue = this.#queues.get(subscriptionId)
-    this.#budget.giveBack(queue?.held, sizeBytes, fresh)
+    this.#budget.giveBack(queue?.held, sizeBytes, fresh, shared)
     if (queue && heldBy(queue.held) === 0) this.#queues.delete(subscriptionId)
   }
 

@@ -1,3 +1,5 @@
+import type { SharedPayload } from '../model/delivery.ts'
+
 export interface MemoryLimits {
   /** Deliveries held in memory (waiting, in flight or being settled): per subscription, and in all. */
   readonly heldPerSubscription: number
@@ -41,6 +43,12 @@ const heldLeast = 3
 const beyondLeast = 0.5
 
 /**
+ * The deliveries of one event may take this part of what is free, in number: a few events for thousands of subscriptions
+ * leave room for those that come after them.
+ */
+const fanOutPart = 1 / 4
+
+/**
  * The memory for deliveries, and who may have how much of it. One subscription gets at most a quarter of what is free,
  * in deliveries and in bytes: a few slow receivers never take all of it, and those that come later still find some. What
  * is fresh gets half of that, so that the lane of the same subscription gets some too.
@@ -66,15 +74,18 @@ export class MemoryBudget {
    * that it is late rather than never; and whoever holds nothing may have one as long as it fits.
    *
    * @param fresh straight from ingest, not from a lane
+   * @param shared by several deliveries: its bytes count once in all, and in full for each subscription
    */
-  has(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean): boolean {
+  has(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean, shared?: SharedPayload): boolean {
     const { heldInAll, heldBytes, heldPerSubscription } = this.#limits
     if (this.held >= heldInAll) return false
-    if (this.held > 0 && this.heldBytes + sizeBytes > heldBytes) return false
+    const newBytes = shared && shared.holders > 0 ? 0 : sizeBytes
+    if (this.held > 0 && this.heldBytes + newBytes > heldBytes) return false
     const { count, bytes } = fresh ? { count: this.held, bytes: this.heldBytes } : this.#all.ofLane
     const free = heldInAll * (fresh ? 1 : lanePart) - count
     const freeBytes = heldBytes * (fresh ? 1 : lanePart) - bytes
-    if (count > 0 && (free <= 0 || freeBytes < sizeBytes)) return false
+    if (count > 0 && (free <= 0 || freeBytes < newBytes)) return false
+    if (shared && !hasShare(shared.holders, free)) return false
     if (holding === undefined) return true
     if (heldBy(holding) >= heldPerSubscription) return false
     const own = fresh ? holding.fresh : holding.ofLane
@@ -86,15 +97,22 @@ export class MemoryBudget {
     return own.bytes + sizeBytes <= (freeBytes - heldBytes * kept) * part
   }
 
-  take(holding: HeldMemory, sizeBytes: number, fresh: boolean): void {
+  take(holding: HeldMemory, sizeBytes: number, fresh: boolean, shared?: SharedPayload): void {
     change(fresh ? holding.fresh : holding.ofLane, 1, sizeBytes)
-    change(fresh ? this.#all.fresh : this.#all.ofLane, 1, sizeBytes)
+    const isCounted = shared !== undefined && shared.holders++ > 0
+    change(fresh ? this.#all.fresh : this.#all.ofLane, 1, isCounted ? 0 : sizeBytes)
   }
 
-  giveBack(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean): void {
+  giveBack(holding: HeldMemory | undefined, sizeBytes: number, fresh: boolean, shared?: SharedPayload): void {
     if (holding) change(fresh ? holding.fresh : holding.ofLane, -1, -sizeBytes)
-    change(fresh ? this.#all.fresh : this.#all.ofLane, -1, -sizeBytes)
+    const isStillHeld = shared !== undefined && --shared.holders > 0
+    change(fresh ? this.#all.fresh : this.#all.ofLane, -1, isStillHeld ? 0 : -sizeBytes)
   }
+}
+
+/** Whether an event of which this many deliveries are held may have one more, while this many are free. */
+function hasShare(holders: number, free: number): boolean {
+  return holders < heldLeast || holders < (free + holders) * fanOutPart
 }
 
 function change(held: Held, count: number, bytes: number): void {

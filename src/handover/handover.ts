@@ -1,7 +1,7 @@
 import type { Member } from '../cluster/membership.ts'
 import { isLaneOnly } from '../dispatch/concurrency-share.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
-import type { Delivery } from '../model/delivery.ts'
+import type { Delivery, SharedPayload } from '../model/delivery.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 
@@ -11,6 +11,8 @@ export interface OfferedRow {
   readonly subscriptionId: number
   readonly sizeBytes: number
   readonly owner: number | null
+  /** The payload, where it is offered to several subscriptions. */
+  readonly shared?: SharedPayload
 }
 
 /**
@@ -27,9 +29,10 @@ export interface Handover {
   /**
    * Offers a delivery that is about to be written.
    *
+   * @param shared the payload, where it is offered to several subscriptions
    * @returns the id of the process to lease its row to; null: it goes to its lane
    */
-  offer(subscription: Subscription, sizeBytes: number): number | null
+  offer(subscription: Subscription, sizeBytes: number, shared?: SharedPayload): number | null
   /** Its row is committed: whoever is to send it hears of it. */
   commit(owner: number | null, delivery: Delivery): void
   /** Its row was not written, or nobody knows whether it was: the room that it took is free again. */

@@ -1,6 +1,6 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Dispatcher } from '../dispatch/dispatcher.ts'
-import type { Delivery } from '../model/delivery.ts'
+import type { Delivery, SharedPayload } from '../model/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type Handover, type HotLaneDeps, mayBeHot, type OfferedRow } from './handover.ts'
 import type { LeasedRows } from './leased-rows.ts'
@@ -24,11 +24,11 @@ export class OwnMemory implements Handover {
     this.#deps = deps
   }
 
-  offer(subscription: Subscription, sizeBytes: number): number | null {
+  offer(subscription: Subscription, sizeBytes: number, shared?: SharedPayload): number | null {
     const { membership, dispatcher } = this.#deps
     if (!membership.isSure || !mayBeHot(subscription, this.#deps)) return null
     const { id, tenant } = subscription
-    return dispatcher.reserve(id, tenant, sizeBytes, true) ? membership.id : null
+    return dispatcher.reserve(id, tenant, sizeBytes, true, shared) ? membership.id : null
   }
 
   commit(owner: number | null, delivery: Delivery): void {
@@ -36,13 +36,16 @@ export class OwnMemory implements Handover {
     if (owner === null) ringLanes(delivery.dueAt)
     // With another id by now it was declared dead while the row was being written: the row goes to its lane.
     else if (owner === membership.id && leasedRows.hold(delivery)) dispatcher.push(delivery)
-    else dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    else dispatcher.release(delivery.subscriptionId, delivery.sizeBytes, true, delivery.shared)
   }
 
-  abort({ owner, webhookId, subscriptionId, sizeBytes }: OfferedRow, written: 'no' | 'unknown'): void {
+  abort(
+    { owner, webhookId, subscriptionId, sizeBytes, shared }: OfferedRow,
+    written: 'no' | 'unknown',
+  ): void {
     const { dispatcher, leasedRows } = this.#deps
     if (owner === null) return
-    dispatcher.release(subscriptionId, sizeBytes)
+    dispatcher.release(subscriptionId, sizeBytes, true, shared)
     if (written === 'unknown') leasedRows.doubt(webhookId)
   }
 

@@ -2,12 +2,15 @@ import type { IncomingMessage } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import type { onRequestHookHandler } from 'fastify'
 import { AppError, overloaded } from '../errors.ts'
+import { type Caller, localOperator } from '../model/caller.ts'
+import { mayCall, notForThisKey } from './access.ts'
 import { clientOf } from './client-address.ts'
 import { WrongKeys } from './wrong-keys.ts'
 
-/** Checks an `Authorization` header: at once, or by a promise when the database has to be asked. */
+/** Who gave an `Authorization` header: at once, or by a promise when the database has to be asked. */
 export interface KeyCheck {
-  accepts(authorization: string | undefined): boolean | Promise<boolean>
+  /** @returns undefined when it holds no valid key */
+  identify(authorization: string | undefined): Caller | undefined | Promise<Caller | undefined>
 }
 
 /** How long a wrong key waits for its answer, when its client has given too many. */
@@ -32,24 +35,24 @@ export class Callers {
   }
 
   /**
-   * Whether the request has a valid key. A promise only when the database has to be asked; it rejects with an `AppError`
-   * when that fails.
+   * Whose key the request has; undefined when it has no valid one. A promise only when the database has to be asked; it
+   * rejects with an `AppError` when that fails.
    */
-  hasKey(request: IncomingMessage): boolean | Promise<boolean> {
+  identify(request: IncomingMessage): Caller | undefined | Promise<Caller | undefined> {
     const { authorization } = request.headers
-    if (authorization === undefined) return false
-    const verdict = this.#keys.accepts(authorization)
-    return typeof verdict === 'boolean' ? verdict : this.#awaited(verdict)
+    if (authorization === undefined) return undefined
+    const caller = this.#keys.identify(authorization)
+    return caller instanceof Promise ? this.#awaited(caller) : caller
   }
 
-  async #awaited(verdict: Promise<boolean>): Promise<boolean> {
+  async #awaited(caller: Promise<Caller | undefined>): Promise<Caller | undefined> {
     if (this.#checks >= checksMax) {
-      verdict.catch(() => {}) // the others hear of it
+      caller.catch(() => {}) // the others hear of it
       throw overloaded('Too many unknown keys are being looked up; try again shortly.')
     }
     this.#checks++
     try {
-      return await verdict
+      return await caller
     } finally {
       this.#checks--
     }
@@ -87,21 +90,28 @@ export class Callers {
   }
 }
 
-/** A hook for the routes that need a key. It waits only where `Callers` returns a promise. */
-export function requireKey(callers: Callers): onRequestHookHandler {
+/**
+ * A hook for the routes that ask who calls: it sets `request.caller`, and refuses who may not call the route. It waits only
+ * where `Callers` returns a promise.
+ *
+ * @param callers undefined: no keys are asked for, and everyone is the operator
+ */
+export function identifyCaller(callers: Callers | undefined): onRequestHookHandler {
   return (request, _reply, done) => {
-    const decide = (accepted: boolean): void => {
-      if (accepted) {
-        done()
+    const decide = (caller: Caller | undefined): void => {
+      const { access } = request.routeOptions.config
+      if (caller !== undefined && access !== undefined) {
+        request.caller = caller
+        done(mayCall(caller, access) ? undefined : notForThisKey(caller, access))
         return
       }
-      const refusal = callers.refusal(request.raw, unauthorized())
+      const refusal = callers?.refusal(request.raw, unauthorized()) ?? unauthorized()
       if (refusal instanceof AppError) done(refusal)
       else refusal.then(done, done)
     }
-    const accepted = callers.hasKey(request.raw)
-    if (typeof accepted === 'boolean') decide(accepted)
-    else accepted.then(decide, done)
+    const caller = callers === undefined ? localOperator : callers.identify(request.raw)
+    if (caller instanceof Promise) caller.then(decide, done)
+    else decide(caller)
   }
 }
 

@@ -67,13 +67,15 @@ export function sendPage<Row>(
 ): Row[] {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
-  if (rows.length > limit && last !== undefined) {
-    const cursor = cursorOf(last)
-    // A path without a host, which is right behind any proxy.
-    const url = new URL(request.url, 'http://localhost')
-    url.searchParams.set('limit', String(limit))
-    url.searchParams.set('cursor', cursor)
-    reply.header('link', `<${url.pathname}${url.search}>; rel="next"`).header('x-next-cursor', cursor)
-  }
+  if (rows.length > limit && last !== undefined) linkNext(request, reply, limit, cursorOf(last))
   return page
+}
+
+/** Adds the headers that lead to the next page. */
+export function linkNext(request: FastifyRequest, reply: FastifyReply, limit: number, cursor: string): void {
+  // A path without a host, which is right behind any proxy.
+  const url = new URL(request.url, 'http://localhost')
+  url.searchParams.set('limit', String(limit))
+  url.searchParams.set('cursor', cursor)
+  reply.header('link', `<${url.pathname}${url.search}>; rel="next"`).header('x-next-cursor', cursor)
 }

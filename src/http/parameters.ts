@@ -1,17 +1,31 @@
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
+import { documentedKey, sentenceKey } from './validation.ts'
 
 /** The largest id the column `subscriptions.id` can hold. */
 const int4Max = 2_147_483_647
 
-/** The schema of a subscription id, as a parameter of a path. */
+/** What a caller can call a subscription: characters that a path takes as they are. */
+export const uidPattern = '^[a-zA-Z0-9_.:-]{1,255}$'
+
+/** The schema of what names a subscription in a path. */
 export const subscriptionIdParameter = Type.Unsafe<string>({
-  type: 'integer',
-  minimum: 1,
-  maximum: int4Max,
-  description: 'The id of a subscription',
+  anyOf: [
+    { type: 'integer', minimum: 1, maximum: int4Max },
+    { type: 'string', pattern: uidPattern.replace('^', '^uid:') },
+  ],
+  description:
+    'The id of a subscription, or `uid:` and its uid. The uid is one of the tenant that the key is for, else of `tenant` in ' +
+    'the query, else of the tenant `default`',
   examples: [1],
+})
+
+/** The schema of the id of a tenant, as a parameter or a field. */
+export const tenantParameter = Type.String({
+  pattern: '^[a-z0-9][a-z0-9_-]{0,62}$',
+  description: 'The id of a tenant; a key that is for one tenant needs none',
+  examples: ['default'],
 })
 
 /**
@@ -29,8 +43,17 @@ export function parseSubscriptionId(text: string, parameter = 'id'): number {
 export function parseWholeNumber(text: string, parameter = 'id'): number {
   if (/^[0-9]{1,20}$/.test(text)) return Number(text)
   throw validationFailed([
-    { pointer: parameter, detail: 'The id of a subscription is a whole number, such as 1.' },
+    {
+      pointer: parameter,
+      detail:
+        'The id of a subscription is a whole number, such as 1. In its place you can give uid: and its uid.',
+    },
   ])
+}
+
+/** The uid in a path that names a subscription by one; undefined: it names it by its id. */
+export function uidIn(text: string): string | undefined {
+  return text.startsWith('uid:') ? text.slice('uid:'.length) : undefined
 }
 
 export function unknownSubscription(id: number | string): AppError {
@@ -51,6 +74,35 @@ export function parseAttemptId(text: string): Uuid {
   const id = parseUuid(text)
   if (id !== undefined) return id
   throw validationFailed([{ pointer: 'id', detail: 'The id of an attempt is a UUID, as the log gives it.' }])
+}
+
+const timeSentence = 'Give a time with its offset from UTC, such as 2026-01-31T12:00:00Z.'
+
+/** The schema of a moment (RFC 3339), as a parameter. */
+export const timeParameter = (description: string) =>
+  Type.String({
+    pattern:
+      '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    [sentenceKey]: timeSentence,
+    [documentedKey]: { format: 'date-time' },
+    description,
+    examples: ['2026-01-31T12:00:00Z'],
+  })
+
+/** Unix milliseconds of a moment that fits its schema. @throws AppError validation_failed when there is no such moment */
+export function parseTime(text: string, parameter: string): number {
+  const ms = Date.parse(text)
+  if (Number.isNaN(ms)) throw validationFailed([{ pointer: parameter, detail: timeSentence }])
+  return ms
+}
+
+/** The id of a replay in a path, in canonical form. @throws AppError validation_failed when it is no UUID */
+export function parseReplayId(text: string): Uuid {
+  const id = parseUuid(text)
+  if (id !== undefined) return id
+  throw validationFailed([
+    { pointer: 'id', detail: 'The id of a replay is a UUID, as the 202 answer gave it.' },
+  ])
 }
 
 /** The schema of the headers of a request that changes a subscription. */

@@ -1,6 +1,6 @@
 import type { FastifySchemaCompiler } from 'fastify'
 import type { TSchema } from 'typebox'
-import { Compile } from 'typebox/compile'
+import { Compile } from 'typebox/schema'
 import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 
 /** A schema's own sentence about what it wants, for where the sentence that is made from its limits does not help. */
@@ -37,7 +37,7 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const value = inBody ? input : withNumbers(schema, input)
     const errors = validator.Check(value)
       ? unstorableText(value)
-      : fieldErrors(schema, validator.Errors(value), inBody)
+      : fieldErrors(schema, validator.Errors(value)[1], inBody)
     if (errors.length === 0) return { value }
     return { error: validationFailed(inBody ? errors : errors.map(asParameter)) }
   }

@@ -2,8 +2,10 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
+import { mayCall, notForThisKey } from '../http/access.ts'
 import type { Callers } from '../http/auth.ts'
-import { parseSubscriptionId, parseWholeNumber, unknownSubscription } from '../http/parameters.ts'
+import { parseSubscriptionId, parseWholeNumber, uidIn, unknownSubscription } from '../http/parameters.ts'
+import { type Caller, defaultTenant, localOperator } from '../model/caller.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { type GivenSignature, isSignedWith, readSignature } from './verify.ts'
 
@@ -11,6 +13,10 @@ export interface AdmissionDeps {
   readonly subscription: (id: number) => Subscription | undefined
   /** Reads it from the database, because another process may just have made it. */
   readonly findSubscription: (id: number) => Promise<Subscription | undefined>
+  /** The one that a tenant calls so. */
+  readonly subscriptionWithUid: (tenant: string, uid: string) => Subscription | undefined
+  /** Reads its id from the database where memory knows none. */
+  readonly findIdOfUid: (tenant: string, uid: string) => Promise<number | undefined>
   /** Undefined when the service asks for no keys. */
   readonly callers: Callers | undefined
   /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
@@ -19,12 +25,10 @@ export interface AdmissionDeps {
 
 /** What the headers of an event say about who sends it. */
 export interface Sender {
-  /** The sender has an API key, or none is asked for. */
-  readonly isKnown: boolean
+  /** Who has a valid API key, or the operator where none is asked for; undefined: a stranger. */
+  readonly caller: Caller | undefined
   readonly signature: GivenSignature | 'missing' | 'malformed'
 }
-
-const withKey: Sender = { isKnown: true, signature: 'missing' }
 
 /**
  * How long a wrong signature waits before it is refused. A subscription or a secret that another process has just made is
@@ -64,20 +68,21 @@ export class Admission {
    */
   byHeaders(id: string, request: IncomingMessage): Sender | Promise<Sender> {
     const { callers } = this.#deps
-    const isKnown = callers === undefined || callers.hasKey(request)
-    return typeof isKnown === 'boolean'
-      ? this.#sender(id, request, isKnown)
-      : isKnown.then(known => this.#sender(id, request, known))
+    const caller = callers === undefined ? localOperator : callers.identify(request)
+    return caller instanceof Promise
+      ? caller.then(known => this.#sender(id, request, known))
+      : this.#sender(id, request, caller)
   }
 
-  #sender(id: string, request: IncomingMessage, isKnown: boolean): Sender | Promise<Sender> {
-    const subscription = this.#subscription(id)
-    if (isKnown && subscription?.secret === null) return withKey
+  #sender(id: string, request: IncomingMessage, caller: Caller | undefined): Sender | Promise<Sender> {
+    if (caller !== undefined && !mayCall(caller, 'publish')) throw notForThisKey(caller, 'publish')
+    const subscription = this.#subscription(id, caller)
+    if (caller !== undefined && subscription?.secret === null) return { caller, signature: 'missing' }
     const signature = readSignature(name => request.headers[name]?.toString())
-    const sender = { isKnown, signature }
-    if (isKnown && subscription === undefined) return this.#find(id).then(() => sender)
+    const sender = { caller, signature }
+    if (caller !== undefined && subscription === undefined) return this.#find(id, caller).then(() => sender)
     if (typeof signature === 'object') return sender
-    if (isKnown) throw badSignature(signature)
+    if (caller !== undefined) throw badSignature(signature)
     return this.#refuse(request)
   }
 
@@ -94,20 +99,22 @@ export class Admission {
   ): Subscription | Promise<Subscription> {
     const admitted = this.#admitted(id, sender, body)
     if (admitted !== undefined) return admitted
-    return sender.isKnown ? this.#explain(id, sender, body) : this.#lookAgain(id, request, sender, body)
+    return sender.caller === undefined
+      ? this.#lookAgain(id, request, sender, body)
+      : this.#explain(id, sender, sender.caller, body)
   }
 
-  #admitted(id: string, { isKnown, signature }: Sender, body: Uint8Array): Subscription | undefined {
-    const subscription = this.#subscription(id)
-    if (isKnown && subscription?.secret === null) return subscription
+  #admitted(id: string, { caller, signature }: Sender, body: Uint8Array): Subscription | undefined {
+    const subscription = this.#subscription(id, caller)
+    if (caller !== undefined && subscription?.secret === null) return subscription
     if (typeof signature === 'string') return undefined
     const isSigned = isSignedWith(subscription?.secret ?? decoy, signature, body)
     return isSigned && subscription !== undefined && subscription.secret !== null ? subscription : undefined
   }
 
   /** For a sender with a key: the subscription may be there by now, else what is wrong. */
-  async #explain(id: string, sender: Sender, body: Uint8Array): Promise<Subscription> {
-    if (this.#subscription(id) === undefined) await this.#find(id)
+  async #explain(id: string, sender: Sender, caller: Caller, body: Uint8Array): Promise<Subscription> {
+    if (this.#subscription(id, caller) === undefined) await this.#find(id, caller)
     const admitted = this.#admitted(id, sender, body)
     if (admitted !== undefined) return admitted
     throw badSignature(typeof sender.signature === 'string' ? sender.signature : 'wrong')
@@ -134,15 +141,30 @@ export class Admission {
     throw (await this.#deps.callers?.refusal(request, error)) ?? error
   }
 
-  #subscription(id: string): Subscription | undefined {
-    return this.#deps.subscription(parseWholeNumber(id))
+  /** As the sender sees it: for a key, what is another tenant's is not there. */
+  #subscription(id: string, caller: Caller | undefined): Subscription | undefined {
+    const uid = uidIn(id)
+    const subscription =
+      uid === undefined
+        ? this.#deps.subscription(parseWholeNumber(id))
+        : this.#deps.subscriptionWithUid(tenantOf(caller), uid)
+    if (subscription === undefined || caller === undefined) return subscription
+    return caller.reach.has(subscription.tenant) ? subscription : undefined
   }
 
-  async #find(id: string): Promise<Subscription> {
-    const found = await this.#deps.findSubscription(parseSubscriptionId(id))
-    if (found === undefined) throw unknownSubscription(id)
+  async #find(name: string, caller: Caller): Promise<Subscription> {
+    const uid = uidIn(name)
+    const id =
+      uid === undefined ? parseSubscriptionId(name) : await this.#deps.findIdOfUid(tenantOf(caller), uid)
+    const found = id === undefined ? undefined : await this.#deps.findSubscription(id)
+    if (found === undefined || !caller.reach.has(found.tenant)) throw unknownSubscription(name)
     return found
   }
+}
+
+/** Whose uid a sender means. A stranger can mean the default tenant's only. */
+function tenantOf(caller: Caller | undefined): string {
+  return caller?.reach.tenant ?? defaultTenant
 }
 
 const strangerSentence =

@@ -21,13 +21,26 @@ export const envelopeLimits = {
  *   receiver could read such a body, and only the sender can correct it.
  */
 export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): DeliveryContent {
+  const { contentType, contentEncoding } = readBodyHeaders(headers, payload)
+  const eventType = readEventType(headers['x-event-type'])
+  return { eventType, contentType, contentEncoding, payload, hops: readHops(headers) }
+}
+
+/**
+ * Reads what the headers say of a body, and checks it against that.
+ *
+ * @throws AppError as `readEnvelope`
+ */
+export function readBodyHeaders(
+  headers: IncomingHttpHeaders,
+  payload: Buffer,
+): { readonly contentType: string; readonly contentEncoding: string | null } {
   const contentType = headers['content-type'] || unknownContentType
   if (contentType.length > envelopeLimits.contentTypeChars)
     throw unfit('Content-Type', `${envelopeLimits.contentTypeChars} characters at most`)
   const contentEncoding = readContentEncoding(headers['content-encoding'])
   if (isJson(contentType) && !isEncoded(contentEncoding)) checkJson(payload)
-  const eventType = readEventType(headers['x-event-type'])
-  return { eventType, contentType, contentEncoding, payload, hops: readHops(headers) }
+  return { contentType, contentEncoding }
 }
 
 /** A header that came several times is one list here, as in HTTP. */
@@ -51,11 +64,17 @@ function isEncoded(contentEncoding: string | null): boolean {
 function readEventType(header: string | string[] | undefined): string | null {
   const eventType = String(header ?? '').trim()
   if (eventType === '') return null
-  if (eventType.length > envelopeLimits.eventTypeChars)
-    throw unfit('X-Event-Type', `${envelopeLimits.eventTypeChars} characters at most`)
-  if (!/^[\x21-\x7e]+$/.test(eventType))
-    throw unfit('X-Event-Type', 'visible ASCII characters without spaces')
+  const fault = eventTypeFault(eventType)
+  if (fault !== undefined) throw unfit('X-Event-Type', fault)
   return eventType
+}
+
+/** What an event type must be, where a text is none; undefined: it is one. */
+export function eventTypeFault(eventType: string): string | undefined {
+  if (eventType.length > envelopeLimits.eventTypeChars)
+    return `${envelopeLimits.eventTypeChars} characters at most`
+  if (!/^[\x21-\x7e]+$/.test(eventType)) return 'visible ASCII characters without spaces'
+  return undefined
 }
 
 function unfit(header: string, allowed: string): AppError {

@@ -1,25 +1,47 @@
+import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Handover } from '../handover/handover.ts'
-import type { Delivery, DeliveryContent, EventMetadata } from '../model/delivery.ts'
+import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '../model/delivery.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import type { OwedRow } from './store.ts'
-import { CommitUnknown, type EventWriter } from './writer.ts'
+import type { EventRow, OwedRow } from './store.ts'
+import { batchRowsMax, CommitUnknown, type EventWriter } from './writer.ts'
 
 /** An event as it came in: parsed, verified and matched. */
 export interface IncomingEvent extends DeliveryContent {
   readonly tenant: string
   /** Whom it is owed to. */
   readonly subscriptions: readonly Subscription[]
+  /** What is said only of events that are published. */
+  readonly published?: PublishedFields
+}
+
+export interface PublishedFields {
+  readonly channels: readonly string[]
+  readonly eventId: string | null
+  /** Not to be sent before then (Unix milliseconds); null: at once. */
+  readonly deliverAt: number | null
+  /** What the sender says of it, by names of its own. */
+  readonly metadata: Readonly<Record<string, string>> | null
 }
 
 export interface IngestDeps {
   readonly clock: Clock
   readonly newId: () => Uuid
-  readonly writer: EventWriter
+  readonly writer: Pick<EventWriter, 'write'>
+  /** For events that owe more rows than one transaction of `writer` takes (`batchRowsMax`). */
+  readonly wideWriter: Pick<EventWriter, 'write'>
   readonly handover: Handover
 }
+
+/** A row of an event, and what its offer came to. */
+interface OfferedRow extends OwedRow {
+  readonly shared?: SharedPayload
+}
+
+/** Deliveries that are handed over in one turn of the event loop: each may start an attempt at once. */
+const handedOverPerTurn = 100
 
 /** Accepts events: offers their deliveries, makes all of it durable, and lets whoever took them know. */
 export class Ingest {
@@ -37,36 +59,51 @@ export class Ingest {
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer, handover } = this.#deps
+    const { newId, clock, writer, wideWriter } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
-    const sizeBytes = event.payload.length
-    const owed = event.subscriptions.map(subscription => ({
+    const owed = this.#offer(webhookId, event)
+    const isWide = owed.length > batchRowsMax
+    try {
+      await (isWide ? wideWriter : writer).write({ event: eventRow(webhookId, event, owed), owed })
+    } catch (error) {
+      const written = error instanceof CommitUnknown ? 'unknown' : 'no'
+      for (const row of owed) this.#deps.handover.abort(row, written)
+      throw error
+    }
+    if (owed.length > handedOverPerTurn) await this.#commitInTurns(owed, event, acceptedAt)
+    else this.#commit(owed, event, acceptedAt)
+    return webhookId
+  }
+
+  #offer(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OfferedRow[] {
+    const { handover } = this.#deps
+    const sizeBytes = payload.length
+    const deliverAt = published?.deliverAt ?? null
+    if (deliverAt !== null) {
+      return subscriptions.map(({ id: subscriptionId }) => {
+        return { webhookId, subscriptionId, sizeBytes, owner: null, dueAt: deliverAt, beginsAt: deliverAt }
+      })
+    }
+    const shared = subscriptions.length > 1 ? { holders: 0 } : undefined
+    return subscriptions.map(subscription => ({
       webhookId,
       subscriptionId: subscription.id,
       sizeBytes,
-      owner: handover.offer(subscription, sizeBytes),
+      owner: handover.offer(subscription, sizeBytes, shared),
+      ...(shared && { shared }),
     }))
-    try {
-      await writer.write({
-        event: {
-          webhookId,
-          tenant: event.tenant,
-          eventType: event.eventType,
-          contentType: event.contentType,
-          payload: event.payload,
-          metadata: metadataOf(event),
-          subscriptionIds: owed.map(row => row.subscriptionId),
-        },
-        owed,
-      })
-    } catch (error) {
-      const written = error instanceof CommitUnknown ? 'unknown' : 'no'
-      for (const row of owed) handover.abort(row, written)
-      throw error
+  }
+
+  #commit(owed: readonly OfferedRow[], event: IncomingEvent, acceptedAt: number): void {
+    for (const row of owed) this.#deps.handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
+  }
+
+  async #commitInTurns(owed: readonly OfferedRow[], event: IncomingEvent, acceptedAt: number): Promise<void> {
+    for (let from = 0; from < owed.length; from += handedOverPerTurn) {
+      if (from > 0) await setImmediate()
+      this.#commit(owed.slice(from, from + handedOverPerTurn), event, acceptedAt)
     }
-    for (const row of owed) handover.commit(row.owner, freshDelivery(row, event, acceptedAt))
-    return webhookId
   }
 
   /** Accepts nothing from now on. */
@@ -75,12 +112,31 @@ export class Ingest {
   }
 }
 
-function metadataOf({ hops, contentEncoding }: DeliveryContent): EventMetadata | null {
-  if (!hops && !contentEncoding) return null
-  return { ...(hops && { hops }), ...(contentEncoding && { content_encoding: contentEncoding }) }
+function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[]): EventRow {
+  const { tenant, eventType, contentType, payload, published } = event
+  return {
+    webhookId,
+    tenant,
+    eventType,
+    contentType,
+    payload,
+    metadata: metadataOf(event),
+    subscriptionIds: owed.map(row => row.subscriptionId),
+    ...(published && { published }),
+  }
 }
 
-function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): Delivery {
+function metadataOf({ hops, contentEncoding, published }: IncomingEvent): EventMetadata | null {
+  const given = published?.metadata
+  if (!hops && !contentEncoding && !given) return null
+  return {
+    ...(hops && { hops }),
+    ...(contentEncoding && { content_encoding: contentEncoding }),
+    ...(given && { given }),
+  }
+}
+
+function freshDelivery(row: OfferedRow, content: DeliveryContent, since: number): Delivery {
   const { webhookId, subscriptionId, sizeBytes } = row
   return {
     webhookId,
@@ -89,8 +145,9 @@ function freshDelivery(row: OwedRow, content: DeliveryContent, since: number): D
     attemptsBefore: 0,
     since,
     sizeBytes,
-    dueAt: since,
+    dueAt: row.dueAt ?? since,
     content,
     lane: null,
+    ...(row.shared && { shared: row.shared }),
   }
 }

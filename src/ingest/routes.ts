@@ -4,11 +4,14 @@ import { readRawBodies } from '../http/json-body.ts'
 import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
+import type { DeliveryContent } from '../model/delivery.ts'
 import type { HasLine } from '../model/event-lines.ts'
 import type { Logger } from '../platform/logger.ts'
-import { wants } from '../subscriptions/subscription.ts'
+import { wants, wantsType } from '../subscriptions/matching.ts'
+import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
+import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
 import type { Ingest } from './ingest.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
@@ -69,7 +72,7 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const subscription = admitted instanceof Promise ? await admitted : admitted
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
-  if (!wants(subscription, content.eventType)) return reply.code(200).send('{}')
+  if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
   const { tenant } = subscription
   const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
   if (deps.hasLine?.(webhookId, false) ?? true) {
@@ -87,6 +90,24 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   return reply.code(202).send(`{"webhook_id":"${webhookId}"}`)
 }
 
+/** Channels, metadata and payload are read only for a subscription that asks for them. */
+function isWanted(
+  subscription: Subscription,
+  content: DeliveryContent,
+  headers: FastifyRequest['headers'],
+): boolean {
+  if (!wantsType(subscription, content.eventType)) return false
+  if (subscription.channels === null && subscription.filter === null) return true
+  return wants(subscription, {
+    tenant: subscription.tenant,
+    eventType: content.eventType,
+    channels: readChannels(headers['x-channels']?.toString()),
+    payload: content.payload,
+    headers,
+    metadata: readMetadata(headers),
+  })
+}
+
 const ingestSchema = {
   operationId: 'ingest',
   tags: ['Events'],
@@ -94,14 +115,26 @@ const ingestSchema = {
   description:
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
-    'Where it lists `event_types`, an event of another type is answered with 200 and `{}`, and is not queued.',
-  params: Type.Object({ id: subscriptionIdParameter }),
+    'What it does not want by its `event_types`, `channels` or `filter` is answered with 200 and `{}`, and is not queued.',
+  params: Type.Object({
+    id: {
+      ...subscriptionIdParameter,
+      description:
+        'The id of a subscription, or `uid:` and its uid: one of the tenant that the key is for, else of the tenant `default`',
+    },
+  }),
   headers: Type.Object({
     'x-event-type': Type.Optional(
       Type.String({
         maxLength: envelopeLimits.eventTypeChars,
         pattern: '^[\\x21-\\x7e]*$',
         description: 'The type of the event, such as `order.created`',
+      }),
+    ),
+    'x-channels': Type.Optional(
+      Type.String({
+        description: `The channels of the event, at most ${eventChannelsMax}, with commas between them; read where the subscription lists channels`,
+        examples: ['project-7'],
       }),
     ),
     'content-encoding': Type.Optional(
@@ -123,7 +156,13 @@ const ingestSchema = {
       { webhook_id: Type.String({ format: 'uuid' }) },
       { description: 'Committed; it will be delivered' },
     ),
-    200: Type.Object({}, { description: 'Not wanted: the subscription lists other event types' }),
+    200: Type.Object(
+      {},
+      {
+        description:
+          'Not wanted: the subscription lists other event types or channels, or its filter does not match',
+      },
+    ),
     ...problems(401, 403, 404, 413, 422),
   },
 }

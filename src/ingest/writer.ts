@@ -4,10 +4,15 @@ import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Fifo } from '../platform/fifo.ts'
 import { type Uuid, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable, sqlState, wasNeverSent } from '../platform/postgres.ts'
+import {
+  isDatabaseUnavailable,
+  type Queryable,
+  sqlState,
+  type Transactional,
+  wasNeverSent,
+} from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
-import { insertSingle } from './single-store.ts'
-import { type EventRow, insertEvents, type OwedRow, tryInsertEvent } from './store.ts'
+import { type EventRow, insertEvents, insertWideEvents, type OwedRow, tryInsertEvent } from './store.ts'
 
 /** An event and its owed rows, written in one transaction. */
 export interface Write {
@@ -15,12 +20,22 @@ export interface Write {
   readonly owed: readonly OwedRow[]
 }
 
-export interface EventWriterDeps {
+/** Writes events with all they owe, all or none of them. */
+export type InsertEvents<C extends Queryable> = (
+  connection: C,
+  events: readonly EventRow[],
+  owed: readonly OwedRow[],
+  acceptedAt: number,
+) => Promise<void>
+
+export interface EventWriterDeps<C extends Queryable = Queryable> {
   /**
    * Each runs one transaction at a time. Accepted per second at full load: 13,400 with one connection, 14,800 with two,
    * 16,100 with three, 16,700 with four.
    */
-  readonly connections: readonly Queryable[]
+  readonly connections: readonly C[]
+  /** `insertEvents` unless given. */
+  readonly insert?: InsertEvents<C>
   readonly clock: Clock
   readonly logger: Logger
   readonly health: DatabaseHealth
@@ -31,20 +46,27 @@ export interface EventWriterDeps {
   readonly ensurePartitions: () => Promise<void>
 }
 
-/** One transaction takes at most this many events. It takes no more once it has this many bytes. */
+/**
+ * One transaction takes at most this many events, and more than one only as long as they owe no more rows than this. It
+ * takes no more once it has this many bytes.
+ */
 const batchEventsMax = 256
+export const batchRowsMax = 1000
 const batchBytesMax = 1024 * 1024
 
 /**
  * Bounds of what waits to be written. Beyond one of them an event is refused with 503 at once. Usually the wait is
- * reached first. The other two bound the memory while the rate of commits is not known.
+ * reached first. The others bound the memory while the rate of commits is not known.
  */
 const waitMsMax = 1000
 const waitingEventsMax = 20_000
+const waitingRowsMax = 200_000
 const waitingBytesMax = 64 * 1024 * 1024
 
 interface Waiting extends Write {
   readonly since: number
+  /** What it counts for in the rate: the rows that it owes, at least one. */
+  readonly weight: number
   /** Its caller was answered 503, although it may still be committed. */
   isLate: boolean
   readonly resolve: () => void
@@ -56,28 +78,36 @@ interface Waiting extends Write {
  * while all connections are busy, events gather. So a single event does not wait, and under load one fsync serves many.
  * No timer is involved.
  */
-export class EventWriter {
-  readonly #deps: EventWriterDeps
+export class EventWriter<C extends Queryable = Queryable> {
+  readonly #deps: EventWriterDeps<C>
+  readonly #insertEvents: InsertEvents<C>
   readonly #waiting = new Fifo<Waiting>()
   /** Taken by a connection, and not yet known to be committed. One for each that is busy; no Set, see `UnorderedList`. */
   readonly #writing: (readonly Waiting[])[] = []
-  readonly #idle: Queryable[]
+  readonly #idle: C[]
   readonly #watch: NodeJS.Timeout
   readonly #waitMsMax: number
   readonly #rate: CommitRate
   readonly #newId: () => Uuid
   #waitingBytes = 0
+  #waitingWeight = 0
   /** When a transaction last ended, or one began while none was under way. */
   #progressAt = 0
+  /** The value of `#progressAt` after which nothing was committed for too long. */
+  #stalledSince: number | undefined
+  #looksForStall = false
   #wakeUp = false
 
-  constructor(deps: EventWriterDeps) {
+  constructor(deps: EventWriterDeps<C>) {
     this.#deps = deps
+    this.#insertEvents = deps.insert ?? insertEvents
     this.#waitMsMax = deps.waitMsMax ?? waitMsMax
     this.#idle = [...deps.connections]
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#newId = uuidV7Source(deps.clock)
-    this.#watch = setInterval(() => this.#refuseLate(), Math.min(500, deps.timeoutMs / 4))
+    // After what has arrived was read: a process that stood still may find there that its events are committed.
+    const watch = () => void setImmediate(() => this.#refuseLate())
+    this.#watch = setInterval(watch, Math.min(500, deps.timeoutMs / 4))
     this.#watch.unref()
   }
 
@@ -99,8 +129,10 @@ export class EventWriter {
       )
     }
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...write, since: now, isLate: false, resolve, reject })
+      const weight = Math.max(1, write.owed.length)
+      this.#waiting.push({ ...write, since: now, weight, isLate: false, resolve, reject })
       this.#waitingBytes += write.event.payload.length
+      this.#waitingWeight += weight
       this.#wake()
     })
   }
@@ -115,17 +147,35 @@ export class EventWriter {
     const { length } = this.#waiting
     if (length === 0) return false
     if (length >= waitingEventsMax || this.#waitingBytes >= waitingBytesMax) return true
-    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax) return true
-    return !this.#fitsNextBatches(length) && this.#rate.waitMs(length) > this.#waitMsMax
+    const weight = this.#waitingWeight
+    if (weight >= waitingRowsMax) return true
+    if (this.#isBusy && now - this.#progressAt > this.#waitMsMax && this.#isStalled()) return true
+    return !this.#fitsNextBatches(weight) && this.#rate.waitMs(weight) > this.#waitMsMax
+  }
+
+  /**
+   * Whether nothing has been committed for too long although all that has arrived was read. A process that got no processor
+   * for a second has not read yet that its transactions have ended: the first events that it reads then are taken.
+   */
+  #isStalled(): boolean {
+    if (this.#stalledSince === this.#progressAt) return true
+    if (this.#looksForStall) return false
+    this.#looksForStall = true
+    const since = this.#progressAt
+    setImmediate(() => {
+      this.#looksForStall = false
+      if (this.#progressAt === since) this.#stalledSince = since
+    })
+    return false
   }
 
   /**
    * Events that fit into the next transactions are never refused because of the rate. So transactions are full whenever
    * more comes in than can be written, and the measured rate is the possible one, not that of what was let in.
    */
-  #fitsNextBatches(events: number): boolean {
+  #fitsNextBatches(weight: number): boolean {
     const batches = this.#deps.connections.length
-    return events < batches * batchEventsMax && this.#waitingBytes < batches * batchBytesMax
+    return weight < batches * batchEventsMax && this.#waitingBytes < batches * batchBytesMax
   }
 
   get #isBusy(): boolean {
@@ -168,7 +218,7 @@ export class EventWriter {
    */
   #wake(): void {
     if (this.#idle.length === 0) return
-    if (this.#waiting.length >= batchEventsMax) {
+    if (this.#waiting.length >= batchEventsMax || this.#waitingWeight >= batchRowsMax) {
       this.#flushAll()
       return
     }
@@ -193,16 +243,17 @@ export class EventWriter {
     }
   }
 
-  async #flush(connection: Queryable): Promise<void> {
+  async #flush(connection: C): Promise<void> {
     const batch = this.#take()
     this.#writing.push(batch)
+    const weight = batch.reduce((sum, write) => sum + write.weight, 0)
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
     try {
       await this.#insert(connection, batch)
       for (const write of batch) write.resolve()
       this.#deps.health.succeeded('events')
-      if (this.#waiting.length > 0) this.#rate.committed(batch.length, performance.now() - beganAt, isFull)
+      if (this.#waiting.length > 0) this.#rate.committed(weight, performance.now() - beganAt, isFull)
       else this.#rate.forget()
     } catch (error) {
       if (isDatabaseUnavailable(error)) this.#fail(batch, error)
@@ -212,33 +263,34 @@ export class EventWriter {
     }
   }
 
-  #insert(connection: Queryable, batch: readonly Waiting[]): Promise<void> {
-    const now = this.#deps.clock.now()
-    const owed = batch.flatMap(write => write.owed)
-    const [first] = batch
-    const [row] = owed
-    if (batch.length === 1 && owed.length === 1 && first && row && row.owner !== null) {
-      return insertSingle(connection, first.event, row, now)
-    }
-    const events = batch.map(write => write.event)
-    return insertEvents(connection, events, owed, now)
+  #insert(connection: C, batch: readonly Waiting[]): Promise<void> {
+    return this.#insertEvents(
+      connection,
+      batch.map(write => write.event),
+      batch.flatMap(write => write.owed),
+      this.#deps.clock.now(),
+    )
   }
 
   #take(): Waiting[] {
     const batch: Waiting[] = []
     let bytes = 0
+    let weight = 0
     while (batch.length < batchEventsMax && bytes < batchBytesMax) {
-      const write = this.#waiting.shift()
-      if (!write) break
-      bytes += write.event.payload.length
-      batch.push(write)
+      const next = this.#waiting.peek()
+      if (!next || (batch.length > 0 && weight + next.weight > batchRowsMax)) break
+      this.#waiting.shift()
+      bytes += next.event.payload.length
+      weight += next.weight
+      batch.push(next)
     }
     this.#waitingBytes -= bytes
+    this.#waitingWeight -= weight
     return batch
   }
 
   /** After the server refused a batch: makes missing partitions, then writes each event alone to find the faulty one. */
-  async #recover(connection: Queryable, batch: readonly Waiting[], first: unknown): Promise<void> {
+  async #recover(connection: C, batch: readonly Waiting[], first: unknown): Promise<void> {
     this.#deps.logger.warn(
       { err: first, events: batch.length },
       'a batch of events was refused, trying one by one',
@@ -276,6 +328,7 @@ export class EventWriter {
     for (let write = this.#waiting.peek(); write && write.since < oldest; write = this.#waiting.peek()) {
       this.#waiting.shift()
       this.#waitingBytes -= write.event.payload.length
+      this.#waitingWeight -= write.weight
       this.#deps.health.refused(1)
       write.reject(tooLate())
     }
@@ -286,6 +339,13 @@ export class EventWriter {
       write.reject(new CommitUnknown(tooLate()))
     }
   }
+}
+
+/** Writes events that owe more rows than one statement takes, each in a transaction of its own (`insertWideEvents`). */
+export function wideEventWriter(
+  deps: Omit<EventWriterDeps<Transactional>, 'insert'>,
+): EventWriter<Transactional> {
+  return new EventWriter<Transactional>({ ...deps, insert: insertWideEvents })
 }
 
 /** An event is refused that may be committed all the same, now or some time later. Says what its cause says. */

@@ -1,8 +1,9 @@
 import { hash, randomBytes } from 'node:crypto'
+import { type Caller, Reach } from '../model/caller.ts'
 import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { insertFirstKey, readKeys } from './store.ts'
+import { insertFirstKey, type KeyRow, readKeys } from './store.ts'
 
 /** An unknown key makes the table be read again, but not more often than this: guessing costs the database nothing. */
 const missReloadMs = 1000
@@ -28,8 +29,8 @@ export interface ApiKeysDeps {
 export class ApiKeys {
   readonly #database: Database
   readonly #clock: Clock
-  /** By hash, when it expires. */
-  #keys: ReadonlyMap<string, number> = new Map()
+  /** By hash. */
+  #keys: ReadonlyMap<string, Caller> = new Map()
   #loadedAt = Number.NEGATIVE_INFINITY
   #loading: Promise<void> | undefined
 
@@ -39,26 +40,28 @@ export class ApiKeys {
   }
 
   /**
-   * Whether the value of an `Authorization` header holds a valid key. A promise only when the table has to be read
-   * first; it rejects with `database_unavailable` when that fails.
+   * Whose valid key the value of an `Authorization` header holds. A promise only when the table has to be read first; it
+   * rejects with `database_unavailable` when that fails.
    */
-  accepts(authorization: string | undefined): boolean | Promise<boolean> {
+  identify(authorization: string | undefined): Caller | undefined | Promise<Caller | undefined> {
     const key = bearerKey(authorization)
-    if (key === undefined) return false
+    if (key === undefined) return undefined
     const digest = hash('sha256', key)
     const ageMs = this.#clock.now() - this.#loadedAt
-    if (this.#isValid(digest)) {
+    const caller = this.#valid(digest)
+    if (caller !== undefined) {
       if (ageMs > reloadMs) this.load().catch(() => {}) // what is known stays valid
-      return true
+      return caller
     }
-    if (ageMs < missReloadMs) return false
-    return this.load().then(() => this.#isValid(digest))
+    if (ageMs < missReloadMs) return undefined
+    return this.load().then(() => this.#valid(digest))
   }
 
   /** From memory. A key is refused from the moment at which it expires, whether the database can be read or not. */
-  #isValid(digest: string): boolean {
-    const expiresAt = this.#keys.get(digest)
-    return expiresAt !== undefined && this.#clock.now() < expiresAt
+  #valid(digest: string): Caller | undefined {
+    const caller = this.#keys.get(digest)
+    const isOver = caller?.expiresAt != null && this.#clock.now() >= caller.expiresAt
+    return isOver ? undefined : caller
   }
 
   /** Reads all keys; one reading at a time. */
@@ -70,7 +73,8 @@ export class ApiKeys {
   }
 
   async #read(): Promise<void> {
-    this.#keys = await readKeys(this.#database)
+    const rows = await readKeys(this.#database)
+    this.#keys = new Map(rows.map(row => [row.hash, callerOf(row)]))
     this.#loadedAt = this.#clock.now()
   }
 }
@@ -91,6 +95,15 @@ export async function ensureFirstKey(database: Database): Promise<string | undef
     return insertFirstKey(tx, row)
   })
   return made ? key : undefined
+}
+
+function callerOf({ id, name, scope, tenant, expires_at: expiresAt }: KeyRow): Caller {
+  return {
+    actor: { kind: 'key', id: String(id), name },
+    scope,
+    reach: tenant === null ? Reach.all : Reach.of(tenant),
+    expiresAt: expiresAt?.getTime() ?? null,
+  }
 }
 
 function bearerKey(authorization: string | undefined): string | undefined {

@@ -1,16 +1,25 @@
+import type { KeyScope } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
-/**
- * The keys that may do everything, as this version knows no other kind: their hashes as lower-case hex, and when each
- * expires (Unix milliseconds; infinity: never). A newer version beside this one may have made keys that may do less.
- */
-export async function readKeys(database: Queryable): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await database.query<{ hash: string; expires_ms: number }>({
-    text: `select encode(hash, 'hex') as hash,
-                  (extract(epoch from coalesce(expires_at, 'infinity')) * 1000)::float8 as expires_ms
-           from api_keys where 'admin' = any(scopes)`,
+/** A key as it is checked. */
+export interface KeyRow {
+  readonly id: number
+  readonly name: string
+  /** SHA-256 of the key, in lower-case hex. */
+  readonly hash: string
+  readonly scope: KeyScope
+  /** Null: of no tenant, so of all. */
+  readonly tenant: string | null
+  /** Null: never. */
+  readonly expires_at: Date | null
+}
+
+/** All keys. The column holds a list of scopes, and every key has one. */
+export async function readKeys(database: Queryable): Promise<readonly KeyRow[]> {
+  const { rows } = await database.query<KeyRow>({
+    text: `select id, name, encode(hash, 'hex') as hash, scopes[1] as scope, tenant, expires_at from api_keys`,
   })
-  return new Map(rows.map(row => [row.hash, row.expires_ms]))
+  return rows
 }
 
 /** @returns whether it was inserted; not when there is a key already */

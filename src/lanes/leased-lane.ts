@@ -150,6 +150,7 @@ export function asDelivery(row: DueRow, lane: LaneRun): Delivery {
     attempt: row.attempt,
     attemptsBefore: row.attempt - (row.replayFrom ?? 1),
     since: row.replayedAt ?? uuidTime(row.webhookId as Uuid),
+    ...(row.trigger && { trigger: row.trigger }),
     sizeBytes: row.sizeBytes,
     dueAt: row.dueAt,
     content: null,

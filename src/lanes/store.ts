@@ -1,3 +1,4 @@
+import type { AttemptTrigger } from '../model/delivery.ts'
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -14,6 +15,8 @@ export interface DueRow {
   readonly dueAt: number
   readonly replayFrom: number | null
   readonly replayedAt: number | null
+  /** Null: auto. */
+  readonly trigger: AttemptTrigger | null
 }
 
 /** Where the reading of a lane goes on: after this row, in order of (due time, id). */
@@ -113,12 +116,13 @@ export async function readDue(
     due_ms: number
     replay_from: number | null
     replayed_ms: number | null
+    trigger: AttemptTrigger | null
   }>({
     name: 'read_due',
     text: `
       select o.webhook_id, o.subscription_id, o.attempt, o.size_bytes, o.replay_from,
              (extract(epoch from o.due_at) * 1000)::float8 as due_ms,
-             (extract(epoch from o.replayed_at) * 1000)::float8 as replayed_ms
+             (extract(epoch from o.replayed_at) * 1000)::float8 as replayed_ms, o.trigger
       from unnest($1::int[], $2::timestamptz[], $3::uuid[], $4::int[]) as l (id, after_at, after_id, n)
       cross join lateral (
         select * from owed
@@ -141,6 +145,7 @@ export async function readDue(
     dueAt: row.due_ms,
     replayFrom: row.replay_from,
     replayedAt: row.replayed_ms,
+    trigger: row.trigger,
   }))
 }
 

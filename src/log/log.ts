@@ -257,7 +257,8 @@ export class DeliveryLog {
       const next = owedAgain(settlement, this.#deps.clock.now())
       if (next) again.push(next)
     }
-    const isPlain = again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass)
+    const isPlain =
+      again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass && !row.trigger)
     if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
     // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
     const pauses = batch.flatMap(settlement => pauseOf(settlement) ?? [])
@@ -294,6 +295,7 @@ function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uui
     webhookId: delivery.webhookId,
     timestamp: at,
     attempt: delivery.attempt,
+    ...(delivery.trigger && { trigger: delivery.trigger }),
   }
   if (settlement.kind === 'ended') {
     const { verdict, reason } = settlement

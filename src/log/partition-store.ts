@@ -2,8 +2,11 @@ import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 
-/** The tables that are partitioned by UUIDv7, and so by time. */
-export const partitionedTables = ['events', 'delivery_logs', 'attempt_details'] as const
+/** The tables of the path that are partitioned by UUIDv7, and so by time. */
+export const pathTables = ['events', 'delivery_logs', 'attempt_details', 'taken_names'] as const
+
+/** All of them. */
+export const partitionedTables = [...pathTables, 'audit_log'] as const
 export type PartitionedTable = (typeof partitionedTables)[number]
 
 /** A partition holds ids from `from` (included) to `to` (not included). */
@@ -21,6 +24,7 @@ export function withPartitionLock<T>(database: Database, work: (tx: Queryable) =
   })
 }
 
+/** Of a table that is not there yet, as in a database of an older version: none. */
 export async function listPartitions(db: Queryable, table: PartitionedTable): Promise<readonly Partition[]> {
   const { rows } = await db.query<{ name: string; from: Uuid; to: Uuid }>({
     text: `
@@ -28,7 +32,7 @@ export async function listPartitions(db: Queryable, table: PartitionedTable): Pr
       from pg_inherits i
       join pg_class c on c.oid = i.inhrelid
       cross join regexp_match(pg_get_expr(c.relpartbound, c.oid), 'FROM \\(''(.*)''\\) TO \\(''(.*)''\\)') as bound
-      where i.inhparent = $1::regclass and not i.inhdetachpending
+      where i.inhparent = to_regclass($1) and not i.inhdetachpending
       order by bound[1]`,
     values: [table],
   })
@@ -38,7 +42,7 @@ export async function listPartitions(db: Queryable, table: PartitionedTable): Pr
 /** The names of all partitions of a table, whatever their range, quoted where SQL asks for it. */
 export async function listChildren(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
   const { rows } = await db.query<{ name: string }>({
-    text: 'select inhrelid::regclass::text as name from pg_inherits where inhparent = $1::regclass',
+    text: 'select inhrelid::regclass::text as name from pg_inherits where inhparent = to_regclass($1)',
     values: [table],
   })
   return rows.map(({ name }) => name)
@@ -49,7 +53,7 @@ export async function listDetached(db: Queryable, table: PartitionedTable): Prom
   const { rows } = await db.query<{ name: string }>({
     text: `
       select c.relname as name from pg_class c
-      join pg_class parent on parent.oid = $1::text::regclass
+      join pg_class parent on parent.oid = to_regclass($1)
       where c.relkind = 'r' and c.relnamespace = parent.relnamespace
         and c.relname ~ ('^' || parent.relname || '_[0-9]{10}$')
         and not exists (select from pg_inherits i where i.inhrelid = c.oid)`,

@@ -13,6 +13,7 @@ import {
   type Partition,
   type PartitionedTable,
   partitionedTables,
+  pathTables,
   withPartitionLock,
 } from './partition-store.ts'
 
@@ -29,8 +30,27 @@ export function partitionMs(retentionHours: number): number {
   return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
 }
 
+/** How long (milliseconds) a name is taken at the least: as long as the log is kept, and a day. */
+export function namesKeptMs(retentionHours: number): number {
+  return Math.max(24, Math.ceil(retentionHours)) * hourMs
+}
+
 /**
- * Sees that all these tables have partitions from one hour ago to six hours ahead of `now`. Safe to call at any
+ * How long the partitions of a table are. A name is looked up in all of its table's partitions, so these are as few as can
+ * be: each is as long as names are taken.
+ */
+function lengthMs(table: PartitionedTable, retentionHours: number, detailsHours: number): number {
+  if (table === 'taken_names') return namesKeptMs(retentionHours)
+  return partitionMs(table === 'attempt_details' ? detailsHours : retentionHours)
+}
+
+/** Of the audit log: about twelve, since little is in it, and each has six indexes that a query plans with. */
+export function auditPartitionMs(retentionDays: number): number {
+  return retentionDays * 2 * hourMs
+}
+
+/**
+ * Sees that the tables of the path have partitions from one hour ago to six hours ahead of `now`. Safe to call at any
  * time from any process; a partition is created apart and attached, which keeps readers and writers going (creating
  * it as partition would lock the whole table).
  *
@@ -44,36 +64,58 @@ export async function ensurePartitions(
   detailsHours = retentionHours,
 ): Promise<number> {
   let made = 0
-  for (const table of partitionedTables) {
-    for (const [from, to] of missingRanges(
-      await listPartitions(database, table),
-      now,
-      partitionMs(table === 'attempt_details' ? detailsHours : retentionHours),
-    )) {
-      const name = `${table}_${nameOfTime(from)}`
-      const done = await withPartitionLock(database, async tx => {
-        // Someone else may have been faster; then the range is there, and this one would overlap it.
-        const there = await listPartitions(tx, table)
-        if (there.some(partition => partition.name === name || overlaps(partition, from, to))) return false
-        await createPartition(tx, table, name)
-        await attachPartition(tx, table, name, uuidLowerBound(from), uuidLowerBound(to))
-        return true
-      })
-      if (done) made++
-    }
+  for (const table of pathTables) {
+    made += await ensureOf(database, table, now, lengthMs(table, retentionHours, detailsHours), aheadMs)
   }
   return made
 }
 
-/** Ranges of whole partitions (Unix milliseconds) that are not covered between an hour ago and six hours ahead. */
+/**
+ * The same for the audit log, a whole partition ahead: what is to be recorded and cannot be is not done, so its partition
+ * must be there also where no process has been at work for days.
+ */
+export function ensureAuditPartitions(
+  database: Database,
+  now: number,
+  retentionDays: number,
+): Promise<number> {
+  const lengthMs = auditPartitionMs(retentionDays)
+  return ensureOf(database, 'audit_log', now, lengthMs, Math.max(lengthMs, aheadMs))
+}
+
+async function ensureOf(
+  database: Database,
+  table: PartitionedTable,
+  now: number,
+  lengthMs: number,
+  untilMs: number,
+): Promise<number> {
+  let made = 0
+  for (const [from, to] of missingRanges(await listPartitions(database, table), now, lengthMs, untilMs)) {
+    const name = `${table}_${nameOfTime(from)}`
+    const done = await withPartitionLock(database, async tx => {
+      // Someone else may have been faster; then the range is there, and this one would overlap it.
+      const there = await listPartitions(tx, table)
+      if (there.some(partition => partition.name === name || overlaps(partition, from, to))) return false
+      await createPartition(tx, table, name)
+      await attachPartition(tx, table, name, uuidLowerBound(from), uuidLowerBound(to))
+      return true
+    })
+    if (done) made++
+  }
+  return made
+}
+
+/** Ranges of whole partitions (Unix milliseconds) that are not covered between an hour ago and `untilMs` ahead. */
 export function missingRanges(
   partitions: readonly Partition[],
   now: number,
   lengthMs: number,
+  untilMs = aheadMs,
 ): readonly (readonly [from: number, to: number])[] {
   const missing: (readonly [number, number])[] = []
   let from = Math.floor((now - hourMs) / hourMs) * hourMs
-  while (from <= now + aheadMs) {
+  while (from <= now + untilMs) {
     const covering = partitions.find(
       partition => timeOf(partition.from) <= from && from < timeOf(partition.to),
     )
@@ -149,6 +191,17 @@ function stateOf(error: unknown): string | undefined {
     sqlState(error) ??
     (isDatabaseUnavailable(error) && error instanceof Error ? sqlState(error.cause) : undefined)
   )
+}
+
+/** The time that a partition is for, in Unix milliseconds: from `from` (included) to `to` (not included). */
+export interface Period {
+  readonly from: number
+  readonly to: number
+}
+
+/** For which times a table has partitions, in their order. */
+export async function periodsOf(db: Queryable, table: PartitionedTable): Promise<readonly Period[]> {
+  return (await listPartitions(db, table)).map(({ from, to }) => ({ from: timeOf(from), to: timeOf(to) }))
 }
 
 /** A partition, and the table that it is of. */

@@ -102,6 +102,7 @@ export async function endOrCarry(
         select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, k.subscription_ids, e.channels, e.metadata
         from kept k join events e on e.webhook_id = k.webhook_id
         where e.webhook_id > $1 and e.webhook_id <= $2
+        for share of e -- its payload may be removed at this moment: either is copied after that, or the copy is found by it
         on conflict (webhook_id) do nothing
         returning webhook_id)
       select (select count(*)::int from logged where verdict = 'expired') as expired,

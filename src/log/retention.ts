@@ -6,7 +6,14 @@ import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { dropPartitions, endsOfPartitions, ensurePartitions, oldestMoment } from './partitions.ts'
+import {
+  dropPartitions,
+  endsOfPartitions,
+  ensureAuditPartitions,
+  ensurePartitions,
+  namesKeptMs,
+  oldestMoment,
+} from './partitions.ts'
 import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
 
 export interface RetentionDeps {
@@ -16,6 +23,8 @@ export interface RetentionDeps {
   readonly retentionHours: number
   /** Where the details of attempts are kept for less. */
   readonly detailsHours?: number | undefined
+  /** Of the audit log, which has nothing to do with events. */
+  readonly auditDays: number
   readonly subscriptions: {
     /** As this process knows it; undefined: not at all, or it could not open its secrets. */
     get(id: number): Subscription | undefined
@@ -54,8 +63,10 @@ export async function runRetention(
   deps: RetentionDeps,
   signal: AbortSignal = new AbortController().signal,
 ): Promise<RetentionReport | undefined> {
-  const { database, clock, logger, retentionHours, detailsHours = retentionHours } = deps
-  const partitionsMade = await ensurePartitions(database, clock.now(), retentionHours, detailsHours)
+  const { database, clock, logger, retentionHours, detailsHours = retentionHours, auditDays } = deps
+  const partitionsMade =
+    (await ensurePartitions(database, clock.now(), retentionHours, detailsHours)) +
+    (await ensureAuditPartitions(database, clock.now(), auditDays))
   const done = await besideThePath(database, 'retention', async session => {
     if (!(await tryLockForSession(session, 'retention'))) return undefined
     return new Round(deps, session, signal).run()
@@ -112,7 +123,9 @@ class Round {
 
   /** @returns false when it was told to end before */
   async #dropOld(): Promise<boolean> {
-    const { database, retentionHours, detailsHours = retentionHours } = this.#deps
+    const { database, retentionHours, detailsHours = retentionHours, auditDays } = this.#deps
+    const auditBefore = this.#now - auditDays * 24 * hourMs
+    this.#dropped.push(...(await dropPartitions(database, 'audit_log', auditBefore)))
     const before = this.#now - retentionHours * hourMs
     // Partition by partition, so that a backlog of millions, or a stop in the midst of it, holds up the later ones only.
     let after = uuidLowerBound(0)
@@ -123,6 +136,8 @@ class Round {
     }
     const detailsBefore = this.#now - detailsHours * hourMs
     this.#dropped.push(...(await dropPartitions(database, 'attempt_details', detailsBefore)))
+    const namesBefore = this.#now - namesKeptMs(retentionHours)
+    this.#dropped.push(...(await dropPartitions(database, 'taken_names', namesBefore)))
     // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
     // And none before what was carried over from its hour has shrunk to what is still owed.
     if (!(await this.#trimCarried())) return false

@@ -1,4 +1,5 @@
 import { wakeOrMakeLanes } from '../lanes/wake.ts'
+import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { VerdictWord } from '../model/verdict.ts'
@@ -29,6 +30,8 @@ export interface AttemptEntry {
   /** Of a failure only. */
   readonly errorClass?: ErrorClass | null
   readonly errorCode?: string | null
+  /** Absent: auto. */
+  readonly trigger?: AttemptTrigger
 }
 
 /** What an attempt remembers besides its row in the log, as it is written: one row of `attempt_details`. */
@@ -49,17 +52,20 @@ export interface OwedAgain {
 }
 
 const insertLogs = insertInto('error', '$11::text[]')
-const insertFailures = insertInto('error, error_class, error_code', '$11::text[], $21::text[], $22::text[]')
+const insertWithMore = insertInto(
+  'error, error_class, error_code, trigger',
+  '$11::text[], $21::text[], $22::text[], $29::text[]::attempt_trigger[]',
+)
 
-/** @param errors the columns that say what went wrong, and where their values are */
-function insertInto(errors: string, values: string): string {
+/** @param more columns that not all statements fill, and where their values are */
+function insertInto(more: string, values: string): string {
   return `
   insert into delivery_logs
-    (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, ${errors})
-  select id, sub, webhook, at, attempt, status::attempt_status, verdict::attempt_verdict, http, ms, next_at, ${errors}
+    (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, ${more})
+  select id, sub, webhook, at, attempt, status::attempt_status, verdict::attempt_verdict, http, ms, next_at, ${more}
   from unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[], $5::int2[], $6::text[], $7::text[], $8::int2[],
               $9::int[], $10::timestamptz[], ${values})
-    as t (id, sub, webhook, at, attempt, status, verdict, http, ms, next_at, ${errors})`
+    as t (id, sub, webhook, at, attempt, status, verdict, http, ms, next_at, ${more})`
 }
 
 // A final attempt removes the owed row whoever holds it now: what is settled is settled. Only the attempt number is
@@ -74,8 +80,8 @@ const deleteOwed = `
       select webhook, sub, attempt from unnest($12::uuid[], $13::int[], $14::int2[]) as f (webhook, sub, attempt))) is true`
 
 /**
- * Appends attempts, all of them final and without an error class, and removes the owed rows they settle: one
- * statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
+ * Appends attempts, all of them final, without an error class and made by themselves, and removes the owed rows they
+ * settle: one statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
  */
 export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptEntry[]): Promise<void> {
   await db.query({
@@ -116,7 +122,7 @@ export async function recordAttempts(
         select id, request::json, response::json, body, timings::json, address
         from unnest($23::uuid[], $24::text[], $25::text[], $26::bytea[], $27::text[], $28::text[])
           as d (id, request, response, body, timings, address))
-      ${insertFailures}`,
+      ${insertWithMore}`,
     values: [
       ...logColumns(rows),
       ...finalColumns(final),
@@ -129,6 +135,7 @@ export async function recordAttempts(
       textArray(rows.map(row => row.errorClass ?? null)),
       textArray(rows.map(row => row.errorCode ?? null)),
       ...detailsColumns(details),
+      textArray(rows.map(row => row.trigger ?? 'auto')),
     ],
   })
 }

@@ -1,5 +1,9 @@
 import type { Uuid } from '../platform/id.ts'
 
+/** Why an attempt is made: by itself, in a replay of many, for one that a person sent again, or as a test. */
+export const attemptTriggers = ['auto', 'replay', 'manual', 'test'] as const
+export type AttemptTrigger = (typeof attemptTriggers)[number]
+
 /** The content of an event; all its deliveries share one object. */
 export interface DeliveryContent {
   readonly eventType: string | null
@@ -7,6 +11,8 @@ export interface DeliveryContent {
   /** The codings of the payload, such as `gzip`; absent or null: none was said. */
   readonly contentEncoding?: string | null
   readonly payload: Buffer
+  /** The payload was removed on request, and what is left of it here is not to be sent. */
+  readonly isExpunged?: boolean
   /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
 }
@@ -15,6 +21,10 @@ export interface DeliveryContent {
 export interface EventMetadata {
   readonly hops?: number
   readonly content_encoding?: string
+  /** When its payload was removed on request (RFC 3339), and how many bytes it had. */
+  readonly expunged?: { readonly at: string; readonly size_bytes: number }
+  /** What the sender said of the event, by names of its own. */
+  readonly given?: Readonly<Record<string, string>>
 }
 
 /**
@@ -31,6 +41,8 @@ export interface Delivery {
   readonly attemptsBefore: number
   /** When this run began: acceptance of the event, or of the replay (Unix milliseconds). */
   readonly since: number
+  /** What began this run; absent: the event itself. */
+  readonly trigger?: AttemptTrigger
   readonly sizeBytes: number
   /** Its place in its lane (Unix milliseconds); the moment of acceptance for a fresh one. */
   readonly dueAt: number
@@ -38,6 +50,14 @@ export interface Delivery {
   readonly content: DeliveryContent | null
   /** Called when the delivery has left memory: settled and committed, or handed back. */
   readonly lane: LaneRun | null
+  /** Of a fresh delivery whose content other deliveries have, too. */
+  readonly shared?: SharedPayload
+}
+
+/** The payload of an event that several deliveries in memory have together, so that it is counted once. */
+export interface SharedPayload {
+  /** How many have it; changed by the memory budget alone. */
+  holders: number
 }
 
 /** What a delivery needs of the lane it came from. */

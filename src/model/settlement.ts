@@ -26,7 +26,7 @@ export type Settlement =
   | {
       readonly kind: 'ended'
       readonly delivery: Delivery
-      readonly verdict: 'expired'
+      readonly verdict: 'expired' | 'cancelled'
       readonly reason: string
       readonly at: number
     }

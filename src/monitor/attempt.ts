@@ -1,15 +1,17 @@
+import type { Reach } from '../model/caller.ts'
 import type { Uuid } from '../platform/id.ts'
-import { attemptOf, type LogReader } from './monitor.ts'
+import { attemptOf, isWithin, type LogReader } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
 import { readAttempt, readDetails, type StoredDetails } from './store.ts'
 
 /** An attempt with its details; undefined when there is no such attempt, or it was removed by retention. */
 export async function readAttemptDetails(
   { database, hint }: LogReader,
+  reach: Reach,
   id: Uuid,
 ): Promise<AttemptDetails | undefined> {
   const [row, details] = await Promise.all([readAttempt(database, id), readDetails(database, id)])
-  if (row === undefined) return undefined
+  if (row === undefined || !(await isWithin(database, reach, row.subscription_id))) return undefined
   return {
     ...attemptOf(row, hint),
     request: details?.request ?? null,

@@ -1,8 +1,10 @@
 import type { Hint } from '../destinations/destination.ts'
+import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import type { AttemptStatus } from '../model/outcome.ts'
 import type { FinalVerdictWord } from '../model/verdict.ts'
-import { parseUuid, type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
-import type { Database } from '../platform/postgres.ts'
+import { parseUuid, type Uuid, uuidTime } from '../platform/id.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
 import type { Attempt, DeliveryReport, DeliveryStatus, EventStatus } from './schema.ts'
 import {
   type AcceptedEvent,
@@ -15,6 +17,7 @@ import {
   readLog,
   readLogOfEvent,
   readOwed,
+  readTenantOf,
   type VerdictRow,
 } from './store.ts'
 
@@ -28,11 +31,10 @@ export interface LogReader {
 /** An answer holds at most this many of an event's attempts, the newest. All of them could be megabytes. */
 const attemptsMax = 1000
 
-/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
-const clockSlackMs = 60_000
-
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
+
+export type { AttemptRow } from './store.ts'
 
 export interface LogQuery {
   readonly subscriptionId: number
@@ -43,29 +45,53 @@ export interface LogQuery {
   readonly webhookId?: Uuid | undefined
 }
 
-/** The attempts of a subscription, newest first; undefined when the log has none of this subscription. */
+/**
+ * Whether the log of a subscription is within a reach, whether the subscription was deleted or not. One of which nothing
+ * is known any more is within the reach of operators only.
+ */
+export async function isWithin(database: Queryable, reach: Reach, subscriptionId: number): Promise<boolean> {
+  if (reach.tenant === null) return true
+  const tenant = await tenantOf(database, subscriptionId)
+  return tenant !== undefined && reach.has(tenant)
+}
+
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export function tenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  return readTenantOf(database, subscriptionId)
+}
+
+/**
+ * The attempts of a subscription, newest first; undefined when the log has none of this subscription, or it is another
+ * tenant's.
+ */
 export async function readLogPage(
   { database, hint }: LogReader,
+  reach: Reach,
   query: LogQuery,
 ): Promise<readonly Attempt[] | undefined> {
   const { subscriptionId, limit, webhookId, before = lastId, status = null } = query
+  if (!(await isWithin(database, reach, subscriptionId))) return undefined
   const page = { subscriptionId, before, status, limit }
   const rows =
     webhookId === undefined
       ? await readLog(database, page)
-      : await readLogOfEvent(database, page, webhookId, loggedSince(webhookId))
+      : await readLogOfEvent(database, page, webhookId, loggedFrom(webhookId))
   if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
   return rows.map(row => attemptOf(row, hint))
 }
 
-/** The state of every delivery of an event; undefined when there is no such event, or it was removed by retention. */
+/**
+ * The state of every delivery of an event; undefined when there is no such event, it was removed by retention, or it is
+ * another tenant's.
+ */
 export async function readStatus(
   { database, hint }: LogReader,
+  reach: Reach,
   webhookId: Uuid,
 ): Promise<EventStatus | undefined> {
   const event = await readEvent(database, webhookId)
-  if (event === undefined) return undefined
-  const since = loggedSince(webhookId)
+  if (event === undefined || !reach.has(event.tenant)) return undefined
+  const since = loggedFrom(webhookId)
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))
   const [attempts, verdicts] = await Promise.all([
@@ -110,7 +136,8 @@ function deliveriesOf(
   })
 }
 
-function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
+/** How a delivery is that is not owed, after its last final attempt. */
+export function statusAfter(verdict: FinalVerdictWord | undefined): DeliveryStatus {
   switch (verdict) {
     case undefined: // neither owed nor ended: `webhooks audit` counts it as missing
       return 'pending'
@@ -139,6 +166,7 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     webhook_id: row.webhook_id,
     timestamp: row.timestamp.toISOString(),
     attempt: row.attempt,
+    trigger: row.trigger,
     status: row.status,
     http_status: row.http_status,
     error: row.error,
@@ -148,10 +176,6 @@ export function attemptOf(row: AttemptRow, hint: Hint): Attempt {
     duration_ms: row.duration_ms,
     next_attempt_at: row.next_at?.toISOString() ?? null,
   }
-}
-
-function loggedSince(webhookId: Uuid): Uuid {
-  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
 }
 
 /** The key in a cursor of the log. */

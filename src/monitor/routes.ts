@@ -2,12 +2,13 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
+import { reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseAttemptId,
-  parseSubscriptionId,
   parseWebhookId,
   subscriptionIdParameter,
+  tenantParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { Problem, problemMediaType, problems } from '../http/problem.ts'
@@ -51,13 +52,13 @@ function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The state now',
             content: { 'application/json': { schema: EventStatus } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
     async request => {
       const webhookId = parseWebhookId(request.params.webhook_id)
-      const status = await readStatus(deps, webhookId)
+      const status = await readStatus(deps, reachOf(request), webhookId)
       if (status !== undefined) return status
       throw new AppError(
         'not_found',
@@ -80,6 +81,7 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
         querystring: Type.Object(
           {
             ...pageQuery(pageSize),
+            tenant: Type.Optional(tenantParameter),
             status: Type.Optional(
               Type.Unsafe<AttemptStatus>({
                 type: 'string',
@@ -99,19 +101,21 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Attempt) } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
     async (request, reply) => {
-      const subscriptionId = parseSubscriptionId(request.params.subscription_id, 'subscription_id')
-      const { limit = pageSize, cursor, status, webhook_id: webhook } = request.query
+      const { limit = pageSize, cursor, status, webhook_id: webhook, tenant } = request.query
+      const reach = reachOf(request, tenant)
+      const named = request.params.subscription_id
+      const subscriptionId = await deps.subscriptions.idIn(reach, named, 'subscription_id')
       const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
       const before = decodeCursor('logs', cursor, parseLogCursor)
       const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
-      const rows = await readLogPage(deps, query)
-      if (rows === undefined && !(await deps.subscriptions.exists(subscriptionId))) {
-        throw unknownSubscription(subscriptionId)
+      const rows = await readLogPage(deps, reach, query)
+      if (rows === undefined && !(await deps.subscriptions.exists(reach, subscriptionId))) {
+        throw unknownSubscription(named)
       }
       return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
     },
@@ -136,13 +140,13 @@ function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
             description: 'The attempt',
             content: { 'application/json': { schema: AttemptDetails } },
           },
-          ...problems(401, 404, 422),
+          ...problems(401, 403, 404, 422),
         },
       },
     },
     async (request, reply) => {
       const id = parseAttemptId(request.params.id)
-      const attempt = await readAttemptDetails(deps, id)
+      const attempt = await readAttemptDetails(deps, reachOf(request), id)
       if (attempt === undefined) {
         throw new AppError(
           'not_found',
@@ -213,7 +217,7 @@ export function registerSystem(scope: FastifyInstance, db: Queryable): void {
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
-          ...problems(401),
+          ...problems(401, 403),
         },
       },
     },

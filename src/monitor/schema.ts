@@ -1,4 +1,5 @@
 import { type Static, type TSchema, Type } from 'typebox'
+import { type AttemptTrigger, attemptTriggers } from '../model/delivery.ts'
 import type { HeaderFields } from '../model/exchange-details.ts'
 import { type AttemptStatus, attemptStatuses, type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { type VerdictWord, verdictWords } from '../model/verdict.ts'
@@ -14,6 +15,12 @@ export const Attempt = Type.Object(
     webhook_id: Type.String({ format: 'uuid' }),
     timestamp: time('When the attempt ended'),
     attempt: Type.Integer({ description: '1 is the first' }),
+    trigger: Type.Unsafe<AttemptTrigger>({
+      type: 'string',
+      enum: [...attemptTriggers],
+      description:
+        'Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test',
+    }),
     status: Type.Unsafe<AttemptStatus>({ type: 'string', enum: [...attemptStatuses] }),
     http_status: Type.Unsafe<number | null>({
       type: ['integer', 'null'],

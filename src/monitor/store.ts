@@ -1,3 +1,4 @@
+import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
 import type { FinalVerdictWord, VerdictWord } from '../model/verdict.ts'
@@ -19,10 +20,11 @@ export interface AttemptRow {
   readonly error: string | null
   readonly error_class: ErrorClass | null
   readonly error_code: string | null
+  readonly trigger: AttemptTrigger
 }
 
 const attemptColumns = `id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms,
-  next_at, error, error_class, error_code`
+  next_at, error, error_class, error_code, trigger`
 
 export interface LogPage {
   readonly subscriptionId: number
@@ -70,6 +72,18 @@ export async function isLogged(database: Queryable, subscriptionId: number): Pro
     values: [subscriptionId],
   })
   return rows[0]?.logged === true
+}
+
+/** The tenant of a subscription, also of one that was deleted; undefined when nothing is known of it. */
+export async function readTenantOf(database: Queryable, subscriptionId: number): Promise<string | undefined> {
+  const { rows } = await database.query<{ tenant: string }>({
+    text: `select tenant from subscriptions where id = $1
+           union all
+           select tenant from subscription_tombstones where id = $1
+           limit 1`,
+    values: [subscriptionId],
+  })
+  return rows[0]?.tenant
 }
 
 export interface AcceptedEvent {

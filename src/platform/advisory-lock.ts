@@ -19,6 +19,8 @@ export const advisoryLocks = {
   retention: 5,
   /** One process at a time puts what dead processes held into the lanes. */
   recovery: 6,
+  /** One process runs replays at a time. */
+  replay: 7,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

@@ -5,6 +5,8 @@ import { isDatabaseUnavailable } from './postgres.ts'
 export interface Repeated {
   /** Ends the repetition, aborts the signal of a run that is under way, and waits for that run. */
   stop(): Promise<void>
+  /** Runs it now, unless a run is under way. */
+  hurry(): void
 }
 
 /**
@@ -32,6 +34,7 @@ export function every(
   const timer = setInterval(run, ms)
   run()
   return {
+    hurry: run,
     async stop() {
       clearInterval(timer)
       stopping.abort()

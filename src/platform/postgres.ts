@@ -16,6 +16,12 @@ export interface Queryable {
   query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>>
 }
 
+/** Where several statements can be one transaction. */
+export interface Transactional extends Queryable {
+  /** Runs `work` in one transaction on one connection; rolled back when it throws. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+}
+
 export interface QueryResult<Row> {
   readonly rows: readonly Row[]
   readonly rowCount: number
@@ -48,7 +54,7 @@ export interface ConnectionSettings {
  * reached, is starting, is full or does not answer in time; the statement may or may not have taken effect. And the
  * server's own error, unchanged, when the statement is wrong.
  */
-export class Database implements Queryable {
+export class Database implements Transactional {
   readonly #options: DatabaseOptions
   readonly #pool: pg.Pool
   readonly #connections = new Set<Connection>()
@@ -177,7 +183,7 @@ export class Database implements Queryable {
  * One pinned connection; statements on it run one after the other. After it broke, the next statement opens it again, but
  * not within 250 ms after a failed try. So while the server is away, callers fail at once instead of waiting.
  */
-export class Connection implements Queryable {
+export class Connection implements Transactional {
   readonly #options: DatabaseOptions
   readonly #name: string
   readonly #settings: ConnectionSettings
@@ -213,7 +219,29 @@ export class Connection implements Queryable {
   }
 
   async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
+    return this.#queryOn<Row>(this.#client ?? (await this.#open()), statement)
+  }
+
+  /**
+   * Runs `work` in one transaction. Nobody else may use the connection meanwhile. When it breaks, the statements that
+   * follow fail: none is sent over the connection that takes its place.
+   */
+  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = this.#client ?? (await this.#open())
+    const tx: Queryable = { query: statement => this.#queryOn(client, statement) }
+    try {
+      await tx.query({ text: 'begin' })
+      const result = await work(tx)
+      await tx.query({ text: 'commit' })
+      return result
+    } catch (error) {
+      // One that broke has lost its transaction.
+      if (!isDatabaseUnavailable(error)) await tx.query({ text: 'rollback' })
+      throw error
+    }
+  }
+
+  async #queryOn<Row extends object>(client: pg.Client, statement: Statement): Promise<QueryResult<Row>> {
     try {
       return asResult<Row>(await this.#run(client, queryConfig(statement)))
     } catch (error) {

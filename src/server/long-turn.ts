@@ -5,11 +5,18 @@
  */
 const turnMsMax = 500
 
+/**
+ * A turn in which no more requests were read than these is not long because of them: the process got no processor, or ran
+ * its code for the first time. Refusing the rest of so few would make nothing shorter.
+ */
+const requestsMin = 64
+
 /** Measures for how long the present turn of the event loop has been answering requests. */
 export class LongTurn {
   readonly #msMax: number
   readonly #monotonicNow: () => number
   #firstAt: number | undefined
+  #requests = 0
 
   /** @param monotonicNow milliseconds; replaced in tests */
   constructor(msMax: number = turnMsMax, monotonicNow: () => number = () => performance.now()) {
@@ -18,8 +25,8 @@ export class LongTurn {
   }
 
   /**
-   * To be called once for each request. True: this turn has lasted longer than the limit, and the request is to be
-   * refused.
+   * To be called once for each request. True: this turn has lasted longer than the limit and has read many requests, so
+   * this one is to be refused.
    *
    * Answers change from limit to limit: false, then true for as long, then false again. Refusals alone can keep a turn
    * going when clients send again at once, because libuv reads up to 48 times 1,024 sockets in a turn. With true to its
@@ -29,11 +36,13 @@ export class LongTurn {
     const now = this.#monotonicNow()
     if (this.#firstAt === undefined) {
       this.#firstAt = now
+      this.#requests = 1
       setImmediate(() => {
         this.#firstAt = undefined
       })
       return false
     }
-    return Math.floor((now - this.#firstAt) / this.#msMax) % 2 === 1
+    this.#requests++
+    return this.#requests > requestsMin && Math.floor((now - this.#firstAt) / this.#msMax) % 2 === 1
   }
 }

@@ -61,7 +61,7 @@ export async function registerOpenapi(
       const { openapiObject } = document
       // A copy without our own keywords, else the same.
       const described = asDocumented(openapiObject) as typeof openapiObject
-      describeIngest(described.paths?.['/ingest/{id}']?.post)
+      for (const path of ['/ingest/{id}', '/events']) describeRawBody(described.paths?.[path]?.post)
       for (const path of Object.values(described.paths ?? {})) {
         for (const operation of Object.values(path ?? {})) describeRefusals(operation as Refusable)
         const post = path?.post
@@ -85,10 +85,10 @@ const exampleEvent = { data: { foo: 'bar' } }
 const exampleBody = JSON.stringify(exampleEvent, null, 2)
 
 /**
- * The body of an ingest is bytes, so its route has no schema for it, and it is described here. The example signature fits
+ * The body of an event is bytes, so its routes have no schema for it, and it is described here. The example signature fits
  * the example body and the secret of the example subscription, so that 'Try it out' works on a new service.
  */
-function describeIngest(operation: IngestOperation | undefined): void {
+function describeRawBody(operation: IngestOperation | undefined): void {
   if (operation === undefined) return
   operation.requestBody ??= {
     description: 'The event: any bytes of any content type. They are delivered as they are.',

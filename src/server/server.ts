@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, Server } from 'node:http'
-import { setTimeout } from 'node:timers/promises'
+import { setImmediate as startImmediate } from 'node:timers'
+import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
+import { registerAudit } from '../audit/routes.ts'
+import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
-import { AppError, codeOf, overloaded } from '../errors.ts'
-import { Callers, type KeyCheck, requireKey } from '../http/auth.ts'
+import { codeOf, overloaded } from '../errors.ts'
+import { registerEvents } from '../events/routes.ts'
+import { eventSchemas } from '../events/schema.ts'
+import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
@@ -15,8 +20,11 @@ import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Replays } from '../replay/replays.ts'
+import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
 import type { HostCheck } from './host-check.ts'
@@ -28,6 +36,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -47,7 +56,7 @@ export interface ServerDeps {
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
   /**
-   * Adds the routes of ingest, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
+   * Adds the routes that take events, in a scope that reads no bodies yet and asks for no key. Undefined: the process only
    * delivers, and has the routes of health and `/system` only.
    */
   readonly registerIngest: ((scope: FastifyInstance, edge: Edge) => void) | undefined
@@ -68,13 +77,10 @@ export interface Edge {
  */
 export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const { log } = deps
-  let closing = false
   const turn = new LongTurn()
   const refusal = (request: IncomingMessage) => {
-    if (closing)
-      return new AppError('shutting_down', 'This process is shutting down. Send the request again.')
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
-    if (request.url?.startsWith('/ingest/') && turn.isTooLong())
+    if (isEvent(request) && turn.isTooLong())
       return overloaded('More requests come in than can be read; send this one again shortly.')
     return deps.hostCheck?.refusal(request)
   }
@@ -87,7 +93,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    // `uid:` and 255 characters are the longest part of a path that names something.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 259 },
     clientErrorHandler: refuseUnparsable,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
@@ -100,7 +107,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => {
     // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
-    closing = true
+    await readWhatArrived(app.server)
     closeAsTheyFallIdle(app.server)
   })
   app.setValidatorCompiler(validatorCompiler)
@@ -113,13 +120,29 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     return sendProblem(request, reply, isQuery ? unknown(request, reply) : error, log)
   })
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, unknown(request, reply), log))
+  app.decorateRequest('caller', null)
+  giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [Problem, ...subscriptionSchemas, ...monitorSchemas, ...systemSchemas])
+  for (const schema of [
+    Problem,
+    ...subscriptionSchemas,
+    ...monitorSchemas,
+    ...eventSchemas,
+    ...systemSchemas,
+    ...auditSchemas,
+    ...replaySchemas,
+  ])
     app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
   await app.ready()
   return app
+}
+
+/** Whether a request brings events, which come in any number. */
+function isEvent({ method, url = '' }: IncomingMessage): boolean {
+  if (url.startsWith('/ingest/')) return true
+  return method === 'POST' && /^\/events(?:\/batch)?\/?(?:\?|$)/.test(url)
 }
 
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
@@ -134,11 +157,14 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   }
   await app.register(async scope => {
     readJsonBodies(scope, bodies)
-    if (callers !== undefined) scope.addHook('onRequest', requireKey(callers))
+    scope.addHook('onRequest', identifyCaller(callers))
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerReplay(scope, deps)
+    registerEvents(scope, deps)
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
@@ -158,8 +184,34 @@ async function left(server: Server, withinMs: number): Promise<void> {
   while (performance.now() < until && (await count()) > 0) await setTimeout(20)
 }
 
-/** Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. */
+/**
+ * Waits until this process has read what had been sent to it. One that got no processor for a while still has clients
+ * that it could not ask to leave: their connections would be closed with requests in them. A turn of the event loop takes
+ * at most one new connection, and the next turn reads what came on it.
+ */
+async function readWhatArrived(server: Server): Promise<void> {
+  let came = true
+  const note = () => {
+    came = true
+  }
+  server.on('connection', note)
+  for (let turns = 0; came && turns < arrivedTurnsMax; turns++) {
+    came = false
+    await setImmediate()
+    await setImmediate()
+  }
+  server.off('connection', note)
+}
+
+/** Clients that come without end do not keep a process from its stop. */
+const arrivedTurnsMax = 1000
+
+/**
+ * Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. Looks
+ * just after the requests that had arrived were read: what is idle then has none in it.
+ */
 function closeAsTheyFallIdle(server: Server): void {
-  const sweeping = setInterval(() => server.closeIdleConnections(), 20).unref()
+  const sweep = () => server.closeIdleConnections()
+  const sweeping = setInterval(() => startImmediate(sweep), 20).unref()
   server.once('close', () => clearInterval(sweeping))
 }

@@ -10,8 +10,7 @@ import { LaneReturn } from '../handover/lane-return.ts'
 import { LeasedRows } from '../handover/leased-rows.ts'
 import { OwnMemory } from '../handover/own-memory.ts'
 import { PostgresHandover } from '../handover/postgres-handover.ts'
-import { RedisHandover } from '../handover/redis-handover.ts'
-import { HandoverReceiver } from '../handover/redis-receiver.ts'
+import type { HandoverReceiver } from '../handover/redis-receiver.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
@@ -22,8 +21,9 @@ import { allowedDescriptors } from '../platform/descriptors.ts'
 import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Connection, type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
-import { openRedis, type RedisLink } from '../platform/redis.ts'
+import type { RedisLink } from '../platform/redis.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import { Replays, replayNotice } from '../replay/replays.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
@@ -49,6 +49,7 @@ export interface Parts {
   readonly notices: Notices
   readonly membership: Membership
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
   /** How lanes of other processes are woken. */
@@ -85,6 +86,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   membership.on('beat', () => notices.keepListening())
   const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
   hearOfChanges(notices, subscriptions, logger)
+  const replays = new Replays({ database, clock, retentionMs: config.logRetentionHours * 3_600_000 })
+  notices.on(replayNotice, () => replays.noticed())
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -105,14 +108,14 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
-    ...{ notices, membership, subscriptions, receivers, throttle, link, bell },
+    ...{ notices, membership, subscriptions, replays, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
   if (outbound) hearBells(shared, outbound)
   const concurrencyShare = outbound && shareConcurrency(shared, outbound)
-  const hand = outbound ? ownMemory(shared, outbound) : handoverToOthers(shared)
+  const hand = await (outbound ? ownMemory(shared, outbound) : handoverToOthers(shared))
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
   membership.describe(() => statsOf(bell, descriptors, inbound, outbound))
   membership.on('beat', async () => {
@@ -139,6 +142,7 @@ interface Shared extends Ground {
 async function openLink({ config, database, logger }: Ground): Promise<RedisLink | undefined> {
   const { redisUrl: url } = config
   if (url === undefined) return undefined
+  const { openRedis } = await import('../platform/redis.ts')
   // Each installation has keys of its own, so that several can share one Redis.
   return openRedis({ url, prefix: `webhooks:${await installationId(database)}`, logger })
 }
@@ -171,7 +175,7 @@ function shareConcurrency(shared: Shared, { dispatcher }: Outbound): Concurrency
 type Hand = Pick<Parts, 'handover' | 'receiver' | 'leasedRows'>
 
 /** This process delivers: it holds what it accepts, and as a worker what others hand over to it. */
-function ownMemory(shared: Shared, outbound: Outbound): Hand {
+async function ownMemory(shared: Shared, outbound: Outbound): Promise<Hand> {
   const { clock, config, link, logger, membership, subscriptions, throttle } = shared
   const { dispatcher, lanes } = outbound
   // A process that accepts events itself has enough to do with those.
@@ -191,7 +195,7 @@ function ownMemory(shared: Shared, outbound: Outbound): Hand {
   })
   const receiver =
     hearsFrom &&
-    new HandoverReceiver({
+    new (await import('../handover/redis-receiver.ts')).HandoverReceiver({
       ...{ link: hearsFrom, membership, leasedRows, ownMemory: handover },
       subscription: id => subscriptions.get(id),
       room: () => outbound.roomForFresh,
@@ -204,7 +208,7 @@ function ownMemory(shared: Shared, outbound: Outbound): Hand {
 }
 
 /** This process accepts only: workers deliver. */
-function handoverToOthers(shared: Shared): Hand {
+async function handoverToOthers(shared: Shared): Promise<Hand> {
   const { bell, clock, link, membership, throttle } = shared
   if (!link) return { handover: new PostgresHandover(bell), receiver: undefined, leasedRows: undefined }
   const laneReturn = new LaneReturn({
@@ -212,6 +216,7 @@ function handoverToOthers(shared: Shared): Hand {
     clock,
     returned: () => bell.ring(),
   })
+  const { RedisHandover } = await import('../handover/redis-handover.ts')
   const handover = new RedisHandover({ link, bell, membership, throttle, laneReturn })
   return { handover, receiver: undefined, leasedRows: undefined }
 }

@@ -1,7 +1,6 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
-import { removeDeadQueues } from '../handover/bullmq.ts'
 import { repair } from '../lanes/repair.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -9,6 +8,8 @@ import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import type { Replays } from '../replay/replays.ts'
+import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -19,6 +20,7 @@ export interface House {
   readonly clock: Clock
   readonly logger: Logger
   readonly subscriptions: Subscriptions
+  readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly link: RedisLink | undefined
   readonly throttle: Throttle
@@ -31,20 +33,29 @@ export interface House {
  */
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
+  const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
+  house.replays.onMade(() => replaying.hurry())
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
+  const { auditRetentionDays: auditDays } = config
   return [
     every(3_600_000, 'retention', logger, signal =>
-      runRetention({ database, clock, logger, retentionHours, detailsHours, subscriptions }, signal),
+      runRetention(
+        { database, clock, logger, retentionHours, detailsHours, auditDays, subscriptions },
+        signal,
+      ),
     ),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')
     }),
     every(60_000, 'removal of the queues of dead workers', logger, async () => {
-      const removed = link ? await removeDeadQueues(link, database) : 0
+      if (!link) return
+      const { removeDeadQueues } = await import('../handover/bullmq.ts')
+      const removed = await removeDeadQueues(link, database)
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    replaying,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

@@ -31,6 +31,7 @@ export async function openSubscriptions(deps: OpenSubscriptionsDeps): Promise<Su
     defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
     checkTarget,
     lanes: subscriptionLanes,
+    mayReveal: config.revealSecrets,
     clock,
     log: logger,
   })

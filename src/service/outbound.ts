@@ -208,7 +208,7 @@ export class Outbound {
       return
     }
     this.#held.left(delivery.since)
-    this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes)
+    this.dispatcher.release(delivery.subscriptionId, delivery.sizeBytes, true, delivery.shared)
     this.#onLeft(delivery)
   }
 }

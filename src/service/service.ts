@@ -4,7 +4,7 @@ import { Egress } from '../egress/egress.ts'
 import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
-import { ensurePartitions } from '../log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../log/partitions.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
@@ -90,11 +91,12 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, clock, database } = ground
   await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
+  await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, membership, notices, bell, inbound, outbound } = parts
+  const { subscriptions, replays, membership, notices, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -106,6 +108,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    replays,
     database,
     hint: httpHint,
     keys,
@@ -186,8 +189,8 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger, config }: Ground,
-  { ingest }: Inbound,
+  { logger, config, clock }: Ground,
+  { ingest, publisher }: Inbound,
   subscriptions: Subscriptions,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
@@ -196,7 +199,12 @@ function registerIngest(
     return subscriptions.get(id)
   }
   const hasLine = eventLines(config.logEvents)
-  ingestRoutes(app, { ...edge, ingest, subscription, findSubscription, logger, hasLine })
+  const uids = {
+    subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
+    findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
+  }
+  ingestRoutes(app, { ...edge, ...uids, ingest, subscription, findSubscription, logger, hasLine })
+  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 
 /**

@@ -1,15 +1,18 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TSchema, Type } from 'typebox'
+import { callerFor, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   ifMatchHeader,
   parseIfMatch,
-  parseSubscriptionId,
   subscriptionIdParameter,
+  tenantParameter,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import type { Caller } from '../model/caller.ts'
+import { RevealedSecrets } from './reveal-secret.ts'
 import { RotatedSecret, SecretRotation } from './rotate-secret.ts'
 import {
   Subscription,
@@ -28,12 +31,25 @@ export const subscriptionSchemas = [
   SubscriptionPatch,
   SecretRotation,
   RotatedSecret,
+  RevealedSecrets,
 ]
 
 const tags = ['Subscriptions']
 const pageSize = 50
 
 const idParameter = Type.Object({ id: subscriptionIdParameter })
+const tenantQuery = Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false })
+
+type OneRequest = FastifyRequest<{ Params: { id: string }; Querystring: { tenant?: string } }>
+
+/** Who asks about which subscription. @throws AppError forbidden, not_found, validation_failed */
+async function subscriptionIn(
+  request: OneRequest,
+  subscriptions: Subscriptions,
+): Promise<{ readonly caller: Caller; readonly id: number }> {
+  const caller = callerFor(request, request.query.tenant)
+  return { caller, id: await subscriptions.idIn(caller.reach, request.params.id) }
+}
 const etagHeader = { ETag: { type: 'string', description: 'The version, for If-Match' } }
 
 /** The routes that manage subscriptions: collection, one subscription, its secret, pause and resume. */
@@ -42,6 +58,7 @@ export function registerSubscriptions(scope: FastifyInstance, subscriptions: Sub
   registerReading(scope, subscriptions)
   registerChanging(scope, subscriptions)
   registerRotation(scope, subscriptions)
+  registerReveal(scope, subscriptions)
   registerHolding(scope, subscriptions)
 }
 
@@ -63,12 +80,12 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
             headers: { Location: { type: 'string', description: 'Its path' }, ...etagHeader },
             content: { 'application/json': { schema: Subscription } },
           },
-          ...problems(401, 413, 415, 422),
+          ...problems(401, 403, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
-      const made = await subscriptions.create(request.body)
+      const made = await subscriptions.create(callerFor(request, request.body.tenant), request.body)
       reply.header('cache-control', 'no-store')
       return withVersion(reply.code(201).header('location', `/subscriptions/${made.id}`), made)
     },
@@ -80,21 +97,24 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
         operationId: 'listSubscriptions',
         summary: 'List all subscriptions, newest first',
         tags,
-        querystring: Type.Object(pageQuery(pageSize), { additionalProperties: false }),
+        querystring: Type.Object(
+          { ...pageQuery(pageSize), tenant: Type.Optional(tenantParameter) },
+          { additionalProperties: false },
+        ),
         response: {
           200: {
             description: 'One page',
             headers: pageHeaders,
             content: { 'application/json': { schema: Type.Array(Subscription) } },
           },
-          ...problems(401, 422),
+          ...problems(401, 403, 422),
         },
       },
     },
     async (request, reply) => {
-      const { limit = pageSize, cursor } = request.query
+      const { limit = pageSize, cursor, tenant } = request.query
       const before = decodeCursor('subscriptions', cursor, parseCursorId)
-      const rows = await subscriptions.list({ limit: limit + 1, before })
+      const rows = await subscriptions.list(reachOf(request, tenant), { limit: limit + 1, before })
       return sendPage(request, reply, rows, limit, row => encodeCursor('subscriptions', row.id))
     },
   )
@@ -110,12 +130,13 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
         summary: 'Read one subscription',
         tags,
         params: idParameter,
-        response: { 200: one('The subscription'), ...problems(401, 404, 422) },
+        querystring: tenantQuery,
+        response: { 200: one('The subscription'), ...problems(401, 403, 404, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
-      return withVersion(reply, found(id, await subscriptions.read(id)))
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return withVersion(reply, found(request, await subscriptions.read(caller.reach, id)))
     },
   )
   app.delete(
@@ -128,17 +149,19 @@ function registerReading(scope: FastifyInstance, subscriptions: Subscriptions): 
           'No further attempts are made; what it owes is cancelled. Its log stays until retention.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         response: {
           204: { description: 'Deleted', type: 'null' },
-          ...problems(401, 404, 412, 413, 415, 422),
+          ...problems(401, 403, 404, 412, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
-      const removed = await subscriptions.remove(id, parseIfMatch(request.headers['if-match']))
-      if (!removed) throw unknownSubscription(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      const version = parseIfMatch(request.headers['if-match'])
+      const removed = await subscriptions.remove(caller, id, version)
+      if (!removed) throw unknownSubscription(request.params.id)
       return reply.code(204).send(null)
     },
   )
@@ -157,15 +180,19 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
           'removed by null. The answer of a GET can be sent as it is.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SubscriptionReplace,
-        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
+        response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      return withVersion(reply, found(id, await subscriptions.replace(id, request.body, version)))
+      return withVersion(
+        reply,
+        found(request, await subscriptions.replace(caller, id, request.body, version)),
+      )
     },
   )
   app.patch(
@@ -178,15 +205,16 @@ function registerChanging(scope: FastifyInstance, subscriptions: Subscriptions):
         tags,
         consumes: ['application/json', 'application/merge-patch+json'],
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SubscriptionPatch,
-        response: { 200: one('As it is now'), ...problems(401, 404, 412, 413, 415, 422) },
+        response: { 200: one('As it is now'), ...problems(401, 403, 404, 412, 413, 415, 422) },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      return withVersion(reply, found(id, await subscriptions.patch(id, request.body, version)))
+      return withVersion(reply, found(request, await subscriptions.patch(caller, id, request.body, version)))
     },
   )
 }
@@ -207,21 +235,53 @@ function registerRotation(scope: FastifyInstance, subscriptions: Subscriptions):
           'At most 3 secrets sign at a time.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         headers: ifMatchHeader,
         body: SecretRotation,
         response: {
           200: one('The new secret, shown here only', RotatedSecret),
-          ...problems(401, 404, 409, 412, 413, 415, 422),
+          ...problems(401, 403, 404, 409, 412, 413, 415, 422),
         },
       },
     },
     async (request, reply) => {
-      const id = parseSubscriptionId(request.params.id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
       const version = parseIfMatch(request.headers['if-match'])
-      const rotated = await subscriptions.rotateSecret(id, request.body, version)
-      if (rotated === undefined) throw unknownSubscription(id)
+      const rotated = await subscriptions.rotateSecret(caller, id, request.body, version)
+      if (rotated === undefined) throw unknownSubscription(request.params.id)
       reply.header('cache-control', 'no-store').header('etag', `"${rotated.version}"`)
       return rotated
+    },
+  )
+}
+
+function registerReveal(scope: FastifyInstance, subscriptions: Subscriptions): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/subscriptions/:id/reveal-secret',
+    {
+      schema: {
+        operationId: 'revealSecrets',
+        summary: 'Show the signing secrets again',
+        description:
+          'Those in force, newest first. Each time is recorded in the audit log. Refused where REVEAL_SECRETS=false.',
+        tags,
+        params: idParameter,
+        querystring: tenantQuery,
+        response: {
+          200: {
+            description: 'The secrets; not to be kept by caches',
+            content: { 'application/json': { schema: RevealedSecrets } },
+          },
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      const revealed = await subscriptions.revealSecrets(caller, id)
+      if (revealed === undefined) throw unknownSubscription(request.params.id)
+      reply.header('cache-control', 'no-store')
+      return revealed
     },
   )
 }
@@ -230,8 +290,8 @@ function one(description: string, schema: TSchema = Subscription) {
   return { description, headers: etagHeader, content: { 'application/json': { schema } } }
 }
 
-function found(id: number, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {
-  if (answer === undefined) throw unknownSubscription(id)
+function found(request: OneRequest, answer: SubscriptionAnswer | undefined): SubscriptionAnswer {
+  if (answer === undefined) throw unknownSubscription(request.params.id)
   return answer
 }
 
@@ -248,7 +308,7 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   const answers = (description: string) => ({
     200: Type.Ref('Subscription', { description }),
-    ...problems(401, 404, 413, 415, 422),
+    ...problems(401, 403, 404, 413, 415, 422),
   })
   app.post(
     '/subscriptions/:id/pause',
@@ -260,12 +320,13 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
           'Events are accepted and kept, and delivered once it is resumed. The same as `paused: true`.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: answers('Paused'),
       },
     },
     async request => {
-      const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.patch(id, { paused: true })) ?? unknown(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return (await subscriptions.pause(caller, id)) ?? unknown(request)
     },
   )
   app.post(
@@ -278,16 +339,17 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
           'Ends a pause, an open circuit, and a disabling after 410 or after failing for too long. What it is owed is due at once.',
         tags,
         params: idParameter,
+        querystring: tenantQuery,
         response: answers('Active'),
       },
     },
     async request => {
-      const id = parseSubscriptionId(request.params.id)
-      return (await subscriptions.resume(id)) ?? unknown(id)
+      const { caller, id } = await subscriptionIn(request, subscriptions)
+      return (await subscriptions.resume(caller, id)) ?? unknown(request)
     },
   )
 }
 
-function unknown(id: number): never {
-  throw unknownSubscription(id)
+function unknown(request: OneRequest): never {
+  throw unknownSubscription(request.params.id)
 }

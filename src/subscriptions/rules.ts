@@ -1,4 +1,5 @@
 import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
+import { compileFilter } from '../filters/filter.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -55,12 +56,18 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
   errors.push(...signingFaults(signing), ...headerFaults(headers, headersOf(signing)))
+  const filter = body.filter ?? null
+  const compiled = filter === null ? undefined : compileFilter(filter, '/filter')
+  if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
   if (target.kind === 'invalid' || errors.length > 0) throw validationFailed(errors)
   return {
     values: {
       target_url: target.url.href,
       description: body.description ?? null,
+      uid: body.uid ?? null,
       event_types: body.event_types ?? null,
+      channels: body.channels ?? null,
+      filter,
       paused: body.paused ?? false,
       retry: retryOverrides(body.retry ?? {}, defaults.retry),
       timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
@@ -182,7 +189,10 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
   const stored = {
     target_url: row.target_url,
     description: row.description,
-    event_types: row.event_types === null ? null : [...row.event_types],
+    uid: row.uid,
+    event_types: row.event_types && [...row.event_types],
+    channels: row.channels && [...row.channels],
+    filter: row.filter,
     paused: row.paused,
     timeout_ms: row.timeout_ms,
     connect_timeout_ms: row.connect_timeout_ms,
@@ -212,6 +222,7 @@ function mergedMetadata(
 export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): SubscriptionAnswer {
   return {
     id: row.id,
+    uid: row.uid,
     tenant: row.tenant,
     target_url: row.target_url,
     description: row.description,
@@ -219,6 +230,8 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     signing_secret: secretMask,
     signing_public_key: row.signing_key_pairs[0]?.public ?? null,
     event_types: row.event_types,
+    channels: row.channels,
+    filter: row.filter,
     paused: row.paused,
     state: row.paused ? 'paused' : row.state,
     state_reason: row.state_reason,

@@ -1,7 +1,10 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
+import { filterInput } from '../filters/schema.ts'
+import { tenantParameter, uidPattern } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
+import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
@@ -12,12 +15,13 @@ export const limits = {
   descriptionChars: 1000,
   secretChars: 256,
   eventTypes: 100,
+  channels: 10,
   metadataEntries: 50,
   metadataKeyChars: 100,
   metadataValueChars: 500,
 } as const
 
-export const eventTypePattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
+export const channelPattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 
 /** Scheme, host and port of an address that can be delivered to, and what may follow. `parseTargetUrl` asks for more. */
 export const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{0,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
@@ -44,6 +48,16 @@ const targetUrl = Type.String({
 })
 
 const optionalFields = {
+  uid: Type.Optional(
+    Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      pattern: uidPattern,
+      'x-sentence': 'Give 1 to 255 characters out of letters, digits and _ . : -, or null.',
+      description:
+        'Your own name for it, unique within its tenant; `uid:<value>` stands for the id in every path',
+      examples: ['customer-42'],
+    }),
+  ),
   description: Type.Optional(
     Type.Unsafe<string | null>({
       type: ['string', 'null'],
@@ -69,15 +83,37 @@ const optionalFields = {
       items: {
         type: 'string',
         pattern: eventTypePattern,
-        'x-sentence': 'Give an event type of 1 to 128 characters out of letters, digits and _ . : / -',
+        'x-sentence': eventTypePatternSentence,
       },
       minItems: 1,
       maxItems: limits.eventTypes,
       uniqueItems: true,
       'x-sentence': `Give 1 to ${limits.eventTypes} event types, each once; leave it out or give null for all events.`,
-      description: 'Only events of these types are delivered; null: all events',
+      description:
+        'Only events of these types are delivered; null: all events. Exact types, or patterns in which `*` stands for a ' +
+        `segment between dots, at the end for one or more: \`order.*\`, \`order.*.paid\`. A pattern has at most ${patternSegmentsMax} ` +
+        'segments. `*` alone stands for every event, also one without a type',
+      examples: [['order.*', 'invoice.paid']],
     }),
   ),
+  channels: Type.Optional(
+    Type.Unsafe<string[] | null>({
+      type: ['array', 'null'],
+      items: {
+        type: 'string',
+        pattern: channelPattern,
+        'x-sentence': 'Give a channel of 1 to 128 characters out of letters, digits and _ . : / -',
+      },
+      minItems: 1,
+      maxItems: limits.channels,
+      uniqueItems: true,
+      'x-sentence': `Give 1 to ${limits.channels} channels, each once; leave it out or give null for events of all channels.`,
+      description:
+        'Only events that have at least one of these channels are delivered; null: all events, with channels or without',
+      examples: [['project-7']],
+    }),
+  ),
+  filter: Type.Optional(filterInput),
   paused: Type.Optional(
     Type.Boolean({ description: 'Events are accepted, and delivered once it is resumed' }),
   ),
@@ -130,6 +166,7 @@ const InFlightNow = Type.Unsafe<{ limit: number; reason: InFlightReason; updated
 export const Subscription = Type.Object(
   {
     id: Type.Integer(),
+    uid: nullable('string', { description: 'The name that its owner has given it' }),
     tenant: Type.String(),
     target_url: Type.String(),
     description: nullable('string'),
@@ -146,6 +183,11 @@ export const Subscription = Type.Object(
       type: ['array', 'null'],
       items: { type: 'string' },
     }),
+    channels: Type.Unsafe<readonly string[] | null>({
+      type: ['array', 'null'],
+      items: { type: 'string' },
+    }),
+    filter: Type.Unsafe<object | null>({ type: ['object', 'null'], additionalProperties: true }),
     paused: Type.Boolean(),
     state: Type.Unsafe<SubscriptionState>({
       type: 'string',
@@ -198,6 +240,7 @@ export const Subscription = Type.Object(
     examples: [
       {
         id: 1,
+        uid: null,
         tenant: 'default',
         target_url: 'https://httpbin.org/post',
         description: null,
@@ -205,6 +248,8 @@ export const Subscription = Type.Object(
         signing_secret: secretMask,
         signing_public_key: null,
         event_types: null,
+        channels: null,
+        filter: null,
         paused: false,
         state: 'active',
         state_reason: null,
@@ -289,7 +334,12 @@ const closed = (id: string, description: string, examples: readonly unknown[]): 
 })
 
 export const SubscriptionCreate = Type.Object(
-  { target_url: targetUrl, ...optionalFields, signing_secret: ownSigningSecret },
+  {
+    target_url: targetUrl,
+    tenant: Type.Optional(tenantParameter),
+    ...optionalFields,
+    signing_secret: ownSigningSecret,
+  },
   closed('SubscriptionCreate', 'A new subscription', [
     { target_url: 'https://httpbin.org/post', secret: 'mysecret' },
   ]),
@@ -300,8 +350,8 @@ export const SubscriptionReplace = Type.Object(
   { target_url: targetUrl, ...optionalFields, ...readOnlyFields },
   closed(
     'SubscriptionReplace',
-    'All rules of a subscription: what is left out goes back to its default. Only `secret` is kept when it is left ' +
-      `out or sent masked (${secretMask}); null removes it. A masked header value keeps the one there is.`,
+    'All rules of a subscription: what is left out goes back to its default. Only `secret` and `uid` are kept when they ' +
+      `are left out, the secret also when it is sent masked (${secretMask}); null removes them. A masked header value keeps the one there is.`,
     [{ target_url: 'https://example.com/hooks', secret: 'newsecret' }],
   ),
 )

@@ -1,7 +1,9 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { validationFailed } from '../errors.ts'
+import { compileFilter, type Filter } from '../filters/filter.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
+import { isPattern, segmentsOf } from './event-type-pattern.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
 import { failingStates } from './receiver-states.ts'
 import { live } from './rotation.ts'
@@ -89,7 +91,7 @@ export function sealSigningSecret(seal: Sealer, id: number, secret: string): Sea
   return { sealed: seal.seal(secret, sealContext.signingSecret(id)), expires_at: null }
 }
 
-function openSigningSecret(seal: Sealer, id: number, { sealed }: SealedSecret): string {
+export function openSigningSecret(seal: Sealer, id: number, { sealed }: SealedSecret): string {
   return seal.open(sealed, sealContext.signingSecret(id))
 }
 
@@ -158,7 +160,9 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     secret: row.secret === null ? null : textKey(seal.open(row.secret, sealContext.secret(row.id))),
     ...openSigning(row, seal),
     headers: openHeaders(row, seal),
-    eventTypes: row.event_types === null ? null : new Set(row.event_types),
+    uid: row.uid,
+    ...openWants(row),
+    disabled: row.state === 'disabled',
     // A disabled subscription is one that the service has paused: the path treats both alike.
     paused: row.paused || row.state === 'disabled',
     isFailing: failingStates.includes(row.state),
@@ -175,6 +179,26 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     version: row.version,
     stateSince: row.stateSince,
   }
+}
+
+function openWants({
+  event_types: types,
+  channels,
+  filter,
+}: PathRow): Pick<Subscription, 'eventTypes' | 'eventTypePatterns' | 'channels' | 'filter'> {
+  return {
+    eventTypes: types && new Set(types),
+    eventTypePatterns: (types ?? []).filter(isPattern).map(segmentsOf),
+    channels: channels && new Set(channels),
+    filter: filter === null ? null : openFilter(filter),
+  }
+}
+
+/** @throws Error for one that an operator has written into the database by hand */
+function openFilter(filter: unknown): Filter {
+  const compiled = compileFilter(filter)
+  if (compiled.kind === 'filter') return compiled.filter
+  throw new Error(`the filter cannot be used: ${JSON.stringify(compiled.errors)}`)
 }
 
 function openSigning(

@@ -1,5 +1,6 @@
 import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionState } from './schema.ts'
+import { columns, notifyChange, only, type SubscriptionRow } from './store.ts'
 
 /** A change of the state of a subscription, that the service makes by itself. */
 export interface StateMove {
@@ -83,17 +84,17 @@ export async function markWarned(db: Queryable, id: number, percent: number): Pr
   return rowCount > 0
 }
 
-/** An operator resumes it: active, and not paused. @returns false when there is none */
-export async function resumeSubscription(tx: Queryable, id: number): Promise<boolean> {
-  const { rowCount } = await tx.query({
+/** A person resumes it: active, and not paused. Its row is locked and there. */
+export async function resumeSubscription(tx: Queryable, id: number): Promise<SubscriptionRow> {
+  const { rows } = await tx.query<SubscriptionRow>({
     text: `
-      with resumed as (
-        update subscriptions set
-          paused = false, state = 'active', state_reason = null, state_since = now(), updated_at = now(),
-          version = version + 1, failing_since = null, failing_warned = 0
-        where id = $1 returning id)
-      select pg_notify('subscriptions', id::text) from resumed`,
+      update subscriptions set
+        paused = false, state = 'active', state_reason = null, state_since = now(), updated_at = now(),
+        version = version + 1, failing_since = null, failing_warned = 0
+      where id = $1
+      returning ${columns}`,
     values: [id],
   })
-  return rowCount > 0
+  await notifyChange(tx, id)
+  return only(rows)
 }

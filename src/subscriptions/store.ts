@@ -1,3 +1,4 @@
+import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
@@ -26,7 +27,12 @@ export interface SubscriptionValues {
   readonly signing_secrets: readonly SealedSecret[]
   /** Newest first; empty until v1a is asked for. */
   readonly signing_key_pairs: readonly SealedKeyPair[]
+  /** The caller's own name for it; unique within its tenant. */
+  readonly uid: string | null
   readonly event_types: readonly string[] | null
+  readonly channels: readonly string[] | null
+  /** JSON that `compileFilter` takes. */
+  readonly filter: object | null
   readonly paused: boolean
   readonly retry: RetryFields
   readonly timeout_ms: number | null
@@ -60,7 +66,10 @@ export type PathRow = Omit<
 /** The same as one text, which takes a tenth of the memory. */
 export interface PackedSubscription {
   readonly id: number
-  /** Its version, the time of its state (Unix milliseconds), and a JSON array of the `packedColumns`; spaces between. */
+  /**
+   * Its version, the time of its state (Unix milliseconds), and a JSON array of the `wantedColumns`, with spaces between;
+   * then, on a line of its own, a JSON array of the `packedColumns`.
+   */
   readonly packed: string
 }
 
@@ -80,16 +89,19 @@ export function isNewer(packed: string, than: string): boolean {
   return one.version === other.version ? one.stateSince > other.stateSince : one.version > other.version
 }
 
-/** In the order in which their values stand in a packed text. */
+/** By which subscriptions are found; apart from the others, so that these alone can be parsed. */
+const wantedColumns = ['tenant', 'uid', 'state', 'event_types', 'channels', 'filter'] as const
+
+/** What finding subscriptions needs of a row. */
+export type WantedRow = Pick<SubscriptionRow, (typeof wantedColumns)[number]>
+
+/** The other columns of a `PathRow`, in the order in which their values stand in a packed text. */
 const packedColumns = [
-  'tenant',
   'target_url',
   'secret',
   'signing_secrets',
   'signing_key_pairs',
-  'event_types',
   'paused',
-  'state',
   'retry',
   'timeout_ms',
   'connect_timeout_ms',
@@ -101,23 +113,34 @@ const packedColumns = [
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
+  const values = (names: readonly (keyof PathRow & keyof SubscriptionRow)[]) =>
+    JSON.stringify(names.map(name => row[name]))
   const head = `${row.version} ${row.state_since.getTime()}`
-  return { id: row.id, packed: `${head} ${JSON.stringify(packedColumns.map(name => row[name]))}` }
+  return { id: row.id, packed: `${head} ${values(wantedColumns)}\n${values(packedColumns)}` }
 }
 
 /** Undoes `pack`, and what PostgreSQL has packed. */
 export function unpack(id: number, packed: string): PathRow {
-  const { version, stateSince, end } = readHead(packed)
-  const values = JSON.parse(packed.slice(end)) as unknown[]
-  return {
-    ...{ id, version, stateSince },
-    ...Object.fromEntries(packedColumns.map((name, index) => [name, values[index]])),
-  } as unknown as PathRow
+  const { version, stateSince } = readHead(packed)
+  const values = JSON.parse(packed.slice(packed.indexOf('\n'))) as unknown[]
+  const others = Object.fromEntries(packedColumns.map((name, index) => [name, values[index]]))
+  return { ...unpackWanted(wantedText(packed)), ...others, id, version, stateSince } as unknown as PathRow
 }
 
-const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
+/** The part of a packed text with the `wantedColumns`: where it is the same, so are they. */
+export function wantedText(packed: string): string {
+  return packed.slice(readHead(packed).end + 1, packed.indexOf('\n'))
+}
+
+export function unpackWanted(text: string): WantedRow {
+  const values = JSON.parse(text) as unknown[]
+  return Object.fromEntries(wantedColumns.map((name, index) => [name, values[index]])) as unknown as WantedRow
+}
+
+/** Of a `SubscriptionRow`. */
+export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version, connect_timeout_ms`
+  updated_at, version, connect_timeout_ms, uid, channels, filter`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -130,15 +153,16 @@ export async function takeId(database: Queryable): Promise<number> {
 export async function insertSubscription(
   tx: Queryable,
   id: number,
+  tenant: string,
   values: SubscriptionValues,
 ): Promise<SubscriptionRow> {
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+             connect_timeout_ms, uid, channels, filter, tenant)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
            returning ${columns}`,
-    values: [id, ...parameters(values)],
+    values: [id, ...parameters(values), tenant],
   })
   return only(rows)
 }
@@ -153,7 +177,7 @@ export async function updateSubscription(
            set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
-               connect_timeout_ms = $17,
+               connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -181,6 +205,9 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.rate_limit === null ? null : JSON.stringify(values.rate_limit),
     values.ordered,
     values.connect_timeout_ms,
+    values.uid,
+    values.channels,
+    values.filter === null ? null : JSON.stringify(values.filter),
   ]
 }
 
@@ -190,23 +217,41 @@ export async function deleteSubscription(tx: Queryable, id: number): Promise<voi
 }
 
 /** Locks the row until the end of the transaction, so that of two changes at a time the second sees the first. */
-export async function lockSubscription(tx: Queryable, id: number): Promise<SubscriptionRow | undefined> {
+export async function lockSubscription(
+  tx: Queryable,
+  reach: Reach,
+  id: number,
+): Promise<SubscriptionRow | undefined> {
   const { rows } = await tx.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id = $1 for update`,
-    values: [id],
+    text: `select ${columns} from subscriptions where id = $1 and ($2::text is null or tenant = $2) for update`,
+    values: [id, reach.tenant],
   })
   return rows[0]
 }
 
 export async function readSubscription(
   database: Queryable,
+  reach: Reach,
   id: number,
 ): Promise<SubscriptionRow | undefined> {
   const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id = $1`,
-    values: [id],
+    text: `select ${columns} from subscriptions where id = $1 and ($2::text is null or tenant = $2)`,
+    values: [id, reach.tenant],
   })
   return rows[0]
+}
+
+/** The id of the subscription of a tenant that it calls so. */
+export async function readIdOfUid(
+  database: Queryable,
+  tenant: string,
+  uid: string,
+): Promise<number | undefined> {
+  const { rows } = await database.query<{ id: number }>({
+    text: 'select id from subscriptions where tenant = $1 and uid = $2',
+    values: [tenant, uid],
+  })
+  return rows[0]?.id
 }
 
 /** Those of the ids that there are, in no particular order. */
@@ -233,12 +278,14 @@ export async function readExisting(database: Queryable, ids: readonly number[]):
 /** Newest first, from below `before`. */
 export async function listSubscriptions(
   database: Queryable,
+  reach: Reach,
   before: number,
   limit: number,
 ): Promise<readonly SubscriptionRow[]> {
   const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id < $1 order by id desc limit $2`,
-    values: [before, limit],
+    text: `select ${columns} from subscriptions where id < $1 and ($3::text is null or tenant = $3)
+           order by id desc limit $2`,
+    values: [before, limit, reach.tenant],
   })
   return rows
 }
@@ -252,6 +299,7 @@ export async function scanSubscriptions(
   const { rows } = await database.query<PackedSubscription>({
     name: 'scan_subscriptions',
     text: `select id, version || ' ' || floor(extract(epoch from state_since) * 1000)::bigint || ' ' ||
+             json_build_array(${wantedColumns.join(', ')})::text || chr(10) ||
              json_build_array(${packedColumns.join(', ')})::text as packed
            from subscriptions where id > $1 order by id limit $2`,
     values: [after, limit],
@@ -264,7 +312,8 @@ export async function notifyChange(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: `select pg_notify('subscriptions', $1)`, values: [String(id)] })
 }
 
-function only<Row>(rows: readonly Row[]): Row {
+/** The row of a statement that answers one. */
+export function only<Row>(rows: readonly Row[]): Row {
   const [row] = rows
   if (row === undefined) throw new Error('a statement that answers one row answered none')
   return row

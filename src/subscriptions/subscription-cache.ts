@@ -4,6 +4,9 @@ import type { Subscription } from './subscription.ts'
 /** Told of every change of the cache: made or changed, or gone (no `now`). Must not throw. */
 export type ChangeListener = (id: number, now: Subscription | undefined) => void
 
+/** Told of every change of a packed text, before the listeners are. Must not throw. */
+export type TextListener = (id: number, now: string | undefined, before: string | undefined) => void
+
 /** Subscriptions that are kept ready for use: the last ones that were used. */
 const readyMax = 10_000
 
@@ -19,6 +22,7 @@ const readyMax = 10_000
  */
 export class SubscriptionCache {
   readonly #open: (id: number, packed: string) => Subscription | undefined
+  readonly #textChanged: TextListener
   readonly #packed = new Map<number, string>()
   /** Two generations: when the younger is full the older is forgotten. Null: it cannot be opened. */
   #ready = new Map<number, Subscription | null>()
@@ -28,12 +32,21 @@ export class SubscriptionCache {
   readonly #removedMeanwhile = new Set<number>()
 
   /** @param open makes one ready; undefined when it cannot be opened */
-  constructor(open: (id: number, packed: string) => Subscription | undefined) {
+  constructor(
+    open: (id: number, packed: string) => Subscription | undefined,
+    textChanged: TextListener = () => {},
+  ) {
     this.#open = open
+    this.#textChanged = textChanged
   }
 
   get(id: number): Subscription | undefined {
     return (this.#ready.get(id) ?? this.#makeReady(id)) || undefined
+  }
+
+  /** The packed text. */
+  text(id: number): string | undefined {
+    return this.#packed.get(id)
   }
 
   get size(): number {
@@ -68,6 +81,7 @@ export class SubscriptionCache {
     if (before !== undefined && !isNewer(packed, before)) return
     this.#packed.set(id, packed)
     this.#forget(id)
+    this.#textChanged(id, packed, before)
     if (!isTold || this.#listeners.size === 0) return
     const now = this.get(id)
     if (now) for (const listener of this.#listeners) listener(id, now)
@@ -75,8 +89,11 @@ export class SubscriptionCache {
 
   drop(id: number): void {
     if (this.#readings > 0) this.#removedMeanwhile.add(id)
-    if (!this.#packed.delete(id)) return
+    const before = this.#packed.get(id)
+    if (before === undefined) return
+    this.#packed.delete(id)
     this.#forget(id)
+    this.#textChanged(id, undefined, before)
     for (const listener of this.#listeners) listener(id, undefined)
   }
 

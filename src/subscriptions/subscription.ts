@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import type { Filter } from '../filters/filter.ts'
 import type { RetryPolicy } from '../model/retry-policy.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
 
@@ -43,7 +44,17 @@ export interface Subscription {
   readonly signingHeaders: SigningHeaders
   /** Headers of every attempt: names and values in turn, as undici takes them. */
   readonly headers: readonly string[]
+  /** The caller's own name for it; unique within its tenant. */
+  readonly uid: string | null
+  /** Exact types and patterns, as they were given; null: every event. */
   readonly eventTypes: ReadonlySet<string> | null
+  /** The segments of those of `eventTypes` that are patterns. */
+  readonly eventTypePatterns: readonly (readonly string[])[]
+  /** Events of at least one of them; null: whatever their channels are. */
+  readonly channels: ReadonlySet<string> | null
+  readonly filter: Filter | null
+  /** The service has given it up: what is published does not match it. Then `paused` is true, too. */
+  readonly disabled: boolean
   readonly paused: boolean
   /** Its state says that the receiver fails, so the next success has to be written. */
   readonly isFailing: boolean
@@ -63,10 +74,4 @@ export interface Subscription {
   readonly version: number
   /** Unix milliseconds; later with every change of the state, which leaves the version as it is. */
   readonly stateSince: number
-}
-
-/** Whether a subscription wants events of this type. One that lists no types wants all, also those without a type. */
-export function wants(subscription: Subscription, eventType: string | null): boolean {
-  if (subscription.eventTypes === null) return true
-  return eventType !== null && subscription.eventTypes.has(eventType)
 }

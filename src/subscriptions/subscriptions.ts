@@ -1,10 +1,16 @@
-import { validationFailed } from '../errors.ts'
+import { recordChange } from '../audit/audit.ts'
+import { AppError, codeOf, validationFailed } from '../errors.ts'
+import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
+import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
+import type { EventToMatch } from './matching.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
+import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
 import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
@@ -31,6 +37,7 @@ import {
   type PackedSubscription,
   pack,
   readExisting,
+  readIdOfUid,
   readSubscription,
   readSubscriptions,
   type SubscriptionRow,
@@ -42,6 +49,7 @@ import {
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
 import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
+import { SubscriptionDirectory } from './subscription-directory.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
 
@@ -55,9 +63,13 @@ export interface SubscriptionsDeps {
   /** Asked about every address that is given. */
   readonly checkTarget: TargetCheck
   readonly lanes: SubscriptionLanes
+  /** Whether signing secrets may be shown again. */
+  readonly mayReveal: boolean
   readonly clock: Clock
   readonly log: Logger
 }
+
+const isUid = new RegExp(uidPattern)
 
 /** Rows read at a time, of those that were changed. */
 const pageRows = 1000
@@ -79,9 +91,11 @@ export class Subscriptions {
   readonly #defaults: SubscriptionDefaults
   readonly #checkTarget: TargetCheck
   readonly #lanes: SubscriptionLanes
+  readonly #mayReveal: boolean
   readonly #clock: Clock
   readonly #log: Logger
   readonly #cache: SubscriptionCache
+  readonly #directory = new SubscriptionDirectory()
   /** Those whose rows are to be read again, by id. */
   readonly #stale = new Map<number, PromiseWithResolvers<boolean>>()
   #rereading: Promise<void> | undefined
@@ -92,13 +106,51 @@ export class Subscriptions {
     this.#defaults = deps.defaults
     this.#checkTarget = deps.checkTarget
     this.#lanes = deps.lanes
+    this.#mayReveal = deps.mayReveal
     this.#clock = deps.clock
     this.#log = deps.log
-    this.#cache = new SubscriptionCache((id, packed) => this.#open(id, packed))
+    this.#cache = new SubscriptionCache(
+      (id, packed) => this.#open(id, packed),
+      (id, now, before) => this.#directory.change(id, now, before),
+    )
   }
 
   get(id: number): Subscription | undefined {
     return this.#cache.get(id)
+  }
+
+  /**
+   * The ids of those that an event which is published goes to, ascending: of its tenant, not disabled, and wanting its type,
+   * its channels and what is in it. Of others none is looked at, except those whose filter has to be asked. None is made
+   * ready for it, so `get` answers undefined for one that cannot be opened.
+   */
+  matching(event: EventToMatch): readonly number[] {
+    return this.#directory.matching(event, id => this.#cache.text(id))
+  }
+
+  /** The one that a tenant calls so. */
+  withUid(tenant: string, uid: string): Subscription | undefined {
+    const id = this.#directory.withUid(tenant, uid)
+    return id === undefined ? undefined : this.#cache.get(id)
+  }
+
+  /** The id of the one that a tenant calls so; asks the table only when the copy knows none. */
+  async idOfUid(tenant: string, uid: string): Promise<number | undefined> {
+    if (!isUid.test(uid)) return undefined
+    return this.#directory.withUid(tenant, uid) ?? (await readIdOfUid(this.#database, tenant, uid))
+  }
+
+  /**
+   * The id in a path, which may be given as `uid:` and the uid of one within reach; of the default tenant, where that is all.
+   *
+   * @throws AppError not_found, validation_failed
+   */
+  async idIn(reach: Reach, text: string, parameter?: string): Promise<number> {
+    const uid = uidIn(text)
+    if (uid === undefined) return parseSubscriptionId(text, parameter)
+    const id = await this.idOfUid(reach.tenant ?? defaultTenant, uid)
+    if (id === undefined) throw unknownSubscription(text)
+    return id
   }
 
   /** How many there are. */
@@ -167,8 +219,14 @@ export class Subscriptions {
     })
   }
 
-  /** Makes a subscription and its lane. Only this answer shows its secrets in the clear. */
-  async create(body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+  /**
+   * Makes a subscription of the tenant that the caller is for, else of the default one, and its lane. Only this answer
+   * shows its secrets in the clear.
+   *
+   * @throws AppError validation_failed, uid_taken
+   */
+  async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+    const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const fault = await targetFault(this.#checkTarget, body.target_url)
     const rules = parseRules(body, this.#defaults, fault)
@@ -180,8 +238,11 @@ export class Subscriptions {
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
-      const made = await insertSubscription(tx, id, values)
+      const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
+        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : uidFault(error, values.uid)
+      })
       await this.#lanes.create(tx, id, made.paused)
+      await this.#record(tx, actor, 'created', undefined, made)
       await notifyChange(tx, id)
       return made
     })
@@ -189,8 +250,8 @@ export class Subscriptions {
     return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
 
-  async read(id: number): Promise<SubscriptionAnswer | undefined> {
-    const row = await readSubscription(this.#database, id)
+  async read(reach: Reach, id: number): Promise<SubscriptionAnswer | undefined> {
+    const row = await readSubscription(this.#database, reach, id)
     if (row === undefined) return undefined
     const now = row.max_in_flight === null ? await readInFlight(this.#database, id) : undefined
     const inFlightNow = now
@@ -200,8 +261,10 @@ export class Subscriptions {
   }
 
   /** Whether there is one; asks the table only when the copy knows none. */
-  async exists(id: number): Promise<boolean> {
-    return this.#cache.get(id) !== undefined || (await readSubscription(this.#database, id)) !== undefined
+  async exists(reach: Reach, id: number): Promise<boolean> {
+    const known = this.#cache.get(id)
+    if (known !== undefined) return reach.has(known.tenant)
+    return (await readSubscription(this.#database, reach, id)) !== undefined
   }
 
   /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
@@ -210,27 +273,43 @@ export class Subscriptions {
   }
 
   /** Newest first; `before` is the id to begin below. */
-  async list(page: {
-    readonly limit: number
-    readonly before?: number | undefined
-  }): Promise<readonly SubscriptionAnswer[]> {
-    const rows = await listSubscriptions(this.#database, page.before ?? 2 ** 31 - 1, page.limit)
+  async list(
+    reach: Reach,
+    page: { readonly limit: number; readonly before?: number | undefined },
+  ): Promise<readonly SubscriptionAnswer[]> {
+    const rows = await listSubscriptions(this.#database, reach, page.before ?? 2 ** 31 - 1, page.limit)
     return rows.map(row => answer(row, this.#defaults))
   }
 
   /**
-   * Sets all rules; the inbound secret is kept when it is left out or masked.
+   * Sets all rules; the uid is kept when it is left out, the inbound secret also when it is masked.
    *
    * @param version when given, only this version is changed
-   * @throws AppError version_conflict, validation_failed
+   * @throws AppError version_conflict, validation_failed, uid_taken
    */
-  replace(id: number, body: SubscriptionReplace, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, body, () => body)
+  replace(
+    caller: Caller,
+    id: number,
+    body: SubscriptionReplace,
+    version?: number,
+  ): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(caller, id, 'updated', version, body, row => ({ uid: row.uid, ...body }))
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
-  patch(id: number, patch: SubscriptionPatch, version?: number): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(id, version, patch, row => mergePatch(row, patch))
+  patch(
+    caller: Caller,
+    id: number,
+    patch: SubscriptionPatch,
+    version?: number,
+  ): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(caller, id, 'updated', version, patch, row => mergePatch(row, patch))
+  }
+
+  /** Events are accepted and kept until it is resumed. @returns undefined when there is none */
+  pause(caller: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+    const patch = { paused: true }
+    return this.#change(caller, id, 'paused', undefined, patch, row => mergePatch(row, patch))
   }
 
   /**
@@ -238,25 +317,29 @@ export class Subscriptions {
    *
    * @returns undefined when there is none
    */
-  async resume(id: number): Promise<SubscriptionAnswer | undefined> {
+  async resume({ actor, reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
     const resumed = await this.#database.transaction(async tx => {
-      if (!(await resumeSubscription(tx, id))) return false
+      const before = await lockSubscription(tx, reach, id)
+      if (before === undefined) return false
+      await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id))
       await this.#lanes.open(tx, id)
       return true
     })
     if (!resumed) return undefined
     await this.refresh(id)
-    return this.read(id)
+    return this.read(reach, id)
   }
 
   async #change(
+    caller: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
     const fault = await targetFault(this.#checkTarget, given.target_url)
-    const row = await this.#write(id, version, before => {
+    const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
       const rules = parseRules(body, this.#defaults, fault)
@@ -272,9 +355,14 @@ export class Subscriptions {
    *
    * @throws AppError version_conflict, validation_failed, too_many_secrets
    */
-  async rotateSecret(id: number, wish: SecretRotation, version?: number): Promise<RotatedSecret | undefined> {
+  async rotateSecret(
+    caller: Caller,
+    id: number,
+    wish: SecretRotation,
+    version?: number,
+  ): Promise<RotatedSecret | undefined> {
     let shown = { signing_secret: '', expires_at: '' }
-    const row = await this.#write(id, version, before => {
+    const row = await this.#write(caller, id, 'secret_rotated', version, before => {
       const { values, secret, endsAt } = rotateSecret(this.#seal, before, wish, this.#clock.now())
       shown = { signing_secret: secret, expires_at: new Date(endsAt).toISOString() }
       return values
@@ -284,19 +372,46 @@ export class Subscriptions {
     return { id, ...shown, signing_public_key, version: row.version }
   }
 
+  /**
+   * The signing secrets in force, in the clear. Nothing is shown before it is recorded who asked.
+   *
+   * @returns undefined when there is none
+   * @throws AppError forbidden where the settings do not allow it
+   */
+  async revealSecrets({ actor, reach }: Caller, id: number): Promise<RevealedSecrets | undefined> {
+    if (!this.#mayReveal) {
+      throw new AppError(
+        'forbidden',
+        'This service does not show secrets again (REVEAL_SECRETS=false). Make a new one with rotate-secret.',
+      )
+    }
+    const row = await this.#database.transaction(async tx => {
+      const found = await readSubscription(tx, reach, id)
+      if (found !== undefined) await this.#record(tx, actor, 'secret_revealed', found, found)
+      return found
+    })
+    return row && revealSecrets(this.#seal, row, this.#clock.now())
+  }
+
   #write(
+    { actor, reach }: Caller,
     id: number,
+    verb: string,
     version: number | undefined,
     valuesFor: (row: SubscriptionRow) => SubscriptionValues,
   ): Promise<SubscriptionRow | undefined> {
     return this.#cache.reading(async () => {
       const row = await this.#database.transaction(async tx => {
         await checkSealingKey(tx, this.#seal)
-        const before = await lockSubscription(tx, id)
+        const before = await lockSubscription(tx, reach, id)
         if (before === undefined) return undefined
         checkVersion(before.version, version)
-        const after = await updateSubscription(tx, id, valuesFor(before))
+        const values = valuesFor(before)
+        const after = await updateSubscription(tx, id, values).catch((error: unknown) => {
+          throw uidFault(error, values.uid)
+        })
         await this.#setLane(tx, before, after)
+        await this.#record(tx, actor, verb, before, after)
         await notifyChange(tx, id)
         return after
       })
@@ -310,18 +425,38 @@ export class Subscriptions {
    *
    * @returns whether there was one
    */
-  async remove(id: number, version?: number): Promise<boolean> {
+  async remove({ actor, reach }: Caller, id: number, version?: number): Promise<boolean> {
     const removed = await this.#database.transaction(async tx => {
-      const row = await lockSubscription(tx, id)
+      const row = await lockSubscription(tx, reach, id)
       if (row === undefined) return false
       checkVersion(row.version, version)
       await deleteSubscription(tx, id)
       await this.#lanes.open(tx, id)
+      await this.#record(tx, actor, 'deleted', row, undefined)
       await notifyChange(tx, id)
       return true
     })
     if (removed) this.#cache.drop(id)
     return removed
+  }
+
+  /** One of the rows is there. */
+  async #record(
+    tx: Queryable,
+    actor: Actor,
+    verb: string,
+    before: SubscriptionRow | undefined,
+    after: SubscriptionRow | undefined,
+  ): Promise<void> {
+    const one = before ?? after
+    if (one === undefined) throw new Error('a change of no subscription')
+    const changes = subscriptionChanges(before, after, this.#defaults)
+    await recordChange(tx, actor, {
+      action: `subscription.${verb}`,
+      subjectId: one.id,
+      tenant: one.tenant,
+      changes,
+    })
   }
 
   /** A lane is held while its subscription is paused or disabled. */
@@ -367,6 +502,26 @@ async function* allPages(database: Queryable): AsyncGenerator<readonly PackedSub
     next.catch(() => {}) // it is met when this page was taken
     yield rows
   }
+}
+
+/** SQLSTATE: a row names another one that is not there. */
+const foreignKeyViolation = '23503'
+
+/** An error of a statement; the caller's where it says that another subscription of the tenant has the uid. */
+function uidFault(error: unknown, uid: string | null): unknown {
+  const constraint = error instanceof Error && 'constraint' in error ? error.constraint : undefined
+  if (constraint !== 'subscriptions_uid') return error
+  return new AppError(
+    'uid_taken',
+    `Another subscription of this tenant has the uid ${uid}. Give another one.`,
+    {
+      cause: error,
+    },
+  )
+}
+
+function unknownTenant(tenant: string): AppError {
+  return validationFailed([{ pointer: '/tenant', detail: `There is no tenant ${tenant}.` }])
 }
 
 const maskedSecret = {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { readContents } from '../../src/deliver/store.ts'
-import { insertSingle } from '../../src/ingest/single-store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
 import { leaseLanes, readDue, releaseLanes, wakeOwing } from '../../src/lanes/store.ts'
 import { recordAttempts, recordFinalAttempts } from '../../src/log/store.ts'
@@ -86,9 +85,9 @@ async function passOne(subscriptionId: number): Promise<readonly Seen[]> {
     subscriptionIds: [subscriptionId],
   }
   await insertEvents(db, [event], [{ webhookId, subscriptionId, sizeBytes: 2, owner: 7 }], now)
-  const single = { ...event, webhookId: newId() }
-  const singleRow = { webhookId: single.webhookId, subscriptionId, sizeBytes: 2, owner: 7 }
-  await insertSingle(db, single, singleRow, now)
+  const others = [newId(), newId()].map(webhookId => ({ ...event, webhookId }))
+  const rows = others.map(({ webhookId }) => ({ webhookId, subscriptionId, sizeBytes: 2, owner: 7 }))
+  await insertEvents(db, others, rows, now) // a single one takes another statement
   const row = {
     subscriptionId,
     webhookId,

@@ -19,6 +19,7 @@ test('an unreachable database is one clear line and exit code 1', () => {
   const { status, stderr } = runCommand(['serve'], {
     DATABASE_URL: 'postgresql://u:hunter2@127.0.0.1:9/none',
     AUTH: 'none',
+    PORT: '0',
   })
   assert.equal(status, 1)
   assert.match(stderr, /Cannot use the database 127\.0\.0\.1:9\/none: .*ECONNREFUSED.*DATABASE_URL/)

@@ -20,6 +20,9 @@ export interface Member {
   url: string | undefined
   /** What it wrote last. */
   output: string
+  /** `performance.now()` when it was ready, and when it was sent the signal to end. */
+  readyAt: number | undefined
+  endAt: number | undefined
   /** Resolves when it is ready, or has ended before. */
   readonly settled: Promise<void>
 }
@@ -29,6 +32,8 @@ const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url)
 /** The processes of one installation. */
 export class Crew {
   readonly members: Member[] = []
+  /** Those that have ended, too. */
+  readonly everyone: Member[] = []
   readonly #environment: NodeJS.ProcessEnv
 
   /** @param environment of all of them */
@@ -44,12 +49,22 @@ export class Crew {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     const { promise: settled, resolve } = Promise.withResolvers<void>()
-    const member: Member = { child, start, url: undefined, output: '', settled }
+    const member: Member = {
+      child,
+      start,
+      url: undefined,
+      output: '',
+      readyAt: undefined,
+      endAt: undefined,
+      settled,
+    }
     const hear = (chunk: Buffer) => {
       member.output = (member.output + chunk.toString()).slice(-20_000)
       if (member.url !== undefined) return
       member.url = /is ready on (\S+)/.exec(member.output)?.[1]
-      if (member.url !== undefined) resolve()
+      if (member.url === undefined) return
+      member.readyAt = performance.now()
+      resolve()
     }
     child.stdout.on('data', hear)
     child.stderr.on('data', hear)
@@ -58,6 +73,7 @@ export class Crew {
       resolve()
     })
     this.members.push(member)
+    this.everyone.push(member)
     return member
   }
 
@@ -78,6 +94,7 @@ export class Crew {
   async end(member: Member, signal: NodeJS.Signals): Promise<number | string> {
     const { child } = member
     if (child.exitCode === null && child.signalCode === null) {
+      member.endAt = performance.now()
       child.kill(signal)
       await once(child, 'exit')
     }

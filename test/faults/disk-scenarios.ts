@@ -48,16 +48,16 @@ async function onSmallDisk(ground: Ground, folder: string): Promise<Ran> {
   const problems: string[] = []
   for (let round = 0; round < (ground.short ? 1 : 3); round++) {
     await sleep(1500)
-    const before = load.refused
+    const before = load.refusals.length
     const fault = await world.fault('full disk', async () => {
       await fill(ballast)
-      await until(() => load.refused > before, 60_000, 'nothing was refused though the disk is full')
+      await until(() => load.refusals.length > before, 60_000, 'nothing was refused though the disk is full')
       await sleep(ground.short ? 3000 : 15_000)
       await rm(ballast)
     })
     const accepted = load.accepted.length
     await until(() => load.accepted.length > accepted + 100, 60_000, 'it did not recover by itself')
-    const refused = load.refused - before
+    const refused = load.refusals.length - before
     notes.push(
       `full for ${seconds(fault.until - fault.at)}: ${refused} refused, accepted again ${seconds(performance.now() - fault.until)} after there was room`,
     )

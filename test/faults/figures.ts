@@ -66,7 +66,7 @@ export function figuresOf(
   return {
     faults: faults.length,
     accepted: load.accepted.length,
-    refused: load.refused,
+    refused: load.refusals.length,
     lost: load.lost,
     delivered: firsts.size,
     missing: {

@@ -19,18 +19,34 @@ export interface Accepted {
   readonly at: number
 }
 
+/** An event that was answered with 503 and `Retry-After`, so that it was sent again. */
+export interface Refusal {
+  /** Of the problem, such as `overloaded`. */
+  readonly code: string
+  readonly detail: string
+  /** The process that refused it. */
+  readonly url: string
+  /** `performance.now()` when it was sent, and when the answer came. */
+  readonly sentAt: number
+  readonly at: number
+}
+
 type Answer =
   | { readonly kind: 'accepted'; readonly webhookId: string; readonly asksToLeave: boolean }
-  | {
-      readonly kind: 'refused'
-      readonly status: number
-      readonly retryAfter: boolean
-      readonly detail: string
-    }
+  | Refused
   /** Nobody knows whether it was taken. */
   | { readonly kind: 'lost' }
   /** No connection was to be had, so it was not. */
   | { readonly kind: 'unreached' }
+
+interface Refused {
+  readonly kind: 'refused'
+  readonly status: number
+  readonly retryAfter: boolean
+  /** Undefined: the answer is no problem. */
+  readonly problem: Pick<Refusal, 'code' | 'detail'> | undefined
+  readonly text: string
+}
 
 /** They send side by side, each one event at a time. */
 export const senders = 16
@@ -46,8 +62,7 @@ export class Load {
   readonly accepted: Accepted[] = []
   /** Answers that never came. What they stood for may be delivered or not. */
   lost = 0
-  /** 503s. */
-  refused = 0
+  readonly refusals: Refusal[] = []
   /** Answers that should never be given: not 202, and not a 503 with `Retry-After`. */
   readonly wrong: string[] = []
   /** Numbers that no process took within a minute. */
@@ -98,6 +113,7 @@ export class Load {
     for (let turn = first; ; turn++) {
       const urls = this.#options.urls().filter(url => !this.#left.has(url))
       const url = urls[turn % urls.length]
+      const sentAt = performance.now()
       const answer = url === undefined ? undefined : await this.#post(`${url}/ingest/${id}`, n)
       if (url !== undefined && answer?.kind === 'accepted') {
         const { webhookId } = answer
@@ -108,7 +124,7 @@ export class Load {
         return turn + 1
       }
       if (answer?.kind === 'lost') this.lost++
-      if (answer?.kind === 'refused') this.#note(answer.status, answer.retryAfter, answer.detail)
+      if (url !== undefined && answer?.kind === 'refused') this.#note(answer, url, sentAt)
       if (performance.now() > end || (!this.#running && urls.length === 0)) {
         this.failed.push(n)
         return turn + 1
@@ -117,9 +133,10 @@ export class Load {
     }
   }
 
-  #note(status: number, retryAfter: boolean, detail: string): void {
-    if (status === 503 && retryAfter) this.refused++
-    else this.wrong.push(`${status}${retryAfter ? '' : ' without Retry-After'}: ${detail}`)
+  #note({ status, retryAfter, problem, text }: Refused, url: string, sentAt: number): void {
+    if (status === 503 && retryAfter && problem)
+      this.refusals.push({ ...problem, url, sentAt, at: performance.now() })
+    else this.wrong.push(`${status}${retryAfter ? '' : ' without Retry-After'}: ${text.slice(0, 200)}`)
   }
 
   #post(url: string, n: number): Promise<Answer> {
@@ -150,8 +167,17 @@ export class Load {
 }
 
 function answerOf(status: number, headers: IncomingHttpHeaders, text: string): Answer {
-  const retryAfter = 'retry-after' in headers
-  if (status !== 202) return { kind: 'refused', status, retryAfter, detail: text.slice(0, 200) }
+  if (status !== 202) {
+    const isProblem = headers['content-type']?.startsWith('application/problem+json')
+    const problem = isProblem ? (JSON.parse(text) as Refusal) : undefined // as openapi.json has it
+    return {
+      kind: 'refused',
+      status,
+      retryAfter: 'retry-after' in headers,
+      problem: problem && { code: problem.code, detail: problem.detail },
+      text,
+    }
+  }
   const { webhook_id } = JSON.parse(text) as { webhook_id: string } // as openapi.json has it
   return { kind: 'accepted', webhookId: webhook_id, asksToLeave: headers.connection === 'close' }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Member } from './crew.ts'
 import type { Figures } from './figures.ts'
+import type { Load, Refusal } from './load.ts'
 import type { Ground, Ran, Scenario } from './scenario.ts'
 import { heldBy, untilDeclaredDead, untilSettled } from './takeover.ts'
 import { between, seconds, World, type WorldOptions } from './world.ts'
@@ -148,7 +149,37 @@ async function deploy(ground: Ground): Promise<Ran> {
   }))
   const bad = ends.filter(code => code !== 0)
   const problems = bad.length > 0 ? [`processes ended with ${bad.join(', ')}`] : []
-  const { lost, refused } = ran.figures
-  if (lost + refused > 0) problems.push(`${lost} requests were not answered, and ${refused} were refused`)
-  return { ...ran, problems: [...ran.problems, ...problems] }
+  const { lost } = ran.figures
+  if (lost > 0) problems.push(`${lost} requests were not answered`)
+  const refusals = Map.groupBy(world.load.refusals, refusal =>
+    refusal.code !== 'shutting_down' && stoodStill(world.load, refusal) ? 'by standstill' : 'by deploy',
+  )
+  const described = (why: 'by standstill' | 'by deploy') =>
+    (refusals.get(why) ?? []).slice(0, 20).map(refusal => describe(refusal, crew.everyone))
+  const notes = described('by standstill').map(text => `while nothing was accepted anywhere, ${text}`)
+  problems.push(...described('by deploy'))
+  return { ...ran, notes: [...ran.notes, ...notes], problems: [...ran.problems, ...problems] }
+}
+
+/**
+ * Whether no process accepted anything for half a second just before an event was refused, or around it: then the machine
+ * stood still, or the disk. Of 125 events a second and more, one is accepted every 8 ms.
+ */
+function stoodStill({ accepted }: Load, { at }: Refusal): boolean {
+  const gapMs = 500
+  const near = accepted.map(one => one.at).filter(moment => Math.abs(moment - at) < 10_000)
+  const moments = [at - 10_000, ...near.sort((a, b) => a - b), at + 10_000]
+  return moments.some((moment, index) => {
+    const next = moments[index + 1] ?? moment
+    return next - moment >= gapMs && moment < at && at < next + gapMs
+  })
+}
+
+/** Which process refused an event, when, and why. */
+function describe({ code, detail, url, sentAt, at }: Refusal, everyone: readonly Member[]): string {
+  const member = everyone.find(({ url: its }) => its === url)
+  const since = (moment = Number.NaN) => `${Math.round(at - moment)} ms`
+  const leaving =
+    member?.endAt === undefined || member.endAt > at ? '' : `, ${since(member.endAt)} after SIGTERM`
+  return `an event was refused after ${since(sentAt)} by a process ${since(member?.readyAt)} after it was ready${leaving}: ${code}: ${detail}`
 }

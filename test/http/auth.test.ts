@@ -2,10 +2,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
+import { type Caller, localOperator } from '../../src/model/caller.ts'
 import { eventually } from '../support/eventually.ts'
 import { testServer } from '../support/server.ts'
 
-const keys = { accepts: (given: string | undefined) => given === 'Bearer whk_good' }
+const keys = {
+  identify: (given: string | undefined) => (given === 'Bearer whk_good' ? localOperator : undefined),
+}
 const good = { authorization: 'Bearer whk_good' }
 const wrong = { authorization: 'Bearer whk_wrong' }
 
@@ -44,14 +47,14 @@ test('a body behind a wrong key is not read, whether it is ever sent or not', as
 })
 
 test('at most a hundred unknown keys wait for the database', async () => {
-  const { promise, resolve } = Promise.withResolvers<boolean>()
-  await using server = await testServer({ keys: { accepts: () => promise } })
+  const { promise, resolve } = Promise.withResolvers<Caller>()
+  await using server = await testServer({ keys: { identify: () => promise } })
   const statuses: number[] = []
   const asking = Array.from({ length: 120 }, async () => {
     statuses.push((await server.request('/system', { headers: wrong })).status)
   })
   await eventually(() => statuses.length === 20)
-  resolve(true)
+  resolve(localOperator)
   await Promise.all(asking)
   assert.deepEqual(statuses, [...Array(20).fill(503), ...Array(100).fill(200)])
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { localOperator } from '../../src/model/caller.ts'
 import { type TestAnswer, testServer } from '../support/server.ts'
 
 const server = await testServer()
@@ -11,7 +12,7 @@ const json = { 'content-type': 'application/json' }
 const target = { target_url: 'https://example.com/hooks' }
 
 async function create(): Promise<number> {
-  return (await server.subscriptions.create(target)).id
+  return (await server.subscriptions.create(localOperator, target)).id
 }
 
 /** The requests that need no body, each with a subscription of its own. */

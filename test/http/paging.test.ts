@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { localOperator } from '../../src/model/caller.ts'
 import type { SubscriptionAnswer } from '../../src/subscriptions/schema.ts'
 import { testServer } from '../support/server.ts'
 
 test('pages lead through all subscriptions, newest first, each once', async () => {
   await using server = await testServer()
-  for (let n = 0; n < 7; n++) await server.subscriptions.create({ target_url: `https://example.com/${n}` })
+  for (let n = 0; n < 7; n++)
+    await server.subscriptions.create(localOperator, { target_url: `https://example.com/${n}` })
   const seen: number[] = []
   let path: string | undefined = '/subscriptions/?limit=3'
   for (let pages = 0; path !== undefined && pages < 5; pages++) {
@@ -17,7 +19,8 @@ test('pages lead through all subscriptions, newest first, each once', async () =
     path = /^<(.+)>; rel="next"$/.exec(link ?? '')?.[1]
     assert.equal(path === undefined, answer.headers.get('x-next-cursor') === null)
     // Made meanwhile: on no later page, and it moves none.
-    if (pages === 0) await server.subscriptions.create({ target_url: 'https://example.com/new' })
+    if (pages === 0)
+      await server.subscriptions.create(localOperator, { target_url: 'https://example.com/new' })
   }
   assert.deepEqual(seen, [7, 6, 5, 4, 3, 2, 1])
 })

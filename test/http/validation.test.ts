@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
+import { localOperator } from '../../src/model/caller.ts'
 import { testServer } from '../support/server.ts'
 
 const server = await testServer()
 after(() => server[Symbol.asyncDispose]())
-const { id } = await server.subscriptions.create({ target_url: 'https://example.com/' })
+const { id } = await server.subscriptions.create(localOperator, { target_url: 'https://example.com/' })
 
 const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', '\u0000', '\ud800', '__proto__'))
 const anything = fc.oneof(

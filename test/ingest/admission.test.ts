@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import type { AdmissionDeps } from '../../src/ingest/admission.ts'
 import type { Ingest } from '../../src/ingest/ingest.ts'
 import { ingestRoutes } from '../../src/ingest/routes.ts'
+import { localOperator } from '../../src/model/caller.ts'
 import { parseUuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -22,14 +23,22 @@ const webhookId = parseUuid('0193e0a4-6d3c-7d0e-9d0a-3f4a5b6c7d8e')
 async function world(changes: { readonly withKeys?: boolean; readonly secondLookMs?: number } = {}) {
   const { withKeys = true, secondLookMs = 50 } = changes
   const known = new Map<number, Subscription>([
-    [1, aSubscription({ id: 1, secret })],
-    [2, aSubscription({ id: 2, secret: null })],
+    [1, aSubscription({ id: 1, secret, uid: 'one' })],
+    [2, aSubscription({ id: 2, secret: null, uid: 'two' })],
   ])
   const elsewhere = new Map<number, Subscription>()
   const lookedFor: number[] = []
+  const uidsLookedFor: string[] = []
   const accepted: number[] = []
-  const deps: Pick<AdmissionDeps, 'subscription' | 'findSubscription'> = {
+  const withUid = (all: ReadonlyMap<number, Subscription>, tenant: string, uid: string) =>
+    [...all.values()].find(one => one.tenant === tenant && one.uid === uid)
+  const deps: Omit<AdmissionDeps, 'callers'> = {
     subscription: id => known.get(id),
+    subscriptionWithUid: (tenant, uid) => withUid(known, tenant, uid),
+    findIdOfUid: async (tenant, uid) => {
+      uidsLookedFor.push(uid)
+      return withUid(elsewhere, tenant, uid)?.id
+    },
     findSubscription: async id => {
       lookedFor.push(id)
       const found = elsewhere.get(id)
@@ -44,7 +53,9 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
     },
   } as unknown as Ingest // what routes use of it
   const server = await testServer({
-    keys: withKeys ? { accepts: given => given === key.authorization } : undefined,
+    keys: withKeys
+      ? { identify: given => (given === key.authorization ? localOperator : undefined) }
+      : undefined,
     registerIngest: (scope, edge) =>
       ingestRoutes(scope, { ...deps, ...edge, ingest, logger: silentLogger(), secondLookMs }),
   })
@@ -55,7 +66,7 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
       headers: { 'content-type': 'text/plain', ...headers },
     })
   return {
-    ...{ server, known, elsewhere, lookedFor, accepted, send },
+    ...{ server, known, elsewhere, lookedFor, uidsLookedFor, accepted, send },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
@@ -80,11 +91,14 @@ test('a stranger gets one answer, whether there is such a subscription and wheth
     { authorization: 'Basic eDp5' },
   ]) {
     for (const id of [1, 2, 3, 2_147_483_647, '99999999999']) answers.push(await seen(w.send(id, headers)))
+    // With a wrong key none: too many of them are answered otherwise.
+    const names = headers.authorization === undefined ? ['uid:one', 'uid:two', 'uid:none'] : []
+    for (const name of names) answers.push(await seen(w.send(name, headers)))
   }
   const [first] = answers
   assert.equal(first?.status, 401)
   for (const answer of answers) assert.deepEqual(answer, first)
-  assert.deepEqual(w.lookedFor, [], 'the database is not asked')
+  assert.deepEqual([w.lookedFor, w.uidsLookedFor], [[], []], 'the database is not asked')
   assert.deepEqual(w.accepted, [])
 })
 
@@ -124,6 +138,17 @@ test('the signature lets an event in where there is a secret, else a key does', 
   assert.equal((await w.send(2, { ...key, signature: sign('event', 'another') })).status, 202)
   assert.equal((await w.send(1, { authorization: 'Basic eDp5', signature: sign('event') })).status, 202)
   assert.deepEqual(w.accepted, [1, 2, 2, 1])
+})
+
+test('a uid names a subscription as its id does, also one that another process has just made', async () => {
+  await using w = await world()
+  assert.equal((await w.send('uid:one', { signature: sign('event') })).status, 202)
+  assert.equal((await w.send('uid:two', key)).status, 202)
+  assert.deepEqual(w.uidsLookedFor, [])
+  w.elsewhere.set(7, aSubscription({ id: 7, uid: 'seven' }))
+  assert.equal((await w.send('uid:seven', key)).status, 202)
+  assert.equal((await w.send('uid:none', key)).status, 404)
+  assert.deepEqual(w.accepted, [1, 2, 7])
 })
 
 test('who has a key is told what is wrong', async () => {

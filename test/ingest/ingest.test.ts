@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
-import { EventWriter } from '../../src/ingest/writer.ts'
+import { EventWriter, wideEventWriter } from '../../src/ingest/writer.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -36,17 +36,15 @@ function aWorld(
       heldPerSubscription,
     },
   )
-  const writer = new EventWriter({
-    connections: [connection],
-    clock,
-    logger: silentLogger(),
-    health: aHealth(),
-    timeoutMs: 5000,
+  const deps = {
+    ...{ clock, logger: silentLogger(), health: aHealth(), timeoutMs: 5000 },
     ensurePartitions: async () => {},
-  })
-  t.after(() => writer.close())
-  const ingest = new Ingest({ clock, newId, writer, handover: ownMemory })
-  return { ingest, clock, dispatcher, leasedRows, started, rung }
+  }
+  const writer = new EventWriter({ ...deps, connections: [connection] })
+  const wideWriter = wideEventWriter({ ...deps, connections: [world.database] })
+  t.after(() => Promise.all([writer.close(), wideWriter.close()]))
+  const ingest = new Ingest({ clock, newId, writer, wideWriter, handover: ownMemory })
+  return { ingest, clock, dispatcher, leasedRows, ownMemory, started, rung }
 }
 
 function anIncoming(...subscriptions: readonly Subscription[]) {
@@ -168,4 +166,71 @@ test('a process that may have been declared dead keeps nothing in memory: its ev
   assert.equal((await allOwed(world.database))[0]?.owner, null)
   assert.deepEqual(started, [])
   assert.equal(rung.length, 1)
+})
+
+test('an event for many is one commit, and is handed over a hundred at a time, so that others get their turn', async t => {
+  const { ingest, ownMemory, clock } = aWorld(t)
+  const commit = t.mock.method(ownMemory, 'commit')
+  const perTurn: number[] = []
+  let turns: NodeJS.Immediate | undefined
+  const look = () => {
+    const calls = commit.mock.callCount()
+    if (calls > 0) perTurn.push(calls - perTurn.reduce((sum, n) => sum + n, 0))
+    turns = setImmediate(look)
+  }
+  look()
+  const subscriptions = Array.from({ length: 1500 }, (_, n) => aSubscription({ id: n + 1 }))
+  const webhookId = await ingest.accept(anIncoming(...subscriptions))
+  clearImmediate(turns)
+  const owed = await allOwed(world.database)
+  assert.equal(owed.length, 1500)
+  assert.ok(owed.every(row => row.webhookId === webhookId && row.dueAt === clock.now()))
+  assert.equal(commit.mock.callCount(), 1500)
+  assert.ok(Math.max(...perTurn) <= 200, `${perTurn} in one turn`)
+})
+
+test('the payload of an event for many is in memory once, and counted once', async t => {
+  const { ingest, started, dispatcher } = aWorld(t)
+  const event = anIncoming(...[1, 2, 3].map(id => aSubscription({ id })))
+  await ingest.accept(event)
+  assert.deepEqual(
+    started.map(({ content }) => content?.payload),
+    [event.payload, event.payload, event.payload],
+  )
+  assert.ok(started.every(({ content }) => content?.payload === event.payload))
+  assert.deepEqual([dispatcher.load.held, dispatcher.load.heldBytes], [3, event.payload.length])
+})
+
+test('an event for many that cannot be written leaves no memory taken', async t => {
+  const { ingest, dispatcher } = aWorld(t)
+  const event = anIncoming(...[1, 2, 3].map(id => aSubscription({ id })))
+  await assert.rejects(ingest.accept({ ...event, contentType: 'a\u0000b' }))
+  assert.deepEqual([dispatcher.load.held, dispatcher.load.heldBytes], [0, 0])
+})
+
+test('a scheduled event waits in its lanes until its time, where its run begins', async t => {
+  const { ingest, started, rung, dispatcher } = aWorld(t)
+  await aLane(world.database, 1)
+  const deliverAt = noon + 3_600_000
+  const published = { channels: ['a', 'b'], eventId: 'mine', deliverAt, metadata: { region: 'eu' } }
+  const webhookId = await ingest.accept({ ...anIncoming(aSubscription()), published })
+  assert.deepEqual(await allOwed(world.database), [
+    { webhookId, subscriptionId: 1, attempt: 1, owner: null, dueAt: deliverAt },
+  ])
+  assert.deepEqual(await laneOf(world.database, 1), { owner: null, dueAt: deliverAt })
+  assert.deepEqual([started.length, dispatcher.load.held, rung], [0, 0, [deliverAt]])
+  const { rows } = await world.database.query({
+    text: `select channels, event_id, deliver_at, metadata, replayed_at, replay_from
+           from events join owed using (webhook_id)`,
+  })
+  assert.deepEqual(rows, [
+    {
+      channels: ['a', 'b'],
+      event_id: 'mine',
+      deliver_at: new Date(deliverAt),
+      metadata: { given: { region: 'eu' } },
+      replayed_at: new Date(deliverAt),
+      replay_from: null,
+    },
+  ])
 })

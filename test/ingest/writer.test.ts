@@ -46,6 +46,12 @@ const overloaded = (error: unknown) => error instanceof AppError && error.code =
 const mayBeWritten = (error: unknown) => error instanceof CommitUnknown
 const turn = () => new Promise(resolve => setImmediate(resolve))
 
+/** As when the process gets no processor; the database goes on. */
+function standStill(ms: number): void {
+  const until = performance.now() + ms
+  while (performance.now() < until);
+}
+
 /** Time that passes only as the test says. */
 function ownTime(t: TestContext) {
   const beganAt = performance.now()
@@ -169,12 +175,28 @@ test('while nothing is committed at all, events are refused once the first has w
     await turn()
   }
   await pass(1001)
+  // The first one comes before it is known that no answer of the database is waiting to be read.
+  taken.push(writer.write(aWrite()))
+  await turn()
   const refusal = assert.rejects(writer.write(aWrite()), overloaded).then(() => 'refused')
   assert.equal(await Promise.race([refusal, turn()]), 'refused', 'without waiting')
   for (const one of open) one()
   await Promise.all(taken)
   await writer.write(aWrite())
-  assert.equal(await countEvents(world.database), 5)
+  assert.equal(await countEvents(world.database), 6)
+})
+
+test('a process that stood still refuses nothing for it: what it had written is committed meanwhile', async t => {
+  const { writer } = aWriter(t, { timeoutMs: 1000 })
+  await Promise.all([writer.write(aWrite()), writer.write(aWrite())])
+  const written = [writer.write(aWrite())]
+  await turn()
+  written.push(writer.write(aWrite()))
+  await turn() // each has a transaction of its own
+  standStill(1500)
+  written.push(writer.write(aWrite()), writer.write(aWrite()))
+  await Promise.all(written)
+  assert.equal(await countEvents(world.database), 6)
 })
 
 test('at twice what can be written, transactions are full, nobody waits for long, and the rest is refused at once', async t => {

@@ -37,8 +37,8 @@ test('a valid key is accepted however the scheme is written, and nothing else is
   t.after(close)
   const key = await ensureFirstKey(database)
   const keys = new ApiKeys({ database, clock: handClock() })
-  assert.equal(await keys.accepts(`Bearer ${key}`), true)
-  assert.equal(keys.accepts(`bearer  ${key}`), true) // from memory: no promise any more
+  assert.ok(await keys.identify(`Bearer ${key}`))
+  assert.ok(keys.identify(`bearer  ${key}`)) // from memory: no promise any more
   for (const value of [
     undefined,
     '',
@@ -50,7 +50,7 @@ test('a valid key is accepted however the scheme is written, and nothing else is
     `Bearer ${key} y`,
     `Bearer ${'x'.repeat(1000)}`,
   ]) {
-    assert.equal(await keys.accepts(value), false, value)
+    assert.equal(await keys.identify(value), undefined, value)
   }
 })
 
@@ -60,14 +60,14 @@ test('guessing keys reads the table once a second at most; a new key works after
   await ensureFirstKey(database)
   const clock = handClock()
   const keys = new ApiKeys({ database, clock })
-  assert.equal(await keys.accepts('Bearer whk_new'), false)
+  assert.equal(await keys.identify('Bearer whk_new'), undefined)
   await database.query({
     text: "insert into api_keys (name, hash, prefix) values ('new', $1, 'whk_new')",
     values: [Buffer.from(hash('sha256', 'whk_new'), 'hex')],
   })
-  assert.equal(keys.accepts('Bearer whk_new'), false) // answered at once, without the table
+  assert.equal(keys.identify('Bearer whk_new'), undefined) // answered at once, without the table
   clock.pass(1001)
-  assert.equal(await keys.accepts('Bearer whk_new'), true)
+  assert.ok(await keys.identify('Bearer whk_new'))
 })
 
 test('a deleted key is refused soon after', async t => {
@@ -76,12 +76,12 @@ test('a deleted key is refused soon after', async t => {
   const key = `Bearer ${await ensureFirstKey(database)}`
   const clock = handClock()
   const keys = new ApiKeys({ database, clock })
-  assert.equal(await keys.accepts(key), true)
+  assert.ok(await keys.identify(key))
   await database.query({ text: 'delete from api_keys' })
   clock.pass(10_001)
-  assert.equal(keys.accepts(key), true) // known so far; the table is being read
+  assert.ok(keys.identify(key)) // known so far; the table is being read
   await keys.load()
-  assert.equal(keys.accepts(key), false)
+  assert.equal(keys.identify(key), undefined)
 })
 
 test('a key is refused from the moment at which it expires, also while the database is away', async t => {
@@ -95,18 +95,18 @@ test('a key is refused from the moment at which it expires, also while the datab
   const gone = new Database({ connection, poolSize: 1, queryTimeoutMs: 1000, connectTimeoutMs: 1000 })
   const cutOff = new ApiKeys({ database: gone, clock })
   const keys = new ApiKeys({ database, clock })
-  for (const each of [cutOff, keys]) assert.equal(await each.accepts(key), true)
+  for (const each of [cutOff, keys]) assert.ok(await each.identify(key))
   await gone.close()
   clock.pass(499)
-  for (const each of [cutOff, keys]) assert.equal(each.accepts(key), true)
+  for (const each of [cutOff, keys]) assert.ok(each.identify(key))
   clock.pass(1)
-  for (const each of [cutOff, keys]) assert.equal(each.accepts(key), false)
+  for (const each of [cutOff, keys]) assert.equal(each.identify(key), undefined)
   await expire(clock.now() + 60_000)
   clock.pass(1001)
-  assert.equal(await keys.accepts(key), true, 'it was given more time')
+  assert.ok(await keys.identify(key), 'it was given more time')
 })
 
-test('a key that may do less than everything is refused, since no route knows yet what it may do', async t => {
+test('a key has one scope, and is of one tenant or of none', async t => {
   const { database, close } = await testDatabase()
   t.after(close)
   const key = `Bearer ${await ensureFirstKey(database)}`
@@ -116,7 +116,9 @@ test('a key that may do less than everything is refused, since no route knows ye
     ['tenant', 'default'],
   ]) {
     await database.query({ text: 'update api_keys set scopes = $1, tenant = $2', values: [[scope], tenant] })
-    assert.equal(await new ApiKeys({ database, clock: handClock() }).accepts(key), false, scope ?? '')
+    const caller = await new ApiKeys({ database, clock: handClock() }).identify(key)
+    assert.equal(caller?.scope, scope)
+    assert.equal(caller?.reach.tenant, tenant)
   }
 })
 
@@ -135,11 +137,11 @@ test('without a database, known keys stay valid and unknown ones wait for it', a
   const clock = handClock()
   const gone = new Database({ connection, poolSize: 1, queryTimeoutMs: 1000, connectTimeoutMs: 1000 })
   const keys = new ApiKeys({ database: gone, clock })
-  assert.equal(await keys.accepts(`Bearer ${key}`), true)
+  assert.ok(await keys.identify(`Bearer ${key}`))
   await gone.close()
   clock.pass(60_000)
-  assert.equal(keys.accepts(`Bearer ${key}`), true)
-  await assert.rejects(async () => keys.accepts('Bearer whk_other'), AppError)
+  assert.ok(keys.identify(`Bearer ${key}`))
+  await assert.rejects(async () => keys.identify('Bearer whk_other'), AppError)
 })
 
 test('with keys on, the API answers 401 without one; health and the documentation stay open', async t => {

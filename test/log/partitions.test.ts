@@ -2,8 +2,15 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import type { Partition } from '../../src/log/partition-store.ts'
-import { partitionedTables } from '../../src/log/partition-store.ts'
-import { dropPartitions, ensurePartitions, missingRanges, partitionMs } from '../../src/log/partitions.ts'
+import { pathTables } from '../../src/log/partition-store.ts'
+import {
+  dropPartitions,
+  ensurePartitions,
+  missingRanges,
+  namesKeptMs,
+  partitionMs,
+  periodsOf,
+} from '../../src/log/partitions.ts'
 import { uuidLowerBound, uuidTime } from '../../src/platform/id.ts'
 import type { Database } from '../../src/platform/postgres.ts'
 import { hourMs, noon } from '../support/clock.ts'
@@ -26,6 +33,9 @@ async function partitionsOf(database: Database, table: string): Promise<readonly
   })
   return rows.map(row => row.name)
 }
+
+/** The tables whose partitions are an hour long; that of names has one for all of the retention. */
+const hourly = pathTables.filter(table => table !== 'taken_names')
 
 const partition = (from: number, to: number): Partition => ({
   name: `events_${from}`,
@@ -84,9 +94,9 @@ test('whatever is there, with what is made all of the time is covered, once', ()
 
 test('partitions are made for all tables, and once', async t => {
   const database = await aDatabase(t)
-  assert.equal(await ensurePartitions(database, noon, 72), 8 * partitionedTables.length)
+  assert.equal(await ensurePartitions(database, noon, 72), 8 * hourly.length + 1)
   assert.equal(await ensurePartitions(database, noon, 72), 0)
-  assert.equal(await ensurePartitions(database, noon + hourMs, 72), partitionedTables.length)
+  assert.equal(await ensurePartitions(database, noon + hourMs, 72), hourly.length)
   assert.ok((await partitionsOf(database, 'events')).includes('events_2026030111'))
   for (const ms of [noon - hourMs, noon, noon + 7 * hourMs]) await owe(database, { webhookId: idAt(ms) })
   assert.equal(await countEvents(database), 3)
@@ -97,8 +107,28 @@ test('processes that make them at the same moment do not get in each other’s w
   const made = await Promise.all([1, 2, 3].map(() => ensurePartitions(database, noon, 72)))
   assert.equal(
     made.reduce((sum, count) => sum + count),
-    8 * partitionedTables.length,
+    8 * hourly.length + 1,
   )
+})
+
+test('names are taken for the retention and for a day at the least, in one partition after the other', async t => {
+  for (const [retention, hours] of [
+    [1, 24],
+    [72, 72],
+    [8760, 8760],
+  ] as const) {
+    assert.equal(namesKeptMs(retention), hours * hourMs)
+  }
+  const database = await aDatabase(t)
+  await ensurePartitions(database, noon, 72)
+  const [first] = await periodsOf(database, 'taken_names')
+  assert.deepEqual(first, { from: noon - hourMs, to: noon + 71 * hourMs })
+  // A shorter retention changes what is made from now on, and not what is there.
+  await ensurePartitions(database, noon + 70 * hourMs, 1)
+  assert.deepEqual(await periodsOf(database, 'taken_names'), [
+    first,
+    { from: noon + 71 * hourMs, to: noon + 95 * hourMs },
+  ])
 })
 
 test('a partition has the indexes of its table', async t => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readContents } from '../../src/deliver/store.ts'
-import { partitionedTables } from '../../src/log/partition-store.ts'
+import { pathTables } from '../../src/log/partition-store.ts'
 import { ensurePartitions } from '../../src/log/partitions.ts'
 import { type RetentionDeps, runRetention } from '../../src/log/retention.ts'
 import { recordFinalAttempts } from '../../src/log/store.ts'
@@ -24,7 +24,7 @@ async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [
   // What is ended in the log is dated by the database, whose present is not noon.
   for (const time of [noon - 73 * hourMs, noon, Date.now()]) await ensurePartitions(database, time, 72)
   const clock = fakeClock(noon)
-  const deps = { database, clock, logger: silentLogger(), retentionHours: 72 }
+  const deps = { database, clock, logger: silentLogger(), retentionHours: 72, auditDays: 365 }
   const known = knowing(subscriptions)
   const run = async (changes: Partial<RetentionDeps> = {}, signal?: AbortSignal) => {
     const report = await runRetention({ ...deps, subscriptions: known, ...changes }, signal)
@@ -90,7 +90,8 @@ test('what is 73 hours old goes, with its log, and what is 71 hours old stays', 
   const young = await deliver(71)
   const report = await run()
   const hours = ['2026022610', '2026022611']
-  const expected = partitionedTables.flatMap(table => hours.map(hour => `${table}_${hour}`))
+  const hourly = pathTables.filter(table => table !== 'taken_names')
+  const expected = hourly.flatMap(table => hours.map(hour => `${table}_${hour}`))
   assert.deepEqual(report.partitionsDropped.toSorted(), expected.toSorted())
   assert.equal(await countEvents(database), 1)
   assert.deepEqual(
@@ -333,10 +334,37 @@ test('a tombstone goes once it is old and nothing names it any more', async t =>
   )
 })
 
+test('names go with their partition when it is over for as long as the retention, and not before', async t => {
+  const { database, close } = await testDatabase({ partitions: false })
+  t.after(close)
+  const subscriptions = knowing([])
+  const deps = { database, logger: silentLogger(), subscriptions, retentionHours: 2, auditDays: 365 }
+  const from = noon - hourMs
+  await ensurePartitions(database, noon, 2)
+  for (const [hours, dropped] of [
+    [47, []],
+    [48, [`taken_names_${new Date(from).toISOString().slice(0, 13).replaceAll(/[-T]/g, '')}`]],
+  ] as const) {
+    const report = await runRetention({ ...deps, clock: fakeClock(from + hours * hourMs) })
+    const names = report?.partitionsDropped.filter(name => name.startsWith('taken_names'))
+    assert.deepEqual(
+      names,
+      dropped,
+      `${hours} hours after its beginning: it ended after 24, and a day later it goes`,
+    )
+  }
+})
+
 test('details go before the log where they are kept for less', async t => {
   const { database, close } = await testDatabase({ partitions: false })
   t.after(close)
-  const deps = { database, clock: fakeClock(noon), logger: silentLogger(), subscriptions: knowing([]) }
+  const deps = {
+    database,
+    clock: fakeClock(noon),
+    logger: silentLogger(),
+    auditDays: 365,
+    subscriptions: knowing([]),
+  }
   await ensurePartitions(database, noon - 4 * hourMs, 72, 2)
   await ensurePartitions(database, noon, 72, 2)
   const report = await runRetention({ ...deps, retentionHours: 72, detailsHours: 2 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Compile } from 'typebox/compile'
+import { localOperator } from '../../src/model/caller.ts'
 import { Attempt, EventStatus } from '../../src/monitor/schema.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { type Uuid, uuidV7Source } from '../../src/platform/id.ts'
@@ -292,11 +293,11 @@ test('a log can be narrowed to one event and one status, on every page', async (
 })
 
 test('a log is unknown only when neither the subscription nor a row of it is there', async () => {
-  const { id } = await server.subscriptions.create({ target_url: 'https://example.com/' })
+  const { id } = await server.subscriptions.create(localOperator, { target_url: 'https://example.com/' })
   assert.deepEqual(logOf(await server.request(`/logs/${id}`)), [])
   const event = await accept([id])
   await attempt(event, id, 1, 'delivered')
-  await server.subscriptions.remove(id)
+  await server.subscriptions.remove(localOperator, id)
   assert.equal(logOf(await server.request(`/logs/${id}/`)).length, 1)
   assert.deepEqual(logOf(await server.request(`/logs/${id}?status=failed`)), [])
   assert.equal((await server.request('/logs/999999')).status, 404)

@@ -209,6 +209,41 @@ test('a transaction whose server process dies between two statements fails, and 
   assert.deepEqual(await answers(database), [{ one: 1 }])
 })
 
+test('a transaction on a connection that is cut between two statements sends nothing over the next one', async t => {
+  const connection = world.database.connection('cut')
+  t.after(() => connection.close())
+  await connection.query({ text: 'create table cut_off (n int)' })
+  await assert.rejects(
+    connection.transaction(async tx => {
+      await tx.query({ text: 'insert into cut_off values (1)' })
+      const { rows } = await tx.query<{ pid: number }>({ text: 'select pg_backend_pid() as pid' })
+      await world.database.query({ text: 'select pg_terminate_backend($1)', values: [rows[0]?.pid] })
+      await eventually(
+        () => connection.query({ text: 'select 1' }).catch(() => undefined),
+        answer => answer !== undefined,
+      )
+      await tx.query({ text: 'insert into cut_off values (2)' })
+    }),
+    isDatabaseUnavailable,
+  )
+  assert.equal((await connection.query({ text: 'select from cut_off' })).rowCount, 0)
+})
+
+test('a transaction on a connection that fails is taken back, and the connection stays', async t => {
+  const connection = world.database.connection('taken back')
+  t.after(() => connection.close())
+  await connection.query({ text: 'create table taken_back (n int)' })
+  await assert.rejects(
+    connection.transaction(async tx => {
+      await tx.query({ text: 'insert into taken_back values (1)' })
+      await tx.query({ text: 'select nonsense' })
+    }),
+    /nonsense/,
+  )
+  assert.equal((await connection.query({ text: 'select from taken_back' })).rowCount, 0)
+  assert.equal(connection.opened, 1)
+})
+
 test('notifications are heard on the connection that listens', async () => {
   const heard: string[] = []
   const connection = world.database.connection('test', {

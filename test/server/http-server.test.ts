@@ -108,7 +108,7 @@ test('a client that asks before it sends its body is told to go on only where th
     'the connection serves the next request',
   )
   socket.destroy()
-  await using keyed = await testServer({ keys: { accepts: async () => false } })
+  await using keyed = await testServer({ keys: { identify: async () => undefined } })
   const refused = await raw(`POST /subscriptions/ ${expecting}\r\n`, keyed)
   assert.match(refused, /^HTTP\/1\.1 401 [\s\S]*\r\nconnection: close\r\n/i)
 })

@@ -8,8 +8,13 @@ import { testServer } from '../support/server.ts'
 /** A turn of which the test says how long it lasts. */
 function aTurn(msMax: number) {
   let now = 1000
+  const turn = new LongTurn(msMax, () => now)
   return {
-    turn: new LongTurn(msMax, () => now),
+    turn,
+    /** As many as make a turn long. */
+    many(): readonly boolean[] {
+      return Array.from({ length: 64 }, () => turn.isTooLong())
+    },
     pass(ms: number) {
       now += ms
     },
@@ -17,8 +22,8 @@ function aTurn(msMax: number) {
 }
 
 test('a turn is too long once its first request is older than the limit, and the next one begins anew', async () => {
-  const { turn, pass } = aTurn(200)
-  assert.equal(turn.isTooLong(), false)
+  const { turn, many, pass } = aTurn(200)
+  assert.ok(!many().includes(true))
   pass(199)
   assert.equal(turn.isTooLong(), false)
   pass(1)
@@ -28,7 +33,8 @@ test('a turn is too long once its first request is older than the limit, and the
 })
 
 test('refusals that keep a turn going do not keep everything out: it accepts again after as long', () => {
-  const { turn, pass } = aTurn(50)
+  const { turn, many, pass } = aTurn(50)
+  many()
   const verdicts: boolean[] = []
   // One turn: nothing here lets the event loop go on.
   for (let ms = 0; ms < 200; ms += 10) {
@@ -37,6 +43,16 @@ test('refusals that keep a turn going do not keep everything out: it accepts aga
   }
   const [no, yes] = [Array(5).fill(false), Array(5).fill(true)]
   assert.deepEqual(verdicts, [...no, ...yes, ...no, ...yes])
+})
+
+test('a turn with few requests is not long because of them, and refuses none', () => {
+  const { turn, pass } = aTurn(20)
+  const verdicts: boolean[] = []
+  for (let request = 0; request < 60; request++) {
+    verdicts.push(turn.isTooLong())
+    pass(7)
+  }
+  assert.ok(!verdicts.includes(true))
 })
 
 test('a process that was busy with something else does not refuse for it', () => {

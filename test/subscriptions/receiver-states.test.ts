@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, mock, type TestContext, test } from 'node:test'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
+import { localOperator } from '../../src/model/caller.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { ReceiverStates } from '../../src/subscriptions/receiver-states.ts'
 import { testServer as databaseServer, type TestDatabase, testDatabase } from '../support/database.ts'
@@ -83,7 +84,7 @@ test('a change that resumes nothing does not forget since when a receiver fails'
   await aReview().states.review()
   const subscriptions = testSubscriptions(world)
   await subscriptions.load()
-  await subscriptions.patch(id, { paused: false, description: 'x' })
+  await subscriptions.patch(localOperator, id, { paused: false, description: 'x' })
   const { state, failing, failing_warned } = Object(await stateOf(id))
   assert.deepEqual([state, failing, failing_warned], ['circuit_open', true, 70])
 })
@@ -261,6 +262,6 @@ test('a change of the state is in the copies of all processes, though the versio
   await aReview().states.review()
   await subscriptions.refresh(id)
   assert.deepEqual([subscriptions.get(id)?.paused, subscriptions.get(id)?.version], [true, before?.version])
-  await subscriptions.patch(id, { description: 'x' }, before?.version)
+  await subscriptions.patch(localOperator, id, { description: 'x' }, before?.version)
   assert.equal(subscriptions.get(id)?.paused, true)
 })

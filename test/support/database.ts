@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { after } from 'node:test'
 import { readConfig } from '../../src/config/config.ts'
 import { partitionedTables } from '../../src/log/partition-store.ts'
-import { ensurePartitions } from '../../src/log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database } from '../../src/platform/postgres.ts'
 import { makeDataFolder } from './data-folder.ts'
@@ -117,8 +117,11 @@ async function prepare(connection: TestConnection, partitions: Partitions): Prom
   try {
     await migrate(database)
     if (partitions === true) await makePartitions(database)
-    else if (partitions === 'hourly')
-      await ensurePartitions(database, Date.now(), readConfig({}).logRetentionHours)
+    else if (partitions === 'hourly') {
+      const { logRetentionHours, auditRetentionDays } = readConfig({})
+      await ensurePartitions(database, Date.now(), logRetentionHours)
+      await ensureAuditPartitions(database, Date.now(), auditRetentionDays)
+    }
   } finally {
     await database.close()
   }

@@ -112,7 +112,7 @@ export async function countEvents(db: Queryable): Promise<number> {
 /** Makes a new empty world of a database that tests of one file share: much cheaper than a database each. */
 export async function emptyAll(database: Database): Promise<void> {
   await database.query({
-    text: `truncate events, events_carried, owed, lanes, delivery_logs, attempt_details, processes, dead_processes,
-             subscriptions, subscription_tombstones`,
+    text: `truncate events, events_carried, owed, lanes, delivery_logs, attempt_details, taken_names, processes, dead_processes,
+             subscriptions, subscription_tombstones, replays, replay_deliveries`,
   })
 }

@@ -7,6 +7,7 @@ import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
+import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -30,6 +31,7 @@ export function testSubscriptions(
     defaults: testDefaults,
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    mayReveal: true,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,
@@ -58,8 +60,10 @@ export interface TestAnswer {
 export async function testServer(changes: Partial<ServerDeps> = {}): Promise<TestServer> {
   const world = await testDatabase()
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
+  const retentionMs = 72 * 3_600_000
   const app = await buildServer({
     subscriptions,
+    replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     database: world.database,
     hint: httpHint,
     keys: undefined,

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
-import { insertSingle } from '../../src/ingest/single-store.ts'
 import { type EventRow, insertEvents, type OwedRow } from '../../src/ingest/store.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -16,7 +15,7 @@ after(() => world.close())
 async function insertAlone(event: EventRow, changes: Partial<OwedRow> = {}): Promise<void> {
   const [row] = owedFor(event, 9)
   assert.ok(row)
-  await insertSingle(world.database, event, { ...row, ...changes }, noon + 0.25)
+  await insertEvents(world.database, [event], [{ ...row, ...changes }], noon + 0.25)
 }
 
 /** All columns of the rows of an event, without its id. */

@@ -1,0 +1,68 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
+import { AppError } from '../errors.ts'
+import type { Caller, Reach } from '../model/caller.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { Database } from '../platform/postgres.ts'
+import { readPayload, readWholeEvent } from './event-store.ts'
+import { cancelOwedOf, expungePayload } from './expunge-store.ts'
+
+export interface StoredPayload {
+  readonly bytes: Buffer
+  readonly contentType: string
+  /** The codings of the bytes, such as `gzip`; null: none was said. */
+  readonly contentEncoding: string | null
+}
+
+/**
+ * The exact bytes of an event; undefined when there is no such event, or it is another tenant's.
+ *
+ * @throws AppError payload_expunged
+ */
+export async function readPayloadOf(
+  database: Database,
+  reach: Reach,
+  webhookId: Uuid,
+): Promise<StoredPayload | undefined> {
+  const row = await readPayload(database, reach.tenant, webhookId)
+  if (row === undefined) return undefined
+  if (row.is_expunged) {
+    throw new AppError(
+      'payload_expunged',
+      `The payload of event ${webhookId} was expunged. It cannot be had back.`,
+    )
+  }
+  return { bytes: row.payload, contentType: row.content_type, contentEncoding: row.content_encoding }
+}
+
+/** Owed rows that end with one statement. */
+const cancelledMax = 1000
+
+/**
+ * Removes the payload of an event, and ends what is still owed of it as cancelled. Done again, it ends what is left.
+ *
+ * A process that holds the payload in memory may still send it, once to each receiver, and logs that attempt after the
+ * end; none follows it. To tell all processes would take a look through all that each holds.
+ *
+ * @returns false when there is no such event, or it is another tenant's
+ */
+export async function expunge(
+  database: Database,
+  { actor, reach }: Caller,
+  webhookId: Uuid,
+): Promise<boolean> {
+  const event = await readWholeEvent(database, reach.tenant, webhookId)
+  if (event === undefined) return false
+  await database.transaction(async tx => {
+    await expungePayload(tx, webhookId)
+    await recordChange(tx, actor, {
+      action: 'event.payload_expunged',
+      ...{ subjectId: webhookId, tenant: event.tenant },
+      changes: differences({ size_bytes: event.size_bytes }, { size_bytes: 0 }),
+    })
+  })
+  // In short transactions: an event can be owed to ten thousand subscriptions. Whatever a crash leaves of it ends the same
+  // way when its turn comes, because a payload that was expunged is not sent.
+  while ((await cancelOwedOf(database, webhookId, 'the payload was expunged', cancelledMax)) > 0);
+  return true
+}

@@ -1,0 +1,222 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
+import { AppError, validationFailed } from '../errors.ts'
+import type { Caller, Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
+import type { Clock } from '../platform/clock.ts'
+import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/id.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import { type ReplayFilter, type Selection, selectionOf } from './filter.ts'
+import type { ReplayAnswer } from './schema.ts'
+import {
+  type DeliveryKey,
+  endReplay,
+  insertReplay,
+  listReplays,
+  lockOpenReplay,
+  oweAgain,
+  type ReplayRow,
+  readCandidates,
+  readLastAttempts,
+  readReplay,
+  readReplayableEvent,
+} from './store.ts'
+
+/** The notice that a replay was made: processes look for what there is to do. */
+export const replayNotice = { channel: 'replays', parse: (id: string) => id } as const
+
+export interface ReplaysDeps {
+  readonly database: Database
+  readonly clock: Clock
+  /** Events that are older may leave with their partition at any time. */
+  readonly retentionMs: number
+}
+
+/** How long a count that someone waits for may take. */
+const countMsMax = 20_000
+/** Deliveries looked at in one statement of a count. */
+const countRows = 10_000
+/** A replay begins no delivery whose event may be dropped before it is owed. */
+const dropMarginMs = 60_000
+
+export const firstKey: DeliveryKey = { webhookId: uuidLowerBound(0), subscriptionId: 0 }
+
+/** Sends again what was sent before: one event at once, or many in the background. */
+export class Replays {
+  readonly #deps: ReplaysDeps
+  readonly #newId: () => Uuid
+  #onMade: () => void = () => {}
+
+  constructor(deps: ReplaysDeps) {
+    this.#deps = deps
+    this.#newId = uuidV7Source(deps.clock)
+  }
+
+  /** Some process has made a replay: whoever runs them is told. */
+  noticed(): void {
+    this.#onMade()
+  }
+
+  /** Sets who is told that there is something to run. */
+  onMade(listener: () => void): void {
+    this.#onMade = listener
+  }
+
+  /**
+   * Owes an event again to its subscriptions, or to some of them, due now. Those that it is still owed to are left alone:
+   * it comes anyway.
+   *
+   * @returns how many deliveries are owed now that were not
+   * @throws AppError not_found; validation_failed for subscriptions that the event was not for
+   */
+  async replayEvent(
+    { actor, reach }: Caller,
+    webhookId: Uuid,
+    subscriptionIds?: readonly number[],
+  ): Promise<number> {
+    const { database, clock, retentionMs } = this.#deps
+    const event = await readReplayableEvent(database, webhookId)
+    if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
+    if (uuidTime(webhookId) < clock.now() - retentionMs + dropMarginMs) throw unknownEvent(webhookId)
+    const matched = new Set(event.subscriptionIds)
+    const foreign = (subscriptionIds ?? []).findIndex(id => !matched.has(id))
+    if (foreign >= 0) {
+      throw validationFailed([
+        {
+          pointer: `/subscription_ids/${foreign}`,
+          detail: 'The event was not for this subscription, so it cannot be sent to it again.',
+        },
+      ])
+    }
+    return database.transaction(async tx => {
+      const last = await readLastAttempts(tx, webhookId, loggedFrom(webhookId))
+      const ids = [...new Set(subscriptionIds ?? event.subscriptionIds)]
+      const candidates = ids.map(subscriptionId => {
+        const attempt = last.get(subscriptionId) ?? 0
+        return { webhookId, subscriptionId, sizeBytes: event.sizeBytes, attempt }
+      })
+      const deliveries = await oweAgain(tx, candidates, 'manual', null)
+      await recordChange(tx, actor, {
+        ...{ action: 'event.replayed', subjectId: webhookId, tenant: event.tenant },
+        changes: differences(undefined, { subscription_ids: subscriptionIds ?? null, deliveries }),
+      })
+      return deliveries
+    })
+  }
+
+  /**
+   * Counts what a filter matches now.
+   *
+   * @throws AppError overloaded when that takes longer than a request may
+   */
+  async count({ reach }: Caller, filter: ReplayFilter): Promise<number> {
+    const until = performance.now() + countMsMax
+    const selection = this.selection(filter, reach)
+    const { count, isDone } = await countCandidates(
+      this.#deps.database,
+      selection,
+      () => performance.now() < until,
+    )
+    if (isDone) return count
+    throw new AppError(
+      'overloaded',
+      'There is more in this range of time than can be counted while you wait. Narrow since and until; a replay without dry_run counts in the background.',
+    )
+  }
+
+  /**
+   * Makes a replay, that then runs in the background. It is of events that were accepted before now.
+   *
+   * @throws AppError validation_failed
+   */
+  async create(
+    { actor, reach }: Caller,
+    filter: ReplayFilter,
+    ratePerSecond: number | undefined,
+  ): Promise<ReplayAnswer> {
+    const { database, clock } = this.#deps
+    const frozen = { ...filter, until: filter.until ?? new Date(clock.now()).toISOString() }
+    selectionOf(frozen)
+    const row = await database.transaction(async tx => {
+      const replay = { id: this.#newId(), tenant: reach.tenant, filter: frozen }
+      const made = await insertReplay(tx, { ...replay, rate_per_second: ratePerSecond ?? null })
+      await recordChange(tx, actor, {
+        ...{ action: 'replay.created', subjectId: made.id, tenant: made.tenant },
+        changes: differences(undefined, { filter: made.filter, rate_per_second: made.rate_per_second }),
+      })
+      return made
+    })
+    return replayAnswer(row)
+  }
+
+  async list(reach: Reach, before: Uuid, limit: number): Promise<readonly ReplayAnswer[]> {
+    return (await listReplays(this.#deps.database, reach.tenant, before, limit)).map(replayAnswer)
+  }
+
+  async read(reach: Reach, id: Uuid): Promise<ReplayAnswer | undefined> {
+    const row = await readReplay(this.#deps.database, reach.tenant, id)
+    return row && replayAnswer(row)
+  }
+
+  /**
+   * Queues nothing more. What it has queued is delivered all the same. One that has ended already stays as it is.
+   *
+   * @returns undefined when there is none
+   */
+  async cancel({ actor, reach }: Caller, id: Uuid): Promise<ReplayAnswer | undefined> {
+    return this.#deps.database.transaction(async tx => {
+      const row = await readReplay(tx, reach.tenant, id)
+      if (row === undefined) return undefined
+      if ((await lockOpenReplay(tx, id)) !== undefined) {
+        await endReplay(tx, id, 'cancelled')
+        await recordChange(tx, actor, { action: 'replay.cancelled', subjectId: id, tenant: row.tenant })
+      }
+      const now = await readReplay(tx, reach.tenant, id)
+      return now && replayAnswer(now)
+    })
+  }
+
+  /** What a filter selects for someone with this reach, of what retention does not take meanwhile. */
+  selection(filter: ReplayFilter, reach: Reach): Selection {
+    const { clock, retentionMs } = this.#deps
+    const selection = selectionOf(filter)
+    const kept = uuidLowerBound(clock.now() - retentionMs + dropMarginMs)
+    const tenant = reach.tenant ?? selection.tenant
+    return { ...selection, tenant, from: selection.from > kept ? selection.from : kept }
+  }
+}
+
+/** Counts the deliveries that match, page by page, for as long as it may go on. */
+export async function countCandidates(
+  db: Queryable,
+  selection: Selection,
+  mayGoOn: () => boolean,
+): Promise<{ readonly count: number; readonly isDone: boolean }> {
+  let count = 0
+  let after = firstKey
+  while (mayGoOn()) {
+    const page = await readCandidates(db, selection, after, loggedFrom(selection.from), countRows)
+    count += page.matching.length
+    if (page.last === undefined || page.rows < countRows) return { count, isDone: true }
+    after = page.last
+  }
+  return { count, isDone: false }
+}
+
+export function replayAnswer(row: ReplayRow): ReplayAnswer {
+  const { id, state, total, queued, delivered, failed, skipped, filter } = row
+  return {
+    ...{ id, state, total, queued, delivered, failed, skipped },
+    rate_per_second: row.rate_per_second,
+    created_at: row.created_at.toISOString(),
+    finished_at: row.finished_at?.toISOString() ?? null,
+    filter,
+  }
+}
+
+function unknownEvent(webhookId: Uuid): AppError {
+  return new AppError(
+    'not_found',
+    `There is no event ${webhookId}, or its retention is over and it was removed.`,
+  )
+}

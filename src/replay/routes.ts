@@ -1,0 +1,368 @@
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
+import type { FastifyInstance } from 'fastify'
+import { type Static, Type } from 'typebox'
+import { AppError, validationFailed } from '../errors.ts'
+import { callerFor, callerOf, reachOf } from '../http/access.ts'
+import { decodeCursor, encodeCursor, linkNext, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  parseReplayId,
+  parseTime,
+  parseWebhookId,
+  subscriptionIdParameter,
+  tenantParameter,
+  timeParameter,
+  unknownSubscription,
+} from '../http/parameters.ts'
+import { problems } from '../http/problem.ts'
+import { type ErrorClass, errorClasses } from '../model/outcome.ts'
+import { parseUuid, type Uuid } from '../platform/id.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import {
+  cursorOf,
+  type DeliveryQuery,
+  type DeliveryState,
+  deliveryStates,
+  discardDeliveries,
+  listDeliveries,
+  parseCursor,
+} from './deliveries.ts'
+import type { DeliveryRow } from './deliveries-store.ts'
+import type { Replays } from './replays.ts'
+import { Delivery, type DeliveryAnswer, EventReplay, Replay, ReplayCreate } from './schema.ts'
+
+export interface ReplayRoutesDeps {
+  readonly replays: Replays
+  readonly subscriptions: Subscriptions
+  readonly database: Database
+}
+
+/** The schemas that the OpenAPI document names. */
+export const replaySchemas = [ReplayCreate, Replay, EventReplay, Delivery]
+
+const tags = ['Replay']
+const pageSize = 50
+/** Sorts above every id. */
+const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
+/** How long a discard may take that someone waits for. */
+const discardMsMax = 20_000
+
+/** The routes that send again, and those that show and end what is owed. */
+export function registerReplay(scope: FastifyInstance, deps: ReplayRoutesDeps): void {
+  registerEventReplay(scope, deps)
+  registerMaking(scope, deps)
+  registerProgress(scope, deps)
+  registerRecover(scope, deps)
+  registerDeliveries(scope, deps)
+}
+
+function registerEventReplay(scope: FastifyInstance, { replays }: ReplayRoutesDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/events/:webhook_id/replay',
+    {
+      config: { bodyMayBeLeftOut: true },
+      schema: {
+        operationId: 'replayEvent',
+        summary: 'Send an event again',
+        description:
+          'To all subscriptions that it was for, or to some of them: with the same `webhook-id`, a new timestamp and signature, to the present target. ' +
+          'What is still owed is left alone, and not counted. The attempts say `trigger: manual`.',
+        tags,
+        params: Type.Object({
+          webhook_id: Type.String({ format: 'uuid', description: 'As the 202 answer gave it' }),
+        }),
+        body: EventReplay,
+        response: {
+          202: Type.Object(
+            { deliveries: Type.Integer({ minimum: 0 }) },
+            { description: 'How many deliveries are owed now that were not' },
+          ),
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      const ids = request.body?.subscription_ids
+      const deliveries = await replays.replayEvent(callerOf(request), webhookId, ids)
+      return reply.code(202).send({ deliveries })
+    },
+  )
+}
+
+function registerMaking(scope: FastifyInstance, { replays }: ReplayRoutesDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/replays',
+    {
+      schema: {
+        operationId: 'createReplay',
+        summary: 'Send many deliveries again',
+        description:
+          'In the background, a few hundred at a time, so that fresh events and retries do not wait for them. With `dry_run` it only counts. ' +
+          'It is of events that were accepted before now and that retention has not taken.',
+        tags,
+        body: ReplayCreate,
+        response: {
+          200: Type.Object(
+            { count: Type.Integer({ minimum: 0 }) },
+            { description: 'What matches now; nothing was made' },
+          ),
+          202: Type.Ref('Replay', { description: 'Begun' }),
+          ...problems(401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { filter, rate_per_second: rate, dry_run: isDryRun } = request.body
+      const caller = callerFor(request, filter.tenant)
+      if (isDryRun) return reply.code(200).send({ count: await replays.count(caller, filter) })
+      const made = await replays.create(caller, filter, rate)
+      return reply.code(202).header('location', `/replays/${made.id}`).send(made)
+    },
+  )
+}
+
+function registerProgress(scope: FastifyInstance, { replays }: ReplayRoutesDeps): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  const params = Type.Object({ id: Type.String({ format: 'uuid', description: 'The id of a replay' }) })
+  app.get(
+    '/replays',
+    {
+      schema: {
+        operationId: 'listReplays',
+        summary: 'List replays, newest first',
+        tags,
+        querystring: Type.Object(
+          { ...pageQuery(pageSize), tenant: Type.Optional(tenantParameter) },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: {
+            description: 'One page',
+            headers: pageHeaders,
+            content: { 'application/json': { schema: Type.Array(Replay) } },
+          },
+          ...problems(401, 403, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { limit = pageSize, cursor, tenant } = request.query
+      const before = decodeCursor('replays', cursor, parseUuid) ?? lastId
+      const rows = await replays.list(reachOf(request, tenant), before, limit + 1)
+      return sendPage(request, reply, rows, limit, row => encodeCursor('replays', row.id))
+    },
+  )
+  app.get(
+    '/replays/:id',
+    {
+      schema: {
+        operationId: 'getReplay',
+        summary: 'How far a replay has come',
+        tags,
+        params,
+        response: {
+          200: Type.Ref('Replay', { description: 'As it is now' }),
+          ...problems(401, 403, 404, 422),
+        },
+      },
+    },
+    async request => {
+      const id = parseReplayId(request.params.id)
+      return (await replays.read(reachOf(request), id)) ?? unknownReplay(id)
+    },
+  )
+  app.post(
+    '/replays/:id/cancel',
+    {
+      schema: {
+        operationId: 'cancelReplay',
+        summary: 'End a replay',
+        description:
+          'Nothing more is queued. What is queued already is delivered all the same, and no longer counted. One that has ended stays as it is.',
+        tags,
+        params,
+        response: {
+          200: Type.Ref('Replay', { description: 'As it is now' }),
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async request => {
+      const id = parseReplayId(request.params.id)
+      return (await replays.cancel(callerOf(request), id)) ?? unknownReplay(id)
+    },
+  )
+}
+
+function registerRecover(scope: FastifyInstance, { replays, subscriptions }: ReplayRoutesDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/subscriptions/:id/recover',
+    {
+      schema: {
+        operationId: 'recoverSubscription',
+        summary: 'Send again what has failed since a moment',
+        description:
+          'A replay of the dead letters of one subscription, of events that were accepted since then.',
+        tags,
+        params: Type.Object({ id: subscriptionIdParameter }),
+        querystring: Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false }),
+        body: Type.Object(
+          { since: timeParameter('Of the acceptance of their events') },
+          { additionalProperties: false, examples: [{ since: '2026-01-01T00:00:00Z' }] },
+        ),
+        response: {
+          202: Type.Ref('Replay', { description: 'Begun' }),
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const caller = callerFor(request, request.query.tenant)
+      const id = await subscriptions.idIn(caller.reach, request.params.id)
+      if (!(await subscriptions.exists(caller.reach, id))) throw unknownSubscription(request.params.id)
+      const filter = { subscription_id: id, state: 'failed', since: request.body.since } as const
+      const made = await replays.create(caller, filter, undefined)
+      return reply.code(202).header('location', `/replays/${made.id}`).send(made)
+    },
+  )
+}
+
+const deliveryFilters = {
+  state: Type.Optional(
+    Type.String({
+      pattern: `^(${deliveryStates.join('|')})(,(${deliveryStates.join('|')})){0,3}$`,
+      description: 'One or several, with commas between; left out: `pending,failed`, what is owed or dead',
+      examples: ['failed'],
+    }),
+  ),
+  subscription_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+  tenant: Type.Optional(tenantParameter),
+  error_class: Type.Optional(
+    Type.Unsafe<ErrorClass>({
+      type: 'string',
+      enum: [...errorClasses],
+      description: 'Only those whose last attempt failed in this way',
+    }),
+  ),
+  since: Type.Optional(timeParameter('Events accepted from then on')),
+  until: Type.Optional(timeParameter('Events accepted before then')),
+}
+const DeliveryFilters = Type.Object(deliveryFilters)
+
+function queryOf(filters: Static<typeof DeliveryFilters>): DeliveryQuery {
+  const states = (filters.state ?? 'pending,failed').split(',') as DeliveryState[] // its pattern holds no other word
+  const since = filters.since === undefined ? undefined : parseTime(filters.since, 'since')
+  const until = filters.until === undefined ? undefined : parseTime(filters.until, 'until')
+  if (since !== undefined && until !== undefined && since >= until) {
+    throw validationFailed([{ pointer: 'until', detail: 'Give a time after since.' }])
+  }
+  return {
+    states: [...new Set(states)],
+    subscriptionId: filters.subscription_id,
+    errorClass: filters.error_class,
+    since,
+    until,
+  }
+}
+
+function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDeps): void {
+  const app = scope.withTypeProvider<TypeBoxTypeProvider>()
+  app.get(
+    '/deliveries',
+    {
+      schema: {
+        operationId: 'listDeliveries',
+        summary: 'What is owed, and dead letters',
+        description:
+          'Those of the newest events first. A request looks at a bounded number of deliveries, so with filters a page can be shorter than its limit, or empty, though there are more: go on while there is an `X-Next-Cursor`.',
+        tags,
+        querystring: Type.Object(
+          { ...pageQuery(pageSize), ...deliveryFilters },
+          { additionalProperties: false },
+        ),
+        response: {
+          200: {
+            description: 'One page',
+            headers: pageHeaders,
+            content: { 'application/json': { schema: Type.Array(Delivery) } },
+          },
+          ...problems(401, 403, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const { limit = pageSize, cursor, tenant, ...filters } = request.query
+      const after = decodeCursor('deliveries', cursor, parseCursor)
+      const { rows, next } = await listDeliveries(
+        database,
+        reachOf(request, tenant),
+        queryOf(filters),
+        limit,
+        after,
+      )
+      if (next) linkNext(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
+      return rows.map(deliveryAnswer)
+    },
+  )
+  app.post(
+    '/deliveries/discard',
+    {
+      schema: {
+        operationId: 'discardDeliveries',
+        summary: 'End what is owed, or dead letters',
+        description:
+          'All that the filters match ends as cancelled, with a row in the log each. What is being sent at this moment may still arrive.',
+        tags,
+        body: Type.Object(
+          {
+            ...deliveryFilters,
+            dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and changes nothing' })),
+          },
+          { additionalProperties: false, examples: [{ state: 'failed', subscription_id: 1 }] },
+        ),
+        response: {
+          200: Type.Object(
+            {
+              count: Type.Integer({ minimum: 0 }),
+              is_complete: Type.Boolean({
+                description: 'False: there was more than fits into one request; send it again',
+              }),
+            },
+            { description: 'How many matched, and have ended unless it was a dry run' },
+          ),
+          ...problems(401, 403, 413, 415, 422),
+        },
+      },
+    },
+    async request => {
+      const { tenant, dry_run: isDryRun = false, ...filters } = request.body
+      const caller = callerFor(request, tenant)
+      const end = performance.now() + discardMsMax
+      const query = queryOf(filters)
+      const result = await discardDeliveries(database, caller, query, isDryRun, () => performance.now() < end)
+      return { count: result.count, is_complete: result.isDone }
+    },
+  )
+}
+
+function deliveryAnswer(row: DeliveryRow): DeliveryAnswer {
+  return {
+    webhook_id: row.webhook_id,
+    subscription_id: row.subscription_id,
+    uid: row.uid,
+    tenant: row.tenant,
+    state: row.state,
+    attempts: row.attempt ?? 0,
+    trigger: row.trigger,
+    last_attempt_at: row.last_attempt_at?.toISOString() ?? null,
+    next_attempt_at: row.due_at?.toISOString() ?? null,
+    http_status: row.http_status,
+    error: row.error,
+    error_class: row.error_class,
+  }
+}
+
+function unknownReplay(id: string): never {
+  throw new AppError('not_found', `There is no replay ${id}.`)
+}

@@ -1,0 +1,133 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
+import { tryLockForSession } from '../platform/advisory-lock.ts'
+import { besideThePath } from '../platform/batches.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Connection, Database, Queryable } from '../platform/postgres.ts'
+import type { Selection } from './filter.ts'
+import { countCandidates, firstKey, type Replays } from './replays.ts'
+import {
+  addProgress,
+  countUnderWay,
+  endReplay,
+  lockOpenReplay,
+  oweAgain,
+  type ReplayRow,
+  readCandidates,
+  readOpenReplays,
+  setTotal,
+  takeEnded,
+} from './store.ts'
+
+export interface RunReplaysDeps {
+  readonly database: Database
+  readonly logger: Logger
+  readonly replays: Replays
+}
+
+/**
+ * At most this much of a replay waits in lanes that may be worked on, so that retries behind it are late by no more than a
+ * receiver needs for this much; fresh events do not wait in lanes at all.
+ */
+const waitingMax = 500
+/** At most this much of a replay is under way in all: retries of receivers that fail, and what waits in closed lanes. */
+const openMax = 50_000
+/** Deliveries looked at in one step. */
+const stepRows = 1000
+const tickMs = 200
+
+/**
+ * Runs all replays there are, in one process at a time, until none has anything to do. Each step is a transaction that owes
+ * some deliveries again and remembers how far it has come: so a replay that is killed at any moment goes on where it was,
+ * and owes nothing twice.
+ *
+ * @returns false when another process is at it
+ */
+export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Promise<boolean> {
+  if ((await readOpenReplays(deps.database)).length === 0) return true
+  return besideThePath(deps.database, 'replay', async session => {
+    if (!(await tryLockForSession(session, 'replay'))) return false
+    const runs = new Map<string, Run>()
+    while (!signal.aborted) {
+      const open = await readOpenReplays(session)
+      if (open.length === 0) return true
+      for (const row of open) {
+        if (signal.aborted) break
+        const run = runs.get(row.id) ?? new Run(deps, row)
+        runs.set(row.id, run)
+        await run.step(session, signal)
+      }
+      await sleep(tickMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    }
+    return true
+  })
+}
+
+/** One replay, while this process runs it. */
+class Run {
+  readonly #deps: RunReplaysDeps
+  readonly #id: ReplayRow['id']
+  /** Deliveries that its rate allows now. */
+  #allowed = 0
+  #allowedAt = performance.now()
+  /** All that matches has been queued. */
+  #isQueued = false
+
+  constructor(deps: RunReplaysDeps, row: ReplayRow) {
+    this.#deps = deps
+    this.#id = row.id
+  }
+
+  async step(session: Connection, signal: AbortSignal): Promise<void> {
+    await this.#count(session, signal)
+    await session.transaction(async tx => {
+      const row = await lockOpenReplay(tx, this.#id)
+      if (row === undefined || row.state === 'counting') return
+      const { from } = this.#selection(row)
+      await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), stepRows * 5))
+      const underWay = await countUnderWay(tx, row.id)
+      const room = Math.min(waitingMax - underWay.waiting, openMax - underWay.open, this.#mayQueue(row))
+      const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(tx, row, Math.floor(room))
+      if (this.#isQueued && underWay.open === 0 && queued === 0) await endReplay(tx, row.id, 'done')
+    })
+  }
+
+  /** Owes up to `room` deliveries again. @returns how many */
+  async #queue(tx: Queryable, row: ReplayRow, room: number): Promise<number> {
+    const after =
+      row.after_webhook_id === null || row.after_subscription_id === null
+        ? firstKey
+        : { webhookId: row.after_webhook_id, subscriptionId: row.after_subscription_id }
+    const selection = this.#selection(row)
+    const page = await readCandidates(tx, selection, after, loggedFrom(selection.from), stepRows)
+    const taken = page.matching.slice(0, room)
+    const queued = await oweAgain(tx, taken, 'replay', row.id)
+    const isWhole = taken.length === page.matching.length
+    await addProgress(tx, row.id, { queued, after: isWhole ? page.last : taken.at(-1) })
+    this.#allowed -= queued
+    this.#isQueued = isWhole && page.rows < stepRows
+    return queued
+  }
+
+  /** The exact number first, outside of the transactions of the steps. */
+  async #count(session: Connection, signal: AbortSignal): Promise<void> {
+    const row = (await readOpenReplays(session)).find(({ id }) => id === this.#id)
+    if (row?.state !== 'counting') return
+    const { count, isDone } = await countCandidates(session, this.#selection(row), () => !signal.aborted)
+    if (isDone) await setTotal(session, row.id, count)
+  }
+
+  #selection(row: ReplayRow): Selection {
+    const reach = row.tenant === null ? Reach.all : Reach.of(row.tenant)
+    return this.#deps.replays.selection(row.filter, reach)
+  }
+
+  #mayQueue({ rate_per_second: rate }: ReplayRow): number {
+    if (rate === null) return Number.POSITIVE_INFINITY
+    const now = performance.now()
+    this.#allowed = Math.min(rate, this.#allowed + ((now - this.#allowedAt) / 1000) * rate)
+    this.#allowedAt = now
+    return this.#allowed
+  }
+}

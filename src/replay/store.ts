@@ -1,0 +1,373 @@
+import { wakeOrMakeLanes } from '../lanes/wake.ts'
+import type { AttemptTrigger } from '../model/delivery.ts'
+import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import type { ReplayFilter, Selection } from './filter.ts'
+
+/** A delivery by its key. */
+export interface DeliveryKey {
+  readonly webhookId: Uuid
+  readonly subscriptionId: number
+}
+
+export type ReplayProgress = 'counting' | 'running' | 'done' | 'cancelled'
+
+export interface ReplayRow {
+  readonly id: Uuid
+  readonly tenant: string | null
+  readonly filter: ReplayFilter
+  readonly state: ReplayProgress
+  readonly rate_per_second: number | null
+  readonly total: number | null
+  readonly queued: number
+  readonly delivered: number
+  readonly failed: number
+  readonly skipped: number
+  readonly after_webhook_id: Uuid | null
+  readonly after_subscription_id: number | null
+  readonly created_at: Date
+  readonly finished_at: Date | null
+}
+
+const columns = `id, tenant, filter, state, rate_per_second, total::float8 as total, queued::float8 as queued,
+  delivered::float8 as delivered, failed::float8 as failed, skipped::float8 as skipped, after_webhook_id,
+  after_subscription_id, created_at, finished_at`
+
+/** Makes it, and tells every process at commit. */
+export async function insertReplay(
+  tx: Queryable,
+  replay: Pick<ReplayRow, 'id' | 'tenant' | 'filter' | 'rate_per_second'>,
+): Promise<ReplayRow> {
+  const { rows } = await tx.query<ReplayRow>({
+    text: `insert into replays (id, tenant, filter, rate_per_second) values ($1, $2, $3, $4) returning ${columns}`,
+    values: [replay.id, replay.tenant, JSON.stringify(replay.filter), replay.rate_per_second],
+  })
+  const [row] = rows
+  if (row === undefined) throw new Error('an insert answered no row')
+  await tx.query({ text: `select pg_notify('replays', $1)`, values: [row.id] })
+  return row
+}
+
+/** Newest first, from below `before`. */
+export async function listReplays(
+  db: Queryable,
+  tenant: string | null,
+  before: Uuid,
+  limit: number,
+): Promise<readonly ReplayRow[]> {
+  const { rows } = await db.query<ReplayRow>({
+    text: `select ${columns} from replays where id < $1 and ($2::text is null or tenant = $2)
+           order by id desc limit $3`,
+    values: [before, tenant, limit],
+  })
+  return rows
+}
+
+export async function readReplay(
+  db: Queryable,
+  tenant: string | null,
+  id: Uuid,
+): Promise<ReplayRow | undefined> {
+  const { rows } = await db.query<ReplayRow>({
+    text: `select ${columns} from replays where id = $1 and ($2::text is null or tenant = $2)`,
+    values: [id, tenant],
+  })
+  return rows[0]
+}
+
+/** Those that have something to do, the oldest first. */
+export async function readOpenReplays(db: Queryable): Promise<readonly ReplayRow[]> {
+  const { rows } = await db.query<ReplayRow>({
+    text: `select ${columns} from replays where state in ('counting', 'running') order by id`,
+  })
+  return rows
+}
+
+/** Locks the row until the end of the transaction. @returns undefined when it has nothing to do any more */
+export async function lockOpenReplay(tx: Queryable, id: Uuid): Promise<ReplayRow | undefined> {
+  const { rows } = await tx.query<ReplayRow>({
+    text: `select ${columns} from replays where id = $1 and state in ('counting', 'running') for update`,
+    values: [id],
+  })
+  return rows[0]
+}
+
+export async function setTotal(tx: Queryable, id: Uuid, total: number): Promise<void> {
+  await tx.query({
+    text: `update replays set total = $2, state = 'running' where id = $1 and state = 'counting'`,
+    values: [id, total],
+  })
+}
+
+/**
+ * Nothing more is owed again for it. What is owed already stays. When it is done, what was counted and is not queued is gone: retention took it, it was sent again by someone else, or its subscription was deleted.
+ */
+export async function endReplay(tx: Queryable, id: Uuid, state: 'done' | 'cancelled'): Promise<void> {
+  await tx.query({
+    text: `update replays set state = $2, finished_at = now(),
+             skipped = case when $2 = 'done' then greatest(total - queued, 0) else 0 end
+           where id = $1`,
+    values: [id, state],
+  })
+  await tx.query({ text: 'delete from replay_deliveries where replay = $1', values: [id] })
+}
+
+/** Adds what was done, and remembers how far it has come. */
+export async function addProgress(
+  tx: Queryable,
+  id: Uuid,
+  added: {
+    readonly queued?: number
+    readonly delivered?: number
+    readonly failed?: number
+    readonly after?: DeliveryKey | undefined
+  },
+): Promise<void> {
+  await tx.query({
+    text: `update replays set queued = queued + $2, delivered = delivered + $3, failed = failed + $4,
+             total = greatest(total, queued + $2), after_webhook_id = coalesce($5, after_webhook_id),
+             after_subscription_id = coalesce($6, after_subscription_id)
+           where id = $1`,
+    values: [
+      id,
+      added.queued ?? 0,
+      added.delivered ?? 0,
+      added.failed ?? 0,
+      added.after?.webhookId ?? null,
+      added.after?.subscriptionId ?? null,
+    ],
+  })
+}
+
+/** Some deliveries in order of their keys: what was looked at, and those of them that match. */
+export interface CandidatePage {
+  /** Deliveries that were looked at; fewer than asked for: there are no more. */
+  readonly rows: number
+  readonly last: DeliveryKey | undefined
+  readonly matching: readonly Candidate[]
+}
+
+export interface Candidate extends DeliveryKey {
+  readonly sizeBytes: number
+  /** The number of its last attempt. */
+  readonly attempt: number
+}
+
+/**
+ * Looks at `limit` deliveries after `after`, in order of their events: dead letters by an index of their own, all others by
+ * their events. Which of them match is decided by the last row of the log of each; those that are still owed do not.
+ *
+ * @param loggedFrom no row of the log with a smaller id is about these events
+ */
+export async function readCandidates(
+  db: Queryable,
+  selection: Selection,
+  after: DeliveryKey,
+  loggedFrom: Uuid,
+  limit: number,
+): Promise<CandidatePage> {
+  const { rows } = await db.query<{
+    webhook_id: Uuid
+    subscription_id: number
+    size_bytes: number | null
+    attempt: number | null
+  }>({
+    text: `
+      with page as materialized (${selection.state === 'failed' ? deadLetters : deliveriesOfEvents}),
+      ended as materialized (
+        -- The array keeps the planner to the index on webhook_id.
+        select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, verdict, attempt
+        from delivery_logs
+        where webhook_id = any(array(select distinct webhook_id from page)) and id >= $8
+        order by webhook_id, subscription_id, id desc)
+      select p.webhook_id, p.subscription_id, e.size_bytes, case when ${matches} then d.attempt end as attempt
+      from page p
+      left join ended d on d.webhook_id = p.webhook_id and d.subscription_id = p.subscription_id
+      left join lateral (
+        select tenant, event_type, octet_length(payload) as size_bytes from events where webhook_id = p.webhook_id
+        union all
+        select tenant, event_type, octet_length(payload) from events_carried where webhook_id = p.webhook_id
+        limit 1) e on true
+      order by p.webhook_id, p.subscription_id`,
+    values: [
+      after.webhookId,
+      after.subscriptionId,
+      selection.from,
+      selection.below,
+      selection.subscriptionId,
+      selection.tenant,
+      selection.eventType,
+      loggedFrom,
+      limit,
+      verdictsOf[selection.state],
+    ],
+  })
+  const last = rows.at(-1)
+  return {
+    rows: rows.length,
+    last: last && { webhookId: last.webhook_id, subscriptionId: last.subscription_id },
+    matching: rows.flatMap(({ webhook_id: webhookId, subscription_id: subscriptionId, ...row }) =>
+      row.attempt === null || row.size_bytes === null
+        ? []
+        : [{ webhookId, subscriptionId, sizeBytes: row.size_bytes, attempt: row.attempt }],
+    ),
+  }
+}
+
+const verdictsOf = {
+  failed: ['given_up', 'expired'],
+  success: ['delivered'],
+  any: ['delivered', 'given_up', 'expired', 'cancelled'],
+} as const
+
+const matches = `
+  d.verdict = any($10::text[]::attempt_verdict[]) and ($6::text is null or e.tenant = $6)
+  and ($7::text is null or e.event_type = $7)`
+
+// A delivery that was given up, replayed and given up again has two rows, and is one delivery.
+const deadLetters = `
+  select distinct webhook_id, subscription_id from (
+    select webhook_id, subscription_id from delivery_logs
+    where verdict in ('given_up', 'expired') and (webhook_id, subscription_id) > ($1, $2)
+      and webhook_id >= $3 and webhook_id < $4 and id >= $8 and ($5::int is null or subscription_id = $5)
+    order by webhook_id, subscription_id limit $9) dead`
+
+const deliveriesOfEvents = `
+  select e.webhook_id, s.subscription_id
+  from events e cross join lateral unnest(e.subscription_ids) as s (subscription_id)
+  where e.webhook_id >= $1 and (e.webhook_id, s.subscription_id) > ($1, $2)
+    and e.webhook_id >= $3 and e.webhook_id < $4
+    and ($5::int is null or s.subscription_id = $5) and ($6::text is null or e.tenant = $6)
+    and ($7::text is null or e.event_type = $7)
+  order by e.webhook_id, s.subscription_id limit $9`
+
+/**
+ * Owes deliveries again, in their lanes, due now: a new run with new attempt numbers. Those that are owed already, and those
+ * of subscriptions that are gone, are left as they are. Returns how many are owed now.
+ *
+ * @param replay remembers them as its own; null: of no replay
+ */
+export async function oweAgain(
+  tx: Queryable,
+  candidates: readonly Candidate[],
+  trigger: AttemptTrigger,
+  replay: Uuid | null,
+): Promise<number> {
+  if (candidates.length === 0) return 0
+  const { rows } = await tx.query<{ owed: number }>({
+    text: `
+      with wanted as (
+        select * from unnest($1::text[]::uuid[], $2::int[], $3::int[], $4::int[]) as t (webhook, sub, size, attempt)
+        order by webhook, sub),
+      again as (
+        insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt, replay_from, replayed_at, trigger)
+        select webhook, sub, size, now(), attempt + 1, attempt + 1, now(), $5::text::attempt_trigger
+        from wanted w
+        where attempt < 32000 and exists (select from subscriptions s where s.id = w.sub)
+        on conflict do nothing
+        returning webhook_id, subscription_id, due_at),
+      ${wakeOrMakeLanes('again')},
+      remembered as (
+        insert into replay_deliveries (replay, webhook_id, subscription_id)
+        select $6::uuid, webhook_id, subscription_id from again where $6::uuid is not null)
+      select count(*)::int as owed from again`,
+    values: [
+      candidates.map(({ webhookId }) => webhookId),
+      candidates.map(({ subscriptionId }) => subscriptionId),
+      candidates.map(({ sizeBytes }) => sizeBytes),
+      candidates.map(({ attempt }) => attempt),
+      trigger,
+      replay,
+    ],
+  })
+  return rows[0]?.owed ?? 0
+}
+
+/** How much of a replay is under way. */
+export interface UnderWay {
+  /** Not ended. */
+  readonly open: number
+  /** Of these, not attempted yet, in lanes that may be worked on now. */
+  readonly waiting: number
+}
+
+export async function countUnderWay(db: Queryable, replay: Uuid): Promise<UnderWay> {
+  const { rows } = await db.query<UnderWay>({
+    text: `
+      select count(*)::int as open,
+             (count(*) filter (where o.attempt = o.replay_from and not l.held
+                                 and (l.open_until is null or l.open_until <= now())))::int as waiting
+      from replay_deliveries r
+      left join owed o on o.webhook_id = r.webhook_id and o.subscription_id = r.subscription_id
+      left join lanes l on l.subscription_id = r.subscription_id
+      where r.replay = $1`,
+    values: [replay],
+  })
+  return rows[0] ?? { open: 0, waiting: 0 }
+}
+
+/** Forgets up to `limit` deliveries of a replay that have ended. @returns how */
+export async function takeEnded(
+  tx: Queryable,
+  replay: Uuid,
+  loggedFrom: Uuid,
+  limit: number,
+): Promise<{ readonly delivered: number; readonly failed: number }> {
+  const { rows } = await tx.query<{ delivered: number; failed: number }>({
+    text: `
+      with ended as materialized (
+        select r.webhook_id, r.subscription_id from replay_deliveries r
+        where r.replay = $1 and not exists (
+          select from owed o where o.webhook_id = r.webhook_id and o.subscription_id = r.subscription_id)
+        limit $3),
+      taken as (
+        delete from replay_deliveries r using ended e
+        where r.replay = $1 and r.webhook_id = e.webhook_id and r.subscription_id = e.subscription_id),
+      last as (
+        select distinct on (l.webhook_id, l.subscription_id) l.webhook_id, l.subscription_id, l.verdict
+        from delivery_logs l
+        where l.webhook_id = any(array(select webhook_id from ended)) and l.id >= $2
+        order by l.webhook_id, l.subscription_id, l.id desc)
+      select (count(*) filter (where l.verdict = 'delivered'))::int as delivered,
+             (count(*) filter (where l.verdict is distinct from 'delivered'))::int as failed
+      from ended e left join last l using (webhook_id, subscription_id)`,
+    values: [replay, loggedFrom, limit],
+  })
+  return rows[0] ?? { delivered: 0, failed: 0 }
+}
+
+/** An event that is to be sent again. */
+export interface ReplayableEvent {
+  readonly tenant: string
+  readonly sizeBytes: number
+  readonly subscriptionIds: readonly number[]
+}
+
+export async function readReplayableEvent(
+  db: Queryable,
+  webhookId: Uuid,
+): Promise<ReplayableEvent | undefined> {
+  const fields = `tenant, octet_length(payload) as "sizeBytes", subscription_ids as "subscriptionIds"`
+  const { rows } = await db.query<ReplayableEvent>({
+    text: `select ${fields} from events where webhook_id = $1
+           union all
+           select ${fields} from events_carried where webhook_id = $1
+           limit 1`,
+    values: [webhookId],
+  })
+  return rows[0]
+}
+
+/** The number of the last attempt of each delivery of an event; none for those without one. */
+export async function readLastAttempts(
+  db: Queryable,
+  webhookId: Uuid,
+  loggedFrom: Uuid,
+): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await db.query<{ subscription_id: number; attempt: number }>({
+    text: `select subscription_id, max(attempt)::int as attempt from delivery_logs
+           where webhook_id = $1 and id >= $2 group by subscription_id`,
+    values: [webhookId, loggedFrom],
+  })
+  return new Map(rows.map(row => [row.subscription_id, row.attempt]))
+}

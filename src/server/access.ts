@@ -1,0 +1,74 @@
+import type { FastifyInstance } from 'fastify'
+import type { Access } from '../http/access.ts'
+
+/**
+ * Who may call which route: every route is in this table, and a server with one that is not does not start. `GET` stands
+ * for `HEAD`, too; an entry that ends with `*` stands for all that begin so.
+ */
+export const access: Readonly<Record<string, Access>> = {
+  'GET /livez': 'open',
+  'GET /readyz': 'open',
+  'GET /healthz': 'open',
+
+  'GET /': 'open',
+  'GET /errors/:code': 'open',
+  'GET /openapi.json': 'open',
+  'GET /docs*': 'open',
+  'GET /redoc*': 'open',
+
+  'POST /ingest/:id': 'own',
+  'POST /events': 'publish',
+
+  'GET /subscriptions/': 'read',
+  'POST /subscriptions/': 'write',
+  'GET /subscriptions/:id': 'read',
+  'PUT /subscriptions/:id': 'write',
+  'PATCH /subscriptions/:id': 'write',
+  'DELETE /subscriptions/:id': 'write',
+  'POST /subscriptions/:id/rotate-secret': 'write',
+  'POST /subscriptions/:id/reveal-secret': 'write',
+  'POST /subscriptions/:id/pause': 'write',
+  'POST /subscriptions/:id/resume': 'write',
+
+  'GET /events': 'read',
+  'GET /events/:webhook_id': 'read',
+  'GET /events/:webhook_id/payload': 'read',
+  'DELETE /events/:webhook_id/payload': 'write',
+
+  'GET /status/:webhook_id': 'read',
+  'GET /logs/:subscription_id': 'read',
+  'GET /attempts/:id': 'read',
+
+  'GET /audit': 'read',
+
+  'POST /events/:webhook_id/replay': 'write',
+  'GET /replays': 'read',
+  'POST /replays': 'write',
+  'GET /replays/:id': 'read',
+  'POST /replays/:id/cancel': 'write',
+  'POST /subscriptions/:id/recover': 'write',
+  'GET /deliveries': 'read',
+  'POST /deliveries/discard': 'write',
+
+  'GET /system': 'read_all',
+}
+
+/** Gives each route that is added from now on its entry of the table. @throws when there is none */
+export function giveAccess(app: FastifyInstance): void {
+  app.addHook('onRoute', route => {
+    for (const method of [route.method].flat()) {
+      const found = accessTo(method, route.url)
+      if (found === undefined) throw new Error(`${method} ${route.url} has no entry in src/server/access.ts`)
+      route.config = { ...route.config, access: found }
+    }
+  })
+}
+
+function accessTo(method: string, url: string): Access | undefined {
+  const key = `${method === 'HEAD' ? 'GET' : method} ${url}`
+  if (access[key] !== undefined) return access[key]
+  const beginning = Object.keys(access).find(
+    entry => entry.endsWith('*') && key.startsWith(entry.slice(0, -1)),
+  )
+  return beginning === undefined ? undefined : access[beginning]
+}

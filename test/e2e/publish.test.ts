@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { audit } from '../../src/monitor/audit.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
+import { eventually } from '../support/eventually.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, processWorld, testService } from '../support/service.ts'
+
+interface PublishedAnswer {
+  readonly webhook_id: string
+  readonly deliveries: number
+}
+
+async function publish(
+  url: string,
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+  query = '',
+): Promise<PublishedAnswer> {
+  const answer = await client(url).post(`/events${query}`, body, headers)
+  assert.equal(answer.status, 202, await answer.clone().text())
+  return (await answer.json()) as PublishedAnswer // as openapi.json has it
+}
+
+test('one event arrives at every subscription that wants it, byte for byte with one id', async () => {
+  await using receivers = await several(3)
+  await using other = await startReceiver()
+  await using world = await testService()
+  const api = client(world.url)
+  for (const { origin } of receivers.all)
+    await api.subscribe({ target_url: origin, event_types: ['order.paid'] })
+  await api.subscribe({ target_url: other.origin, event_types: ['order.created'] })
+  const body = Buffer.from('{ "b" : 1,\n\t"a":2 , "a":3}  ')
+  const headers = { 'content-type': 'Application/JSON; charset=utf-8', 'x-event-type': 'order.paid' }
+  const { webhook_id, deliveries } = await publish(world.url, body, headers)
+  assert.equal(deliveries, 3)
+  for (const receiver of receivers.all) {
+    await receiver.waitFor(1)
+    const [got] = receiver.received
+    assert.ok(got)
+    assert.ok(got.body.equals(body))
+    assert.equal(got.headers['webhook-id'], webhook_id)
+    assert.equal(got.headers['content-type'], headers['content-type'])
+    assert.equal(got.headers['x-event-type'], 'order.paid')
+  }
+  assert.equal(other.received.length, 0)
+})
+
+test('an event for ten thousand subscriptions arrives at each of them once', async () => {
+  await using receiver = await startReceiver()
+  await using processes = await processWorld({ LOG_EVENTS: 'none' })
+  const { database } = processes.world
+  await subscribeMany(database, receiver.origin, 10_000)
+  const { url } = await processes.start()
+  const { deliveries, webhook_id } = await publish(url, '{"to":"all"}')
+  assert.equal(deliveries, 10_000)
+  await receiver.waitFor(10_000, 120_000)
+  const report = await eventually(
+    () => audit(database),
+    ({ owed }) => owed === 0,
+  )
+  assert.deepEqual([report.deliveries, report.final, report.missing], [10_000, 10_000, 0])
+  assert.equal(new Set(receiver.received.map(({ path }) => path)).size, 10_000)
+  assert.ok(receiver.received.every(({ headers }) => headers['webhook-id'] === webhook_id))
+})
+
+test('more subscriptions than one event can go to are an answer that says so, and nothing is stored', async () => {
+  await using processes = await processWorld({ ROLE: 'api' })
+  await subscribeMany(processes.world.database, 'http://127.0.0.1:9', 10_001)
+  const { url } = await processes.start()
+  const answer = await client(url).post('/events', '{}')
+  assert.equal(answer.status, 422)
+  assert.match(await answer.text(), /10001 subscriptions want this event/)
+  assert.equal((await audit(processes.world.database)).events, 0)
+})
+
+/** Makes many at once, each with a path of its own, before any process is there to hear of them. They sign nothing. */
+async function subscribeMany(database: Queryable, origin: string, count: number): Promise<void> {
+  await database.query({
+    text: `with made as (
+             insert into subscriptions (target_url, signing_secrets)
+             select $1 || '/' || n, '[]' from generate_series(1, $2::int) n returning id)
+           insert into lanes (subscription_id) select id from made`,
+    values: [origin, count],
+  })
+}
+
+async function several(count: number) {
+  const all = await Promise.all(Array.from({ length: count }, () => startReceiver()))
+  return {
+    all,
+    async [Symbol.asyncDispose]() {
+      await Promise.all(all.map(receiver => receiver.close()))
+    },
+  }
+}

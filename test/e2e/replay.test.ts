@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, processWorld, startProcess, type TestService, testService } from '../support/service.ts'
+
+interface Row {
+  readonly webhook_id: string
+  readonly trigger: string
+  readonly attempt: number
+  readonly verdict: string
+}
+
+async function post(
+  url: string,
+  body: object = {},
+): Promise<{ status: number; json: Record<string, unknown> }> {
+  const answer = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  })
+  return { status: answer.status, json: (await answer.json()) as Record<string, unknown> } // the tests look at it
+}
+
+const logsOf = (world: Pick<TestService, 'url'>, id: number) =>
+  client(world.url).logs(id) as unknown as Promise<readonly Row[]> // as the schema of an attempt says
+
+test('a dead letter is sent again with the same id, a new time and signature, and says why', async () => {
+  let isBroken = true
+  await using receiver = await startReceiver(() => ({ status: isBroken ? 500 : 200 }))
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: `${receiver.origin}/`, retry: { max_attempts: 1 } })
+  const webhookId = await api.ingest(id, '{"n":1}')
+  await eventually(async () => (await logsOf(world, id))[0]?.verdict === 'given_up')
+  const dead = await fetch(`${world.url}/deliveries?state=failed`)
+  assert.deepEqual(
+    ((await dead.json()) as Row[]).map(row => row.webhook_id),
+    [webhookId],
+  )
+  isBroken = false
+  assert.deepEqual(await post(`${world.url}/events/${webhookId}/replay`), {
+    status: 202,
+    json: { deliveries: 1 },
+  })
+  await receiver.waitFor(2)
+  const [first, second] = receiver.received
+  assert.equal(second?.headers['webhook-id'], first?.headers['webhook-id'])
+  assert.notEqual(second?.headers['webhook-signature'], undefined)
+  assert.deepEqual(second?.body, first?.body)
+  const rows = await eventually(
+    () => logsOf(world, id),
+    logs => logs.length === 2,
+  )
+  assert.deepEqual(
+    rows.map(({ trigger, attempt, verdict }) => [trigger, attempt, verdict]),
+    [
+      ['manual', 2, 'delivered'],
+      ['auto', 1, 'given_up'],
+    ],
+  )
+})
+
+test('what a receiver has missed is recovered, though the process is killed in between', async () => {
+  let isBroken = true
+  await using receiver = await startReceiver(() => ({ status: isBroken ? 500 : 200 }))
+  await using world = await processWorld({ CIRCUIT_FAILURES: '1000' })
+  const first = await world.start()
+  const api = client(first.url)
+  const { id } = await api.subscribe({
+    target_url: `${receiver.origin}/`,
+    retry: { max_attempts: 1 },
+    max_in_flight: 4,
+  })
+  const since = new Date(Date.now() - 1000).toISOString()
+  const sent = await Promise.all(Array.from({ length: 60 }, (_, n) => api.ingest(id, `{"n":${n}}`)))
+  const dead = () => fetch(`${first.url}/deliveries?state=failed&limit=250`).then(answer => answer.json())
+  await eventually(async () => ((await dead()) as Row[]).length === 60)
+  isBroken = false
+  const before = receiver.received.length
+  const made = await post(`${first.url}/replays`, {
+    filter: { subscription_id: id, since },
+    rate_per_second: 50,
+  })
+  assert.equal(made.status, 202)
+  await receiver.waitFor(before + 5)
+  await first.end('SIGKILL')
+  const second = await startProcess(world.environment)
+  try {
+    const replay = await eventually(
+      async () =>
+        (await fetch(`${second.url}/replays/${made.json.id}`)).json() as Promise<Record<string, unknown>>,
+      answer => answer.state === 'done',
+      60_000,
+    )
+    assert.deepEqual([replay.total, replay.queued, replay.delivered, replay.failed], [60, 60, 60, 0])
+    const arrived = new Set(receiver.received.slice(before).map(({ headers }) => headers['webhook-id']))
+    assert.deepEqual([...arrived].toSorted(), sent.toSorted())
+  } finally {
+    await second.end('SIGTERM')
+  }
+})

@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { compileFilter } from '../../src/filters/filter.ts'
+import { filterLimits } from '../../src/filters/parse-filter.ts'
+
+/** The places of all faults. */
+function faultsOf(value: unknown): readonly string[] {
+  const compiled = compileFilter(value, '/filter')
+  return compiled.kind === 'filter' ? [] : compiled.errors.map(({ pointer }) => pointer)
+}
+
+const repeated = <T>(count: number, one: T) => new Array<T>(count).fill(one)
+
+test('what a filter cannot be is refused at its place', () => {
+  const wrong: readonly (readonly [unknown, string])[] = [
+    [null, ''],
+    [5, ''],
+    ['payload', ''],
+    [[], ''],
+    [{}, ''],
+    [undefined, ''],
+    [{ body: { a: 1 } }, '/body'],
+    [{ $exist: true }, '/$exist'],
+    [{ $eq: 1 }, '/$eq'],
+    [{ constructor: 1 }, '/constructor'],
+    [{ $or: [5] }, '/$or/0'],
+    [{ payload: {} }, '/payload'],
+    [{ payload: { a: {} } }, '/payload/a'],
+    [{ payload: { a: [1] } }, '/payload/a'],
+    [{ payload: { a: { $regex: '.*' } } }, '/payload/a/$regex'],
+    [{ payload: { a: { $toString: 1 } } }, '/payload/a/$toString'],
+    [{ payload: { $constructor: 1 } }, '/payload/$constructor'],
+    [{ payload: { a: { $eq: {} } } }, '/payload/a/$eq'],
+    [{ payload: { a: { $eq: [1] } } }, '/payload/a/$eq'],
+    [{ payload: { a: { $gt: true } } }, '/payload/a/$gt'],
+    [{ payload: { a: { $lt: null } } }, '/payload/a/$lt'],
+    [{ payload: { a: { $lte: [1] } } }, '/payload/a/$lte'],
+    [{ payload: { a: { $in: 'ab' } } }, '/payload/a/$in'],
+    [{ payload: { a: { $in: [] } } }, '/payload/a/$in'],
+    [{ payload: { a: { $nin: [[1]] } } }, '/payload/a/$nin'],
+    [{ payload: { a: { $in: repeated(101, 1) } } }, '/payload/a/$in'],
+    [{ payload: { a: { $startsWith: 1 } } }, '/payload/a/$startsWith'],
+    [{ payload: { a: { $endsWith: '' } } }, '/payload/a/$endsWith'],
+    [{ payload: { a: { $exist: 'yes' } } }, '/payload/a/$exist'],
+    [{ payload: { a: { $or: { b: 1 } } } }, '/payload/a/$or'],
+    [{ payload: { a: { $and: [] } } }, '/payload/a/$and'],
+    [{ payload: { a: { $not: {} } } }, '/payload/a/$not'],
+    [{ payload: { a: { $not: [1] } } }, '/payload/a/$not'],
+    [{ payload: { a: 2 ** 53 } }, '/payload/a'],
+    [{ payload: { a: { $gte: Number.POSITIVE_INFINITY } } }, '/payload/a/$gte'],
+    [{ payload: { a: { $in: [1, -(2 ** 53)] } } }, '/payload/a/$in'],
+    [{ payload: { 'a/b~c': { $x: 1 } } }, '/payload/a~1b~0c/$x'],
+    [{ headers: { 'x-a': { b: 1 } } }, '/headers/x-a/b'],
+    [{ event_type: { a: 'b' } }, '/event_type/a'],
+    [{ $and: [{ payload: 1 }, { payload: { a: { $is: 1 } } }] }, '/$and/1/payload/a/$is'],
+  ]
+  for (const [filter, pointer] of wrong)
+    assert.deepEqual(faultsOf(filter), [`/filter${pointer}`], JSON.stringify(filter))
+})
+
+test('all faults are told at once, at most 20', () => {
+  assert.deepEqual(faultsOf({ payload: { a: { $x: 1 }, b: { $in: 1 }, c: 1 }, body: 1 }), [
+    '/filter/payload/a/$x',
+    '/filter/payload/b/$in',
+    '/filter/body',
+  ])
+  const many = Object.fromEntries(repeated(1000, 0).map((_, index) => [`$${index}`, 1]))
+  assert.equal(faultsOf({ payload: many }).length, 20)
+  assert.equal(faultsOf({ payload: { $or: repeated(1000, { $x: 1 }) } }).length, 20)
+})
+
+test('a fault says what to do', () => {
+  const details = [
+    { payload: { a: { $regex: '.*' } } },
+    { payload: { a: [1] } },
+    { payload: { a: 2 ** 60 } },
+  ].map(filter => {
+    const compiled = compileFilter(filter)
+    return compiled.kind === 'invalid' ? compiled.errors[0]?.detail : undefined
+  })
+  assert.match(String(details[0]), /\$eq, .*\$startsWith.*\$not/)
+  assert.match(String(details[1]), /use \$in/)
+  assert.match(String(details[2]), /9007199254740991.*as texts/)
+})
+
+test('depth, clauses and bytes are bounded, and the bounds themselves pass', () => {
+  const nested = (levels: number) => {
+    let filter: unknown = 1
+    for (let level = 1; level < levels; level++) filter = { a: filter }
+    return { payload: filter }
+  }
+  assert.deepEqual(faultsOf(nested(filterLimits.depth - 1)), [])
+  assert.equal(faultsOf(nested(filterLimits.depth + 1)).length, 1)
+  const clauses = (count: number) => ({ payload: { a: { $or: repeated(count, 1) } } })
+  assert.deepEqual(faultsOf(clauses(filterLimits.clauses)), [])
+  assert.deepEqual(faultsOf(clauses(filterLimits.clauses + 1)), [
+    `/filter/payload/a/$or/${filterLimits.clauses}`,
+  ])
+  assert.equal(faultsOf(clauses(100_000)).length, 1)
+  const size = (bytes: number) => ({ payload: 'x'.repeat(bytes - '{"payload":""}'.length) })
+  assert.deepEqual(faultsOf(size(filterLimits.bytes)), [])
+  assert.deepEqual(faultsOf(size(filterLimits.bytes + 1)), ['/filter'])
+})
+
+test('a filter nested a hundred thousand times is refused as too deep', () => {
+  const levels = 100_000
+  const inArrays = JSON.parse(`${'{"$or":['.repeat(levels)}{"payload":1}${']}'.repeat(levels)}`)
+  assert.equal(faultsOf(inArrays).length, 1)
+  const inObjects = JSON.parse(`{"payload":${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}}`)
+  assert.equal(faultsOf(inObjects).length, 1)
+})

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, test } from 'node:test'
+import { localOperator, Reach } from '../../src/model/caller.ts'
+import { type DeliveryQuery, discardDeliveries, listDeliveries } from '../../src/replay/deliveries.ts'
+import type { DeliveryKey } from '../../src/replay/store.ts'
+import { testDatabase } from '../support/database.ts'
+import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
+import { emptyAll, idAt, owe } from '../support/rows.ts'
+
+const { database, close } = await testDatabase()
+after(close)
+beforeEach(() => emptyAll(database))
+
+const owedOrDead: DeliveryQuery = { states: ['pending', 'failed'] }
+
+async function statesOf(query: DeliveryQuery, reach = Reach.all): Promise<string[]> {
+  const { rows } = await listDeliveries(database, reach, query, 100)
+  return rows.map(row => `${row.state} ${row.subscription_id}`)
+}
+
+test('what is owed and what is dead are one list, the newest events first', async () => {
+  await subscribe(database, [1, 2])
+  await ended(database, { 1: 'given_up', 2: 'delivered' })
+  await owe(database, { webhookId: idAt(Date.now() + 1), subscriptionIds: [1] })
+  await ended(database, { 2: 'expired' })
+  assert.deepEqual(await statesOf(owedOrDead), ['failed 2', 'pending 1', 'failed 1'])
+  assert.deepEqual(await statesOf({ states: ['success'] }), ['success 2'])
+  assert.deepEqual(await statesOf({ ...owedOrDead, subscriptionId: 2 }), ['failed 2'])
+  assert.deepEqual(await statesOf({ ...owedOrDead, errorClass: 'http' }), ['failed 2', 'failed 1'])
+  assert.deepEqual(await statesOf({ ...owedOrDead, errorClass: 'timeout' }), [])
+})
+
+test('a dead letter that is owed again is pending, and one that was delivered later is dead no more', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  await database.query({
+    text: `insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt) values ($1, 1, 7, now(), 2)`,
+    values: [webhookId],
+  })
+  assert.deepEqual(await statesOf(owedOrDead), ['pending 1'])
+  await settle(database, webhookId, 1, 2, 'delivered')
+  assert.deepEqual(await statesOf(owedOrDead), [])
+})
+
+test('a tenant sees its own, also those of a subscription that was deleted', async () => {
+  await database.query({
+    text: `insert into tenants (id, name) values ('acme', 'Acme') on conflict do nothing`,
+  })
+  await subscribe(database, [1])
+  await subscribe(database, [5], { tenant: 'acme' })
+  await ended(database, { 1: 'given_up' })
+  await ended(database, { 5: 'given_up' }, { tenant: 'acme' })
+  await database.query({ text: 'delete from subscriptions where id = 5' })
+  assert.deepEqual(await statesOf(owedOrDead, Reach.of('acme')), ['failed 5'])
+  assert.deepEqual(await statesOf(owedOrDead, Reach.of('default')), ['failed 1'])
+})
+
+test('pages follow each other without gaps or repeats, whatever they are filtered by', async () => {
+  await subscribe(database, [1, 2, 3])
+  const expected: string[] = []
+  for (let n = 0; n < 30; n++) {
+    const webhookId = await ended(database, { 1: 'given_up', 2: 'delivered', 3: 'expired' })
+    expected.push(`${webhookId} 1`, `${webhookId} 3`)
+  }
+  const seen: string[] = []
+  let after: DeliveryKey | undefined
+  do {
+    const page = await listDeliveries(database, Reach.all, owedOrDead, 7, after)
+    seen.push(...page.rows.map(row => `${row.webhook_id} ${row.subscription_id}`))
+    after = page.next
+  } while (after !== undefined)
+  assert.deepEqual(seen.toSorted(), expected.toSorted())
+  assert.equal(new Set(seen).size, seen.length)
+})
+
+test('what is discarded ends as cancelled in the log, and nothing of it is owed', async () => {
+  await subscribe(database, [1, 2])
+  await ended(database, { 1: 'given_up', 2: 'given_up' })
+  await owe(database, { webhookId: idAt(Date.now() + 1), subscriptionIds: [1] })
+  const query: DeliveryQuery = { ...owedOrDead, subscriptionId: 1 }
+  const dry = await discardDeliveries(database, localOperator, query, true, () => true)
+  assert.deepEqual(dry, { count: 2, isDone: true })
+  assert.equal((await owedRuns(database)).length, 1, 'a dry run changes nothing')
+  const done = await discardDeliveries(database, localOperator, query, false, () => true)
+  assert.deepEqual(done, { count: 2, isDone: true })
+  assert.deepEqual(await owedRuns(database), [])
+  assert.deepEqual(await statesOf(owedOrDead), ['failed 2'])
+  assert.deepEqual(await statesOf({ states: ['cancelled'] }), ['cancelled 1', 'cancelled 1'])
+})

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict'
+import { after, beforeEach, test } from 'node:test'
+import { localOperator, Reach } from '../../src/model/caller.ts'
+import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
+import { besideThePath } from '../../src/platform/batches.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { parseUuid, type Uuid } from '../../src/platform/id.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { Replays } from '../../src/replay/replays.ts'
+import { runReplays } from '../../src/replay/run.ts'
+import { testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
+import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
+import { emptyAll } from '../support/rows.ts'
+
+const { database, close } = await testDatabase()
+after(close)
+beforeEach(() => emptyAll(database))
+
+const replays = new Replays({ database, clock: systemClock(), retentionMs: 72 * 3_600_000 })
+const deps = { database, logger: silentLogger(), replays }
+
+async function make(filter: object, rate?: number): Promise<Uuid> {
+  const { id } = await replays.create(localOperator, filter, rate)
+  return parseUuid(id) as Uuid // made just now
+}
+const read = async (id: Uuid) => (await replays.read(Reach.all, id)) ?? assert.fail('it is gone')
+
+/** Delivers what is owed, all of it each time, until the replay has ended. */
+async function deliverAll(id: Uuid, verdict: 'delivered' | 'given_up' = 'delivered'): Promise<number> {
+  let most = 0
+  await eventually(async () => {
+    const owed = await owedRuns(database)
+    most = Math.max(most, owed.length)
+    for (const row of owed) await settle(database, row.webhook_id, row.subscription_id, row.attempt, verdict)
+    return (await read(id)).finished_at !== null
+  })
+  return most
+}
+
+test('a replay counts first, then sends all that matches again, and says how each ended', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 20; n++) await ended(database, { 1: n % 2 ? 'given_up' : 'delivered' })
+  const id = await make({ subscription_id: 1 })
+  const running = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  assert.equal(await running, true)
+  const { state, total, queued, delivered, failed, skipped } = await read(id)
+  assert.deepEqual(
+    { state, total, queued, delivered, failed, skipped },
+    { state: 'done', total: 10, queued: 10, delivered: 10, failed: 0, skipped: 0 },
+  )
+  const { rows } = await database.query({
+    text: `select distinct trigger::text, attempt from delivery_logs where attempt > 1`,
+  })
+  assert.deepEqual(rows, [{ trigger: 'auto', attempt: 2 }]) // written by this test, which knows no trigger
+})
+
+test('little of it waits at a time, so that retries behind it are not late', async () => {
+  await subscribe(database, [1])
+  await database.query({
+    text: `with made as (
+             insert into events (webhook_id, tenant, content_type, payload, subscription_ids)
+             select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'
+                     || lpad(to_hex(n), 16, '8000'))::uuid, 'default', 'text/plain', 'x', '{1}'
+             from generate_series(1, 1600) n returning webhook_id)
+           insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict)
+           select webhook_id, webhook_id, 1, 1, 'failed', 'given_up' from made`,
+  })
+  const id = await make({})
+  const running = runReplays(deps, new AbortController().signal)
+  const most = await deliverAll(id)
+  await running
+  assert.ok(most <= 500, `${most} were owed at a time`)
+  const { delivered, total } = await read(id)
+  assert.deepEqual({ delivered, total }, { delivered: 1600, total: 1600 })
+})
+
+test('a run that is cut off at any step goes on where it was, and owes nothing twice', async () => {
+  await subscribe(database, [1, 2])
+  for (let n = 0; n < 60; n++) await ended(database, { 1: 'given_up', 2: 'given_up' })
+  const id = await make({})
+  for (let cut = 0; cut < 3; cut++) {
+    const cutting = new AbortController()
+    const running = runReplays(deps, cutting.signal)
+    await eventually(async () => (await read(id)).total !== null)
+    cutting.abort()
+    await running
+  }
+  const running = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  await running
+  const { rows } = await database.query<{ n: number; most: number }>({
+    text: `select count(*)::int as n, max(times)::int as most from (
+             select count(*) as times from delivery_logs where verdict = 'delivered' group by webhook_id, subscription_id) d`,
+  })
+  assert.deepEqual(rows, [{ n: 120, most: 1 }])
+  assert.equal((await read(id)).delivered, 120)
+})
+
+test('its rate is not exceeded', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 30; n++) await ended(database, { 1: 'given_up' })
+  const id = await make({}, 20)
+  const startedAt = performance.now()
+  const running = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  await running
+  const tookMs = performance.now() - startedAt
+  assert.ok(tookMs > 1400, `30 at 20 a second took ${tookMs} ms`)
+})
+
+test('what was counted and cannot be sent any more is told', async () => {
+  await subscribe(database, [1, 2])
+  for (let n = 0; n < 5; n++) await ended(database, { 1: 'given_up', 2: 'given_up' })
+  const id = await make({})
+  const counting = new AbortController()
+  const counted = runReplays(deps, counting.signal)
+  await eventually(async () => (await read(id)).queued > 0)
+  counting.abort()
+  await counted
+  const again = await make({}) // all of it is owed already
+  const running = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  await eventually(async () => (await read(again)).finished_at !== null)
+  await running
+  const { total, queued, skipped } = await read(again)
+  assert.equal(queued + skipped, total)
+})
+
+test('a cancelled one queues nothing more', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 50; n++) await ended(database, { 1: 'given_up' })
+  const id = await make({}, 5)
+  const running = runReplays(deps, new AbortController().signal)
+  await eventually(async () => (await read(id)).queued > 0)
+  await replays.cancel(localOperator, id)
+  await running
+  const { state, queued } = await read(id)
+  assert.equal(state, 'cancelled')
+  assert.ok(queued < 50, `${queued} were queued`)
+  assert.equal((await owedRuns(database)).length, queued)
+})
+
+test('of several processes one runs them', async () => {
+  await make({})
+  await besideThePath(database, 'other', async session => {
+    assert.ok(await tryLockForSession(session, 'replay'))
+    assert.equal(await runReplays(deps, new AbortController().signal), false)
+  })
+})
