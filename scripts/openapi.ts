@@ -1,4 +1,5 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
@@ -35,8 +36,10 @@ export async function openapiDocument(): Promise<string> {
   // Only requests that bring events would reach these.
   const ingest = {} as Ingest
   const publisher = {} as Publisher
+  const eventTypes = new EventTypes({ database, log: logger })
   const app = await buildServer({
     subscriptions,
+    eventTypes,
     replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
@@ -53,6 +56,7 @@ export async function openapiDocument(): Promise<string> {
       ingestRoutes(scope, {
         ...edge,
         ingest,
+        eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
         subscriptionWithUid: () => undefined,

@@ -219,6 +219,7 @@ test('packages with a place of their own stay there', () => {
       where: /^src\/platform\/redis-connection\.ts$/,
       words: 'src/platform/redis-connection.ts',
     },
+    { name: /^re2js$/, where: /^src\/event-types\/pattern\.ts$/, words: 'src/event-types/pattern.ts' },
     { name: /^pino$/, where: /^src\/platform\/logger\.ts$/, words: 'src/platform/logger.ts' },
   ]
   const wrong = sources.flatMap(importsOf).flatMap(({ from, to }) => {

@@ -29,13 +29,13 @@ export const changeLimits = { fields: 100, valueChars: 1000 } as const
  */
 export function differences(before: Fields, after: Fields): readonly FieldChange[] {
   return namesOf(before, after).flatMap(name => {
-    const [old, now] = [before?.[name] ?? null, after?.[name] ?? null]
+    const [old, now] = [fieldOf(before, name), fieldOf(after, name)]
     if (!isObject(old ?? {}) || !isObject(now ?? {}) || (old === null && now === null)) {
       return isSame(old, now) ? [] : [{ field: name, before: old, after: now }]
     }
     const [oldFields, nowFields] = [asFields(old), asFields(now)]
     return namesOf(oldFields, nowFields).flatMap(inner => {
-      const [one, other] = [oldFields[inner] ?? null, nowFields[inner] ?? null]
+      const [one, other] = [fieldOf(oldFields, inner), fieldOf(nowFields, inner)]
       return isSame(one, other) ? [] : [{ field: `${name}.${inner}`, before: one, after: other }]
     })
   })
@@ -48,7 +48,7 @@ export function differences(before: Fields, after: Fields): readonly FieldChange
  */
 export function secretDifferences(before: Fields, after: Fields): readonly FieldChange[] {
   return namesOf(before, after).flatMap(name => {
-    const [old, now] = [before?.[name] ?? null, after?.[name] ?? null]
+    const [old, now] = [fieldOf(before, name), fieldOf(after, name)]
     if (isSame(old, now)) return []
     const secret = old === null ? 'set' : now === null ? 'removed' : 'changed'
     return [{ field: name, before: null, after: null, secret }]
@@ -82,6 +82,11 @@ function cutText(text: string): string {
 
 function namesOf(before: Fields, after: Fields): readonly string[] {
   return [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])]
+}
+
+/** Null when it has none; names such as `__proto__` are names like others. */
+function fieldOf(fields: Fields, name: string): unknown {
+  return fields !== undefined && Object.hasOwn(fields, name) ? (fields[name] ?? null) : null
 }
 
 function isObject(value: unknown): boolean {

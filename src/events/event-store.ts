@@ -1,3 +1,4 @@
+import type { AttemptTrigger } from '../model/delivery.ts'
 import type { AttemptRow } from '../monitor/monitor.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -73,7 +74,7 @@ export interface OwedDelivery {
   /** Its subscription was deleted, and no process has it in memory any more: it is about to end. */
   readonly is_ending: boolean
   /** Why its next attempt is made; null: by itself. */
-  readonly trigger: string | null
+  readonly trigger: AttemptTrigger | null
 }
 
 /** What is owed of an event to these subscriptions, and when: as in the status of an event. */
@@ -97,7 +98,6 @@ export async function readOwedTo(
 
 /** An attempt, and its place among those of its delivery, 1 for the newest. */
 export interface RankedAttempt extends AttemptRow {
-  readonly trigger: string
   readonly place: number
 }
 

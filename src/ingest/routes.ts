@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import type { EventTypes } from '../event-types/event-types.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
@@ -16,6 +17,8 @@ import type { Ingest } from './ingest.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
+  /** Says whether a payload fits its event type. */
+  readonly eventTypes: Pick<EventTypes, 'check'>
   readonly bodies: BodyRules
   readonly logger: Logger
   /** Which events have a line; all unless given. */
@@ -74,6 +77,9 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
   const { tenant } = subscription
+  const refusal = deps.eventTypes.check(tenant, content.eventType, payload)
+  const refused = refusal instanceof Promise ? await refusal : refusal
+  if (refused !== undefined) throw refused
   const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
   if (deps.hasLine?.(webhookId, false) ?? true) {
     deps.logger.info(

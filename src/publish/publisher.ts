@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
 import { unknownSubscription } from '../http/parameters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { defaultTenant } from '../model/caller.ts'
@@ -50,6 +51,8 @@ export interface PublisherDeps {
     /** Reads one from the database, because another process may just have made it. */
     refresh(id: number): Promise<boolean>
   }
+  /** Says whether a payload fits its event type. */
+  readonly eventTypes: Pick<EventTypes, 'check'>
   readonly database: Queryable
   readonly clock: Clock
 }
@@ -79,13 +82,16 @@ export class Publisher {
   /**
    * Resolves when the event and all it owes are committed. An event that nobody wants is stored, too.
    *
-   * @throws AppError not_found for a tenant, or for a subscription of it (`to`), that does not exist; fan_out_too_large;
-   *   and what `Ingest.accept` throws
+   * @throws AppError not_found for a tenant, or for a subscription of it (`to`), that does not exist; payload_refused;
+   *   fan_out_too_large; and what `Ingest.accept` throws
    */
   async publish(request: PublishRequest): Promise<Published> {
     const { tenant, eventType, contentType, contentEncoding, hops, payload } = request
     const { ingest, clock } = this.#deps
     if (!this.#isKnownTenant(tenant)) await this.#findTenant(tenant)
+    const refusal = this.#deps.eventTypes.check(tenant, eventType, payload)
+    const refused = refusal instanceof Promise ? await refusal : refusal
+    if (refused !== undefined) throw refused
     const to = request.to === null ? undefined : await this.#findOne(tenant, request.to)
     const ids = this.#wanting(request, to)
     if (ids.length > fanOutMax) throw tooManyWant(ids.length)

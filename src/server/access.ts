@@ -39,6 +39,13 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
 
+  'GET /event-types': 'read',
+  'GET /event-types/openapi.json': 'read',
+  'POST /event-types/import': 'write',
+  'GET /event-types/:name': 'read',
+  'PUT /event-types/:name': 'write',
+  'DELETE /event-types/:name': 'write',
+
   'GET /audit': 'read',
 
   'POST /events/:webhook_id/replay': 'write',

@@ -7,6 +7,9 @@ import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { codeOf, overloaded } from '../errors.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
+import { registerEventTypes } from '../event-types/routes.ts'
+import { eventTypeSchemas } from '../event-types/schema.ts'
 import { registerEvents } from '../events/routes.ts'
 import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
@@ -36,6 +39,7 @@ import { unknownPath } from './unknown-path.ts'
 
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
@@ -93,8 +97,8 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     logger: false,
-    // `uid:` and 255 characters are the longest part of a path that names something.
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 259 },
+    // A name of 128 characters, each percent-encoded, and more; longer ones are nothing that there could be.
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
     clientErrorHandler: refuseUnparsable,
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
@@ -130,6 +134,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     ...eventSchemas,
     ...systemSchemas,
     ...auditSchemas,
+    ...eventTypeSchemas,
     ...replaySchemas,
   ])
     app.addSchema(schema)
@@ -161,6 +166,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSystem(scope, deps.database)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
+    registerEventTypes(scope, deps.eventTypes)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
     registerReplay(scope, deps)

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts'
 import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
+import { EventTypes, eventTypeNotice } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { LaneReturn } from '../handover/lane-return.ts'
 import { LeasedRows } from '../handover/leased-rows.ts'
@@ -49,6 +50,7 @@ export interface Parts {
   readonly notices: Notices
   readonly membership: Membership
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
@@ -86,6 +88,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   membership.on('beat', () => notices.keepListening())
   const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
   hearOfChanges(notices, subscriptions, logger)
+  const eventTypes = openEventTypes(ground, notices)
   const replays = new Replays({ database, clock, retentionMs: config.logRetentionHours * 3_600_000 })
   notices.on(replayNotice, () => replays.noticed())
   const receivers = new ReceiverStates({
@@ -108,7 +111,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
-    ...{ notices, membership, subscriptions, replays, receivers, throttle, link, bell },
+    ...{ notices, membership, subscriptions, eventTypes, replays, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
@@ -134,6 +137,7 @@ interface Shared extends Ground {
   readonly notices: Notices
   readonly membership: Membership
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly throttle: Throttle
   readonly link: RedisLink | undefined
   readonly bell: Bell
@@ -290,4 +294,21 @@ function hearOfChanges(notices: Notices, subscriptions: Subscriptions, logger: L
     },
     () => subscriptions.load(),
   )
+}
+
+/** A process that accepts events knows which types are checked; one that only delivers does not ask. */
+function openEventTypes({ config, database, logger }: Ground, notices: Notices): EventTypes {
+  const eventTypes = new EventTypes({ database, log: logger })
+  if (config.role === 'worker') return eventTypes
+  notices.on(
+    eventTypeNotice,
+    () => {
+      eventTypes.load().catch(error => {
+        const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // then all are read again afterwards
+        logger[level]({ err: error }, 'changed event types could not be read')
+      })
+    },
+    () => eventTypes.load(),
+  )
+  return eventTypes
 }

@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts'
+import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { EventWriter, wideEventWriter } from '../ingest/writer.ts'
@@ -22,6 +23,7 @@ export interface InboundDeps {
   readonly handover: Handover
   readonly ensurePartitions: () => Promise<void>
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
@@ -32,7 +34,7 @@ export class Inbound {
   readonly #wideWriter: EventWriter<Transactional>
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, health, handover, subscriptions } = deps
+    const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
     const { ingestTimeoutMs: timeoutMs } = config
     const shared = { clock, logger, health, timeoutMs, ensurePartitions: deps.ensurePartitions }
     const settings = { queryTimeoutMs: timeoutMs, session: fixedPlans }
@@ -47,7 +49,7 @@ export class Inbound {
     })
     const newId = uuidV7Source(clock)
     this.ingest = new Ingest({ clock, newId, writer: this.writer, wideWriter: this.#wideWriter, handover })
-    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, database, clock })
+    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, eventTypes, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

@@ -17,7 +17,6 @@ import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
-import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
 import { compose, type Ground, type Parts } from './compose.ts'
@@ -96,7 +95,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, replays, membership, notices, bell, inbound, outbound } = parts
+  const { subscriptions, eventTypes, replays, membership, notices, bell, inbound, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -108,6 +107,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   running.server = await buildServer({
     subscriptions,
+    eventTypes,
     replays,
     database,
     hint: httpHint,
@@ -120,7 +120,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     version,
     drainMs: config.shutdownDrainMs,
     readiness: () => readiness(ground.health, bell.state, running.isStopping),
-    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, subscriptions)),
+    registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   })
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
@@ -191,7 +191,7 @@ function registerIngest(
   edge: Edge,
   { logger, config, clock }: Ground,
   { ingest, publisher }: Inbound,
-  subscriptions: Subscriptions,
+  { subscriptions, eventTypes }: Parts,
 ): void {
   const subscription = (id: number) => subscriptions.get(id)
   const findSubscription = async (id: number) => {
@@ -203,7 +203,7 @@ function registerIngest(
     subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
     findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
   }
-  ingestRoutes(app, { ...edge, ...uids, ingest, subscription, findSubscription, logger, hasLine })
+  ingestRoutes(app, { ...edge, ...uids, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
   publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
 }
 

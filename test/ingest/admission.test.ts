@@ -52,12 +52,13 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
       return webhookId
     },
   } as unknown as Ingest // what routes use of it
+  const eventTypes = { check: () => undefined } // none is checked
   const server = await testServer({
     keys: withKeys
       ? { identify: given => (given === key.authorization ? localOperator : undefined) }
       : undefined,
     registerIngest: (scope, edge) =>
-      ingestRoutes(scope, { ...deps, ...edge, ingest, logger: silentLogger(), secondLookMs }),
+      ingestRoutes(scope, { ...deps, ...edge, ingest, eventTypes, logger: silentLogger(), secondLookMs }),
   })
   const send = (id: number | string, headers: Record<string, string> = {}, body = 'event') =>
     server.request(`/ingest/${id}`, {

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
 import { httpHint } from '../../src/destinations/http/http-destination.ts'
+import { EventTypes } from '../../src/event-types/event-types.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
@@ -43,6 +44,7 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string
   readonly port: number
   readonly subscriptions: Subscriptions
+  readonly eventTypes: EventTypes
   readonly world: TestDatabase
   /** `fetch` at this server; an object given as `json` is sent as JSON. */
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<TestAnswer>
@@ -60,9 +62,11 @@ export interface TestAnswer {
 export async function testServer(changes: Partial<ServerDeps> = {}): Promise<TestServer> {
   const world = await testDatabase()
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
+  const eventTypes = changes.eventTypes ?? new EventTypes({ database: world.database, log: silentLogger() })
   const retentionMs = 72 * 3_600_000
   const app = await buildServer({
     subscriptions,
+    eventTypes,
     replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     database: world.database,
     hint: httpHint,
@@ -89,6 +93,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     url,
     port,
     subscriptions,
+    eventTypes,
     world,
     request: (path, init) => requestAt(url + path, init),
     async [Symbol.asyncDispose]() {
