@@ -8,12 +8,13 @@ const READY_TIMEOUT_MS = 60_000
 
 /**
  * What is compared: the service with a subscription that sets `max_in_flight`, the same with one that leaves everything at
- * its default, the simplest program that forwards, and the simplest durable design.
+ * its default, and with one whose deliveries all go through its lane; the simplest program that forwards, and the simplest
+ * durable design.
  */
-export type ContenderName = 'floor' | 'service' | 'default' | 'naive'
+export type ContenderName = 'floor' | 'service' | 'default' | 'lane' | 'naive'
 
 /** The contenders, in the order in which they run and are printed. */
-export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'default', 'naive']
+export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'default', 'lane', 'naive']
 
 /** A running contender, ready for events. */
 export interface Contender {
@@ -47,6 +48,7 @@ export function startContender(name: ContenderName, start: Start): Promise<Conte
       return startFloor(start)
     case 'service':
     case 'default':
+    case 'lane':
       return startService(name, start)
     case 'naive':
       return startNaive(start)
@@ -81,7 +83,7 @@ async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise
 }
 
 async function startService(
-  name: 'service' | 'default',
+  name: 'service' | 'default' | 'lane',
   { children, receiverPort, nodeFlags, subscription, settings }: Start,
 ): Promise<Contender> {
   const dataDir = await children.path(`service-${Date.now()}`)

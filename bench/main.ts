@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
 import { CONTENDERS, type Contender, type ContenderName, startContender } from './contenders.ts'
 import { formatProfile, profileFlags } from './profile.ts'
-import { formatTable, type Rounds, ratioOf, readMachine, summarise } from './report.ts'
+import { costRatioOf, formatTable, type Rounds, ratioOf, readMachine, summarise } from './report.ts'
 import { type Ends, type Load, type PhaseResult, runPhase, startEnds, type TrialResult } from './trial.ts'
 
 const USAGE = `npm run bench -- [options]
@@ -12,7 +12,7 @@ const USAGE = `npm run bench -- [options]
   --warm-up N       seconds before it (3)          --connections N  each with one request at a time (64)
   --steady N        seconds at a steady rate (8)   --rate N         events/s of the steady rate (500)
   --size N          bytes of a payload (500)       --in-flight N    max_in_flight of the subscription (64)
-  --only NAME       floor, service, default or naive; may be given more than once
+  --only NAME       floor, service, default, lane or naive; may be given more than once (all but lane)
   --profile         where the service's time goes (or that of the one named by --only)
   --json            print the JSON line alone      --out FILE       write it to a file as well`
 
@@ -44,7 +44,7 @@ function readOptions(): Options {
       connections: { ...text, default: '64' },
       size: { ...text, default: '500' },
       'in-flight': text,
-      only: { ...text, multiple: true, default: [...CONTENDERS] },
+      only: { ...text, multiple: true, default: CONTENDERS.filter(name => name !== 'lane') },
       profile: flag,
       json: flag,
       out: text,
@@ -91,7 +91,7 @@ async function runTrial(children: Children, name: ContenderName, options: Option
     children,
     receiverPort: ends.receiverPort,
     nodeFlags: profiled ? profileFlags(profileDirectory) : [],
-    subscription: name === 'default' ? {} : { max_in_flight: options.maxInFlight },
+    subscription: subscriptionOf(name, options),
   })
   const { connections, size } = options
   const load = { connections, size, rate: 0 }
@@ -107,6 +107,14 @@ async function runTrial(children: Children, name: ContenderName, options: Option
   await children.stop(ends.receiver)
   if (profiled) console.error(formatProfile(profileDirectory, full))
   return { full, steady, memory }
+}
+
+/** The members of the subscription that events are sent to. */
+function subscriptionOf(name: ContenderName, { maxInFlight }: Options): Readonly<Record<string, unknown>> {
+  if (name === 'default') return {}
+  if (name !== 'lane') return { max_in_flight: maxInFlight }
+  // A rate limit that is never reached: all of its deliveries go through the lane.
+  return { max_in_flight: maxInFlight, rate_limit: { requests: 10_000, per_seconds: 1 } }
 }
 
 /** Warms up. Its figures are not used, but losses count. */
@@ -140,6 +148,8 @@ function print(rounds: Rounds, options: Options): void {
     default_to_floor: ratioOf(rounds, 'default', 'floor'),
     default_to_service: ratioOf(rounds, 'default', 'service'),
     service_to_naive: ratioOf(rounds, 'service', 'naive'),
+    lane_cpu_own: costRatioOf(rounds, 'lane', 'service', 'ownUs'),
+    lane_cpu_postgres: costRatioOf(rounds, 'lane', 'service', 'postgresUs'),
   }
   const { size, connections, seconds, rate } = options
   const line = JSON.stringify({
@@ -157,7 +167,9 @@ function print(rounds: Rounds, options: Options): void {
     console.log(`\nservice ÷ floor    ${ratios.service_to_floor?.toFixed(3) ?? 'n/a'}`)
     console.log(`default ÷ floor    ${ratios.default_to_floor?.toFixed(3) ?? 'n/a'}`)
     console.log(`default ÷ service  ${ratios.default_to_service?.toFixed(3) ?? 'n/a'}`)
-    console.log(`service ÷ naive    ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}\n`)
+    console.log(`service ÷ naive    ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}`)
+    const costs = [ratios.lane_cpu_own, ratios.lane_cpu_postgres].map(ratio => ratio?.toFixed(2) ?? 'n/a')
+    console.log(`CPU/event, lane ÷ service: Node ${costs[0]}, PostgreSQL ${costs[1]}\n`)
   }
   console.log(line)
   if (options.outFile !== undefined) writeFileSync(options.outFile, `${line}\n`)

@@ -101,6 +101,21 @@ export function ratioOf(rounds: Rounds, one: ContenderName, other: ContenderName
   return median(ratios)
 }
 
+/** CPU per event at full load of one as a share of another's, as `ratioOf`. */
+export function costRatioOf(
+  rounds: Rounds,
+  one: ContenderName,
+  other: ContenderName,
+  part: 'ownUs' | 'postgresUs',
+): number | null {
+  const ratios = (rounds[one] ?? []).flatMap((trial, round) => {
+    const base = rounds[other]?.[round]?.full.cpu?.[part]
+    const cost = trial.full.cpu?.[part]
+    return base === undefined || cost === undefined ? [] : [cost / base]
+  })
+  return median(ratios)
+}
+
 /** The table that is printed. */
 export function formatTable(summary: Summary): string {
   const names = CONTENDERS.filter(name => summary[name] !== undefined)

@@ -17,14 +17,15 @@ export interface OpenSubscriptionsDeps {
 }
 
 /**
- * All subscriptions in memory, with the defaults of these settings.
+ * The subscriptions, with the defaults of these settings. They are read when the process listens to changes of them: by
+ * `Notices.keepListening`.
  *
  * @throws StartupError when an encryption key that the database needs is missing
  */
 export async function openSubscriptions(deps: OpenSubscriptionsDeps): Promise<Subscriptions> {
   const { config, database, clock, logger, checkTarget } = deps
   const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
-  const subscriptions = new Subscriptions({
+  return new Subscriptions({
     database,
     seal: await openSealer(database, config),
     defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
@@ -34,6 +35,4 @@ export async function openSubscriptions(deps: OpenSubscriptionsDeps): Promise<Su
     clock,
     log: logger,
   })
-  await subscriptions.load()
-  return subscriptions
 }

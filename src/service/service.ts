@@ -97,11 +97,16 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, eventTypes, replays, membership, bell, inbound, outbound, access } = parts
+  const { subscriptions, eventTypes, replays, membership, notices, access } = parts
+  const { bell, inbound, outbound } = parts
   const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
+  // Reads all subscriptions, once it listens to changes of them. Before others know of this process: of a million that takes
+  // longer than they wait for a sign of life.
+  await notices.keepListening()
+  throwIfCancelled(signal)
   await membership.start()
   throwIfCancelled(signal)
   running.server = await buildServer({

@@ -74,14 +74,15 @@ export class SubscriptionCache {
     }
   }
 
-  take({ id, packed }: PackedSubscription): void {
+  /** @param isTold whether listeners are told of it, for which it is made ready */
+  take({ id, packed }: PackedSubscription, isTold = true): void {
     const before = this.#packed.get(id)
     if (this.#removedMeanwhile.has(id)) return
     if (before !== undefined && !isNewer(packed, before)) return
     this.#packed.set(id, packed)
     this.#forget(id)
     this.#textChanged(id, packed, before)
-    if (this.#listeners.size === 0) return
+    if (!isTold || this.#listeners.size === 0) return
     const now = this.get(id)
     if (now) for (const listener of this.#listeners) listener(id, now)
   }

@@ -85,6 +85,9 @@ async function passOne(subscriptionId: number): Promise<readonly Seen[]> {
     subscriptionIds: [subscriptionId],
   }
   await insertEvents(db, [event], [{ webhookId, subscriptionId, sizeBytes: 2, owner: 7 }], now)
+  const others = [newId(), newId()].map(webhookId => ({ ...event, webhookId }))
+  const rows = others.map(({ webhookId }) => ({ webhookId, subscriptionId, sizeBytes: 2, owner: 7 }))
+  await insertEvents(db, others, rows, now) // a single one takes another statement
   const row = {
     subscriptionId,
     webhookId,

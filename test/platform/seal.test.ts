@@ -11,6 +11,7 @@ import {
   keyId,
   loadEncryptionKeys,
   parseEncryptionKey,
+  sealedWith,
 } from '../../src/platform/seal.ts'
 import { testDatabase } from '../support/database.ts'
 
@@ -53,6 +54,26 @@ test('a sealed value that was moved or changed does not open', () => {
   }
   assert.throws(() => sealer.open(sealed.slice(0, body + 20), 'subscription 1'), /cut short/)
   assert.throws(() => sealer.open('mysecret', 'subscription 1'), /not a sealed value/)
+})
+
+test('the keys with which values in a text were sealed are found wherever they stand', () => {
+  const piece = fc.constantFrom(
+    'v1:',
+    'v1:00aa11ff:',
+    'v1:00aa11fF:',
+    'xv1:deadbeef:',
+    ' ',
+    '"',
+    'v1:deadbeef:AAAA',
+    '0',
+  )
+  fc.assert(
+    fc.property(fc.array(piece), pieces => {
+      const text = pieces.join('')
+      const expected = Array.from(text.matchAll(/\bv1:([0-9a-f]{8}):/g), ([, id]) => id)
+      assert.deepEqual(sealedWith(text), expected)
+    }),
+  )
 })
 
 test('the newest key seals, every key of the ring opens', () => {

@@ -86,16 +86,18 @@ test('loading again finds what was made, changed and deleted unheard', async t =
   )
 })
 
-test('more subscriptions than one page are loaded', async t => {
+test('more subscriptions than one page are loaded, and the first time nobody is told of them', async t => {
   const { world, one, other } = await twoProcesses(t)
   await one.create(localOperator, target)
   await world.database.query({
     text: `insert into subscriptions (target_url, signing_secrets)
-           select target_url, '[]' from subscriptions, generate_series(1, 2300) where id = 1`,
+           select target_url, '[]' from subscriptions, generate_series(1, 11000) where id = 1`,
   })
+  const changes = changesOf(other)
   await other.load()
-  assert.equal(other.size, 2301)
-  assert.equal(other.get(2301)?.path, '/hooks?x=1')
+  assert.equal(other.size, 11_001)
+  assert.equal(other.get(11_001)?.path, '/hooks?x=1')
+  assert.deepEqual(changes, [])
 })
 
 test('news that is older than what is known changes nothing', async t => {
