@@ -154,7 +154,9 @@ try {
   for (const [size, figures] of rounds) {
     const of = (figure: keyof Round) => median(figures.map(one => one[figure]))
     const [perSecond, cpuUs] = [of('perSecond'), of('cpuUs')]
-    console.log(`| ${size} | ${rounded(perSecond, 0)} | ${rounded(cpuUs, 0)} | ${rounded(of('answerMs'), 1)} |`)
+    console.log(
+      `| ${size} | ${rounded(perSecond, 0)} | ${rounded(cpuUs, 0)} | ${rounded(of('answerMs'), 1)} |`,
+    )
   }
   console.log(JSON.stringify(readMachine()))
   await database.close()
