@@ -11,11 +11,13 @@ const run = promisify(execFile)
 function examplesOf(guide: string) {
   const blocks = [...guide.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = '']) => block)
   return blocks.flatMap(block =>
-    [...block.matchAll(/^(curl [\s\S]*?)\n# → (\d{3})(.*)$/gm)].map(([, command = '', status, rest = '']) => ({
-      command,
-      status: Number(status),
-      deliveries: /"deliveries":(\d+)/.exec(rest)?.[1],
-    })),
+    [...block.matchAll(/^(curl [\s\S]*?)\n# → (\d{3})(.*)$/gm)].map(
+      ([, command = '', status, rest = '']) => ({
+        command,
+        status: Number(status),
+        deliveries: /"deliveries":(\d+)/.exec(rest)?.[1],
+      }),
+    ),
   )
 }
 
