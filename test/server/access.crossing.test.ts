@@ -77,6 +77,7 @@ async function anAttempt(tenant: string): Promise<string> {
 }
 
 let tenants = 0
+let types = 0
 
 /** Another one each time, since some are deleted. */
 async function anotherTenant(): Promise<string> {
@@ -109,6 +110,8 @@ async function aReplay(tenant: string): Promise<string> {
 interface Thing {
   make(tenant: string): Promise<string | number>
   readonly unknown: string
+  /** How an operator, who is for all tenants, says that red's is meant; the id alone unless given. */
+  readonly ofRed?: string
 }
 const nobodysUuid = '01936b6e-0000-7000-8000-000000000000'
 const subscription: Thing = { make: aSubscription, unknown: '2000000000' }
@@ -134,6 +137,22 @@ const things: Readonly<Record<string, Thing>> = {
   '/events/:webhook_id': event,
   '/replays/:id': { make: aReplay, unknown: nobodysUuid },
   '/attempts/:id': { make: anAttempt, unknown: nobodysUuid },
+  '/event-types/:name': {
+    async make(tenant) {
+      const name = `theirs.${++types}`
+      const answer = await send('PUT', `/event-types/${name}`, keys.admin, {
+        json: { description: mark },
+        query: `?tenant=${tenant}`,
+      })
+      assert.ok(answer.status < 300, answer.text)
+      return name
+    },
+    // Another one each time: a PUT makes it.
+    get unknown() {
+      return `nobodys.${++types}`
+    },
+    ofRed: '?tenant=red',
+  },
   '/tenants/:id': { make: anotherTenant, unknown: 'nobody' },
   '/keys/:id': { make: aKeyOf, unknown: '2000000000' },
   '/portal-tokens/:id': {
@@ -245,15 +264,21 @@ for (const route of asking.filter(isOfOne)) {
     for (const holder of ofBlue) {
       const ask = (one: string | number) =>
         send(route.method, withId(route.path, one), keys[holder], { json: bodyOf(route) })
-      const [theirs, nobodys] = [await ask(id), await ask(thing.unknown)]
+      const nobody = thing.unknown
+      const [theirs, nobodys] = [await ask(id), await ask(nobody)]
+      // Where a PUT makes what is not there, both have made one of their own.
+      if (route.method === 'PUT' && theirs.status < 300 && nobodys.status < 300) continue
       assert.equal(theirs.status, nobodys.status, theirs.text)
-      assert.equal(asIfNobodys(theirs.text, id), asIfNobodys(nobodys.text, thing.unknown))
+      assert.equal(asIfNobodys(theirs.text, id), asIfNobodys(nobodys.text, nobody))
       const isAllowed = allowed[route.kind === 'own' ? 'publish' : route.kind]?.includes(holder)
       assert.equal(theirs.status, isAllowed ? 404 : 403, `${holder}: ${theirs.text}`)
     }
     assert.equal(await contentsOf('red'), before)
     // Without this all of the above could be for want of the thing itself.
-    const own = await send(route.method, withId(route.path, id), keys.admin, { json: bodyOf(route) })
+    const own = await send(route.method, withId(route.path, id), keys.admin, {
+      json: bodyOf(route),
+      query: thing.ofRed ?? '',
+    })
     assert.ok(own.status !== 404 && own.status < 500, own.text)
   })
 }
@@ -284,7 +309,11 @@ for (const route of asking) {
         const headers: Record<string, string> = { authorization: `Bearer ${keys[holder]}` }
         if (parameter.in === 'header') headers[parameter.name] = 'red'
         const query = parameter.in === 'query' ? `?${parameter.name}=red` : ''
-        const answer = await fetch(`${world.url}${route.path}${query}`, { method: route.method, headers })
+        const path = isOfOne(route) ? withId(route.path, thingOf(route).unknown) : route.path
+        const json = bodyOf(route)
+        if (json !== undefined) headers['content-type'] = 'application/json'
+        const body = json === undefined ? null : JSON.stringify(json)
+        const answer = await fetch(`${world.url}${path}${query}`, { method: route.method, headers, body })
         assert.equal(answer.status, 403, `${holder}: ${await answer.text()}`)
       }
     })
