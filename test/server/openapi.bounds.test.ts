@@ -108,7 +108,7 @@ const refusals: Readonly<Record<string, readonly number[]>> = {
 }
 /** What a value that is right in itself may meet: nothing is there, its id is taken, it is a version or a cursor of something else. */
 const answers: Readonly<Record<string, readonly number[]>> = {
-  body: [200, 201, 409],
+  body: [200, 201, 202, 404, 409],
   query: [200, 202, 400, 404],
   header: [200, 202, 204, 412],
   path: [200, 202, 204, 404],
