@@ -33,7 +33,7 @@ function nsEach(calls: number, call: (n: number) => unknown): number {
 
 const shown = (n: number) => Math.round(n).toLocaleString('en')
 
-/** `count` subscriptions over this many tenants, none of which wants the events that are asked for. */
+/** `count` subscriptions over a number of tenants, none of which wants the events that are asked for. */
 function filled(
   count: number,
   tenants: number,

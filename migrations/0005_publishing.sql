@@ -10,3 +10,6 @@ alter table events_carried
   add column event_id text,
   add column idempotency_key text,
   add column deliver_at timestamptz;
+-- Retention looks for scheduled events before it drops a partition: those whose time has come since are kept on. Partitions
+-- of today have none of them, so only those that are made from now on need it; an event without a time is not in it.
+create index events_deliver_at on only events (deliver_at, webhook_id) where deliver_at is not null;

@@ -1,18 +1,24 @@
 import { httpHint } from '../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../src/event-types/event-types.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
+import { Once } from '../src/ingest/once.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
+import { withdrawAccess } from '../src/keys/keys.ts'
+import { ManagedKeys } from '../src/keys/managed-keys.ts'
+import { PortalTokens } from '../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import { batchRoutes } from '../src/publish/batch-routes.ts'
 import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
 import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
+import { Tenants } from '../src/tenants/tenants.ts'
 import { version } from '../src/version.ts'
 
 /**
@@ -36,10 +42,16 @@ export async function openapiDocument(): Promise<string> {
   // Only requests that bring events would reach these.
   const ingest = {} as Ingest
   const publisher = {} as Publisher
+  const once = new Once(database)
   const eventTypes = new EventTypes({ database, log: logger })
   const app = await buildServer({
     subscriptions,
     eventTypes,
+    tenants: new Tenants({ database, withdrawAccess }),
+    access: {
+      keys: new ManagedKeys({ database, clock }),
+      portalTokens: new PortalTokens({ database, clock, publicUrl: undefined }),
+    },
     replays: new Replays({ database, clock, retentionMs: 1 }),
     database,
     hint: httpHint,
@@ -56,6 +68,7 @@ export async function openapiDocument(): Promise<string> {
       ingestRoutes(scope, {
         ...edge,
         ingest,
+        once,
         eventTypes,
         subscription: () => undefined,
         findSubscription: async () => undefined,
@@ -63,7 +76,9 @@ export async function openapiDocument(): Promise<string> {
         findIdOfUid: async () => undefined,
         logger,
       })
-      publishRoutes(scope, { ...edge, publisher, clock, logger })
+      const publishing = { ...edge, publisher, once, clock, logger }
+      publishRoutes(scope, publishing)
+      batchRoutes(scope, { ...publishing, batchBytesMax: 1 })
     },
   })
   const response = await app.inject('/openapi.json')

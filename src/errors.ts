@@ -14,14 +14,21 @@ export const errorCodes = {
   not_found: { status: 404, title: 'Not found' },
   method_not_allowed: { status: 405, title: 'Method not allowed' },
   request_timeout: { status: 408, title: 'The request took too long to arrive' },
+  tenant_taken: { status: 409, title: 'The id of the tenant is taken' },
+  tenant_stays: { status: 409, title: 'This tenant cannot be deleted' },
+  last_admin_key: { status: 409, title: 'The last key that may do everything' },
+  idempotency_in_progress: { status: 409, title: 'The same request is still running' },
+  event_id_taken: { status: 409, title: 'There is an event with this id' },
   uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
+  already_sent: { status: 409, title: 'Sent already' },
   catalogue_full: { status: 409, title: 'The catalogue of event types is full' },
   payload_expunged: { status: 410, title: 'The payload was removed' },
   version_conflict: { status: 412, title: 'Changed by someone else' },
   body_too_large: { status: 413, title: 'The body is too large' },
   uri_too_long: { status: 414, title: 'The address is too long' },
   unsupported_media_type: { status: 415, title: 'Unsupported media type' },
+  idempotency_key_reused: { status: 422, title: 'The key was used for another request' },
   validation_failed: { status: 422, title: 'The request did not pass validation' },
   payload_refused: { status: 422, title: 'The payload does not fit its event type' },
   fan_out_too_large: { status: 422, title: 'More subscriptions want the event than can get it' },
@@ -49,8 +56,10 @@ export function jsonPointer(...names: readonly string[]): string {
 export interface AppErrorOptions {
   readonly cause?: unknown
   readonly errors?: readonly FieldError[]
-  /** Seconds for the `Retry-After` of a 429 or 503; 1 unless given. */
+  /** Seconds for `Retry-After`; a 429 and a 503 have 1 unless given. */
   readonly retryAfterSeconds?: number
+  /** More for programs to read: members of the problem besides those of every one (RFC 9457, 3.2). */
+  readonly members?: Readonly<Record<string, string | number>>
 }
 
 /** An error for the caller of the API. Only `http/problem.ts` turns it into an answer. */
@@ -58,6 +67,7 @@ export class AppError extends Error {
   readonly code: ErrorCode
   readonly errors: readonly FieldError[] | undefined
   readonly retryAfterSeconds: number | undefined
+  readonly members: Readonly<Record<string, string | number>> | undefined
 
   constructor(code: ErrorCode, detail: string, options: AppErrorOptions = {}) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause })
@@ -65,6 +75,7 @@ export class AppError extends Error {
     this.code = code
     this.errors = options.errors
     this.retryAfterSeconds = options.retryAfterSeconds
+    this.members = options.members
   }
 }
 

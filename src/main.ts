@@ -39,6 +39,11 @@ const commands: Readonly<Record<string, Described>> = {
     does: 'bring the database to the newest schema (serve does it by itself)',
     load: async () => (await import('./cli/migrate.ts')).runMigrate,
   },
+  keys: {
+    does: 'make, list and revoke API keys, without needing one',
+    load: async () => (await import('./cli/keys.ts')).runKeys,
+    takesArguments: true,
+  },
   'rotate-keys': {
     does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
     load: async () => (await import('./cli/rotate-keys.ts')).runRotateKeys,

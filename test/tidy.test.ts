@@ -200,8 +200,8 @@ test('packages with a place of their own stay there', () => {
   const places: readonly { readonly name: RegExp; readonly where: RegExp; readonly words: string }[] = [
     {
       name: /^(fastify|@fastify\/.+)$/,
-      where: /^src\/(http|server)\/|\/routes\.ts$/,
-      words: 'src/http/, src/server/ and routes.ts',
+      where: /^src\/(http|server)\/|\/([a-z-]+-)?routes\.ts$/,
+      words: 'src/http/, src/server/ and routes.ts (or <name>-routes.ts)',
     },
     {
       name: /^pg-copy-streams$/,

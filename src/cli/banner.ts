@@ -5,8 +5,8 @@ export interface StartFacts {
   /** Where it listens. */
   readonly url: string
   readonly databaseDescription: string
-  /** The API key that was made because there was none; it is shown this once. */
-  readonly firstKey?: string | undefined
+  /** Where the API key is that was made because there was none; it is never shown here, where logs are kept. */
+  readonly firstKeyFile?: string | undefined
 }
 
 /**
@@ -20,7 +20,7 @@ export function banner(
   version: string,
   children: readonly number[] = [],
 ): string {
-  const { url, databaseDescription, firstKey } = facts
+  const { url, databaseDescription, firstKeyFile } = facts
   const { role } = config
   const lines = [
     `Webhook Delivery Service ${version} is ready on ${url}`,
@@ -33,20 +33,20 @@ export function banner(
     lines.push(`  processes  ${children.length}, sharing the port (${children.join(', ')})`)
   if (role === 'worker') lines.push(`  health     ${url}/readyz`, '')
   else lines.push(`  API docs   ${url}/docs`, '')
-  if (firstKey !== undefined) lines.push(keyNotice(firstKey), '')
+  if (firstKeyFile !== undefined) lines.push(keyNotice(firstKeyFile), '')
   if (role !== 'worker') lines.push(...firstSteps(config, url), '')
   lines.push('Ctrl-C stops it; what is owed is kept and goes on at the next start.')
   return lines.join('\n')
 }
 
-/** The text that shows the first API key, which cannot be shown again. */
-export function keyNotice(firstKey: string): string {
+/** The text that says where the first API key is. */
+export function keyNotice(file: string): string {
   return [
-    'This is the first start with API keys on. Your key, shown this once only:',
+    'This is the first start with API keys on. Your key is in a file that only you can read:',
     '',
-    `  KEY=${firstKey}`,
+    `  KEY=$(cat ${/^[\w./-]+$/.test(file) ? file : `'${file}'`})`,
     '',
-    'Send it as  Authorization: Bearer $KEY  with every request.',
+    'Send it as  Authorization: Bearer $KEY  with every request. How to replace it: docs/guides/tenants-and-keys.md',
   ].join('\n')
 }
 

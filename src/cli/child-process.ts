@@ -26,8 +26,8 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
   try {
     const service = await startService({ config, logger, signal: cancel.signal })
     collectSooner()
-    const { url, databaseDescription, firstKey } = service
-    await tell({ kind: 'ready', facts: { url, databaseDescription, firstKey } })
+    const { url, databaseDescription, firstKeyFile } = service
+    await tell({ kind: 'ready', facts: { url, databaseDescription, firstKeyFile } })
     const reason = await stop
     const beganAt = performance.now()
     logger.info({ reason }, 'stopping')

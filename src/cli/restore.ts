@@ -3,14 +3,16 @@ import { readdir, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
+import { recordChange } from '../audit/audit.ts'
 import { type BackupHeader, BackupReader } from '../backup/format.ts'
 import { restoreBackup } from '../backup/restore.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { StartupError } from '../errors.ts'
+import { commandLine } from '../model/caller.ts'
 import { keyId, parseEncryptionKey, putIntoKeyFile, readKeyFile } from '../platform/seal.ts'
 import { readPathArguments } from './backup-arguments.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { withDatabase } from './with-database.ts'
+import { prepareForChanges, withDatabase } from './with-database.ts'
 
 const usage = `Usage: webhooks restore FILE|FOLDER|- [--force]
   FILE      what webhooks backup has made
@@ -38,8 +40,8 @@ export async function runRestore(args: readonly string[], io: CommandIo): Promis
   const reader = new BackupReader(text)
   const header = await reader.header()
   const keys = await missingKeys(config, header)
-  const rows = await withDatabase(io, database =>
-    restoreBackup({
+  const rows = await withDatabase(io, async database => {
+    const restored = await restoreBackup({
       database,
       reader,
       header,
@@ -47,8 +49,17 @@ export async function runRestore(args: readonly string[], io: CommandIo): Promis
       beforeCommit: async () => {
         if (keys.length > 0) await putIntoKeyFile(config.dataDir, keys)
       },
-    }),
-  )
+    })
+    // After it: the backup may be older than the audit log, which its migrations make then.
+    await prepareForChanges(database, config)
+    await recordChange(database, commandLine, {
+      action: 'backup.restored',
+      subjectId: header.takenAt,
+      tenant: null,
+      changes: [{ field: 'rows', before: null, after: restored }],
+    })
+    return restored
+  })
   io.out(
     `Restored ${rows} rows from ${path === '-' ? 'standard input' : path}, as they were at ${header.takenAt}.` +
       (keys.length > 0 ? '\nThe encryption key of the backup is in DATA_DIR/encryption.key now.' : '') +

@@ -1,15 +1,15 @@
-import { migrate } from '../platform/migrate.ts'
+import { commandLine } from '../model/caller.ts'
 import { openSealer } from '../platform/seal.ts'
 import { resealAll } from '../subscriptions/reseal.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { withDatabase } from './with-database.ts'
+import { prepareForChanges, withDatabase } from './with-database.ts'
 
 /** `webhooks rotate-keys`: exit code 0 when only the newest key is needed from now on. */
 export async function runRotateKeys(_args: readonly string[], io: CommandIo): Promise<number> {
   const { report, newest } = await withDatabase(io, async (database, config) => {
-    await migrate(database)
+    await prepareForChanges(database, config)
     const seal = await openSealer(database, config)
-    return { report: await resealAll(database, seal), newest: seal.keyIds[0] }
+    return { report: await resealAll(database, seal, commandLine), newest: seal.keyIds[0] }
   })
   io.out(`Sealed the secrets of ${report.resealed} subscriptions anew, with the key ${newest}.`)
   for (const { id, reason } of report.failed) io.err(`Subscription ${id} stays as it was: ${reason}.`)

@@ -37,7 +37,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   cluster.schedulingPolicy = cluster.SCHED_NONE
   // The command-line options are part of `environment`.
   cluster.setupPrimary({ args: ['serve'] })
-  const onKey = (key: string) => io.out(keyNotice(key))
+  const onKey = (file: string) => io.out(keyNotice(file))
   const children = Array.from(
     { length: config.processes },
     () => new SupervisedChild({ start: () => cluster.fork(environment), logger }),
@@ -56,8 +56,9 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   if (typeof first !== 'string') {
     const pids = children.flatMap(({ pid }) => pid ?? [])
     io.out(banner(config, first, version, pids))
-    // A child that starts later makes a key when all were deleted. Only the supervisor can show it.
-    for (const child of children) child.onReady(({ firstKey }) => firstKey !== undefined && onKey(firstKey))
+    // A child that starts later makes a key when all were deleted. Only the supervisor says where it is.
+    for (const child of children)
+      child.onReady(({ firstKeyFile }) => firstKeyFile !== undefined && onKey(firstKeyFile))
   }
   const reason = await stop
   logger.info({ reason }, 'stopping; a second signal leaves at once')
@@ -69,7 +70,7 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
 /** Starts the first child alone: it makes what the others use, the database, its tables and the first key. */
 async function startAll(
   children: readonly SupervisedChild[],
-  onKey: (key: string) => void,
+  onKey: (file: string) => void,
 ): Promise<StartFacts> {
   const [first, ...others] = children
   if (first === undefined) throw new StartupError('PROCESSES must be at least 1.')
@@ -78,7 +79,7 @@ async function startAll(
     await Promise.all(others.map(child => child.start()))
     return facts
   } catch (error) {
-    if (facts.firstKey !== undefined) onKey(facts.firstKey) // it was made, and cannot be shown later
+    if (facts.firstKeyFile !== undefined) onKey(facts.firstKeyFile) // it was made, and no later start says so
     throw error
   }
 }

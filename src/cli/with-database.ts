@@ -1,10 +1,18 @@
 import { type Config, environmentOfProcess, readConfig } from '../config/config.ts'
 import { StartCancelled, StartupError } from '../errors.ts'
+import { ensureAuditPartitions } from '../log/partitions.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
+import { migrate } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/open-database.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { CommandIo } from './command.ts'
 import { waitForStop } from './signal.ts'
+
+/** Brings the database to the newest schema, and sees that what a command changes can be recorded in the audit log. */
+export async function prepareForChanges(database: Database, config: Config): Promise<void> {
+  await migrate(database)
+  await ensureAuditPartitions(database, Date.now(), config.auditRetentionDays)
+}
 
 /**
  * Runs a command's work on the database of the settings: the operator's, or the embedded one. The embedded one is shared
@@ -17,7 +25,12 @@ export async function withDatabase<T>(
   work: (database: Database, config: Config, logger: Logger) => Promise<T>,
 ): Promise<T> {
   const config = readConfig(io.environment)
-  const logger = createLogger({ level: 'warn', format: config.logFormat })
+  const logger = createLogger({
+    level: 'warn',
+    format: config.logFormat,
+    // Standard output is for what the command was asked for: a key, a backup.
+    output: { write: line => io.err(line.trimEnd()) },
+  })
   const stop = waitForStop({ environment: io.environment ?? environmentOfProcess() })
   const interrupted = stop.reason.then((reason): never => {
     throw new StartupError(`Ended before its time (${reason}).`)

@@ -140,6 +140,25 @@ export function text(
   }
 }
 
+/** Text that nobody else may read; optional. */
+export function secretText(
+  variable: string,
+  words: Words & { readonly pattern: string; readonly allowed: string; readonly defaultText: string },
+): Setting<string | undefined> {
+  const schema = Type.String({ pattern: words.pattern, description: words.description })
+  return {
+    variable,
+    schema: Type.Optional(schema),
+    allowed: words.allowed,
+    description: words.description,
+    secret: true,
+    defaultText: words.defaultText,
+    defaultFor: () => undefined,
+    parse: value => (Check(schema, value) ? value : undefined),
+    show: value => (value === undefined ? '(not set)' : '(set, not shown)'),
+  }
+}
+
 interface ServerUrlWords extends Words {
   readonly example: string
   readonly defaultText: string

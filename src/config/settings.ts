@@ -1,7 +1,17 @@
 import { Type } from 'typebox'
 import { type Cidr, cidrText, parseCidr } from '../egress/cidr.ts'
 import { keyId, parseEncryptionKey } from '../platform/seal.ts'
-import { choice, flag, integer, list, optionalInteger, secretList, serverUrl, text } from './setting-kinds.ts'
+import {
+  choice,
+  flag,
+  integer,
+  list,
+  optionalInteger,
+  secretList,
+  secretText,
+  serverUrl,
+  text,
+} from './setting-kinds.ts'
 
 const cidrSchema = Type.Unsafe<Cidr>({ type: 'string' })
 const cidrsAllowed = 'an address or block, or several with commas between, such as 10.1.0.0/16,fd00:1::/32'
@@ -89,6 +99,13 @@ export const settings = {
     description:
       'Whether callers of the API need a key. With `none` everyone who can reach the port is the operator.',
   }),
+  firstKey: secretText('FIRST_KEY', {
+    pattern: '^whk_[A-Za-z0-9_-]{32,200}$',
+    allowed: 'whk_ and 32 to 200 letters, digits, - and _',
+    defaultText: 'a key that the service makes and writes to `DATA_DIR/first-api-key`',
+    description:
+      'The first API key, where the service asks for keys and has none yet; it may do everything. Once there are keys this has no effect, so a key that was revoked does not come back with it. Make one with `echo "whk_$(openssl rand -hex 32)"`.',
+  }),
   allowedHosts: list(
     'ALLOWED_HOSTS',
     {
@@ -115,13 +132,21 @@ export const settings = {
     default: ({ mode }) => (mode === 'local' ? '127.0.0.1' : '0.0.0.0'),
     description: 'The address to listen on.',
   }),
+  publicUrl: text('PUBLIC_URL', {
+    pattern: '^(https?://[^\\s?#]{1,200})?$',
+    allowed: 'an http or https address of at most 200 characters, without query and fragment',
+    defaultText: 'the address that a request was sent to',
+    default: () => '',
+    description:
+      'Where clients reach this service, such as https://webhooks.example.com. Links to pages of it begin with this. Set it where a proxy is in front.',
+  }),
   dataDir: text('DATA_DIR', {
     pattern: '^[^\\u0000]+$',
     allowed: 'the path of a folder',
     defaultText: '`./data`',
     default: () => './data',
     description:
-      'The folder for files of this machine: the embedded PostgreSQL of local mode, and the encryption key unless `ENCRYPTION_KEYS` is set.',
+      'The folder for files of this machine: the embedded PostgreSQL of local mode, the encryption key unless `ENCRYPTION_KEYS` is set, and the first API key unless `FIRST_KEY` is set.',
   }),
   encryptionKeys: secretList(
     'ENCRYPTION_KEYS',
@@ -141,6 +166,13 @@ export const settings = {
     maximum: 67_108_864,
     default: 1_048_576,
     description: 'The largest body of a request to this service, in bytes. Larger ones are refused with 413.',
+  }),
+  batchLimitBytes: integer('BATCH_LIMIT_BYTES', {
+    minimum: 1024,
+    maximum: 268_435_456,
+    default: 16_777_216,
+    description:
+      'The largest body of `POST /events/batch`, in bytes. Larger ones are refused with 413. Each event in it has the limit of `BODY_LIMIT_BYTES`. At most `MEMORY_LIMIT_MB`.',
   }),
   maxConnections: integer('MAX_CONNECTIONS', {
     minimum: 16,

@@ -153,6 +153,7 @@ function registerOne(scope: FastifyInstance, eventTypes: EventTypes): void {
   app.put(
     path,
     {
+      config: { bodyMayBeLeftOut: true },
       schema: {
         ...common,
         operationId: 'putEventType',

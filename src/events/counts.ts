@@ -1,4 +1,5 @@
-import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
+import { loggedFrom } from '../model/logged-from.ts'
+import { uuidTime } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { countDeliveries, type StateCounts } from './counts-store.ts'
 import type { DeliveryCounts, EventState, EventSummary } from './schema.ts'
@@ -7,14 +8,6 @@ import type { EventRow } from './store.ts'
 /** Rows of the log that one statement reads. An event that has more of them is counted by these alone. */
 const logRowsMax = 100_000
 
-/** The clocks of two processes can differ a little, so the id of an attempt can be older than that of its event. */
-const clockSlackMs = 60_000
-
-/** Below all attempts of an event in the log. */
-export function loggedSince(webhookId: Uuid): Uuid {
-  return uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
-}
-
 /** Events as the API shows them, with what became of them. */
 export async function summariesOf(
   db: Queryable,
@@ -22,7 +15,7 @@ export async function summariesOf(
 ): Promise<readonly EventSummary[]> {
   const matched = rows.filter(row => row.fan_out > 0)
   if (matched.length === 0) return rows.map(row => summaryOf(row, undefined))
-  const ids = matched.map(({ webhook_id: id }) => ({ id, since: loggedSince(id) }))
+  const ids = matched.map(({ webhook_id: id }) => ({ id, since: loggedFrom(id) }))
   const { counts, isAll } = await countDeliveries(db, ids, logRowsMax)
   if (!isAll && rows.length > 1) {
     const half = Math.ceil(rows.length / 2)

@@ -1,7 +1,8 @@
 import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import { type AttemptRow, attemptOf, type LogReader, statusAfter } from '../monitor/monitor.ts'
 import type { Uuid } from '../platform/id.ts'
-import { loggedSince, summariesOf } from './counts.ts'
+import { summariesOf } from './counts.ts'
 import {
   type OwedDelivery,
   type RankedAttempt,
@@ -78,7 +79,7 @@ async function readDeliveries(
   // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
   const owed = new Map((await readOwedTo(database, id, ids)).map(row => [row.subscription_id, row]))
   const [attempts, uids] = await Promise.all([
-    readAttemptsOf(database, id, loggedSince(id), ids, attemptsShown, attemptsLooked),
+    readAttemptsOf(database, id, loggedFrom(id), ids, attemptsShown, attemptsLooked),
     readUids(database, ids),
   ])
   const logged = Map.groupBy(attempts, attempt => attempt.subscription_id)

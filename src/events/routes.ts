@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, linkNext, pageHeaders, pageQuery } from '../http/paging.ts'
+import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
 import {
   parseSubscriptionId,
   parseTime,
@@ -67,7 +67,7 @@ function registerSearch(scope: FastifyInstance, { database }: EventsDeps): void 
           'All filters that are given must fit. A request looks at a bounded number of events ' +
           `(${searchBounds.rows.toLocaleString('en')}; ${searchBounds.counted.toLocaleString('en')} where a \`status\` is asked for), so a page can have fewer events than \`limit\`, or none, ` +
           'and still lead to a next one: the last page is the one without `Link`. ' +
-          'Found at once, however many events there are: the newest of a tenant, those of a time, `q` with a `webhook_id`, and those that are `pending`, `failed` or `cancelled`.',
+          'Found at once, however many events there are: the newest of a tenant, those of a time, `q` with a `webhook_id`, and those that are `pending` or `failed`.',
         tags,
         querystring: SearchParameters,
         response: {
@@ -85,7 +85,7 @@ function registerSearch(scope: FastifyInstance, { database }: EventsDeps): void 
       const before = decodeCursor('events', cursor, parseUuid)
       const query = readQuery(request.query)
       const { events, next } = await search.page(reachOf(request, tenant), query, limit, before)
-      if (next !== undefined) linkNext(request, reply, limit, encodeCursor('events', next))
+      if (next !== undefined) linkNextPage(request, reply, limit, encodeCursor('events', next))
       return [...events]
     },
   )

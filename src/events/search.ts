@@ -1,8 +1,9 @@
 import type { Reach } from '../model/caller.ts'
+import { loggedFrom } from '../model/logged-from.ts'
 import { tenantOf } from '../monitor/monitor.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import { loggedSince, summariesOf } from './counts.ts'
+import { summariesOf } from './counts.ts'
 import type { EventState, EventSummary } from './schema.ts'
 import {
   type EventRow,
@@ -11,8 +12,8 @@ import {
   planByIndexes,
   type RowConditions,
   readByIds,
-  readEndedBadlyIds,
   readEndOfLook,
+  readFailedIds,
   readIsIndexed,
   readNewest,
   readOwingIds,
@@ -140,22 +141,17 @@ function sourceOf(db: Queryable, asked: Asked): Source {
         },
       }
     case 'failed':
-    case 'cancelled':
       if (!isIndexed) return newest(db, asked, wanted)
       return {
         size,
         async look(range) {
-          const { ids, isAll } = await readEndedBadlyIds(
-            db,
-            range,
-            loggedSince(range.from),
-            bounds.rowsOfLook,
-          )
+          const { ids, isAll } = await readFailedIds(db, range, loggedFrom(range.from), bounds.rowsOfLook)
           const some = ids.slice(0, size)
           return byIds(some, isAll && some.length === ids.length)
         },
       }
     case 'success':
+    case 'cancelled':
     case 'unmatched':
     case undefined:
       return newest(db, asked, wanted)

@@ -173,8 +173,8 @@ export async function readOwingIds(db: Queryable, range: IdRange, limit: number)
   return rows.map(row => row.webhook_id)
 }
 
-/** The newest events of a range whose log has a delivery that ended badly: read from at most `rowsMax` rows of the log. */
-export async function readEndedBadlyIds(
+/** The newest events of a range of which a delivery has failed for good: read from at most `rowsMax` rows of the log. */
+export async function readFailedIds(
   db: Queryable,
   range: IdRange,
   loggedSince: Uuid,
@@ -184,8 +184,7 @@ export async function readEndedBadlyIds(
     text: `
       select webhook_id, count(*)::int as attempts from (
         select webhook_id from delivery_logs
-        where verdict in ('given_up', 'expired', 'cancelled')
-          and webhook_id >= $1 and webhook_id < $2 and id >= $3
+        where verdict in ('given_up', 'expired') and webhook_id >= $1 and webhook_id < $2 and id >= $3
         order by webhook_id desc limit $4) newest
       group by webhook_id order by webhook_id desc`,
     values: [range.from, range.before, loggedSince, rowsMax],
@@ -207,7 +206,7 @@ export async function readIsIndexed(db: Queryable): Promise<boolean> {
     text: `
       select not exists (
         select from pg_inherits p
-        join (values ('events', 'events_of_tenant'), ('delivery_logs', 'delivery_logs_ended_badly')) as w (parent, name)
+        join (values ('events', 'events_of_tenant'), ('delivery_logs', 'delivery_logs_dead')) as w (parent, name)
           on p.inhparent = w.parent::regclass
         where not exists (
           select from pg_index i join pg_inherits c on c.inhrelid = i.indexrelid

@@ -19,10 +19,11 @@ declare module 'fastify' {
  * - `own`: the route asks by itself (a signature may take the place of a key)
  * - `any`: whoever has a key
  * - `publish`, `read`, `write`: whoever may send events, read, or change what a tenant has
+ * - `keys`: whoever may change what a tenant has, with a key of their own: who manages keys and tokens, or sees secrets
  * - `read_all`: who may read and is not bound to one tenant
  * - `admin`: an operator
  */
-export type Access = 'open' | 'own' | 'any' | 'publish' | 'read' | 'write' | 'read_all' | 'admin'
+export type Access = 'open' | 'own' | 'any' | 'publish' | 'read' | 'write' | 'keys' | 'read_all' | 'admin'
 
 const scopesFor: Readonly<Record<Access, readonly KeyScope[]>> = {
   open: keyScopes,
@@ -31,17 +32,40 @@ const scopesFor: Readonly<Record<Access, readonly KeyScope[]>> = {
   publish: ['admin', 'tenant', 'publish'],
   read: ['admin', 'tenant', 'read'],
   write: ['admin', 'tenant'],
+  keys: ['admin', 'tenant'],
   read_all: ['admin', 'read'],
   admin: ['admin'],
 }
 
+/** Who may call routes of a kind, in a sentence for the document of the API. */
+export const accessSentences: Readonly<Record<Access, string>> = {
+  open: 'Needs no key.',
+  own: 'Needs a key with scope `admin`, `tenant` or `publish`, or the signature of the subscription.',
+  any: 'Needs any key.',
+  publish: 'Needs a key with scope `admin`, `tenant` or `publish`.',
+  read: 'Needs a key with scope `admin`, `tenant` or `read`.',
+  write: 'Needs a key with scope `admin` or `tenant`.',
+  keys: 'Needs a key with scope `admin` or `tenant`; a portal token is not enough.',
+  read_all: 'Needs a key with scope `admin`, or with scope `read` for all tenants.',
+  admin: 'Needs a key with scope `admin`.',
+}
+
 /** Whether a caller may call routes of this kind. What they may see and change there is another matter: their reach. */
-export function mayCall({ scope, reach }: Caller, access: Access): boolean {
-  return scopesFor[access].includes(scope) && (access !== 'read_all' || reach.tenant === null)
+export function mayCall({ actor, scope, reach }: Caller, access: Access): boolean {
+  if (!scopesFor[access].includes(scope)) return false
+  if (access === 'keys') return actor.kind !== 'portal_token'
+  return access !== 'read_all' || reach.tenant === null
 }
 
 /** The refusal for a caller whose key is valid, and not for this. */
-export function notForThisKey({ scope, reach }: Caller, access: Access): AppError {
+export function notForThisKey({ actor, scope, reach }: Caller, access: Access): AppError {
+  if (actor.kind === 'portal_token') {
+    const detail =
+      scope === 'read' && scopesFor[access].includes('tenant')
+        ? 'This portal token may read only.'
+        : 'A portal token is not for this. Use an API key.'
+    return new AppError('forbidden', detail)
+  }
   const wanted = access === 'read_all' ? ['admin', 'read of all tenants'] : scopesFor[access]
   const held = reach.tenant === null ? scope : `${scope} of tenant ${reach.tenant}`
   return new AppError('forbidden', `This key has the scope ${held}. This needs ${wanted.join(' or ')}.`)

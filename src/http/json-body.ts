@@ -111,7 +111,8 @@ function restoreContentType({ headers, rawHeaders }: IncomingMessage): void {
   if (at !== -1) headers['content-type'] = rawHeaders[at + 1]
 }
 
-function refuseCoding(coding: string | undefined): void {
+/** @throws AppError unsupported_media_type for a compressed body, where the service has to understand it */
+export function refuseCoding(coding: string | undefined): void {
   if (coding === undefined || /^(identity)?$/i.test(coding.trim())) return
   throw new AppError(
     'unsupported_media_type',

@@ -67,12 +67,17 @@ export function sendPage<Row>(
 ): Row[] {
   const page = rows.slice(0, limit)
   const last = page.at(-1)
-  if (rows.length > limit && last !== undefined) linkNext(request, reply, limit, cursorOf(last))
+  if (rows.length > limit && last !== undefined) linkNextPage(request, reply, limit, cursorOf(last))
   return page
 }
 
-/** Adds the headers that lead to the next page. */
-export function linkNext(request: FastifyRequest, reply: FastifyReply, limit: number, cursor: string): void {
+/** Adds the headers that lead to the next page, for a list that knows by itself where it begins. */
+export function linkNextPage(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  limit: number,
+  cursor: string,
+): void {
   // A path without a host, which is right behind any proxy.
   const url = new URL(request.url, 'http://localhost')
   url.searchParams.set('limit', String(limit))

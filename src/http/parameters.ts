@@ -60,6 +60,13 @@ export function unknownSubscription(id: number | string): AppError {
   return new AppError('not_found', `There is no subscription ${id}.`)
 }
 
+export function unknownEvent(webhookId: string): AppError {
+  return new AppError(
+    'not_found',
+    `There is no event ${webhookId}, or its retention is over and it was removed.`,
+  )
+}
+
 /** The webhook id of a path, in canonical form. @throws AppError validation_failed when it is no UUID */
 export function parseWebhookId(text: string): Uuid {
   const id = parseUuid(text)

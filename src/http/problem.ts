@@ -14,6 +14,9 @@ export const Problem = Type.Object(
     detail: Type.String({ description: 'What was wrong with this request, and what to do' }),
     instance: Type.String({ description: 'The id of the request, also in the header `x-request-id`' }),
     code: Type.String({ description: 'The kind of error, for programs' }),
+    webhook_id: Type.Optional(
+      Type.String({ format: 'uuid', description: 'With `event_id_taken`: the event that has this id' }),
+    ),
     errors: Type.Optional(
       Type.Array(
         Type.Object({
@@ -48,6 +51,9 @@ const anywhere = [400, 408, 431, 500, 503]
 
 const problemHeaders: Readonly<Record<number, object>> = {
   401: { 'WWW-Authenticate': { type: 'string', description: 'Which credentials are asked for' } },
+  409: {
+    'Retry-After': { type: 'integer', minimum: 1, description: 'Where waiting helps: seconds to wait' },
+  },
   503: { 'Retry-After': { type: 'integer', minimum: 1, description: 'Seconds to wait before the next try' } },
 }
 
@@ -74,24 +80,32 @@ interface ProblemAnswer {
   readonly body: string
 }
 
-/** Turns an error into status, headers and body. The only place that does. */
-function problemAnswer(error: AppError, requestId: string): ProblemAnswer {
+/** The problem details of an error, as an answer has them, or a part of an answer. */
+export function problemBody(error: AppError, requestId: string): Readonly<Record<string, unknown>> {
   const { status, title } = errorCodes[error.code]
-  const body: Record<string, unknown> = {
+  return {
     type: `/errors/${error.code}`,
     title,
     status,
     detail: error.message,
     instance: `urn:uuid:${requestId}`,
     code: error.code,
+    ...error.members,
+    ...(error.errors !== undefined && { errors: error.errors }),
   }
-  if (error.errors !== undefined) body.errors = error.errors
+}
+
+/** Turns an error into status, headers and body. The only place that does. */
+function problemAnswer(error: AppError, requestId: string): ProblemAnswer {
+  const { status } = errorCodes[error.code]
+  const body = problemBody(error, requestId)
   const headers: Record<string, string> = {
     'content-type': problemMediaType,
     'cache-control': 'no-store',
     'x-request-id': requestId,
   }
-  if (status === 429 || status === 503) headers['retry-after'] = String(error.retryAfterSeconds ?? 1)
+  const retryAfterSeconds = error.retryAfterSeconds ?? (status === 429 || status === 503 ? 1 : undefined)
+  if (retryAfterSeconds !== undefined) headers['retry-after'] = String(retryAfterSeconds)
   // Whoever tries keys has to connect anew for each.
   if (error.code === 'too_many_wrong_keys') headers.connection = 'close'
   if (error.code === 'unauthorized') headers['www-authenticate'] = 'Bearer'
@@ -156,7 +170,8 @@ const frameworkErrors: Readonly<Record<string, readonly [ErrorCode, string]>> = 
   ECONNRESET: ['malformed_request', 'The connection ended before the body did.'],
 }
 
-function asAppError(error: unknown): AppError {
+/** Any error as one for a caller; what is none of ours is `internal`. */
+export function asAppError(error: unknown): AppError {
   if (error instanceof AppError) return error
   const { code, statusCode } = Object(error) as Partial<FastifyError> // anything can be thrown
   const known = code === undefined ? undefined : frameworkErrors[code]

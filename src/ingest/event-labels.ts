@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { validationFailed } from '../errors.ts'
-import { channelPattern } from '../subscriptions/schema.ts'
 
 /** The most channels of one event. */
-export const eventChannelsMax = 10
+export const eventChannelsMax = 20
 
-const channel = new RegExp(channelPattern)
+/** As events that are published have them: visible ASCII without a comma. */
+const channel = /^[\x21-\x2b\x2d-\x7e]{1,128}$/
 
 /**
  * The channels of an event, each once, from a text such as `project-7, beta`.
@@ -17,7 +17,7 @@ export function readChannels(text: string | undefined, parameter = 'X-Channels')
   if (text === undefined || text.trim() === '') return []
   const channels = [...new Set(text.split(',').map(one => one.trim()))]
   if (channels.length <= eventChannelsMax && channels.every(one => channel.test(one))) return channels
-  const detail = `Give at most ${eventChannelsMax} channels with commas between them, each of 1 to 128 characters out of letters, digits and _ . : / -`
+  const detail = `Give at most ${eventChannelsMax} channels with commas between them, each of 1 to 128 visible ASCII characters.`
   throw validationFailed([{ pointer: parameter, detail }])
 }
 

@@ -5,6 +5,7 @@ import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '..
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Names } from './names.ts'
 import type { EventRow, OwedRow } from './store.ts'
 import { batchRowsMax, CommitUnknown, type EventWriter } from './writer.ts'
 
@@ -15,11 +16,14 @@ export interface IncomingEvent extends DeliveryContent {
   readonly subscriptions: readonly Subscription[]
   /** What is said only of events that are published. */
   readonly published?: PublishedFields
+  /** Names that no other event of the tenant may have. */
+  readonly names?: Names
 }
 
 export interface PublishedFields {
   readonly channels: readonly string[]
   readonly eventId: string | null
+  readonly idempotencyKey?: string | null
   /** Not to be sent before then (Unix milliseconds); null: at once. */
   readonly deliverAt: number | null
   /** What the sender says of it, by names of its own. */
@@ -56,6 +60,7 @@ export class Ingest {
    * Resolves with the event's id once the event and everything it owes are committed.
    *
    * @throws AppError `overloaded` or `database_unavailable` when that cannot be done in time, `shutting_down`
+   * @throws NameTaken when another event has one of its names
    */
   async accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
@@ -113,7 +118,7 @@ export class Ingest {
 }
 
 function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[]): EventRow {
-  const { tenant, eventType, contentType, payload, published } = event
+  const { tenant, eventType, contentType, payload, published, names } = event
   return {
     webhookId,
     tenant,
@@ -123,6 +128,7 @@ function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[
     metadata: metadataOf(event),
     subscriptionIds: owed.map(row => row.subscriptionId),
     ...(published && { published }),
+    ...(names && { names: { ...names, deliveries: owed.length } }),
   }
 }
 

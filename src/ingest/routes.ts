@@ -1,22 +1,32 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EventTypes } from '../event-types/event-types.ts'
+import {
+  idempotencyKeyParameter,
+  readIdempotencyKey,
+  replayedHeader,
+  replayedHeaders,
+} from '../http/idempotency-key.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { subscriptionIdParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { HasLine } from '../model/event-lines.ts'
+import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { wants, wantsType } from '../subscriptions/matching.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
 import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
-import type { Ingest } from './ingest.ts'
+import type { IncomingEvent, Ingest } from './ingest.ts'
+import { hashOfRequest, namesOf } from './names.ts'
+import type { Once } from './once.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
   readonly ingest: Ingest
+  readonly once: Once
   /** Says whether a payload fits its event type. */
   readonly eventTypes: Pick<EventTypes, 'check'>
   readonly bodies: BodyRules
@@ -77,16 +87,54 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
   const { tenant } = subscription
-  const refusal = deps.eventTypes.check(tenant, content.eventType, payload)
+  const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
+  if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
+  const webhookId = await checkAndAccept(deps, event)
+  return accepted(deps, reply, event, webhookId)
+}
+
+/** For a sender that has given its request a name. */
+async function acceptOnce(
+  deps: Deps,
+  request: IngestRequest,
+  reply: FastifyReply,
+  event: OneEvent,
+): Promise<FastifyReply> {
+  const idempotencyKey = readIdempotencyKey(request.headers)
+  const { tenant, eventType, contentType, contentEncoding = null, payload, subscriptions } = event
+  const names = namesOf(tenant, { idempotencyKey, eventId: null }, () =>
+    hashOfRequest(
+      ['POST /ingest', `${subscriptions[0].id}`, tenant, eventType, contentType, contentEncoding],
+      payload,
+    ),
+  )
+  const published = { channels: [], eventId: null, idempotencyKey, deliverAt: null, metadata: null }
+  const { webhookId, isReplayed } = await deps.once.accept(names, async () => ({
+    webhookId: await checkAndAccept(deps, { ...event, published, ...(names && { names }) }),
+    deliveries: 1,
+  }))
+  if (!isReplayed) return accepted(deps, reply, event, webhookId)
+  return reply.code(202).header(replayedHeader, 'true').send(`{"webhook_id":"${webhookId}"}`)
+}
+
+/** @throws AppError payload_refused, and what `Ingest.accept` throws */
+async function checkAndAccept({ eventTypes, ingest }: Deps, event: OneEvent): Promise<Uuid> {
+  const refusal = eventTypes.check(event.tenant, event.eventType, event.payload)
   const refused = refusal instanceof Promise ? await refusal : refusal
   if (refused !== undefined) throw refused
-  const webhookId = await deps.ingest.accept({ ...content, tenant, subscriptions: [subscription] })
+  return ingest.accept(event)
+}
+
+type OneEvent = IncomingEvent & { readonly subscriptions: readonly [Subscription] }
+
+function accepted(deps: Deps, reply: FastifyReply, event: OneEvent, webhookId: Uuid): FastifyReply {
+  const { eventType, payload, subscriptions } = event
   if (deps.hasLine?.(webhookId, false) ?? true) {
     deps.logger.info(
       {
         webhook_id: webhookId,
-        subscription_id: subscription.id,
-        event_type: content.eventType,
+        subscription_id: subscriptions[0].id,
+        event_type: eventType,
         size_bytes: payload.length,
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
@@ -150,6 +198,7 @@ const ingestSchema = {
         description: 'The codings of the body, such as `gzip`; it is delivered with the same',
       }),
     ),
+    'idempotency-key': idempotencyKeyParameter,
     'x-hub-signature-256': Type.Optional(
       Type.String({
         description:
@@ -158,10 +207,13 @@ const ingestSchema = {
     ),
   }),
   response: {
-    202: Type.Object(
-      { webhook_id: Type.String({ format: 'uuid' }) },
-      { description: 'Committed; it will be delivered' },
-    ),
+    202: {
+      description: 'Committed; it will be delivered',
+      headers: replayedHeaders,
+      content: {
+        'application/json': { schema: Type.Object({ webhook_id: Type.String({ format: 'uuid' }) }) },
+      },
+    },
     200: Type.Object(
       {},
       {
@@ -169,6 +221,6 @@ const ingestSchema = {
           'Not wanted: the subscription lists other event types or channels, or its filter does not match',
       },
     ),
-    ...problems(401, 403, 404, 413, 422),
+    ...problems(401, 403, 404, 409, 413, 422),
   },
 }

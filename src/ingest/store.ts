@@ -4,6 +4,15 @@ import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable, Transactional } from '../platform/postgres.ts'
+import {
+  isNotRefused,
+  type NamesRow,
+  namesColumns,
+  namesParameters,
+  type Periods,
+  selectRefused,
+  takeNames,
+} from './taken-names-store.ts'
 
 /** One row of `events`. */
 export interface EventRow {
@@ -15,8 +24,10 @@ export interface EventRow {
   readonly subscriptionIds: readonly number[]
   /** Nearly all have none. */
   readonly metadata?: EventMetadata | null
-  /** What only published events have. */
+  /** What only published events have, and those with names. */
   readonly published?: PublishedColumns
+  /** Names that it takes, so that no other event of its tenant has them. */
+  readonly names?: Omit<NamesRow, 'webhookId'>
 }
 
 /** Columns of `events` that are null for an event that was sent to one subscription. */
@@ -24,6 +35,7 @@ export interface PublishedColumns {
   /** Names without a comma. */
   readonly channels: readonly string[]
   readonly eventId: string | null
+  readonly idempotencyKey?: string | null
   /** Unix milliseconds, of a scheduled event. */
   readonly deliverAt: number | null
 }
@@ -44,34 +56,53 @@ export interface OwedRow {
 /**
  * Writes events and all they owe in one statement, so one round trip and one commit for a whole batch. Lanes of rows
  * without an owner become due when their rows are. A batch without such rows, which is nearly every one, takes a
- * statement that knows nothing of lanes; one of events that nobody published takes one without their columns; a lone event
- * that a process holds takes one without arrays.
+ * statement that knows nothing of lanes; one of events that nobody published takes one without their columns; only one
+ * with a name in it takes one that knows of names; a lone event that a process holds takes one without arrays.
  *
  * @param acceptedAt Unix milliseconds; no row is due before
+ * @param periods where names are taken; needed when an event has some
+ * @returns the events that were not written, because another one has their names
+ * @throws 40001, 40P01 when other statements took the same names at this moment: nothing was written, it is to be run again
  */
 export async function insertEvents(
   db: Queryable,
   events: readonly EventRow[],
   owed: readonly OwedRow[],
   acceptedAt: number,
-): Promise<void> {
-  const isPublished = events.some(event => event.published !== undefined)
+  periods?: Periods,
+): Promise<readonly Uuid[]> {
+  const kind = kindOf(events)
   const inLanes = isAnyInLanes(owed)
   const [event] = events
   const [row] = owed
-  if (event && row && events.length === 1 && owed.length === 1 && !isPublished && !inLanes) {
+  if (event && row && events.length === 1 && owed.length === 1 && kind === 'plain' && !inLanes) {
     await insertSingle(db, event, row, acceptedAt)
-    return
+    return none
   }
-  await db.query({
-    name: `insert_events${isPublished ? '_published' : ''}${inLanes ? '_and_lanes' : ''}`,
-    text: insertEventsText[isPublished ? 'published' : 'plain'][inLanes ? 'inLanes' : 'held'],
+  const refused = await db.query<{ id: Uuid }>({
+    name: `insert_events_${kind}${inLanes ? '_and_lanes' : ''}`,
+    text: insertEventsText[kind][inLanes ? 'inLanes' : 'held'],
     values: [
       ...eventColumns(events),
-      ...(isPublished ? publishedColumns(events) : []),
+      ...(kind === 'plain' ? [] : publishedColumns(events)),
+      ...(kind === 'named' ? namesColumns(namesOf(events), periods) : []),
       ...owedColumns(owed, acceptedAt, inLanes),
     ],
   })
+  return kind === 'named' ? refused.rows.map(({ id }) => id) : none
+}
+
+const none: readonly Uuid[] = []
+
+type Kind = 'plain' | 'published' | 'named'
+
+function kindOf(events: readonly EventRow[]): Kind {
+  if (events.some(event => event.names !== undefined)) return 'named'
+  return events.some(event => event.published !== undefined) ? 'published' : 'plain'
+}
+
+function namesOf(events: readonly EventRow[]): readonly NamesRow[] {
+  return events.flatMap(({ webhookId, names }) => (names ? [{ webhookId, ...names }] : []))
 }
 
 /**
@@ -135,21 +166,26 @@ const rowsMax = 1000
  *
  * Rows that wait in lanes come last, in the order of their subscriptions: locks on lanes are held for as short as can be,
  * and are taken in the order in which all take them.
+ *
+ * @returns as `insertEvents`
  */
 export async function insertWideEvents(
   connection: Transactional,
   events: readonly EventRow[],
   owed: readonly OwedRow[],
   acceptedAt: number,
-): Promise<void> {
+  periods?: Periods,
+): Promise<readonly Uuid[]> {
   const held = owed.filter(row => row.owner !== null)
   const inLanes = owed.filter(row => row.owner === null)
   inLanes.sort((one, other) => one.subscriptionId - other.subscriptionId)
-  await connection.transaction(async tx => {
-    await insertEvents(tx, events, [], acceptedAt)
-    for (const rows of [held, inLanes])
+  return connection.transaction(async tx => {
+    const refused = await insertEvents(tx, events, [], acceptedAt, periods)
+    const isWritten = ({ webhookId }: OwedRow) => !refused.includes(webhookId)
+    for (const rows of [held.filter(isWritten), inLanes.filter(isWritten)])
       for (let from = 0; from < rows.length; from += rowsMax)
         await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
+    return refused
   })
 }
 
@@ -176,6 +212,7 @@ function publishedColumns(events: readonly EventRow[]): readonly unknown[] {
   return [
     textArray(events.map(({ published }) => published?.channels.join(',') || null)),
     textArray(events.map(({ published }) => published?.eventId ?? null)),
+    textArray(events.map(({ published }) => published?.idempotencyKey ?? null)),
     timestamptzArray(events.map(({ published }) => published?.deliverAt ?? null)),
   ]
 }
@@ -202,47 +239,85 @@ const insertEvent = `
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[])
       as t (id, tenant, type, content_type, payload, subs, metadata))`
 
-const insertPublished = `
+const insertPublished = (condition = '') => `
   e as (
     insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids, metadata, channels,
-                        event_id, deliver_at)
+                        event_id, idempotency_key, deliver_at)
     select id, tenant, type, content_type, payload, subs::int[], metadata::jsonb, string_to_array(channels, ','),
-           event_id, deliver_at
+           event_id, idempotency_key, deliver_at
     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::timestamptz[])
-      as t (id, tenant, type, content_type, payload, subs, metadata, channels, event_id, deliver_at))`
+                $9::text[], $10::text[], $11::timestamptz[])
+      as t (id, tenant, type, content_type, payload, subs, metadata, channels, event_id, idempotency_key, deliver_at)
+    ${condition})`
 
-/** @param before parameters before those of this statement; `ctes` is what the statement does besides */
-function owedText(inLanes: boolean, before = 0, ctes = ''): string {
+interface OwedText {
+  /** How many parameters come before those of the owed rows. */
+  readonly before?: number
+  /** What the statement does besides. */
+  readonly ctes?: string
+  /** Of the rows that are written. */
+  readonly condition?: string
+  /** Of the statement, where it returns rows. */
+  readonly end?: string
+}
+
+function owedText(inLanes: boolean, { before = 0, ctes = '', condition = '', end }: OwedText = {}): string {
   const [id, sub, size, owner, acceptedAt, dueAt, beginsAt] = [1, 2, 3, 4, 5, 6, 7].map(n => `$${n + before}`)
   const rows = `unnest(${id}::uuid[], ${sub}::int[], ${size}::int[], ${owner}::int[]`
+  const ending = (head: readonly string[], insert: string) => {
+    const all = end === undefined ? head : [...head, `owing as (${insert})`]
+    return `${all.length === 0 ? '' : `with ${all.join(',')}`} ${end ?? insert}`
+  }
+  const first = ctes === '' ? [] : [ctes]
   if (!inLanes) {
-    return `
-  ${ctes && `with ${ctes}`}
+    return ending(
+      first,
+      `
   insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
   select id, sub, size, owner, (${acceptedAt}::timestamptz[])[1]
-  from ${rows}) as t (id, sub, size, owner)`
+  from ${rows}) as t (id, sub, size, owner) ${condition}`,
+    )
   }
   // A row without a time of its own, or with one that is over, is due at acceptance (greatest leaves nulls out): where a
   // lane was found empty nobody looks for older rows (`ReadFrom`).
-  return `
-  with ${ctes && `${ctes},`}
+  return ending(
+    [
+      ...first,
+      `
   o as (
     select id, sub, size, owner, greatest(due_at, (${acceptedAt}::timestamptz[])[1]) as due_at, begins_at
     from ${rows}, ${dueAt}::timestamptz[], ${beginsAt}::timestamptz[])
-      as t (id, sub, size, owner, due_at, begins_at)),
-  in_lanes as (select sub as subscription_id, due_at from o where owner is null),
-  ${wakeLanes('in_lanes')}
+      as t (id, sub, size, owner, due_at, begins_at) ${condition}),
+  in_lanes as (select sub as subscription_id, due_at from o where owner is null)`,
+      wakeLanes('in_lanes'),
+    ],
+    `
   insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at, replayed_at)
-  select id, sub, size, owner, due_at, begins_at from o`
+  select id, sub, size, owner, due_at, begins_at from o`,
+  )
 }
 
 const insertOwedText = { held: owedText(false), inLanes: owedText(true) }
 
-const insertEventsText = {
-  plain: { held: owedText(false, 7, insertEvent), inLanes: owedText(true, 7, insertEvent) },
-  published: { held: owedText(false, 10, insertPublished), inLanes: owedText(true, 10, insertPublished) },
+const unlessRefused = `where ${isNotRefused('id')}`
+
+const partsOf: Readonly<Record<Kind, OwedText>> = {
+  plain: { before: 7, ctes: insertEvent },
+  published: { before: 11, ctes: insertPublished() },
+  named: {
+    before: 11 + namesParameters,
+    ctes: `${takeNames(12)}, ${insertPublished(unlessRefused)}`,
+    condition: unlessRefused,
+    end: selectRefused(12),
+  },
 }
+
+const textsOf = (kind: Kind) => ({
+  held: owedText(false, partsOf[kind]),
+  inLanes: owedText(true, partsOf[kind]),
+})
+
+const insertEventsText = { plain: textsOf('plain'), published: textsOf('published'), named: textsOf('named') }
 
 /** Large enough to need a page that the table has not yet: an event that fits into its last page notices no full disk. */
 const triedBytes = 32 * 1024

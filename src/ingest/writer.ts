@@ -12,7 +12,10 @@ import {
   wasNeverSent,
 } from '../platform/postgres.ts'
 import { CommitRate } from './commit-rate.ts'
+import { NamePeriods } from './name-periods.ts'
+import { NameTaken, tryAgain } from './names.ts'
 import { type EventRow, insertEvents, insertWideEvents, type OwedRow, tryInsertEvent } from './store.ts'
+import { findTaken, type NamesRow, type Periods } from './taken-names-store.ts'
 
 /** An event and its owed rows, written in one transaction. */
 export interface Write {
@@ -20,13 +23,19 @@ export interface Write {
   readonly owed: readonly OwedRow[]
 }
 
-/** Writes events with all they owe, all or none of them. */
+/**
+ * Writes events with all they owe, all or none of them, but those whose names are taken.
+ *
+ * @param periods where names are taken; needed when an event has some
+ * @returns those whose names are taken
+ */
 export type InsertEvents<C extends Queryable> = (
   connection: C,
   events: readonly EventRow[],
   owed: readonly OwedRow[],
   acceptedAt: number,
-) => Promise<void>
+  periods: Periods | undefined,
+) => Promise<readonly Uuid[]>
 
 export interface EventWriterDeps<C extends Queryable = Queryable> {
   /**
@@ -89,6 +98,7 @@ export class EventWriter<C extends Queryable = Queryable> {
   readonly #waitMsMax: number
   readonly #rate: CommitRate
   readonly #newId: () => Uuid
+  readonly #periods: NamePeriods
   #waitingBytes = 0
   #waitingWeight = 0
   /** When a transaction last ended, or one began while none was under way. */
@@ -105,6 +115,7 @@ export class EventWriter<C extends Queryable = Queryable> {
     this.#idle = [...deps.connections]
     this.#rate = new CommitRate(deps.connections.length, batchEventsMax)
     this.#newId = uuidV7Source(deps.clock)
+    this.#periods = new NamePeriods()
     // After what has arrived was read: a process that stood still may find there that its events are committed.
     const watch = () => void setImmediate(() => this.#refuseLate())
     this.#watch = setInterval(watch, Math.min(500, deps.timeoutMs / 4))
@@ -117,8 +128,8 @@ export class EventWriter<C extends Queryable = Queryable> {
   }
 
   /**
-   * Resolves when the event is committed; rejects with an `AppError` (503) when it is not, and with `CommitUnknown` when
-   * it may be.
+   * Resolves when the event is committed; rejects with an `AppError` (503) when it is not, with `CommitUnknown` when it may
+   * be, and with `NameTaken` when another event has one of its names.
    */
   write(write: Write): Promise<void> {
     const now = performance.now()
@@ -250,9 +261,7 @@ export class EventWriter<C extends Queryable = Queryable> {
     const isFull = this.#waiting.length > 0
     const beganAt = performance.now()
     try {
-      await this.#insert(connection, batch)
-      for (const write of batch) write.resolve()
-      this.#deps.health.succeeded('events')
+      await this.#commit(connection, batch)
       if (this.#waiting.length > 0) this.#rate.committed(weight, performance.now() - beganAt, isFull)
       else this.#rate.forget()
     } catch (error) {
@@ -263,13 +272,69 @@ export class EventWriter<C extends Queryable = Queryable> {
     }
   }
 
-  #insert(connection: C, batch: readonly Waiting[]): Promise<void> {
-    return this.#insertEvents(
-      connection,
-      batch.map(write => write.event),
-      batch.flatMap(write => write.owed),
-      this.#deps.clock.now(),
-    )
+  /** Writes a batch, and answers for each of its events. */
+  async #commit(connection: C, all: readonly Waiting[]): Promise<void> {
+    const periods = all.some(hasNames) ? await this.#periodsNow(connection) : undefined
+    const batch = periods === undefined ? all.filter(write => !hasNames(write)) : all
+    if (batch.length < all.length) this.#refuse(all.filter(hasNames), noPartition(noPartitionForNames))
+    if (batch.length === 0) return
+    const isRefused = new Set(await this.#insert(connection, batch, periods))
+    this.#deps.health.succeeded('events')
+    const refused: Waiting[] = []
+    for (const write of batch) {
+      if (isRefused.has(write.event.webhookId)) refused.push(write)
+      else write.resolve()
+    }
+    if (refused.length > 0) await this.#refuseTaken(connection, refused)
+  }
+
+  /** @returns undefined when there is no partition for names, and none can be made */
+  async #periodsNow(connection: C): Promise<Periods | undefined> {
+    const now = this.#deps.clock.now()
+    const known = await this.#periods.at(connection, now)
+    if (known !== undefined) return known
+    await this.#deps.ensurePartitions().catch(() => {})
+    this.#periods.forget()
+    return this.#periods.at(connection, now)
+  }
+
+  /** @returns the events that were not written, because their names are taken */
+  async #insert(
+    connection: C,
+    batch: readonly Waiting[],
+    periods: Periods | undefined,
+    tries = 3,
+  ): Promise<readonly Uuid[]> {
+    try {
+      return await this.#insertEvents(
+        connection,
+        batch.map(write => write.event),
+        batch.flatMap(write => write.owed),
+        this.#deps.clock.now(),
+        periods,
+      )
+    } catch (error) {
+      // Other statements took the same names at this moment. Nothing of this one was written.
+      const isRace = periods !== undefined && ['40001', '40P01'].includes(sqlState(error) ?? '')
+      if (!isRace || tries === 1) throw error
+      return this.#insert(connection, batch, periods, tries - 1)
+    }
+  }
+
+  /** Tells who has the names of these events, none of which was written. */
+  async #refuseTaken(connection: C, refused: readonly Waiting[]): Promise<void> {
+    try {
+      const names: readonly Pick<NamesRow, 'idempotencyKey' | 'eventId'>[] = refused.map(
+        ({ event }) => event.names ?? { idempotencyKey: null, eventId: null },
+      )
+      const taken = await findTaken(connection, names)
+      for (const [index, write] of refused.entries()) {
+        const found = taken[index]
+        write.reject(found === undefined ? tryAgain() : new NameTaken(found))
+      }
+    } catch (error) {
+      for (const write of refused) write.reject(error)
+    }
   }
 
   #take(): Waiting[] {
@@ -300,9 +365,7 @@ export class EventWriter<C extends Queryable = Queryable> {
     for (const write of batch) {
       if (write.isLate) continue
       try {
-        await this.#insert(connection, [write])
-        write.resolve()
-        this.#deps.health.succeeded('events')
+        await this.#commit(connection, [write])
       } catch (error) {
         if (isDatabaseUnavailable(error)) this.#fail([write], error)
         else if (sqlState(error) === '23514') this.#refuse([write], noPartition(error))
@@ -340,6 +403,10 @@ export class EventWriter<C extends Queryable = Queryable> {
     }
   }
 }
+
+const hasNames = ({ event }: Write): boolean => event.names !== undefined
+
+const noPartitionForNames = new Error('there is no partition of taken_names for this time')
 
 /** Writes events that owe more rows than one statement takes, each in a transaction of its own (`insertWideEvents`). */
 export function wideEventWriter(

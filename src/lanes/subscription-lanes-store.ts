@@ -1,6 +1,7 @@
 import { type LanePause, pauseNotice } from '../model/pause.ts'
 import { int2Array, int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { uuidV7Now } from '../platform/sql.ts'
 
 export async function insertLane(tx: Queryable, subscriptionId: number, held: boolean): Promise<void> {
   await tx.query({
@@ -14,6 +15,79 @@ export async function holdLane(tx: Queryable, subscriptionId: number): Promise<v
   await tx.query({
     text: 'update lanes set held = true where subscription_id = $1 and not held',
     values: [subscriptionId],
+  })
+}
+
+/** The same for several, in order of id, as all who lock several lanes do. */
+export async function holdLanes(db: Queryable, subscriptionIds: readonly number[]): Promise<void> {
+  await db.query({
+    text: `
+      with locked as (
+        select subscription_id from lanes where subscription_id = any($1::int[]) and not held
+        order by subscription_id for no key update)
+      update lanes l set held = true from locked k where l.subscription_id = k.subscription_id`,
+    values: [int4Array(subscriptionIds)],
+  })
+}
+
+/** Up to `limit` deleted subscriptions of a tenant that have a lane, in order of id, behind `after`. */
+export async function readLanesLeftBy(
+  db: Queryable,
+  tenant: string,
+  after: number,
+  limit: number,
+): Promise<readonly number[]> {
+  const { rows } = await db.query<{ id: number }>({
+    text: `select t.id from subscription_tombstones t
+           where t.tenant = $1 and t.id > $2 and exists (select from lanes l where l.subscription_id = t.id)
+           order by t.id limit $3`,
+    values: [tenant, after, limit],
+  })
+  return rows.map(({ id }) => id)
+}
+
+/**
+ * Settles as cancelled up to `limit` rows that wait in these lanes, whose subscriptions are gone. LATERAL with a limit:
+ * one range of the index per lane, and then each row by its place, whatever the planner believes of the table.
+ *
+ * @returns how many there were
+ */
+export async function cancelOwedOf(
+  db: Queryable,
+  subscriptionIds: readonly number[],
+  reason: string,
+  limit: number,
+): Promise<number> {
+  const { rowCount } = await db.query({
+    text: `
+      with picked as materialized (
+        select o.place from unnest($1::int[]) as k (id)
+        cross join lateral (
+          select ctid as place from owed where subscription_id + 0 = k.id and owner is null
+          order by due_at limit $3) o
+        limit $3),
+      gone as (
+        delete from owed where ctid = any(array(select place from picked)) and owner is null
+        returning webhook_id, subscription_id, attempt)
+      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
+      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,
+    values: [int4Array(subscriptionIds), reason, limit],
+  })
+  return rowCount
+}
+
+/** Removes those of the lanes that nobody has leased and in which nothing waits; their subscriptions are gone. */
+export async function deleteEmptyLanes(db: Queryable, subscriptionIds: readonly number[]): Promise<void> {
+  await db.query({
+    text: `
+      with locked as (
+        select l.subscription_id from lanes l
+        where l.subscription_id = any($1::int[]) and l.owner is null
+          and not exists (select from subscriptions s where s.id = l.subscription_id)
+          and not exists (select from owed o where o.subscription_id + 0 = l.subscription_id and o.owner is null)
+        order by l.subscription_id for update of l)
+      delete from lanes l using locked k where l.subscription_id = k.subscription_id and l.owner is null`,
+    values: [int4Array(subscriptionIds)],
   })
 }
 

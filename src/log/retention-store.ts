@@ -1,5 +1,5 @@
 import { int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
-import type { Uuid } from '../platform/id.ts'
+import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { uuidV7Now } from '../platform/sql.ts'
 
@@ -98,8 +98,10 @@ export async function endOrCarry(
         group by webhook_id),
       carried as (
         insert into events_carried
-          (webhook_id, tenant, event_type, content_type, payload, subscription_ids, channels, metadata)
-        select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, k.subscription_ids, e.channels, e.metadata
+          (webhook_id, tenant, event_type, content_type, payload, subscription_ids, channels, metadata, event_id,
+           idempotency_key, deliver_at)
+        select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, k.subscription_ids, e.channels, e.metadata,
+               e.event_id, e.idempotency_key, e.deliver_at
         from kept k join events e on e.webhook_id = k.webhook_id
         where e.webhook_id > $1 and e.webhook_id <= $2
         for share of e -- its payload may be removed at this moment: either is copied after that, or the copy is found by it
@@ -120,6 +122,52 @@ export async function endOrCarry(
   return rows[0] ?? { expired: 0, cancelled: 0, carried: 0 }
 }
 
+/** A place among scheduled events, in the order of their times. */
+export interface ScheduledPosition {
+  /** Unix milliseconds. */
+  readonly deliverAt: number
+  readonly webhookId: Uuid
+}
+
+/**
+ * Of the events behind `after` and before `before`: copies up to `limit` of those that were to be delivered later than
+ * `position` to where they outlive their partition. They are kept for as long as if they had been accepted then.
+ */
+export async function carryScheduled(
+  db: Queryable,
+  after: Uuid,
+  before: Uuid,
+  position: ScheduledPosition,
+  limit: number,
+): Promise<{ readonly rows: number; readonly last: ScheduledPosition | undefined }> {
+  const { rows } = await db.query<{ rows: number; due_ms: number | null; webhook_id: Uuid | null }>({
+    text: `
+      with page as materialized (
+        select webhook_id, deliver_at from events
+        where webhook_id > $1 and webhook_id < $2 and deliver_at is not null
+          and (deliver_at, webhook_id) > (($3::timestamptz[])[1], $4)
+        order by deliver_at, webhook_id limit $5),
+      carried as (
+        insert into events_carried
+          (webhook_id, tenant, event_type, content_type, payload, subscription_ids, channels, metadata, event_id,
+           idempotency_key, deliver_at)
+        select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, e.subscription_ids, e.channels, e.metadata,
+               e.event_id, e.idempotency_key, e.deliver_at
+        from page p join events e on e.webhook_id = p.webhook_id
+        where e.webhook_id > $1 and e.webhook_id < $2
+        for share of e -- as above
+        on conflict (webhook_id) do nothing)
+      select (select count(*)::int from page) as rows, (extract(epoch from deliver_at) * 1000)::float8 as due_ms, webhook_id
+      from (values (1)) as one (n)
+      left join (select * from page order by deliver_at desc, webhook_id desc limit 1) last on true`,
+    values: [after, before, timestamptzArray([position.deliverAt]), position.webhookId, limit],
+  })
+  const [page] = rows
+  const { due_ms: deliverAt, webhook_id: webhookId } = page ?? { due_ms: null, webhook_id: null }
+  const last = deliverAt === null || webhookId === null ? undefined : { deliverAt, webhookId }
+  return { rows: page?.rows ?? 0, last }
+}
+
 /** What became of some carried events. */
 export interface CarriedPage {
   readonly rows: number
@@ -129,26 +177,64 @@ export interface CarriedPage {
 /**
  * Looks at `limit` carried events behind `after`: those that are owed to nobody any more go, and the fan-out of the
  * others shrinks to those they are still owed to. What has been settled since is in the log, which may go before them.
+ *
+ * An event whose time came within the retention stays whole for as long as that. Shortly before its end its fan-out shrinks
+ * to those whom it is owed or who are in the log that is kept: what ended before its time may not be in it any more.
+ *
+ * @param times in Unix milliseconds. What came before `before` is too old, and the log of that time may go; events that were
+ *   scheduled for between that and `whole` are close to their end
  */
-export async function trimCarried(db: Queryable, after: Uuid, limit: number): Promise<CarriedPage> {
+export async function trimCarried(
+  db: Queryable,
+  after: Uuid,
+  times: { readonly before: number; readonly whole: number; readonly now: number },
+  limit: number,
+): Promise<CarriedPage> {
   const { rows } = await db.query<{ rows: number; last: Uuid | null }>({
     text: `
       with page as materialized (
-        select webhook_id, subscription_ids, ctid as place from events_carried where webhook_id > $1 order by webhook_id limit $2),
+        select webhook_id, subscription_ids, deliver_at, ctid as place
+        from events_carried where webhook_id > $1 order by webhook_id limit $2),
       owing as materialized (
-        select p.webhook_id, p.place, p.subscription_ids as before,
-          array(select subscription_id from owed o where o.webhook_id = p.webhook_id order by subscription_id) as now
-        from page p),
+        select p.webhook_id, p.place, p.deliver_at, p.subscription_ids as before,
+          case
+            when p.deliver_at > times.whole and p.deliver_at <= times.now then p.subscription_ids
+            when p.deliver_at > times.before and p.deliver_at <= times.now then array(
+              select subscription_id from owed o where o.webhook_id = p.webhook_id
+              union
+              select subscription_id from delivery_logs l
+              where l.webhook_id = p.webhook_id and l.verdict <> 'retry' and l.id > $4
+              order by subscription_id)
+            else array(select subscription_id from owed o where o.webhook_id = p.webhook_id order by subscription_id)
+          end as now
+        from page p, (select ($3::timestamptz[])[1] as before, ($3::timestamptz[])[2] as whole,
+                             ($3::timestamptz[])[3] as now) times),
       gone as (
-        delete from events_carried where webhook_id = any(array(select webhook_id from owing where now = '{}'))),
+        delete from events_carried where webhook_id = any(array(
+          select webhook_id from owing
+          where now = '{}' and (before <> '{}' or coalesce(deliver_at <= ($3::timestamptz[])[1], true))))),
       trimmed as (
         update events_carried c set subscription_ids = o.now from owing o
         where c.ctid = o.place and o.now <> '{}' and o.now <> o.before)
       select (select count(*)::int from page) as rows,
              (select webhook_id from page order by webhook_id desc limit 1) as last`,
-    values: [after, limit],
+    values: [
+      after,
+      limit,
+      timestamptzArray([times.before, times.whole, times.now]),
+      uuidLowerBound(times.before),
+    ],
   })
   return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
+}
+
+/** Whether an event of a tenant was carried over. There are few such events. */
+export async function hasCarried(db: Queryable, tenant: string): Promise<boolean> {
+  const { rows } = await db.query({
+    text: 'select from events_carried where tenant = $1 limit 1',
+    values: [tenant],
+  })
+  return rows.length > 0
 }
 
 /**

@@ -13,8 +13,17 @@ import {
   ensurePartitions,
   namesKeptMs,
   oldestMoment,
+  partitionMs,
 } from './partitions.ts'
-import { clearTombstones, type Ending, endOrCarry, readOwedPage, trimCarried } from './retention-store.ts'
+import {
+  carryScheduled,
+  clearTombstones,
+  type Ending,
+  endOrCarry,
+  hasCarried,
+  readOwedPage,
+  trimCarried,
+} from './retention-store.ts'
 
 export interface RetentionDeps {
   readonly database: Database
@@ -130,6 +139,8 @@ class Round {
     // Partition by partition, so that a backlog of millions, or a stop in the midst of it, holds up the later ones only.
     let after = uuidLowerBound(0)
     for (const end of [...(await endsOfPartitions(database, 'events', before)), before]) {
+      // What was scheduled first, whole; of the rest goes on only what is still owed.
+      if (!(await this.#carryScheduled(after, uuidLowerBound(end), before))) return false
       if (!(await this.#settleOwed(after, uuidLowerBound(end)))) return false
       this.#dropped.push(...(await dropPartitions(database, 'events', end)))
       after = idBefore(end)
@@ -140,7 +151,7 @@ class Round {
     this.#dropped.push(...(await dropPartitions(database, 'taken_names', namesBefore)))
     // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
     // And none before what was carried over from its hour has shrunk to what is still owed.
-    if (!(await this.#trimCarried())) return false
+    if (!(await this.#trimCarried(before))) return false
     const logBefore = Math.min(before, await oldestMoment(database, 'events'))
     this.#dropped.push(...(await dropPartitions(database, 'delivery_logs', logBefore)))
     return this.#clearTombstones(before)
@@ -160,9 +171,20 @@ class Round {
     return isDone
   }
 
-  async #trimCarried(): Promise<boolean> {
+  async #carryScheduled(after: Uuid, end: Uuid, before: number): Promise<boolean> {
+    const from = { deliverAt: before, webhookId: uuidLowerBound(0) }
+    const { isDone } = await this.#walk('retention of scheduled events', from, (position, limit) =>
+      carryScheduled(this.#session, after, end, position, limit),
+    )
+    return isDone
+  }
+
+  async #trimCarried(before: number): Promise<boolean> {
+    // Longer than between two rounds, and than partitions of the log reach over that time.
+    const closeMs = 2 * (partitionMs(this.#deps.retentionHours) + hourMs)
+    const times = { before, whole: before + closeMs, now: this.#now }
     const { isDone } = await this.#walk('retention of carried events', uuidLowerBound(0), (after, limit) =>
-      trimCarried(this.#session, after, limit),
+      trimCarried(this.#session, after, times, limit),
     )
     return isDone
   }
@@ -213,4 +235,9 @@ class Round {
 /** An id that sorts below all of a moment (Unix milliseconds) and of all later ones, and above all that came before. */
 function idBefore(ms: number): Uuid {
   return `${uuidLowerBound(ms - 1).slice(0, 13)}-ffff-ffff-ffffffffffff` as Uuid // canonical by construction
+}
+
+/** Whether events of a tenant outlive their partitions. */
+export function isCarried(session: Queryable, tenant: string): Promise<boolean> {
+  return hasCarried(session, tenant)
 }

@@ -9,6 +9,7 @@ import {
   parseWebhookId,
   subscriptionIdParameter,
   tenantParameter,
+  unknownEvent,
   unknownSubscription,
 } from '../http/parameters.ts'
 import { Problem, problemMediaType, problems } from '../http/problem.ts'
@@ -16,6 +17,7 @@ import { type AttemptStatus, attemptStatuses } from '../model/outcome.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { readAttemptDetails } from './attempt.ts'
+import { FilterTest, FilterTestResult, testFilter } from './filter-test.ts'
 import { type LogReader, parseLogCursor, readLogPage, readStatus } from './monitor.ts'
 import { Attempt, AttemptDetails, EventStatus, Health } from './schema.ts'
 import { readSystem } from './system.ts'
@@ -33,6 +35,7 @@ export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void
   registerStatus(scope, deps)
   registerLogs(scope, deps)
   registerAttempts(scope, deps)
+  registerFilterTest(scope, deps)
 }
 
 function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
@@ -60,10 +63,7 @@ function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {
       const webhookId = parseWebhookId(request.params.webhook_id)
       const status = await readStatus(deps, reachOf(request), webhookId)
       if (status !== undefined) return status
-      throw new AppError(
-        'not_found',
-        `There is no event ${webhookId}, or its retention is over and it was removed.`,
-      )
+      throw unknownEvent(webhookId)
     },
   )
 }
@@ -156,6 +156,33 @@ function registerAttempts(scope: FastifyInstance, deps: MonitorDeps): void {
       // It holds text of a foreign server, which a browser must not show as a page.
       reply.header('x-content-type-options', 'nosniff').header('cache-control', 'no-store')
       return attempt
+    },
+  )
+}
+
+function registerFilterTest(scope: FastifyInstance, deps: MonitorDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/filters/test',
+    {
+      schema: {
+        operationId: 'testFilter',
+        summary: 'Hold a filter against an event, and see why it matches or not',
+        description: 'Nothing is kept and nothing is sent.',
+        tags: ['Subscriptions'],
+        body: FilterTest,
+        response: {
+          200: {
+            description: 'Whether it matches, and each clause by itself',
+            content: { 'application/json': { schema: FilterTestResult } },
+          },
+          ...problems(401, 403, 404, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      reply.header('cache-control', 'no-store')
+      const { matches, why } = await testFilter(deps.database, reachOf(request), request.body)
+      return { matches, why: [...why] }
     },
   )
 }

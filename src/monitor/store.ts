@@ -1,3 +1,4 @@
+import type { Reach } from '../model/caller.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
 import type { AttemptStatus, ErrorClass } from '../model/outcome.ts'
@@ -107,6 +108,30 @@ export async function readEvent(database: Queryable, webhookId: Uuid): Promise<A
            select ${columns}, true from events_carried where webhook_id = $1
            order by carried limit 1`,
     values: [webhookId],
+  })
+  return rows[0]
+}
+
+/** What a filter can see of an event that was accepted. */
+export interface FilterableEvent {
+  readonly event_type: string | null
+  readonly payload: Buffer
+  /** What its sender has given; null: nothing. */
+  readonly metadata: Readonly<Record<string, unknown>> | null
+}
+
+export async function readFilterable(
+  database: Queryable,
+  reach: Reach,
+  webhookId: Uuid,
+): Promise<FilterableEvent | undefined> {
+  const { rows } = await database.query<FilterableEvent>({
+    text: `select event_type, payload, metadata->'given' as metadata from (
+             (select tenant, event_type, payload, metadata from events where webhook_id = $1)
+             union all
+             (select tenant, event_type, payload, metadata from events_carried where webhook_id = $1)) e
+           where $2::text is null or tenant = $2 limit 1`,
+    values: [webhookId, reach.tenant],
   })
   return rows[0]
 }

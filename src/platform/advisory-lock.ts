@@ -21,6 +21,8 @@ export const advisoryLocks = {
   recovery: 6,
   /** One process runs replays at a time. */
   replay: 7,
+  /** One process at a time removes what deleted tenants had, and frees their ids. */
+  tenants: 8,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

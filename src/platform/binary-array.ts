@@ -14,15 +14,8 @@ const postgresEpochMs = 946_684_800_000
 
 const headerBytes = 20
 
-export function uuidArray(ids: readonly string[]): Buffer {
-  const buffer = header(oid.uuid, ids.length, ids.length * 20)
-  let at = headerBytes
-  for (const id of ids) {
-    buffer.writeInt32BE(16, at)
-    writeUuid(buffer, id, at + 4)
-    at += 20
-  }
-  return buffer
+export function uuidArray(ids: readonly (string | null)[]): Buffer {
+  return fixedArray(oid.uuid, 16, ids, writeUuid)
 }
 
 export function int2Array(values: readonly (number | null)[]): Buffer {
@@ -72,11 +65,11 @@ export function byteaArray(values: readonly Uint8Array[]): Buffer {
   return buffer
 }
 
-function fixedArray(
+function fixedArray<T>(
   element: number,
   size: number,
-  values: readonly (number | null)[],
-  write: (buffer: Buffer, value: number, at: number) => void,
+  values: readonly (T | null)[],
+  write: (buffer: Buffer, value: T, at: number) => void,
 ): Buffer {
   let bytes = 0
   for (const value of values) bytes += value === null ? 4 : 4 + size

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { type FieldError, validationFailed } from '../errors.ts'
+import { readIdempotencyKey } from '../http/idempotency-key.ts'
 import {
   isText,
   publishLimits,
@@ -13,7 +14,10 @@ import {
 import type { PublishRequest } from './publisher.ts'
 
 /** What a request says of its event before its body: without a tenant where it names none. */
-type Head = Pick<PublishRequest, 'eventType' | 'channels' | 'eventId' | 'deliverAt' | 'metadata' | 'to'>
+type Head = Pick<
+  PublishRequest,
+  'eventType' | 'channels' | 'eventId' | 'idempotencyKey' | 'deliverAt' | 'metadata' | 'to'
+> & { readonly deliverAtText: string | null }
 export type PublishHead = Head & Pick<PublishRequest, 'tenant'>
 
 const headerNames = {
@@ -48,7 +52,9 @@ export function readPublishHead(
     eventType: readEventType(type.text, type.name),
     channels: readChannels(channels.text, channels.name),
     eventId: readEventId(id.text, id.name),
+    idempotencyKey: readIdempotencyKey(headers),
     deliverAt: readDeliverAt(at.text, at.name, now),
+    deliverAtText: at.text || null,
     metadata: readMetadata(headers),
     to: readTo(parameters.to),
   }
@@ -96,7 +102,8 @@ function givenOnce(
   ])
 }
 
-function readTenant({ text, name }: Given): string | undefined {
+/** @throws AppError validation_failed */
+export function readTenant({ text, name }: Given): string | undefined {
   if (text === undefined || text === '') return undefined
   if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) return text
   throw unfit(

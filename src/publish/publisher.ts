@@ -3,13 +3,13 @@ import { AppError } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { unknownSubscription } from '../http/parameters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
-import { defaultTenant } from '../model/caller.ts'
+import type { Names } from '../ingest/names.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { EventToMatch } from '../subscriptions/matching.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { isTenant, readIdOfUid } from './store.ts'
+import { readIdOfUid } from './store.ts'
 
 /** An event to be published: parsed and checked. */
 export interface PublishRequest {
@@ -20,6 +20,8 @@ export interface PublishRequest {
   readonly channels: readonly string[]
   /** The sender's own name for it. */
   readonly eventId: string | null
+  /** As the request has it; null: none. */
+  readonly idempotencyKey: string | null
   /** Not to be sent before then (Unix milliseconds); null, or a time that is over: at once. */
   readonly deliverAt: number | null
   /** What the sender says of it, by names of its own. */
@@ -33,6 +35,8 @@ export interface PublishRequest {
   readonly payload: Buffer
   /** Nobody but this subscription may get it: its id, or its uid; null: whoever wants it. */
   readonly to: number | string | null
+  /** Names that no other event of the tenant may have. */
+  readonly names?: Names | undefined
 }
 
 /** An event that is committed. */
@@ -53,6 +57,10 @@ export interface PublisherDeps {
   }
   /** Says whether a payload fits its event type. */
   readonly eventTypes: Pick<EventTypes, 'check'>
+  readonly tenants: {
+    /** A promise when the database has to be asked, because another process may just have made it. */
+    exists(tenant: string): boolean | Promise<boolean>
+  }
   readonly database: Queryable
   readonly clock: Clock
 }
@@ -65,15 +73,9 @@ export const fanOutMax = 10_000
  */
 const lookUpsPerTurn = 250
 
-/** For this long a tenant is taken to be there still, and at most this many are. */
-const tenantKnownMs = 10_000
-const tenantsKnownMax = 10_000
-
 /** Publishes events: finds out who wants one, and has it accepted for all of them in one commit. */
 export class Publisher {
   readonly #deps: PublisherDeps
-  /** Until when each tenant is taken to be there (Unix milliseconds). */
-  readonly #tenants = new Map<string, number>()
 
   constructor(deps: PublisherDeps) {
     this.#deps = deps
@@ -83,12 +85,13 @@ export class Publisher {
    * Resolves when the event and all it owes are committed. An event that nobody wants is stored, too.
    *
    * @throws AppError not_found for a tenant, or for a subscription of it (`to`), that does not exist; payload_refused;
-   *   fan_out_too_large; and what `Ingest.accept` throws
+   *   fan_out_too_large; and what `Ingest.accept` throws, NameTaken among it
    */
   async publish(request: PublishRequest): Promise<Published> {
     const { tenant, eventType, contentType, contentEncoding, hops, payload } = request
-    const { ingest, clock } = this.#deps
-    if (!this.#isKnownTenant(tenant)) await this.#findTenant(tenant)
+    const { ingest, clock, tenants } = this.#deps
+    const exists = tenants.exists(tenant)
+    if (!(exists === true || (await exists))) throw unknownTenant(tenant)
     const refusal = this.#deps.eventTypes.check(tenant, eventType, payload)
     const refused = refusal instanceof Promise ? await refusal : refusal
     if (refused !== undefined) throw refused
@@ -96,14 +99,14 @@ export class Publisher {
     const ids = this.#wanting(request, to)
     if (ids.length > fanOutMax) throw tooManyWant(ids.length)
     const subscriptions = ids.length > lookUpsPerTurn ? await this.#lookUpAll(ids) : this.#lookUp(ids)
-    const { channels, eventId, metadata } = request
-    const { deliverAt } = request
+    const { channels, eventId, idempotencyKey, metadata, deliverAt, names } = request
     const webhookId = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       published: {
-        ...{ channels, eventId, metadata },
+        ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,
       },
+      ...(names && { names }),
     })
     return { webhookId, deliveries: subscriptions.length }
   }
@@ -143,17 +146,10 @@ export class Publisher {
       throw unknownSubscription(typeof to === 'number' ? to : `uid:${to}`)
     return id
   }
+}
 
-  #isKnownTenant(tenant: string): boolean {
-    return tenant === defaultTenant || (this.#tenants.get(tenant) ?? 0) > this.#deps.clock.now()
-  }
-
-  async #findTenant(tenant: string): Promise<void> {
-    if (!(await isTenant(this.#deps.database, tenant)))
-      throw new AppError('not_found', `There is no tenant ${tenant}.`)
-    if (this.#tenants.size >= tenantsKnownMax) this.#tenants.clear()
-    this.#tenants.set(tenant, this.#deps.clock.now() + tenantKnownMs)
-  }
+function unknownTenant(tenant: string): AppError {
+  return new AppError('not_found', `There is no tenant ${tenant}.`)
 }
 
 /** The headers that are stored with an event, so that what a filter says of them can be told afterwards. */

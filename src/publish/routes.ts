@@ -2,21 +2,25 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { callerFor } from '../http/access.ts'
 import { type Callers, identifyCaller } from '../http/auth.ts'
+import { idempotencyKeyParameter, replayedHeader, replayedHeaders } from '../http/idempotency-key.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { envelopeLimits, readBodyHeaders, readHops } from '../ingest/envelope.ts'
+import type { Once } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
 import type { HasLine } from '../model/event-lines.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { publishLimits } from './fields.ts'
 import { type PublishHead, readPublishHead } from './publish-head.ts'
+import { publishOnce } from './publish-once.ts'
 import { fanOutMax, type Publisher } from './publisher.ts'
 
 export interface PublishRoutesDeps {
   readonly publisher: Publisher
+  readonly once: Once
   readonly bodies: BodyRules
   /** Undefined when the service asks for no keys. */
   readonly callers: Callers | undefined
@@ -68,7 +72,7 @@ function readHead(
 }
 
 async function publish(
-  { publisher, logger, hasLine }: PublishRoutesDeps,
+  deps: PublishRoutesDeps,
   request: PublishingRequest,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -76,13 +80,12 @@ async function publish(
   if (head === undefined) throw new Error('a request came by without the hook onRequest')
   const payload = Buffer.isBuffer(request.body) ? request.body : noBody
   const body = readBodyHeaders(headers, payload)
-  const { webhookId, deliveries } = await publisher.publish({
-    ...head,
-    ...body,
-    hops: readHops(headers),
-    payload,
-  })
-  if (hasLine?.(webhookId, false) ?? true) {
+  const { deliverAtText, ...said } = head
+  const event = { ...said, ...body, hops: readHops(headers), payload }
+  const { webhookId, deliveries, isReplayed } = await publishOnce(deps, event, { deliverAtText })
+  const { logger, hasLine } = deps
+  if (isReplayed) reply.header(replayedHeader, 'true')
+  else if (hasLine?.(webhookId, false) ?? true) {
     logger.info(
       {
         webhook_id: webhookId,
@@ -112,7 +115,7 @@ const channels = Type.String({
 const eventId = Type.String({
   maxLength: publishLimits.eventIdChars,
   pattern: '^[\\x21-\\x7e]*$',
-  description: 'Your own name for the event',
+  description: 'Your own name for the event. A second event of the tenant with the same one is refused (409)',
 })
 const deliverAt = Type.String({
   format: 'date-time',
@@ -158,6 +161,7 @@ const publishSchema = {
         description: `What you say of the event, by names of your own; at most ${publishLimits.metadataEntries} of them`,
       }),
     ),
+    'idempotency-key': idempotencyKeyParameter,
     'content-encoding': Type.Optional(
       Type.String({
         maxLength: envelopeLimits.contentEncodingChars,
@@ -167,17 +171,22 @@ const publishSchema = {
     ),
   }),
   response: {
-    202: Type.Object(
-      {
-        webhook_id: Type.String({ format: 'uuid' }),
-        deliveries: Type.Integer({
-          minimum: 0,
-          maximum: fanOutMax,
-          description: 'To how many subscriptions it will be delivered',
-        }),
+    202: {
+      description: 'Committed; it will be delivered',
+      headers: replayedHeaders,
+      content: {
+        'application/json': {
+          schema: Type.Object({
+            webhook_id: Type.String({ format: 'uuid' }),
+            deliveries: Type.Integer({
+              minimum: 0,
+              maximum: fanOutMax,
+              description: 'To how many subscriptions it will be delivered',
+            }),
+          }),
+        },
       },
-      { description: 'Committed; it will be delivered' },
-    ),
-    ...problems(401, 403, 404, 413, 422),
+    },
+    ...problems(401, 403, 404, 409, 413, 422),
   },
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, linkNext, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseReplayId,
   parseTime,
@@ -301,7 +301,7 @@ function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDe
         limit,
         after,
       )
-      if (next) linkNext(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
+      if (next) linkNextPage(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
       return rows.map(deliveryAnswer)
     },
   )

@@ -371,3 +371,18 @@ export async function readLastAttempts(
   })
   return new Map(rows.map(row => [row.subscription_id, row.attempt]))
 }
+
+/** Removes up to `limit` replays of a tenant that have come to their end. @returns how many there were */
+export async function deleteEndedOf(db: Queryable, tenant: string, limit: number): Promise<number> {
+  const { rowCount } = await db.query({
+    text: `delete from replays where id in (
+             select id from replays where tenant = $1 and finished_at is not null limit $2)`,
+    values: [tenant, limit],
+  })
+  return rowCount
+}
+
+export async function hasReplays(db: Queryable, tenant: string): Promise<boolean> {
+  const { rows } = await db.query({ text: 'select from replays where tenant = $1 limit 1', values: [tenant] })
+  return rows.length > 0
+}

@@ -18,6 +18,8 @@ export const access: Readonly<Record<string, Access>> = {
 
   'POST /ingest/:id': 'own',
   'POST /events': 'publish',
+  'DELETE /events/:webhook_id': 'publish',
+  'POST /events/batch': 'publish',
 
   'GET /subscriptions/': 'read',
   'POST /subscriptions/': 'write',
@@ -38,6 +40,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
+  'POST /filters/test': 'read',
 
   'GET /event-types': 'read',
   'GET /event-types/openapi.json': 'read',
@@ -58,6 +61,20 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
+
+  'GET /tenants': 'read',
+  'POST /tenants': 'admin',
+  'GET /tenants/:id': 'read',
+  'PATCH /tenants/:id': 'admin',
+  'DELETE /tenants/:id': 'admin',
+
+  'GET /me': 'any',
+  'GET /keys': 'keys',
+  'POST /keys': 'keys',
+  'GET /keys/:id': 'keys',
+  'DELETE /keys/:id': 'keys',
+  'POST /portal-tokens': 'keys',
+  'DELETE /portal-tokens/:id': 'keys',
 }
 
 /** Gives each route that is added from now on its entry of the table. @throws when there is none */

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import fastifySwagger from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema } from 'fastify'
+import { type Access, accessSentences } from '../http/access.ts'
 import { documentedKey, sentenceKey } from '../http/validation.ts'
 
 const description = `Accepts events, makes them durable, delivers them signed, retries until they are accepted or given up,
@@ -14,7 +15,13 @@ Where the service asks for API keys, send one as \`Authorization: Bearer whk_…
 const tags = [
   { name: 'Subscriptions', description: 'Where events go, and under which rules' },
   { name: 'Events', description: 'Accepting events' },
+  { name: 'Tenants', description: 'Whose subscriptions and events these are' },
+  { name: 'Keys', description: 'Who may do what' },
   { name: 'Monitoring', description: 'What happened to them' },
+  {
+    name: 'Event types',
+    description: 'What events are for, what their payloads look like, and whether that is checked',
+  },
   { name: 'Health', description: 'For load balancers and orchestrators; no key needed' },
 ]
 
@@ -40,7 +47,7 @@ export async function registerOpenapi(
           key: {
             type: 'http',
             scheme: 'bearer',
-            description: 'An API key (whk_…), where the service asks for one',
+            description: 'An API key (whk_…) or a portal token (whp_…), where the service asks for one',
           },
         },
       },
@@ -54,7 +61,8 @@ export async function registerOpenapi(
     // The plugin takes plain JSON Schemas and does not know TypeBox.
     transform: ({ schema, url, route }) => {
       if (route.config?.bodyMayBeLeftOut) bodyMayBeLeftOut.add(operationIdOf(schema))
-      return { schema: withReferences(schema ?? {}) as FastifySchema, url }
+      const described = { ...schema, ...describeAccess(schema, route.config?.access) }
+      return { schema: withReferences(described) as FastifySchema, url }
     },
     transformObject: document => {
       if (!('openapiObject' in document)) throw new Error('the document is not OpenAPI')
@@ -64,14 +72,25 @@ export async function registerOpenapi(
       for (const path of ['/ingest/{id}', '/events']) describeRawBody(described.paths?.[path]?.post)
       for (const path of Object.values(described.paths ?? {})) {
         for (const operation of Object.values(path ?? {})) describeRefusals(operation as Refusable)
-        const post = path?.post
         // The plugin takes every body to be required.
-        if (post?.requestBody && bodyMayBeLeftOut.has(operationIdOf(post)))
-          Object.assign(post.requestBody, { required: false })
+        for (const operation of [path?.post, path?.put])
+          if (operation?.requestBody && bodyMayBeLeftOut.has(operationIdOf(operation)))
+            Object.assign(operation.requestBody, { required: false })
       }
       return described
     },
   })
+}
+
+/** Who may call a route: a word for programs, and a sentence at the end of its description. */
+function describeAccess(schema: FastifySchema | undefined, access: Access | undefined): object {
+  if (access === undefined) return {}
+  const { description } = Object(schema) as { readonly description?: string } // as @fastify/swagger extends it
+  return {
+    'x-access': access,
+    description: [description, accessSentences[access]].filter(Boolean).join(' '),
+    ...(access === 'open' && { security: [] }),
+  }
 }
 
 function operationIdOf(described: object | undefined): string {

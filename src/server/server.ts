@@ -18,15 +18,20 @@ import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
+import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
+import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import { registerCancelling } from '../publish/cancel-routes.ts'
 import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { registerTenants, tenantSchemas } from '../tenants/routes.ts'
+import type { Tenants } from '../tenants/tenants.ts'
 import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { registerDocs } from './docs.ts'
@@ -40,10 +45,13 @@ import { unknownPath } from './unknown-path.ts'
 export interface ServerDeps {
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
+  readonly tenants: Tenants
   readonly replays: Replays
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
+  /** What manages keys and portal tokens. */
+  readonly access: KeysDeps
   /** Asked about every request; undefined where keys keep others out. */
   readonly hostCheck: HostCheck | undefined
   readonly log: Logger
@@ -127,22 +135,26 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null)
   giveAccess(app)
   ignoreBodies(app)
-  for (const schema of [
-    Problem,
-    ...subscriptionSchemas,
-    ...monitorSchemas,
-    ...eventSchemas,
-    ...systemSchemas,
-    ...auditSchemas,
-    ...eventTypeSchemas,
-    ...replaySchemas,
-  ])
-    app.addSchema(schema)
+  for (const schema of schemas) app.addSchema(schema)
   await registerOpenapi(app, deps)
   await registerRoutes(app, deps)
   await app.ready()
   return app
 }
+
+const schemas = [
+  Problem,
+  ...subscriptionSchemas,
+  ...monitorSchemas,
+  ...filterSchemas,
+  ...eventSchemas,
+  ...systemSchemas,
+  ...auditSchemas,
+  ...eventTypeSchemas,
+  ...replaySchemas,
+  ...tenantSchemas,
+  ...keySchemas,
+]
 
 /** Whether a request brings events, which come in any number. */
 function isEvent({ method, url = '' }: IncomingMessage): boolean {
@@ -169,6 +181,9 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerEventTypes(scope, deps.eventTypes)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerTenants(scope, deps.tenants)
+    registerKeys(scope, deps.access)
+    registerCancelling(scope, deps.database)
     registerReplay(scope, deps)
     registerEvents(scope, deps)
   })

@@ -29,6 +29,7 @@ import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
 import { version } from '../version.ts'
+import { type Access, openAccess } from './access.ts'
 import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './descriptors.ts'
 import { Inbound } from './inbound.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
@@ -48,6 +49,7 @@ export interface Ground {
 /** The parts of one process that need no port, joined but not started. */
 export interface Parts {
   readonly notices: Notices
+  readonly access: Access
   readonly membership: Membership
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
@@ -86,6 +88,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     recover: (held, signal) => recoverHoldings({ database, clock, logger }, held, signal),
   })
   membership.on('beat', () => notices.keepListening())
+  const access = await openAccess(ground, notices)
   const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
@@ -111,7 +114,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
-    ...{ notices, membership, subscriptions, eventTypes, replays, receivers, throttle, link, bell },
+    ...{ notices, access, membership, subscriptions, eventTypes, replays, receivers, throttle, link, bell },
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }

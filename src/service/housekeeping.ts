@@ -2,6 +2,7 @@ import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
 import { repair } from '../lanes/repair.ts'
+import { oldestMoment } from '../log/partitions.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import { every, type Repeated } from '../platform/every.ts'
@@ -13,6 +14,9 @@ import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
+import type { Access } from './access.ts'
+import { belongings } from './belongings.ts'
 
 export interface House {
   readonly config: Config
@@ -25,6 +29,7 @@ export interface House {
   readonly link: RedisLink | undefined
   readonly throttle: Throttle
   readonly membership: Member
+  readonly access: Access
 }
 
 /**
@@ -33,6 +38,9 @@ export interface House {
  */
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
+  const { tenants, keys, portalTokens } = house.access
+  const oldestEvents = () => oldestMoment(database, 'events')
+  const removal = { database, clock, logger, tenants, belongings, oldestEvents }
   const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
   house.replays.onMade(() => replaying.hurry())
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
@@ -55,6 +63,13 @@ export function keepHouse(house: House): readonly Repeated[] {
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    // Asks the database nothing while no tenant was deleted.
+    every(2000, 'removal of what deleted tenants had', logger, signal => emptyTenants(removal, signal)),
+    every(3_600_000, 'freeing the ids of deleted tenants', logger, () => freeTenantIds(removal)),
+    every(3_600_000, 'removal of expired portal tokens', logger, signal =>
+      portalTokens.removeExpired(signal),
+    ),
+    every(10_000, 'writing when keys were used', logger, async () => keys?.writeUses()),
     replaying,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
+import { Once } from '../ingest/once.ts'
 import { EventWriter, wideEventWriter } from '../ingest/writer.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
@@ -12,6 +13,7 @@ import type { Database, Queryable, Transactional } from '../platform/postgres.ts
 import { fixedPlans } from '../platform/sql.ts'
 import { Publisher } from '../publish/publisher.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import type { Access } from './access.ts'
 
 export interface InboundDeps {
   readonly config: Config
@@ -24,6 +26,7 @@ export interface InboundDeps {
   readonly ensurePartitions: () => Promise<void>
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
+  readonly access: Pick<Access, 'tenants'>
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
@@ -31,10 +34,12 @@ export class Inbound {
   readonly ingest: Ingest
   readonly writer: EventWriter
   readonly publisher: Publisher
+  readonly once: Once
   readonly #wideWriter: EventWriter<Transactional>
 
   constructor(deps: InboundDeps) {
     const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
+    const { tenants } = deps.access
     const { ingestTimeoutMs: timeoutMs } = config
     const shared = { clock, logger, health, timeoutMs, ensurePartitions: deps.ensurePartitions }
     const settings = { queryTimeoutMs: timeoutMs, session: fixedPlans }
@@ -42,6 +47,7 @@ export class Inbound {
       ...shared,
       connections: ['ingest-1', 'ingest-2', 'ingest-3'].map(name => database.connection(name, settings)),
     })
+    this.once = new Once(database)
     // Events for more than a thousand subscriptions wait for each other only.
     this.#wideWriter = wideEventWriter({
       ...shared,
@@ -49,7 +55,8 @@ export class Inbound {
     })
     const newId = uuidV7Source(clock)
     this.ingest = new Ingest({ clock, newId, writer: this.writer, wideWriter: this.#wideWriter, handover })
-    this.publisher = new Publisher({ ingest: this.ingest, subscriptions, eventTypes, database, clock })
+    const found = { subscriptions, eventTypes, tenants }
+    this.publisher = new Publisher({ ...found, ingest: this.ingest, database, clock })
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */

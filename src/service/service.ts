@@ -3,7 +3,7 @@ import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
 import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
-import { ApiKeys, ensureFirstKey } from '../keys/keys.ts'
+import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
 import { ensureAuditPartitions, ensurePartitions } from '../log/partitions.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
@@ -14,6 +14,7 @@ import type { Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
@@ -41,8 +42,10 @@ export interface Service {
   readonly url: string
   /** Where its database is, for people. */
   readonly databaseDescription: string
-  /** The API key that was made because there was none; it can never be shown again. */
+  /** The API key that was made because there was none; it can never be read again. */
   readonly firstKey: string | undefined
+  /** The file that it was written to; undefined: it was given (FIRST_KEY), or none was made. */
+  readonly firstKeyFile: string | undefined
   /** Stops taking events, finishes or hands back what runs, and leaves, within `shutdownTimeoutMs`. */
   close(): Promise<void>
 }
@@ -91,11 +94,12 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
-  const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, eventTypes, replays, membership, notices, bell, inbound, outbound } = parts
+  const { subscriptions, eventTypes, replays, membership, notices, access } = parts
+  const { bell, inbound, outbound } = parts
+  const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -108,6 +112,8 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   running.server = await buildServer({
     subscriptions,
     eventTypes,
+    tenants,
+    access: { keys: managedKeys, portalTokens },
     replays,
     database,
     hint: httpHint,
@@ -123,14 +129,50 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   })
   const url = await listen(running.server, config)
-  // Not before all else has gone well: a key that was made by a start that failed would never have been shown.
-  const firstKey = keys ? await ensureFirstKey(database) : undefined
+  // Not before all else has gone well: a key that was made by a start that failed would be told to nobody.
+  const first = keys ? await makeFirstKey(ground) : undefined
   outbound?.start()
   parts.leasedRows?.start()
   parts.receiver?.start()
   running.housekeeping = keepHouse({ ...ground, ...parts })
   const close = async () => void (await stop(running))
-  return { url, databaseDescription: opened.description, firstKey, close }
+  return {
+    url,
+    databaseDescription: opened.description,
+    firstKey: first?.key,
+    firstKeyFile: first?.file,
+    close,
+  }
+}
+
+interface FirstKey {
+  readonly key: string
+  readonly file: string | undefined
+}
+
+/** Where there is none, and no place to keep one, the service runs without: a command makes one at any time. */
+async function makeFirstKey({ config, database, logger }: Ground): Promise<FirstKey | undefined> {
+  const { firstKey: given, dataDir } = config
+  let failure: unknown
+  const keep = async (key: string) => {
+    if (given !== undefined) return
+    await writeFirstKey(dataDir, key).catch(error => {
+      failure = error
+      throw error
+    })
+  }
+  try {
+    const key = await ensureFirstKey(database, { given, keep })
+    if (key === undefined) return undefined
+    return { key, file: given === undefined ? firstKeyFile(dataDir) : undefined }
+  } catch (error) {
+    if (failure === undefined) throw error
+    logger.error(
+      { err: failure },
+      'There is no API key yet, and DATA_DIR cannot be written, where the first one would be kept. Set FIRST_KEY, make DATA_DIR writable, or run: webhooks keys create --name admin --scope admin',
+    )
+    return undefined
+  }
 }
 
 /** A migration can take hours. The one that is cut off leaves no trace, or is run again by the next start. */
@@ -168,6 +210,7 @@ async function stop(running: Running): Promise<void> {
         deadline: early,
         close: () => Promise.all(housekeeping.map(one => one.stop())),
       },
+      { what: 'uses of keys', deadline: early, close: () => parts?.access.keys?.writeUses() },
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
       { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
       { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
@@ -190,21 +233,39 @@ function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
   { logger, config, clock }: Ground,
-  { ingest, publisher }: Inbound,
-  { subscriptions, eventTypes }: Parts,
+  { ingest, publisher, once }: Inbound,
+  { subscriptions, eventTypes, access: { tenants } }: Parts,
 ): void {
-  const subscription = (id: number) => subscriptions.get(id)
+  // Those of a deleted tenant may still be there, and are not for senders any more.
+  const subscription = (id: number) => {
+    const found = subscriptions.get(id)
+    return found !== undefined && tenants.isDeleted(found.tenant) ? undefined : found
+  }
   const findSubscription = async (id: number) => {
     await subscriptions.refresh(id)
-    return subscriptions.get(id)
+    return subscription(id)
   }
   const hasLine = eventLines(config.logEvents)
   const uids = {
     subscriptionWithUid: (tenant: string, uid: string) => subscriptions.withUid(tenant, uid),
     findIdOfUid: (tenant: string, uid: string) => subscriptions.idOfUid(tenant, uid),
   }
-  ingestRoutes(app, { ...edge, ...uids, ingest, eventTypes, subscription, findSubscription, logger, hasLine })
-  publishRoutes(app, { ...edge, publisher, clock, logger, hasLine })
+  ingestRoutes(app, {
+    ...edge,
+    ...uids,
+    ingest,
+    once,
+    eventTypes,
+    subscription,
+    findSubscription,
+    logger,
+    hasLine,
+  })
+  const publishing = { ...edge, publisher, once, clock, logger, hasLine }
+  publishRoutes(app, publishing)
+  // A batch that could never be in memory is refused by its length.
+  const batchBytesMax = Math.min(config.batchLimitBytes, config.memoryLimitMb * 1_048_576)
+  batchRoutes(app, { ...publishing, batchBytesMax })
 }
 
 /**

@@ -1,8 +1,8 @@
 import { type FieldError, jsonPointer } from '../errors.ts'
+import { textsByName, textsByNameSentence } from '../http/texts-by-name.ts'
 import { fieldNameFault, fieldNamePattern, headerNameCharsMax } from './header-names.ts'
 import type { SigningHeaders } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
-import { textsByName, textsByNameSentence } from './texts-by-name.ts'
 
 export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
 

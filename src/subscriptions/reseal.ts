@@ -1,3 +1,5 @@
+import { recordChange } from '../audit/audit.ts'
+import type { Actor } from '../model/caller.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { retireOlderKeys, type Sealer } from '../platform/seal.ts'
 import { lockSealedOtherwise, type SealedRow, updateSealed } from './reseal-store.ts'
@@ -18,14 +20,23 @@ const batchRows = 100
  * some row could not be opened.
  *
  * Safe beside a working service, and safe to run again: rows are changed under their lock. Processes need no notice,
- * because they hold the opened values in memory.
+ * because they hold the opened values in memory. The audit log says that it was done, and by whom.
  */
-export async function resealAll(database: Database, seal: Sealer): Promise<ResealReport> {
+export async function resealAll(database: Database, seal: Sealer, actor: Actor): Promise<ResealReport> {
   const report: ResealReport = { resealed: 0, failed: [] }
   await resealRows(seal, work => database.transaction(work), report)
   await retireOlderKeys(database, seal, async tx => {
     report.failed = [] // the second pass tries those rows again
     await resealRows(seal, work => work(tx), report)
+    await recordChange(tx, actor, {
+      action: 'encryption_key.rotated',
+      subjectId: seal.keyIds[0] ?? null,
+      tenant: null,
+      changes: [
+        { field: 'resealed_subscriptions', before: null, after: report.resealed },
+        { field: 'failed_subscriptions', before: null, after: report.failed.length },
+      ],
+    })
     return report.failed.length === 0
   })
   return report

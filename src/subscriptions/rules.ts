@@ -1,5 +1,6 @@
-import { type FieldError, jsonPointer, validationFailed } from '../errors.ts'
+import { type FieldError, validationFailed } from '../errors.ts'
 import { compileFilter } from '../filters/filter.ts'
+import { charsOf, mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -98,26 +99,6 @@ function lengthFaults(body: RuleFields): readonly FieldError[] {
   return errors
 }
 
-/** Code points: what JSON Schema counts, and PostgreSQL. */
-function charsOf(text: string): number {
-  return [...text].length
-}
-
-function metadataFaults(metadata: Readonly<Record<string, string>>): readonly FieldError[] {
-  const entries = Object.entries(metadata)
-  if (entries.length > limits.metadataEntries) {
-    return [{ pointer: '/metadata', detail: `Give at most ${limits.metadataEntries} names.` }]
-  }
-  return entries.flatMap(([name, text]) => {
-    const pointer = jsonPointer('metadata', name)
-    if (name.length === 0 || charsOf(name) > limits.metadataKeyChars) {
-      return [{ pointer, detail: `Give a name of 1 to ${limits.metadataKeyChars} characters.` }]
-    }
-    if (charsOf(text) <= limits.metadataValueChars) return []
-    return [{ pointer, detail: `Give a text of at most ${limits.metadataValueChars} characters.` }]
-  })
-}
-
 function secretWish(secret: string | null | undefined): SecretWish {
   if (secret === undefined || secret === secretMask) return { kind: 'keep' }
   return secret === null ? { kind: 'remove' } : { kind: 'set', secret }
@@ -208,14 +189,6 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     signing: mergeSigning(row.signing, signing),
     metadata: metadata === null ? {} : mergedMetadata(row.metadata, metadata ?? {}),
   }
-}
-
-function mergedMetadata(
-  stored: Readonly<Record<string, string>>,
-  patch: Readonly<Record<string, string | null>>,
-): Record<string, string> {
-  const merged = Object.entries({ ...stored, ...patch })
-  return Object.fromEntries(merged.filter((entry): entry is [string, string] => entry[1] !== null))
 }
 
 /** A row as the API shows it: defaults filled in, secrets masked. */

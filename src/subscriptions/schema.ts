@@ -1,5 +1,6 @@
 import { type Static, type TSchema, type TSchemaOptions, Type } from 'typebox'
 import { filterInput } from '../filters/schema.ts'
+import { metadataInput } from '../http/metadata.ts'
 import { tenantParameter, uidPattern } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
@@ -8,7 +9,6 @@ import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from '
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
-import { textsByName } from './texts-by-name.ts'
 
 export const limits = {
   targetUrlChars: 2048,
@@ -16,9 +16,6 @@ export const limits = {
   secretChars: 256,
   eventTypes: 100,
   channels: 10,
-  metadataEntries: 50,
-  metadataKeyChars: 100,
-  metadataValueChars: 500,
 } as const
 
 export const channelPattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
@@ -27,16 +24,7 @@ export const channelPattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
 export const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{0,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
 
 const metadata = (valueTypes: readonly string[]) =>
-  textsByName(
-    valueTypes,
-    {
-      names: limits.metadataEntries,
-      name: { minLength: 1, maxLength: limits.metadataKeyChars, pattern: storableText },
-      valueChars: limits.metadataValueChars,
-      value: { pattern: storableText },
-    },
-    'Your own names and texts; shown, never sent to the receiver',
-  )
+  metadataInput(valueTypes, 'Your own names and texts; shown, never sent to the receiver')
 
 const targetUrl = Type.String({
   minLength: 1,

@@ -216,6 +216,34 @@ export async function deleteSubscription(tx: Queryable, id: number): Promise<voi
   await tx.query({ text: 'delete from subscriptions where id = $1', values: [id] })
 }
 
+/** The oldest of a tenant. */
+export async function readIdsOf(db: Queryable, tenant: string, limit: number): Promise<readonly number[]> {
+  const { rows } = await db.query<{ id: number }>({
+    text: 'select id from subscriptions where tenant = $1 order by id limit $2',
+    values: [tenant, limit],
+  })
+  return rows.map(({ id }) => id)
+}
+
+/** Deletes several, in order of id, and tells every process of each. */
+export async function deleteSubscriptions(db: Queryable, ids: readonly number[]): Promise<void> {
+  await db.query({
+    text: `
+      with locked as (select id from subscriptions where id = any($1::int[]) order by id for update),
+      gone as (delete from subscriptions s using locked k where s.id = k.id returning s.id)
+      select pg_notify('subscriptions', id::text) from gone`,
+    values: [[...ids]],
+  })
+}
+
+export async function hasTombstones(db: Queryable, tenant: string): Promise<boolean> {
+  const { rows } = await db.query({
+    text: 'select from subscription_tombstones where tenant = $1 limit 1',
+    values: [tenant],
+  })
+  return rows.length > 0
+}
+
 /** Locks the row until the end of the transaction, so that of two changes at a time the second sees the first. */
 export async function lockSubscription(
   tx: Queryable,

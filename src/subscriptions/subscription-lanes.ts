@@ -9,6 +9,8 @@ export interface SubscriptionLanes {
   create(tx: Queryable, subscriptionId: number, held: boolean): Promise<void>
   /** No process leases it until `unhold` or `open`. */
   hold(tx: Queryable, subscriptionId: number): Promise<void>
+  /** The same for several, whose subscriptions are about to be deleted. */
+  holdAll(db: Queryable, subscriptionIds: readonly number[]): Promise<void>
   /** It can be leased again: at once, or at the end of its pause. */
   unhold(tx: Queryable, subscriptionId: number): Promise<void>
   /** It can be leased at once, although it was held or paused, and all processes are told. */

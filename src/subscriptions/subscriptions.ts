@@ -1,11 +1,12 @@
 import { recordChange } from '../audit/audit.ts'
-import { AppError, codeOf, validationFailed } from '../errors.ts'
+import { AppError, validationFailed } from '../errors.ts'
 import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { checkTenant } from '../tenants/tenants.ts'
 import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { EventToMatch } from './matching.ts'
@@ -238,8 +239,9 @@ export class Subscriptions {
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
     const row = await this.#database.transaction(async tx => {
       await checkSealingKey(tx, this.#seal)
+      await checkTenant(tx, tenant)
       const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
-        throw codeOf(error) === foreignKeyViolation ? unknownTenant(tenant) : uidFault(error, values.uid)
+        throw uidFault(error, values.uid)
       })
       await this.#lanes.create(tx, id, made.paused)
       await this.#record(tx, actor, 'created', undefined, made)
@@ -504,9 +506,6 @@ async function* allPages(database: Queryable): AsyncGenerator<readonly PackedSub
   }
 }
 
-/** SQLSTATE: a row names another one that is not there. */
-const foreignKeyViolation = '23503'
-
 /** An error of a statement; the caller's where it says that another subscription of the tenant has the uid. */
 function uidFault(error: unknown, uid: string | null): unknown {
   const constraint = error instanceof Error && 'constraint' in error ? error.constraint : undefined
@@ -518,10 +517,6 @@ function uidFault(error: unknown, uid: string | null): unknown {
       cause: error,
     },
   )
-}
-
-function unknownTenant(tenant: string): AppError {
-  return validationFailed([{ pointer: '/tenant', detail: `There is no tenant ${tenant}.` }])
 }
 
 const maskedSecret = {

@@ -41,6 +41,8 @@ test('prune drops what is old, and keeps what is owed to a subscription whose se
   assert.equal(code, exitCode.ok)
   assert.match(text, /1 deliveries expired, 1 cancelled, 1 events carried over/)
   assert.match(text, /1 subscriptions cannot be read/)
+  const audit = (await (await fetch(`${world.url}/audit?action=retention.run`)).json()) as unknown[]
+  assert.equal(audit.length, 1, 'the round of the command is recorded, and not those of the service')
   assert.deepEqual(
     (await allOwed(database)).map(row => row.subscriptionId),
     [unreadable.id],

@@ -62,6 +62,11 @@ test('everything is sealed with the newest key while a service works, and the ol
   for (const answer of await changing) assert.ok([200, 500].includes(answer.status))
   assert.deepEqual(await keyIdsIn(world), [newId])
   await agreeOnKey(world.world.database, createSealer([newKey])) // a start without the old key
+  const audit = await fetch(`${world.url}/audit?action=encryption_key.rotated`)
+  const [entry, ...more] = (await audit.json()) as { actor: object; subject: object }[] // as openapi.json has it
+  assert.deepEqual(entry?.actor, { kind: 'operator', id: null, name: 'command line' })
+  assert.deepEqual(entry?.subject, { kind: 'encryption_key', id: newId })
+  assert.deepEqual(more, [])
 
   const after = Object(await (await fetch(`${world.url}/subscriptions/${one.id}`)).json())
   assert.equal(after.signing_public_key, before.signing_public_key)

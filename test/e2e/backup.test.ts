@@ -65,6 +65,8 @@ test('local mode: a backup under load, everything killed, restored elsewhere: no
 
     target = await startProcess(there)
     const restoredService = client(target.url)
+    const recorded = await fetch(`${target.url}/audit?action=backup.restored`)
+    assert.equal(((await recorded.json()) as unknown[]).length, 1)
     for (const webhookId of before.slice(0, surelyIn)) {
       const { status } = await eventually(
         () => restoredService.status(webhookId),

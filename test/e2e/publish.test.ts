@@ -46,6 +46,36 @@ test('one event arrives at every subscription that wants it, byte for byte with 
   assert.equal(other.received.length, 0)
 })
 
+test('a scheduled event arrives when it is due, and not before; a cancelled one never', async () => {
+  await using receiver = await startReceiver()
+  await using world = await testService()
+  const api = client(world.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin })
+  const inAnHour = new Date(world.clock.now() + 3_600_000).toISOString()
+  const later = await publish(world.url, '{"n":1}', { 'x-deliver-at': inAnHour, 'x-metadata-region': 'eu' })
+  const never = await publish(world.url, '{"n":2}', { 'x-deliver-at': inAnHour })
+  const cancel = (webhookId: string) => fetch(`${world.url}/events/${webhookId}`, { method: 'DELETE' })
+  assert.equal((await cancel(never.webhook_id)).status, 204)
+  const now = await publish(world.url, '{"n":3}')
+  await receiver.waitFor(1)
+  assert.equal(receiver.received[0]?.headers['webhook-id'], now.webhook_id)
+  const settled = (webhookId: string) =>
+    eventually(
+      () => api.status(webhookId),
+      ({ status }) => status === 'success',
+    )
+  await settled(now.webhook_id)
+  assert.equal((await cancel(now.webhook_id)).status, 409)
+  assert.equal((await cancel('01a22494-0ea2-7000-97b1-957d782ed90d')).status, 404)
+  world.clock.advance(3_600_000)
+  await receiver.waitFor(2)
+  assert.equal(receiver.received[1]?.headers['webhook-id'], later.webhook_id)
+  await settled(later.webhook_id)
+  assert.equal((await api.status(never.webhook_id)).status, 'cancelled')
+  assert.equal(receiver.received.length, 2)
+  assert.equal((await api.logs(id)).length, 3)
+})
+
 test('an event for ten thousand subscriptions arrives at each of them once', async () => {
   await using receiver = await startReceiver()
   await using processes = await processWorld({ LOG_EVENTS: 'none' })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { glob, readdir, readFile, rm } from 'node:fs/promises'
+import { glob, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -39,7 +39,10 @@ test('a port that is taken is one clear line and exit code 1, and costs nobody t
   assert.match(stderr, /Cannot listen on 127\.0\.0\.1:\d+ .*PORT/)
 
   const { url, output } = await world.start()
-  const [, key] = /KEY=(whk_\S+)/.exec(output()) ?? []
+  assert.doesNotMatch(output(), /whk_/)
+  const [, file = ''] = /KEY=\$\(cat (\S+)\)/.exec(output()) ?? []
+  const key = (await readFile(file, 'utf8')).trim()
+  assert.equal((await stat(file)).mode & 0o777, 0o600)
   const answer = await fetch(`${url}/subscriptions/`, { headers: { authorization: `Bearer ${key}` } })
   assert.equal(answer.status, 200)
 })

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { nodeEnvironment } from '../support/service.ts'
 
 /** How a process of the service is started. */
 export interface Start {
@@ -38,7 +39,7 @@ export class Crew {
 
   /** @param environment of all of them */
   constructor(environment: NodeJS.ProcessEnv) {
-    this.#environment = { PATH: process.env.PATH, LOG_FORMAT: 'json', ...environment }
+    this.#environment = { ...nodeEnvironment(), LOG_FORMAT: 'json', ...environment }
   }
 
   /** Starts one, and does not wait for it. */

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import type { AdmissionDeps } from '../../src/ingest/admission.ts'
 import type { Ingest } from '../../src/ingest/ingest.ts'
+import type { Once } from '../../src/ingest/once.ts'
 import { ingestRoutes } from '../../src/ingest/routes.ts'
 import { localOperator } from '../../src/model/caller.ts'
 import { parseUuid } from '../../src/platform/id.ts'
@@ -52,13 +53,22 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
       return webhookId
     },
   } as unknown as Ingest // what routes use of it
+  const once = {} as Once // nobody sends a key here
   const eventTypes = { check: () => undefined } // none is checked
   const server = await testServer({
     keys: withKeys
       ? { identify: given => (given === key.authorization ? localOperator : undefined) }
       : undefined,
     registerIngest: (scope, edge) =>
-      ingestRoutes(scope, { ...deps, ...edge, ingest, eventTypes, logger: silentLogger(), secondLookMs }),
+      ingestRoutes(scope, {
+        ...deps,
+        ...edge,
+        ingest,
+        once,
+        eventTypes,
+        logger: silentLogger(),
+        secondLookMs,
+      }),
   })
   const send = (id: number | string, headers: Record<string, string> = {}, body = 'event') =>
     server.request(`/ingest/${id}`, {

@@ -29,7 +29,9 @@ test('an event of which nothing is said has nothing of it', () => {
     eventType: null,
     channels: [],
     eventId: null,
+    idempotencyKey: null,
     deliverAt: null,
+    deliverAtText: null,
     metadata: null,
     to: null,
   })
@@ -55,7 +57,9 @@ test('the same can be said with headers and with parameters', () => {
     eventType: 'order.paid',
     channels: ['europe', 'vip'],
     eventId: 'order-1:paid',
+    idempotencyKey: null,
     deliverAt: noon + hourMs,
+    deliverAtText: time(noon + hourMs),
     metadata: null,
     to: null,
   }

@@ -7,7 +7,7 @@ import { access } from '../../src/server/access.ts'
 import { sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument } from '../support/document.ts'
 import { eventually } from '../support/eventually.ts'
-import { aKey, aTenant } from '../support/keys.ts'
+import { aKey, aPortalToken, aTenant } from '../support/keys.ts'
 import { owe } from '../support/rows.ts'
 import { testService } from '../support/service.ts'
 
@@ -30,16 +30,22 @@ const keys = {
   tenant: await aKey(database, 'tenant', 'blue'),
   publish: await aKey(database, 'publish', 'blue'),
   read: await aKey(database, 'read', 'blue'),
+  portal: (await aPortalToken(database, 'blue')).token,
+  'portal to read': (await aPortalToken(database, 'blue', true)).token,
 }
 type Holder = keyof typeof keys
 const holders = Object.keys(keys) as readonly Holder[] // the keys of the object above
 
+/** Those that are for blue only. */
+const ofBlue = ['tenant', 'publish', 'read', 'portal', 'portal to read'] as const
+
 /** Who may call what, as the documentation says it. */
 const allowed: Readonly<Record<string, readonly Holder[]>> = {
   any: holders,
-  publish: ['admin', 'tenant', 'publish'],
-  read: ['admin', 'read of all', 'tenant', 'read'],
-  write: ['admin', 'tenant'],
+  publish: ['admin', 'tenant', 'publish', 'portal'],
+  read: ['admin', 'read of all', 'tenant', 'read', 'portal', 'portal to read'],
+  write: ['admin', 'tenant', 'portal'],
+  keys: ['admin', 'tenant'],
   read_all: ['admin', 'read of all'],
   admin: ['admin'],
 }
@@ -70,6 +76,22 @@ async function anAttempt(tenant: string): Promise<string> {
   return id
 }
 
+let tenants = 0
+let types = 0
+
+/** Another one each time, since some are deleted. */
+async function anotherTenant(): Promise<string> {
+  const id = `green-${++tenants}`
+  await aTenant(database, id)
+  return id
+}
+
+async function aKeyOf(tenant: string): Promise<number> {
+  await aKey(database, 'read', tenant, mark)
+  const { rows } = await database.query<{ id: number }>({ text: 'select max(id) as id from api_keys' })
+  return rows[0]?.id ?? 0
+}
+
 async function aReplay(tenant: string): Promise<string> {
   const answer = await send('POST', '/replays', keys.admin, {
     json: { filter: { tenant, event_type: mark } },
@@ -88,6 +110,8 @@ async function aReplay(tenant: string): Promise<string> {
 interface Thing {
   make(tenant: string): Promise<string | number>
   readonly unknown: string
+  /** How an operator, who is for all tenants, says that red's is meant; the id alone unless given. */
+  readonly ofRed?: string
 }
 const nobodysUuid = '01936b6e-0000-7000-8000-000000000000'
 const subscription: Thing = { make: aSubscription, unknown: '2000000000' }
@@ -113,6 +137,28 @@ const things: Readonly<Record<string, Thing>> = {
   '/events/:webhook_id': event,
   '/replays/:id': { make: aReplay, unknown: nobodysUuid },
   '/attempts/:id': { make: anAttempt, unknown: nobodysUuid },
+  '/event-types/:name': {
+    async make(tenant) {
+      const name = `theirs.${++types}`
+      const answer = await send('PUT', `/event-types/${name}`, keys.admin, {
+        json: { description: mark },
+        query: `?tenant=${tenant}`,
+      })
+      assert.ok(answer.status < 300, answer.text)
+      return name
+    },
+    // Another one each time: a PUT makes it.
+    get unknown() {
+      return `nobodys.${++types}`
+    },
+    ofRed: '?tenant=red',
+  },
+  '/tenants/:id': { make: anotherTenant, unknown: 'nobody' },
+  '/keys/:id': { make: aKeyOf, unknown: '2000000000' },
+  '/portal-tokens/:id': {
+    make: async tenant => (await aPortalToken(database, tenant)).id,
+    unknown: '2000000000',
+  },
 }
 
 interface Route {
@@ -215,18 +261,24 @@ for (const route of asking.filter(isOfOne)) {
     const thing = thingOf(route)
     const id = await thing.make('red')
     const before = await contentsOf('red')
-    for (const holder of ['tenant', 'publish', 'read'] as const) {
+    for (const holder of ofBlue) {
       const ask = (one: string | number) =>
         send(route.method, withId(route.path, one), keys[holder], { json: bodyOf(route) })
-      const [theirs, nobodys] = [await ask(id), await ask(thing.unknown)]
+      const nobody = thing.unknown
+      const [theirs, nobodys] = [await ask(id), await ask(nobody)]
+      // Where a PUT makes what is not there, both have made one of their own.
+      if (route.method === 'PUT' && theirs.status < 300 && nobodys.status < 300) continue
       assert.equal(theirs.status, nobodys.status, theirs.text)
-      assert.equal(asIfNobodys(theirs.text, id), asIfNobodys(nobodys.text, thing.unknown))
+      assert.equal(asIfNobodys(theirs.text, id), asIfNobodys(nobodys.text, nobody))
       const isAllowed = allowed[route.kind === 'own' ? 'publish' : route.kind]?.includes(holder)
       assert.equal(theirs.status, isAllowed ? 404 : 403, `${holder}: ${theirs.text}`)
     }
     assert.equal(await contentsOf('red'), before)
     // Without this all of the above could be for want of the thing itself.
-    const own = await send(route.method, withId(route.path, id), keys.admin, { json: bodyOf(route) })
+    const own = await send(route.method, withId(route.path, id), keys.admin, {
+      json: bodyOf(route),
+      query: thing.ofRed ?? '',
+    })
     assert.ok(own.status !== 404 && own.status < 500, own.text)
   })
 }
@@ -253,18 +305,22 @@ for (const route of asking) {
   const named = (route.operation?.parameters ?? []).filter(one => /^(x-)?tenant$/i.test(one.name))
   for (const parameter of named) {
     test(`${route.entry}: another tenant in the ${parameter.in} is refused`, async () => {
-      for (const holder of (['tenant', 'publish', 'read'] as const).filter(isLetIn)) {
+      for (const holder of ofBlue.filter(isLetIn)) {
         const headers: Record<string, string> = { authorization: `Bearer ${keys[holder]}` }
         if (parameter.in === 'header') headers[parameter.name] = 'red'
         const query = parameter.in === 'query' ? `?${parameter.name}=red` : ''
-        const answer = await fetch(`${world.url}${route.path}${query}`, { method: route.method, headers })
+        const path = isOfOne(route) ? withId(route.path, thingOf(route).unknown) : route.path
+        const json = bodyOf(route)
+        if (json !== undefined) headers['content-type'] = 'application/json'
+        const body = json === undefined ? null : JSON.stringify(json)
+        const answer = await fetch(`${world.url}${path}${query}`, { method: route.method, headers, body })
         assert.equal(answer.status, 403, `${holder}: ${await answer.text()}`)
       }
     })
   }
   if (route.operation?.body?.properties?.tenant && !route.operation.body.properties.tenant.readOnly) {
     test(`${route.entry}: another tenant in the body is refused`, async () => {
-      for (const holder of (['tenant', 'publish', 'read'] as const).filter(isLetIn)) {
+      for (const holder of ofBlue.filter(isLetIn)) {
         const json = { ...bodyOf(route), tenant: 'red' }
         const { status, text } = await send(route.method, route.path, keys[holder], { json })
         assert.equal(status, 403, `${holder}: ${text}`)
@@ -280,7 +336,7 @@ for (const route of asking) {
 for (const route of asking.filter(one => one.method === 'GET' && !isOfOne(one))) {
   test(`${route.entry}: shows nothing of another tenant`, async () => {
     for (const { make } of Object.values(things)) await make('red')
-    for (const holder of ['tenant', 'read'] as const) {
+    for (const holder of ofBlue) {
       const { text } = await send('GET', route.path, keys[holder])
       assert.ok(!text.includes(mark), text)
       assert.ok(!text.includes('"red"'), text)

@@ -154,6 +154,7 @@ function ofObject(schema: Schema): readonly BoundaryValue[] {
 /** A value that is right. */
 export function sampleOf(schema: Schema): unknown {
   if (schema.examples?.[0] !== undefined) return schema.examples[0]
+  if (schema.enum !== undefined) return schema.enum[0]
   if (schema.format === 'uuid') return '01936b6e-0000-7000-8000-000000000000'
   return schema.minimum ?? 'x'
 }

@@ -1,7 +1,6 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { readConfig } from '../../src/config/config.ts'
 import { partitionedTables } from '../../src/log/partition-store.ts'
 import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
@@ -51,7 +50,8 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
   const server = await testServer()
   const name = `test_${process.pid}_${Date.now().toString(36)}_${++count}`
   const template = migrated ? await templateWith(server, partitions) : 'template0'
-  await onServer(server, `create database ${name} template ${template}`)
+  // Files are copied: made through the log of changes it takes twice the processor time, and so does its removal.
+  await onServer(server, `create database ${name} template ${template} strategy file_copy`)
   const connection = { ...server, database: name }
   const database = new Database({ connection, poolSize, queryTimeoutMs, connectTimeoutMs: 10_000 })
   return {
@@ -118,6 +118,8 @@ async function prepare(connection: TestConnection, partitions: Partitions): Prom
     await migrate(database)
     if (partitions === true) await makePartitions(database)
     else if (partitions === 'hourly') {
+      // Loaded by the one process of a run that makes this template: it costs the others a third of a second.
+      const { readConfig } = await import('../../src/config/config.ts')
       const { logRetentionHours, auditRetentionDays } = readConfig({})
       await ensurePartitions(database, Date.now(), logRetentionHours)
       await ensureAuditPartitions(database, Date.now(), auditRetentionDays)

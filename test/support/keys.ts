@@ -20,3 +20,18 @@ export async function aKey(
   })
   return key
 }
+
+/** Makes a portal token without asking anybody. @returns the token itself and its id */
+export async function aPortalToken(
+  db: Queryable,
+  tenant: string,
+  readOnly = false,
+): Promise<{ readonly token: string; readonly id: number }> {
+  const token = `whp_${randomBytes(32).toString('base64url')}`
+  const { rows } = await db.query<{ id: number }>({
+    text: `insert into portal_tokens (hash, tenant, read_only, expires_at)
+           values ($1, $2, $3, now() + interval '1 hour') returning id`,
+    values: [Buffer.from(hash('sha256', token), 'hex'), tenant, readOnly],
+  })
+  return { token, id: rows[0]?.id ?? 0 }
+}

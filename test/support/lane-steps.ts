@@ -84,7 +84,12 @@ function newRow(model: LaneModel, subscriptionId: number, owner: number | null, 
 }
 
 /** @param dueAt what the caller asks for; the row may be due later than that */
-function insert(db: Queryable, model: LaneModel, rows: readonly ModelRow[], dueAt?: number): Promise<void> {
+async function insert(
+  db: Queryable,
+  model: LaneModel,
+  rows: readonly ModelRow[],
+  dueAt?: number,
+): Promise<void> {
   const events = rows.map(({ webhookId, subscriptionId }) =>
     anEvent({ webhookId, subscriptionIds: [subscriptionId] }),
   )
@@ -92,7 +97,7 @@ function insert(db: Queryable, model: LaneModel, rows: readonly ModelRow[], dueA
     ...{ webhookId, subscriptionId, owner, sizeBytes: 7 },
     ...(dueAt !== undefined && owner === null && { dueAt }),
   }))
-  return insertEvents(db, events, owed, model.now)
+  await insertEvents(db, events, owed, model.now)
 }
 
 function hold(process: ModelProcess, row: ModelRow): void {

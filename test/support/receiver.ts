@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import type { IncomingHttpHeaders } from 'node:http'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -53,7 +53,7 @@ export type Program = Behaviour | ((request: Received, index: number) => Behavio
 export async function startReceiver(program: Program = {}): Promise<Receiver> {
   const received: Received[] = []
   const numbers = new Map<Socket, number>()
-  const arrivals = new EventTarget()
+  const arrivals = new EventEmitter()
   let atOnce = 0
   let mostAtOnce = 0
 
@@ -63,7 +63,7 @@ export async function startReceiver(program: Program = {}): Promise<Receiver> {
     const seen = await record(request, numbers.get(request.socket) ?? 0).catch(() => undefined)
     if (!seen) return // cut off while it was sending
     received.push(seen)
-    arrivals.dispatchEvent(new Event('request'))
+    arrivals.emit('request')
     const behaviour = typeof program === 'function' ? program(seen, received.length - 1) : program
     await answer(response, behaviour).catch(() => {}) // the sender has gone
   })
@@ -88,9 +88,10 @@ export async function startReceiver(program: Program = {}): Promise<Receiver> {
     async waitFor(requests, timeoutMs = 60_000) {
       const signal = AbortSignal.timeout(timeoutMs)
       while (received.length < requests) {
-        if (signal.aborted)
-          throw new Error(`only ${received.length} of ${requests} requests within ${timeoutMs} ms`)
-        await Promise.race([once(arrivals, 'request'), sleep(50)])
+        await once(arrivals, 'request', { signal }).catch(cause => {
+          const text = `only ${received.length} of ${requests} requests within ${timeoutMs} ms`
+          throw new Error(text, { cause })
+        })
       }
     },
     close,

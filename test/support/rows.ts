@@ -23,24 +23,30 @@ export function anEvent(changes: Partial<EventRow> = {}): EventRow {
   }
 }
 
-/** What an event owes, by one owner (null: in its lane). */
-export function owedFor(event: EventRow, owner: number | null): readonly OwedRow[] {
+/** What an event owes, by one owner (null: in its lane); `beginsAt` is when it is due, of a scheduled one. */
+export function owedFor(event: EventRow, owner: number | null, beginsAt?: number): readonly OwedRow[] {
   const { webhookId, payload, subscriptionIds } = event
   return subscriptionIds.map(subscriptionId => ({
     webhookId,
     subscriptionId,
     sizeBytes: payload.length,
     owner,
+    ...(beginsAt !== undefined && { dueAt: beginsAt, beginsAt }),
   }))
 }
 
 /** Stores an event that is owed, at its own time unless another is given. @returns its id */
 export async function owe(
   db: Queryable,
-  { owner = null, dueAt, ...event }: Partial<EventRow> & { owner?: number | null; dueAt?: number } = {},
+  {
+    owner = null,
+    dueAt,
+    beginsAt,
+    ...event
+  }: Partial<EventRow> & { owner?: number | null; dueAt?: number; beginsAt?: number } = {},
 ): Promise<Uuid> {
   const row = anEvent(event)
-  await insertEvents(db, [row], owedFor(row, owner), dueAt ?? uuidTime(row.webhookId))
+  await insertEvents(db, [row], owedFor(row, owner, beginsAt), dueAt ?? uuidTime(row.webhookId))
   return row.webhookId
 }
 

@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { glob, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { glob } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { compileService } from './compiled.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests } from './database-tests.ts'
 
@@ -41,18 +40,18 @@ process.on('SIGTERM', () => running?.kill('SIGTERM'))
 let running: ReturnType<typeof spawn> | undefined
 const server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
 const name = `${process.pid}`
-// What one process has compiled the others need not: each test file is a process, and starts more of them.
-const compiled = await mkdtemp(join(tmpdir(), 'webhooks-compiled-'))
+// Each test file is a process, and starts more of them.
+const compiled = await compileService()
 try {
   process.exitCode = await run({
     ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
     TEST_RUN: name,
-    NODE_COMPILE_CACHE: compiled,
+    NODE_COMPILE_CACHE: compiled.folder,
   })
 } finally {
   if (server) await server.stop()
   else await dropTemplates(await testServer(), name)
-  await rm(compiled, { recursive: true, force: true })
+  await compiled[Symbol.asyncDispose]()
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {

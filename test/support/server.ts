@@ -3,6 +3,9 @@ import type { FastifyInstance } from 'fastify'
 import { httpHint } from '../../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../../src/event-types/event-types.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
+import { withdrawAccess } from '../../src/keys/keys.ts'
+import { ManagedKeys } from '../../src/keys/managed-keys.ts'
+import { PortalTokens } from '../../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -11,6 +14,7 @@ import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
+import { Tenants } from '../../src/tenants/tenants.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 
 export const testSealer = createSealer([Buffer.alloc(32, 7)])
@@ -67,6 +71,15 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const app = await buildServer({
     subscriptions,
     eventTypes,
+    tenants: new Tenants({ database: world.database, withdrawAccess }),
+    access: {
+      keys: new ManagedKeys({ database: world.database, clock: systemClock() }),
+      portalTokens: new PortalTokens({
+        database: world.database,
+        clock: systemClock(),
+        publicUrl: undefined,
+      }),
+    },
     replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     database: world.database,
     hint: httpHint,

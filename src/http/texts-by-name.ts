@@ -1,4 +1,4 @@
-import { documentedKey } from '../http/validation.ts'
+import { documentedKey } from './validation.ts'
 
 /** The sentence for an object of texts with too many names, or with something other than texts. */
 export const textsByNameSentence = (namesMax: number) =>

@@ -1,0 +1,23 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { tryGuide } from '../support/guide.ts'
+import { processWorld } from '../support/service.ts'
+
+// The examples of these guides, as a reader would type them.
+
+async function trial(t: TestContext, guide: string, examplesMin: number): Promise<void> {
+  if (spawnSync('curl', ['--version']).status !== 0) return t.skip('there is no curl here')
+  const folder = await mkdtemp(join(tmpdir(), 'webhooks-guide-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  await using world = await processWorld()
+  const { url } = await world.start()
+  assert.ok((await tryGuide(guide, url, folder)) >= examplesMin)
+}
+
+test('the guide to event types does what it says', t => trial(t, 'event-types.md', 4))
+
+test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2))

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { AppError } from '../../src/errors.ts'
+import { type BatchDeps, publishBatch } from '../../src/publish/batch.ts'
+import { itemReader } from '../../src/publish/batch-items.ts'
+import { fakeClock } from '../support/clock.ts'
+import { newId } from '../support/rows.ts'
+
+const items = (...texts: readonly string[]) => {
+  const reader = itemReader('lines', 10_000)
+  reader.push(Buffer.from(texts.join('\n')))
+  return reader.end()
+}
+
+function deps(
+  publish: BatchDeps['publish'],
+  failed: (error: unknown) => void = () => assert.fail(),
+): BatchDeps {
+  return {
+    publish,
+    failed,
+    clock: fakeClock(),
+    payloadBytesMax: 1000,
+    requestId: 'the-request',
+    batchKey: null,
+    tenantFor: named => {
+      if (named === 'other') throw new AppError('forbidden', 'This key is for tenant mine only.')
+      return named ?? 'mine'
+    },
+  }
+}
+
+test('an item for a tenant out of the reach of the sender is refused, and the others are published for theirs', async () => {
+  const tenants: string[] = []
+  const results = await publishBatch(
+    deps(async ({ tenant }) => {
+      tenants.push(tenant)
+      return { webhookId: newId(), deliveries: 0, isReplayed: false }
+    }),
+    items('{"payload":1}', '{"payload":1,"tenant":"other"}', '{"payload":1,"tenant":"mine"}'),
+  )
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    [202, 403, 202],
+  )
+  assert.deepEqual(tenants, ['mine', 'mine'])
+})
+
+test('a fault of the service fails its item alone, without its words, and is told', async () => {
+  const told: unknown[] = []
+  const fault = new TypeError('x is not a function')
+  const [broken, well] = await publishBatch(
+    deps(
+      async ({ payload }) => {
+        if (payload.toString() === '1') throw fault
+        return { webhookId: newId(), deliveries: 0, isReplayed: false }
+      },
+      error => told.push(error),
+    ),
+    items('{"payload":1}', '{"payload":2}'),
+  )
+  assert.deepEqual([broken?.status, well?.status], [500, 202])
+  assert.doesNotMatch(JSON.stringify(broken), /function/)
+  assert.deepEqual(told, [fault])
+})
+
+test('at most 256 items are under way, and results stand in the order of the items, whichever ends first', async () => {
+  let underWay = 0
+  let most = 0
+  const ends: (() => void)[] = []
+  const publishing = publishBatch(
+    deps(async ({ payload }) => {
+      most = Math.max(most, ++underWay)
+      await new Promise<void>(resolve => ends.push(resolve))
+      underWay--
+      return { webhookId: newId(), deliveries: Number(payload.toString()), isReplayed: false }
+    }),
+    items(...Array.from({ length: 600 }, (_, n) => `{"payload":${n}}`)),
+  )
+  let results: Awaited<typeof publishing> | undefined
+  void publishing.then(all => {
+    results = all
+  })
+  while (results === undefined) {
+    ends.pop()?.()
+    await new Promise(resolve => setImmediate(resolve))
+  }
+  assert.equal(most, 256)
+  assert.deepEqual(
+    results.map(result => 'deliveries' in result && result.deliveries),
+    Array.from({ length: 600 }, (_, n) => n),
+  )
+})
