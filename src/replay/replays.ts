@@ -67,7 +67,7 @@ export class Replays {
    * it comes anyway.
    *
    * @returns how many deliveries are owed now that were not
-   * @throws AppError not_found; validation_failed for subscriptions that the event was not for
+   * @throws AppError not_found; payload_expunged; validation_failed for subscriptions that the event was not for
    */
   async replayEvent(
     { actor, reach }: Caller,
@@ -78,6 +78,12 @@ export class Replays {
     const event = await readReplayableEvent(database, webhookId)
     if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
     if (uuidTime(webhookId) < clock.now() - retentionMs + dropMarginMs) throw unknownEvent(webhookId)
+    if (event.isExpunged) {
+      throw new AppError(
+        'payload_expunged',
+        'The payload of this event was removed, so it cannot be sent again.',
+      )
+    }
     const matched = new Set(event.subscriptionIds)
     const foreign = (subscriptionIds ?? []).findIndex(id => !matched.has(id))
     if (foreign >= 0) {

@@ -78,7 +78,7 @@ function registerEventReplay(scope: FastifyInstance, { replays }: ReplayRoutesDe
             { deliveries: Type.Integer({ minimum: 0 }) },
             { description: 'How many deliveries are owed now that were not' },
           ),
-          ...problems(401, 403, 404, 413, 415, 422),
+          ...problems(401, 403, 404, 410, 413, 415, 422),
         },
       },
     },

@@ -184,9 +184,9 @@ export async function readCandidates(
       from page p
       left join ended d on d.webhook_id = p.webhook_id and d.subscription_id = p.subscription_id
       left join lateral (
-        select tenant, event_type, octet_length(payload) as size_bytes from events where webhook_id = p.webhook_id
+        select tenant, event_type, metadata, octet_length(payload) as size_bytes from events where webhook_id = p.webhook_id
         union all
-        select tenant, event_type, octet_length(payload) from events_carried where webhook_id = p.webhook_id
+        select tenant, event_type, metadata, octet_length(payload) from events_carried where webhook_id = p.webhook_id
         limit 1) e on true
       order by p.webhook_id, p.subscription_id`,
     values: [
@@ -222,7 +222,7 @@ const verdictsOf = {
 
 const matches = `
   d.verdict = any($10::text[]::attempt_verdict[]) and ($6::text is null or e.tenant = $6)
-  and ($7::text is null or e.event_type = $7)`
+  and ($7::text is null or e.event_type = $7) and not coalesce(e.metadata ? 'expunged', false)`
 
 // A delivery that was given up, replayed and given up again has two rows, and is one delivery.
 const deadLetters = `
@@ -341,13 +341,15 @@ export interface ReplayableEvent {
   readonly tenant: string
   readonly sizeBytes: number
   readonly subscriptionIds: readonly number[]
+  readonly isExpunged: boolean
 }
 
 export async function readReplayableEvent(
   db: Queryable,
   webhookId: Uuid,
 ): Promise<ReplayableEvent | undefined> {
-  const fields = `tenant, octet_length(payload) as "sizeBytes", subscription_ids as "subscriptionIds"`
+  const fields = `tenant, octet_length(payload) as "sizeBytes", subscription_ids as "subscriptionIds",
+    coalesce(metadata ? 'expunged', false) as "isExpunged"`
   const { rows } = await db.query<ReplayableEvent>({
     text: `select ${fields} from events where webhook_id = $1
            union all

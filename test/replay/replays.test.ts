@@ -59,6 +59,16 @@ test("another tenant's event is not there, and neither is one that retention may
   await assert.rejects(late.replayEvent(localOperator, webhookId), { code: 'not_found' })
 })
 
+test('an event whose payload was removed cannot be sent again, and is not counted', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  await database.query({
+    text: `update events set payload = '', metadata = '{"expunged": "2026-01-01T00:00:00Z"}'`,
+  })
+  await assert.rejects(replays.replayEvent(localOperator, webhookId), { code: 'payload_expunged' })
+  assert.equal(await replays.count(localOperator, {}), 0)
+})
+
 test('a count is of what the last attempt came to, for the tenant, type, subscription and time that are asked for', async () => {
   await subscribe(database, [1, 2])
   await database.query({
