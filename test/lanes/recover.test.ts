@@ -12,10 +12,11 @@ import { type Connection, type ConnectionSettings, Database } from '../../src/pl
 import { uuidV7Now } from '../../src/platform/sql.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
+import { atLength } from '../support/length.ts'
 import { allOwed, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
-const rows = 100_000
+const rows = atLength(100_000, 25_000)
 
 /** Its pinned connections allow a statement less time than one takes that is about all rows, as this machine is now. */
 class HurriedDatabase extends Database {

@@ -7,11 +7,12 @@ import type { Connection, Queryable, Statement } from '../../src/platform/postgr
 import { fixedPlans } from '../../src/platform/sql.ts'
 import { hourMs, noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { atLength } from '../support/length.ts'
 import { owe } from '../support/rows.ts'
 
 // What waits for a time that is far away costs nothing until then, however much it is.
 
-const waiting = 200_000
+const waiting = atLength(1_000_000, 50_000)
 
 let world: TestDatabase
 let connection: Connection
@@ -57,7 +58,7 @@ const looks: Readonly<Record<string, (db: Queryable) => Promise<unknown>>> = {
 }
 
 for (const [what, work] of Object.entries(looks)) {
-  test(`${what} touches a few pages while 200,000 scheduled deliveries wait`, async () => {
+  test(`${what} touches a few pages while ${waiting.toLocaleString('en')} scheduled deliveries wait`, async () => {
     const pages = await pagesOf(work)
     assert.ok(pages > 0 && pages < 25, `${pages} pages`)
   })

@@ -11,6 +11,7 @@ import { databaseTests } from './database-tests.ts'
 //   --with-database   of these, only the files that load test/support/database.ts
 //   --without FOLDER  of these, only the files that are not in it
 //   --name PATTERN    of these, only the tests whose name matches
+//   --long            those with a size of their own at that size, see length.ts
 //   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
     without: { type: 'string', multiple: true, default: [] },
     name: { type: 'string' },
     inspect: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
   },
   allowPositionals: true,
 })
@@ -46,6 +48,7 @@ try {
   process.exitCode = await run({
     ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
     TEST_RUN: name,
+    ...(values.long && { TEST_LENGTH: 'long' }),
     NODE_COMPILE_CACHE: compiled.folder,
   })
 } finally {
