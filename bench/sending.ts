@@ -7,7 +7,7 @@ import { readMachine } from './report.ts'
 import { startEnds } from './trial.ts'
 
 const what = process.argv[2] === 'batch' ? 'batch' : 'idempotency'
-const [rounds, seconds, connections, itemsPerBatch] = [5, 3, 32, 500] as const
+const [rounds, seconds, connections, itemsPerBatch] = [40, 0.3, 32, 500] as const
 const payload = JSON.stringify({ text: 'x'.repeat(480) })
 const run = process.pid
 

@@ -2,6 +2,7 @@ import cluster from 'node:cluster'
 import type { Config } from '../config/config.ts'
 import { StartCancelled, StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
+import { collectSooner } from '../platform/old-generation.ts'
 import { startService } from '../service/service.ts'
 import type { StartFacts } from './banner.ts'
 import { exitCode } from './command.ts'
@@ -24,6 +25,7 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
   void stop.then(() => cancel.abort())
   try {
     const service = await startService({ config, logger, signal: cancel.signal })
+    collectSooner()
     const { url, databaseDescription, firstKeyFile } = service
     await tell({ kind: 'ready', facts: { url, databaseDescription, firstKeyFile } })
     const reason = await stop

@@ -13,6 +13,7 @@ export async function runPrune(_args: readonly string[], io: CommandIo): Promise
     const clock = systemClock()
     const checkTarget = async () => undefined // no subscription is made or changed here
     const subscriptions = await openSubscriptions({ config, database, clock, logger, checkTarget })
+    await subscriptions.load()
     const done = await runRetention({
       database,
       clock,

@@ -3,6 +3,7 @@ import { type Config, type Environment, environmentOfProcess, readConfig } from 
 import { ignoredEnvFile } from '../config/ignored-settings.ts'
 import { StartCancelled } from '../errors.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
+import { collectSooner } from '../platform/old-generation.ts'
 import { boundYoungGeneration } from '../platform/young-generation.ts'
 import { checkAddress } from '../service/listen.ts'
 import { version } from '../version.ts'
@@ -48,6 +49,7 @@ async function serveUntilStopped(
     await checkAddress(config)
     const { startService } = await import('../service/service.ts') // a supervisor does without
     const service = await startService({ config, logger, signal: stop.signal })
+    collectSooner()
     io.out(banner(config, service, version))
     const reason = await stop.reason
     logger.info({ reason }, 'stopping; a second signal leaves at once')

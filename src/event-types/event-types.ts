@@ -3,6 +3,7 @@ import { recordChange } from '../audit/audit.ts'
 import { differences, type Fields } from '../audit/changes.ts'
 import { AppError, type FieldError, validationFailed } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
+import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { CompiledSchemas } from './compiled-schemas.ts'
@@ -22,7 +23,6 @@ import {
   type EventTypeRow,
   type EventTypeValues,
   listTypes,
-  lockCatalogue,
   lockType,
   measureCatalogue,
   readCatalogue,
@@ -153,7 +153,7 @@ export class EventTypes {
     const tenant = caller.reach.tenant
     const done = await this.#database
       .transaction(async tx => {
-        await lockCatalogue(tx, tenant)
+        await lockForTransaction(tx, 'eventTypes')
         const before = await lockType(tx, tenant, name)
         const row = await this.#write(tx, caller, name, before, values)
         await checkSize(tx, tenant)
@@ -197,7 +197,7 @@ export class EventTypes {
     const tenant = caller.reach.tenant
     const report = await this.#database
       .transaction(async tx => {
-        await lockCatalogue(tx, tenant)
+        await lockForTransaction(tx, 'eventTypes')
         const made: EventTypeImport = { created: [], updated: [], unchanged: [], refused: [] }
         for (const one of read) {
           if (one.kind === 'refused') made.refused.push({ name: one.name, errors: [...one.errors] })

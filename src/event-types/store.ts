@@ -66,14 +66,6 @@ export async function readType(
   return rows[0]
 }
 
-/** Of two that change the same catalogue at a time the second waits for the first. */
-export async function lockCatalogue(tx: Queryable, tenant: string | null): Promise<void> {
-  await tx.query({
-    text: `select pg_advisory_xact_lock(hashtextextended('event_types ' || coalesce($1, ''), 0))`,
-    values: [tenant],
-  })
-}
-
 /** What a catalogue holds: how many types, and how many characters of schemas and examples. */
 export async function measureCatalogue(
   tx: Queryable,

@@ -5,7 +5,6 @@ import { AppError } from '../errors.ts'
 import { callerOf, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
 import {
-  parseSubscriptionId,
   parseTime,
   parseWebhookId,
   subscriptionIdParameter,
@@ -15,13 +14,14 @@ import {
 import { problems } from '../http/problem.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
+import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type EventReader, type Part, readEventDetails } from './event.ts'
 import { expunge, readPayloadOf, type StoredPayload } from './payload.ts'
 import { EventDetails, EventSummary, eventState } from './schema.ts'
 import { type EventQuery, EventSearch, searchBounds } from './search.ts'
 import { parseIdCursor } from './why-not.ts'
 
-export type EventsDeps = EventReader & { readonly database: Database }
+export type EventsDeps = EventReader & { readonly database: Database; readonly subscriptions: Subscriptions }
 
 const tags = ['Events']
 const pageSize = 50
@@ -43,7 +43,10 @@ const SearchParameters = Type.Object(
     event_type: text(128, 'Only events of exactly this type'),
     status: Type.Optional(eventState('Only events in this state')),
     subscription_id: Type.Optional(
-      Type.Unsafe<number>({ ...subscriptionIdParameter, description: 'Only events that went to it' }),
+      Type.Unsafe<number | string>({
+        ...subscriptionIdParameter,
+        description: 'Only events that went to it: its id, or `uid:` and its uid',
+      }),
     ),
     channel: text(128, 'Only events in this channel'),
     event_id: text(255, 'Only the event to which its sender gave this id'),
@@ -55,7 +58,7 @@ const SearchParameters = Type.Object(
   { additionalProperties: false },
 )
 
-function registerSearch(scope: FastifyInstance, { database }: EventsDeps): void {
+function registerSearch(scope: FastifyInstance, { database, subscriptions }: EventsDeps): void {
   const search = new EventSearch(database)
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/events',
@@ -83,8 +86,12 @@ function registerSearch(scope: FastifyInstance, { database }: EventsDeps): void 
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant } = request.query
       const before = decodeCursor('events', cursor, parseUuid)
-      const query = readQuery(request.query)
-      const { events, next } = await search.page(reachOf(request, tenant), query, limit, before)
+      const reach = reachOf(request, tenant)
+      const { subscription_id: named } = request.query
+      const subscriptionId =
+        named === undefined ? undefined : await subscriptions.idIn(reach, String(named), 'subscription_id')
+      const query = { ...readQuery(request.query), subscriptionId }
+      const { events, next } = await search.page(reach, query, limit, before)
       if (next !== undefined) linkNextPage(request, reply, limit, encodeCursor('events', next))
       return [...events]
     },
@@ -93,15 +100,11 @@ function registerSearch(scope: FastifyInstance, { database }: EventsDeps): void 
 
 /** @throws AppError validation_failed */
 function readQuery(given: Static<typeof SearchParameters>): EventQuery {
-  const { q, since, until, subscription_id: subscriptionId } = given
+  const { q, since, until } = given
   const id = q === undefined ? undefined : parseUuid(q)
   return {
     eventType: given.event_type,
     status: given.status,
-    subscriptionId:
-      subscriptionId === undefined
-        ? undefined
-        : parseSubscriptionId(String(subscriptionId), 'subscription_id'),
     channel: given.channel,
     eventId: given.event_id,
     idempotencyKey: given.idempotency_key,

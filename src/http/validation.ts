@@ -49,10 +49,16 @@ function withNumbers(schema: TSchema, query: unknown): unknown {
   return Object.fromEntries(
     Object.entries(Object(query)).map(([name, text]) => {
       const whole =
-        properties[name]?.type === 'integer' && typeof text === 'string' && /^-?[0-9]{1,15}$/.test(text)
+        takesIntegers(properties[name]) && typeof text === 'string' && /^-?[0-9]{1,15}$/.test(text)
       return [name, whole ? Number(text) : text]
     }),
   )
+}
+
+function takesIntegers(
+  schema: { type?: unknown; anyOf?: readonly { type?: unknown }[] } | undefined,
+): boolean {
+  return schema?.type === 'integer' || (schema?.anyOf ?? []).some(({ type }) => type === 'integer')
 }
 
 function asParameter(error: FieldError): FieldError {

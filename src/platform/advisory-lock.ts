@@ -23,6 +23,8 @@ export const advisoryLocks = {
   replay: 7,
   /** One process at a time removes what deleted tenants had, and frees their ids. */
   tenants: 8,
+  /** One change of the catalogues of event types at a time, so that their bounds hold. */
+  eventTypes: 9,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

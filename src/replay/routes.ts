@@ -14,6 +14,7 @@ import {
   unknownSubscription,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
+import type { Reach } from '../model/caller.ts'
 import { type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
@@ -236,7 +237,12 @@ const deliveryFilters = {
       examples: ['failed'],
     }),
   ),
-  subscription_id: Type.Optional(Type.Integer({ minimum: 1, maximum: 2_147_483_647 })),
+  subscription_id: Type.Optional(
+    Type.Unsafe<number | string>({
+      ...subscriptionIdParameter,
+      description: 'Only those to this subscription: its id, or `uid:` and its uid',
+    }),
+  ),
   tenant: Type.Optional(tenantParameter),
   error_class: Type.Optional(
     Type.Unsafe<ErrorClass>({
@@ -250,7 +256,13 @@ const deliveryFilters = {
 }
 const DeliveryFilters = Type.Object(deliveryFilters)
 
-function queryOf(filters: Static<typeof DeliveryFilters>): DeliveryQuery {
+/** @throws AppError not_found, validation_failed */
+async function queryOf(
+  filters: Omit<Static<typeof DeliveryFilters>, 'tenant'>,
+  reach: Reach,
+  subscriptions: Subscriptions,
+): Promise<DeliveryQuery> {
+  const { subscription_id: named } = filters
   const states = (filters.state ?? 'pending,failed').split(',') as DeliveryState[] // its pattern holds no other word
   const since = filters.since === undefined ? undefined : parseTime(filters.since, 'since')
   const until = filters.until === undefined ? undefined : parseTime(filters.until, 'until')
@@ -259,14 +271,15 @@ function queryOf(filters: Static<typeof DeliveryFilters>): DeliveryQuery {
   }
   return {
     states: [...new Set(states)],
-    subscriptionId: filters.subscription_id,
+    subscriptionId:
+      named === undefined ? undefined : await subscriptions.idIn(reach, String(named), 'subscription_id'),
     errorClass: filters.error_class,
     since,
     until,
   }
 }
 
-function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDeps): void {
+function registerDeliveries(scope: FastifyInstance, { database, subscriptions }: ReplayRoutesDeps): void {
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   app.get(
     '/deliveries',
@@ -294,13 +307,9 @@ function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDe
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant, ...filters } = request.query
       const after = decodeCursor('deliveries', cursor, parseCursor)
-      const { rows, next } = await listDeliveries(
-        database,
-        reachOf(request, tenant),
-        queryOf(filters),
-        limit,
-        after,
-      )
+      const reach = reachOf(request, tenant)
+      const query = await queryOf(filters, reach, subscriptions)
+      const { rows, next } = await listDeliveries(database, reach, query, limit, after)
       if (next) linkNextPage(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
       return rows.map(deliveryAnswer)
     },
@@ -339,7 +348,7 @@ function registerDeliveries(scope: FastifyInstance, { database }: ReplayRoutesDe
       const { tenant, dry_run: isDryRun = false, ...filters } = request.body
       const caller = callerFor(request, tenant)
       const end = performance.now() + discardMsMax
-      const query = queryOf(filters)
+      const query = await queryOf(filters, caller.reach, subscriptions)
       const result = await discardDeliveries(database, caller, query, isDryRun, () => performance.now() < end)
       return { count: result.count, is_complete: result.isDone }
     },

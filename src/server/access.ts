@@ -28,7 +28,7 @@ export const access: Readonly<Record<string, Access>> = {
   'PATCH /subscriptions/:id': 'write',
   'DELETE /subscriptions/:id': 'write',
   'POST /subscriptions/:id/rotate-secret': 'write',
-  'POST /subscriptions/:id/reveal-secret': 'write',
+  'POST /subscriptions/:id/reveal-secret': 'keys',
   'POST /subscriptions/:id/pause': 'write',
   'POST /subscriptions/:id/resume': 'write',
 

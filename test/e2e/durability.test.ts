@@ -23,7 +23,10 @@ test('202 is not said before the commit: while the commit is held up, nobody hea
     () => stalled.waiting(),
     waiting => waiting === 1,
   )
-  for (let n = 0; n < 10; n++) assert.equal((await fetch(`${world.url}/readyz`)).status, 200)
+  for (let n = 0; n < 10; n++) {
+    const ready = await fetch(`${world.url}/readyz`)
+    assert.equal(ready.status, 200, await ready.text())
+  }
   assert.equal(answered, undefined, 'though ten that were asked later have their answers')
   assert.equal(receiver.received.length, 0, 'and nothing is delivered before it')
   await stalled.end()

@@ -116,7 +116,7 @@ test('what is read of a row is what was stored of it', async () => {
   const { database } = world
   const webhookId = await owe(database, { payload: Buffer.alloc(321), dueAt: noon })
   await database.query({
-    text: 'update owed set attempt = 7, replay_from = 6, replayed_at = $1',
+    text: `update owed set attempt = 7, replay_from = 6, replayed_at = $1, trigger = 'replay'`,
     values: [new Date(noon - 3)],
   })
   assert.deepEqual(await read(1), [
@@ -128,6 +128,7 @@ test('what is read of a row is what was stored of it', async () => {
       dueAt: noon,
       replayFrom: 6,
       replayedAt: noon - 3,
+      trigger: 'replay',
     },
   ])
 })

@@ -137,7 +137,7 @@ test('a partition has the indexes of its table', async t => {
   const { rows } = await database.query<{ n: number }>({
     text: "select count(*)::int as n from pg_indexes where tablename = 'delivery_logs_2026030112'",
   })
-  assert.equal(rows[0]?.n, 4)
+  assert.equal(rows[0]?.n, 5)
 })
 
 test('partitions that ended before a moment are dropped, and no others', async t => {

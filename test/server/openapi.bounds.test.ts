@@ -66,7 +66,8 @@ async function ask({ method, path, body, parameters }: Operation, trial: Trial):
     parameter?.in === 'header' ? { [parameter.name]: String(boundary.value) } : {}
   if (path === '/events/batch') return send(method, url + query, [], headers)
   const needsBody = path.startsWith('/ingest/') || (body?.required ?? []).length > 0 || method === 'PATCH'
-  return send(method, url + query, 'json' in trial ? trial.json : needsBody ? target : undefined, headers)
+  const right = path.endsWith('/recover') ? { since: '2026-01-01T00:00:00Z' } : target
+  return send(method, url + query, 'json' in trial ? trial.json : needsBody ? right : undefined, headers)
 }
 
 /** The whole body with one value at or over a bound in it. */
@@ -76,6 +77,7 @@ function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unk
     const given = Object(value)
     return given.scope === 'admin' || given.scope === 'read' ? given : { tenant: 'default', ...given }
   }
+  if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: {} }
   if (!path.startsWith('/subscriptions/')) return value
   const isCreate = method === 'POST' && path === '/subscriptions/'
   return isCreate && way[0] === 'signing_secret' ? { signing, ...Object(value) } : value
@@ -108,7 +110,7 @@ const refusals: Readonly<Record<string, readonly number[]>> = {
 }
 /** What a value that is right in itself may meet: nothing is there, its id is taken, it is a version or a cursor of something else. */
 const answers: Readonly<Record<string, readonly number[]>> = {
-  body: [200, 201, 409],
+  body: [200, 201, 202, 404, 409],
   query: [200, 202, 400, 404],
   header: [200, 202, 204, 412],
   path: [200, 202, 204, 404],

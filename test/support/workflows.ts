@@ -59,7 +59,7 @@ export function commandsIn(text: string): {
   readonly scripts: readonly string[]
   readonly paths: readonly string[]
 } {
-  const scripts = [...text.matchAll(/\bnpm (?:run ([\w:]+)|(test)\b)/g)].map(
+  const scripts = [...text.matchAll(/\bnpm (?:run ([\w:-]+)|(test)\b)/g)].map(
     match => match[1] ?? match[2] ?? '',
   )
   const paths = text.matchAll(/\b(?:bash|node|uses:) (?:\.\/)?([\w.][\w./-]*\/[\w.-]+)(?=[\s"]|$)/gm)

@@ -122,8 +122,10 @@ async function manage(by: Member, seenBy: Member, { id }: { readonly id: number 
     rate_limit: { requests: 5, per_seconds: 1 },
   })
   assert.equal(answer.status, 200)
-  const { in_flight_now: _, ...seen } = (await read()) as { in_flight_now?: unknown } // only the newer one has it
-  assert.deepEqual(seen, await answer.json())
+  const [seen, answered] = [Object(await read()), Object(await answer.json())]
+  const known = Object.keys(seen).filter(name => name in answered) // only the newer one has the others
+  assert.ok(known.length > 20)
+  for (const name of known) assert.deepEqual(seen[name], answered[name], name)
   const webhookId = await api(seenBy).ingest(id, '{"n":-1}')
   await eventually(
     () => api(by).status(webhookId),

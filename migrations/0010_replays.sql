@@ -27,4 +27,4 @@ create table replay_deliveries (
 ) with (autovacuum_vacuum_scale_factor = 0.1, autovacuum_vacuum_threshold = 1000);
 
 -- Dead letters, in order of their events. Only failures that ended a delivery are in it, so the happy path does not write it.
-create index delivery_logs_dead on delivery_logs (webhook_id, subscription_id) where verdict in ('given_up', 'expired');
+create index delivery_logs_dead on only delivery_logs (webhook_id, subscription_id) where verdict in ('given_up', 'expired');

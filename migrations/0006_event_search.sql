@@ -1,5 +1,5 @@
 -- What the search of events finds by. Which indexes there are, and which are not worth what they cost each event:
--- docs/adr/0017-searching-events.md.
+-- docs/adr/0015-searching-events.md.
 --
 -- ONLY: no row is read here and no event waits. Partitions made from now on have this index, and those without go with
 -- retention. Until then the search reads more for the same (src/events/search.ts).

@@ -1,5 +1,5 @@
 -- Names that a tenant's sender can use once: the Idempotency-Key of a request, and the sender's own id of an event
--- (docs/adr/0018-names-that-are-taken-once.md). A row is written with its event, in one statement, and goes with its
+-- (docs/adr/0016-names-that-are-taken-once.md). A row is written with its event, in one statement, and goes with its
 -- partition.
 --
 -- One row for both names of an event, so that it takes both or none. Names are hashes of tenant, kind and name: an index
