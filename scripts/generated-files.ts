@@ -45,7 +45,7 @@ function advice(status: number): string {
   if (status === 408) return 'Nothing was accepted. Send the same request again.'
   if (status === 412) return 'Read it again, then repeat the change with the new version in `If-Match`.'
   if (status === 429)
-    return 'A valid API key is accepted at once; another one has to wait for the seconds in `Retry-After`.'
+    return 'Nothing was accepted. Send it again after the seconds in `Retry-After`; after wrong API keys, a valid one is accepted at once.'
   if (status === 401 || status === 403)
     return 'The same request with the same credentials will be refused again.'
   return 'The same request will be refused again; `detail` says what to change.'

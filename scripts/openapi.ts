@@ -56,6 +56,7 @@ export async function openapiDocument(): Promise<string> {
     database,
     hint: httpHint,
     keys: undefined,
+    keyLimit: undefined,
     hostCheck: undefined,
     log: logger,
     bodyLimitBytes: 1,

@@ -40,7 +40,7 @@ export const settings = {
     isComplete: ({ host, path }) => host !== '' && /^(\/\d{0,5})?$/.test(path),
     defaultText: 'none',
     description:
-      'Redis 6.2 or newer, or Valkey; useful where several processes run. It carries messages between them, so that workers hear of events within milliseconds, and lends parts of `max_in_flight` between them. PostgreSQL holds everything: losing Redis costs latency only.',
+      'Redis 6.2 or newer, or Valkey; useful where several processes run. It carries messages between them, so that workers hear of events within milliseconds, lends parts of `max_in_flight` between them, and counts requests for `RATE_LIMIT_PER_KEY`. PostgreSQL holds all that must last: losing Redis costs latency, and a limit then holds for each process by itself.',
   }),
   role: choice('ROLE', ['all', 'api', 'worker'], {
     defaultText: '`all`',
@@ -105,6 +105,13 @@ export const settings = {
     defaultText: 'a key that the service makes and writes to `DATA_DIR/first-api-key`',
     description:
       'The first API key, where the service asks for keys and has none yet; it may do everything. Once there are keys this has no effect, so a key that was revoked does not come back with it. Make one with `echo "whk_$(openssl rand -hex 32)"`.',
+  }),
+  rateLimitPerKey: optionalInteger('RATE_LIMIT_PER_KEY', {
+    minimum: 1,
+    maximum: 1_000_000,
+    defaultText: 'none, since a service that cannot keep up refuses events by itself (503)',
+    description:
+      'How many requests a second may come with one API key or portal token. More are refused with 429 and `Retry-After`, before their bodies are read; all answers to a key then have the headers `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`. A batch of events is one request; signed events without a key, and callers of a service without keys, are not counted. With `REDIS_URL` all processes count together, which takes one command for each request; without, and while Redis is away, each process counts for itself (see `PROCESSES`).',
   }),
   allowedHosts: list(
     'ALLOWED_HOSTS',

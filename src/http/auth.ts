@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout } from 'node:timers/promises'
-import type { onRequestHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { AppError, overloaded } from '../errors.ts'
 import { type Caller, localOperator } from '../model/caller.ts'
 import { mayCall, notForThisKey } from './access.ts'
 import { clientOf } from './client-address.ts'
+import type { KeyLimit } from './key-limit.ts'
 import { WrongKeys } from './wrong-keys.ts'
 
 /** Who gave an `Authorization` header: at once, or by a promise when the database has to be asked. */
@@ -26,12 +27,25 @@ const checksMax = 100
  */
 export class Callers {
   readonly #keys: KeyCheck
+  readonly #limit: KeyLimit | undefined
   readonly #wrongKeys = new WrongKeys()
   #refusals = 0
   #checks = 0
 
-  constructor(keys: KeyCheck) {
+  /** @param limit undefined: callers may send as many requests as they like */
+  constructor(keys: KeyCheck, limit?: KeyLimit) {
     this.#keys = keys
+    this.#limit = limit
+  }
+
+  /**
+   * Counts the request of a caller with a valid key, before its body is read. It sets `request.caller`.
+   *
+   * @returns undefined where there is no limit; else a promise, which rejects with an `AppError` when there were too many
+   */
+  count(request: FastifyRequest, reply: FastifyReply, caller: Caller): Promise<void> | undefined {
+    request.caller = caller
+    return this.#limit?.(request, reply)
   }
 
   /**
@@ -97,12 +111,15 @@ export class Callers {
  * @param callers undefined: no keys are asked for, and everyone is the operator
  */
 export function identifyCaller(callers: Callers | undefined): onRequestHookHandler {
-  return (request, _reply, done) => {
+  return (request, reply, done) => {
     const decide = (caller: Caller | undefined): void => {
       const { access } = request.routeOptions.config
       if (caller !== undefined && access !== undefined) {
         request.caller = caller
-        done(mayCall(caller, access) ? undefined : notForThisKey(caller, access))
+        const answer = () => done(mayCall(caller, access) ? undefined : notForThisKey(caller, access))
+        const counted = callers?.count(request, reply, caller)
+        if (counted === undefined) answer()
+        else counted.then(answer, done)
         return
       }
       const refusal = callers?.refusal(request.raw, unauthorized()) ?? unauthorized()

@@ -54,19 +54,38 @@ const problemHeaders: Readonly<Record<number, object>> = {
   409: {
     'Retry-After': { type: 'integer', minimum: 1, description: 'Where waiting helps: seconds to wait' },
   },
+  429: {
+    'Retry-After': { type: 'integer', minimum: 1, description: 'Seconds to wait before the next try' },
+    'RateLimit-Limit': {
+      ...{ type: 'integer', minimum: 1 },
+      description: 'With `rate_limited`: how many requests this key may send in a second',
+    },
+    'RateLimit-Remaining': {
+      ...{ type: 'integer', minimum: 0 },
+      description: 'With `rate_limited`: how many of them are left',
+    },
+    'RateLimit-Reset': {
+      ...{ type: 'integer', minimum: 0 },
+      description: 'With `rate_limited`: in how many seconds all of them are there again',
+    },
+  },
   503: { 'Retry-After': { type: 'integer', minimum: 1, description: 'Seconds to wait before the next try' } },
+}
+
+const problemDescriptions: Readonly<Record<number, string>> = {
+  429: 'More requests than this key may send, or too many wrong keys from this address',
 }
 
 /**
  * The errors of a route for its OpenAPI entry: `response: { 200: …, ...problems(401, 404) }`. Those that any request can
- * meet are among them without being named.
+ * meet are among them without being named, as is 429 on a route that asks for a key.
  */
 export function problems(...statuses: readonly number[]): Record<number, unknown> {
   return Object.fromEntries(
-    [...new Set([...anywhere, ...statuses])].map(status => [
+    [...new Set([...anywhere, ...statuses, ...(statuses.includes(401) ? [429] : [])])].map(status => [
       status,
       {
-        description: STATUS_CODES[status] ?? 'Error',
+        description: problemDescriptions[status] ?? STATUS_CODES[status] ?? 'Error',
         headers: problemHeaders[status] ?? {},
         content: { [problemMediaType]: { schema: Problem } },
       },

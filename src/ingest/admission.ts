@@ -62,16 +62,25 @@ export class Admission {
   }
 
   /**
-   * Decides what the headers are enough for, before the body is read. A promise only when the database has to be asked.
+   * Decides what the headers are enough for, before the body is read. A promise only when the database has to be asked, or
+   * the request is counted.
    *
+   * @param count counts the request of a caller with a key, before more is decided; see `Callers.count`
    * @throws AppError, at once or by the promise
    */
-  byHeaders(id: string, request: IncomingMessage): Sender | Promise<Sender> {
+  byHeaders(
+    id: string,
+    request: IncomingMessage,
+    count: (caller: Caller) => Promise<void> | undefined = () => undefined,
+  ): Sender | Promise<Sender> {
     const { callers } = this.#deps
+    const decide = (caller: Caller | undefined): Sender | Promise<Sender> => {
+      const counted = caller && count(caller)
+      if (counted === undefined) return this.#sender(id, request, caller)
+      return counted.then(() => this.#sender(id, request, caller))
+    }
     const caller = callers === undefined ? localOperator : callers.identify(request)
-    return caller instanceof Promise
-      ? caller.then(known => this.#sender(id, request, known))
-      : this.#sender(id, request, caller)
+    return caller instanceof Promise ? caller.then(decide) : decide(caller)
   }
 
   #sender(id: string, request: IncomingMessage, caller: Caller | undefined): Sender | Promise<Sender> {

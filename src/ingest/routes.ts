@@ -54,21 +54,31 @@ export function ingestRoutes(app: FastifyInstance, routesDeps: IngestRoutesDeps)
     scope.decorateRequest('sender')
     scope.post<{ Params: { id: string } }>(
       '/ingest/:id',
-      { schema: ingestSchema, onRequest: (request, _reply, done) => admitByHeaders(deps, request, done) },
+      {
+        schema: ingestSchema,
+        onRequest: (request, reply, done) => admitByHeaders(deps, request, reply, done),
+      },
       (request, reply) => accept(deps, request, reply),
     )
   })
 }
 
-/** Who may not send is refused before the body is read. Waits only when the database has to be asked, or for a refusal. */
-function admitByHeaders({ admission }: Deps, request: IngestRequest, done: (error?: Error) => void): void {
+/** Who may not send is refused before the body is read. Waits only for the database, for a count of requests, or for a refusal. */
+function admitByHeaders(
+  { admission, callers }: Deps,
+  request: IngestRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+): void {
   const go = (sender: Sender): void => {
     request.sender = sender
     done()
   }
   let sender: Sender | Promise<Sender>
   try {
-    sender = admission.byHeaders(request.params.id, request.raw)
+    sender = admission.byHeaders(request.params.id, request.raw, caller =>
+      callers?.count(request, reply, caller),
+    )
   } catch (error) {
     done(error instanceof Error ? error : new Error(String(error)))
     return

@@ -10,7 +10,8 @@ and shows every attempt.
 Every path works with and without a trailing slash. Errors are problem details (RFC 9457): \`code\` is for programs,
 \`detail\` says what to do. Every answer has an \`x-request-id\`. Lists answer an array, newest first; the next page is in \`Link\` and \`X-Next-Cursor\`.
 
-Where the service asks for API keys, send one as \`Authorization: Bearer whk_…\`.`
+Where the service asks for API keys, send one as \`Authorization: Bearer whk_…\`. Where it limits how many requests a key
+may send (\`RATE_LIMIT_PER_KEY\`), its answers to a key have \`RateLimit-Limit\`, \`RateLimit-Remaining\` and \`RateLimit-Reset\`.`
 
 const tags = [
   { name: 'Subscriptions', description: 'Where events go, and under which rules' },
@@ -137,7 +138,6 @@ function describeRefusals({ responses }: Refusable): void {
     ...Object(unauthorized),
     description: 'Without keys: for another name, or of another page',
   }
-  responses['429'] ??= { ...Object(unauthorized), description: 'Too many wrong keys from this address' }
 }
 
 /** The part of an operation that is filled in. */

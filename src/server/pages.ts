@@ -86,7 +86,7 @@ function advice(status: number): string {
   if (status === 412)
     return 'Read it again, then repeat the change with the new version in <code>If-Match</code>.'
   if (status === 429)
-    return 'Send a valid API key, which is accepted at once. Another one has to wait for the seconds in <code>Retry-After</code>.'
+    return 'Nothing was accepted. Send it again after the seconds in <code>Retry-After</code>. After wrong API keys, a valid one is accepted at once.'
   if (status === 401)
     return 'Send valid credentials: an API key as <code>Authorization: Bearer whk_…</code>, or the signature.'
   return 'The same request will be refused again. Change it as <code>detail</code> says.'

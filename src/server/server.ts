@@ -15,6 +15,7 @@ import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
+import type { KeyLimit, KeyLimitRules } from '../http/key-limit.ts'
 import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
@@ -50,6 +51,8 @@ export interface ServerDeps {
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
+  /** How many requests each key may send; undefined: any number, and nothing is counted. */
+  readonly keyLimit: KeyLimitRules | undefined
   /** What manages keys and portal tokens. */
   readonly access: KeysDeps
   /** Asked about every request; undefined where keys keep others out. */
@@ -165,7 +168,7 @@ function isEvent({ method, url = '' }: IncomingMessage): boolean {
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
   const { registerIngest } = deps
   const bodies = { bytesMax: deps.bodyLimitBytes, budget: new BodyBudget(deps.arrivingBytesMax) }
-  const callers = deps.keys && new Callers(deps.keys)
+  const callers = deps.keys && new Callers(deps.keys, await keyLimit(app, deps.keyLimit))
   if (registerIngest) {
     await app.register(async scope => {
       scope.removeAllContentTypeParsers()
@@ -193,6 +196,16 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerPages(scope, deps.version)
     await registerDocs(scope)
   })
+}
+
+/** The plugin is loaded only where it is asked for. */
+async function keyLimit(
+  app: FastifyInstance,
+  rules: KeyLimitRules | undefined,
+): Promise<KeyLimit | undefined> {
+  if (rules === undefined) return undefined
+  const { openKeyLimit } = await import('../http/key-limit.ts')
+  return openKeyLimit(app, rules)
 }
 
 /**

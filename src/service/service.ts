@@ -91,6 +91,7 @@ interface Running {
 async function start(running: Running, signal: AbortSignal | undefined): Promise<Service> {
   const { ground, opened } = running
   const { config, logger, clock, database } = ground
+  const { rateLimitPerKey: requestsPerSecond } = config
   await unlessCancelled(migrate(database, { logger }), signal)
   await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
   await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
@@ -98,7 +99,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const parts = await compose(ground)
   running.parts = parts
   const { subscriptions, eventTypes, replays, membership, notices, access } = parts
-  const { bell, inbound, outbound } = parts
+  const { bell, link, inbound, outbound } = parts
   const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
@@ -118,6 +119,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     database,
     hint: httpHint,
     keys,
+    keyLimit: requestsPerSecond === undefined ? undefined : { requestsPerSecond, link },
     hostCheck: keys ? undefined : new HostCheck({ boundTo: config.host, allowed: config.allowedHosts ?? [] }),
     log: logger,
     bodyLimitBytes: config.bodyLimitBytes,

@@ -84,6 +84,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     database: world.database,
     hint: httpHint,
     keys: undefined,
+    keyLimit: undefined,
     hostCheck: undefined,
     log: silentLogger(),
     bodyLimitBytes: 65_536,
