@@ -70,7 +70,7 @@ function registerSearch(scope: FastifyInstance, { database, subscriptions }: Eve
           'All filters that are given must fit. A request looks at a bounded number of events ' +
           `(${searchBounds.rows.toLocaleString('en')}; ${searchBounds.counted.toLocaleString('en')} where a \`status\` is asked for), so a page can have fewer events than \`limit\`, or none, ` +
           'and still lead to a next one: the last page is the one without `Link`. ' +
-          'Found at once, however many events there are: the newest of a tenant, those of a time, `q` with a `webhook_id`, and those that are `pending` or `failed`.',
+          'Found at once, however many events there are: the newest of a tenant, those of a time, `q` with a `webhook_id`, an `event_id` or `idempotency_key` of one tenant, and those that are `pending` or `failed`.',
         tags,
         querystring: SearchParameters,
         response: {

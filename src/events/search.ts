@@ -1,3 +1,4 @@
+import { eventWithName } from '../ingest/once.ts'
 import type { Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { tenantOf } from '../monitor/monitor.ts'
@@ -12,6 +13,7 @@ import {
   planByIndexes,
   type RowConditions,
   readByIds,
+  readCarriedWithName,
   readEndOfLook,
   readFailedIds,
   readIsIndexed,
@@ -85,7 +87,8 @@ export class EventSearch {
     }
     return this.#database.transaction(async tx => {
       await planByIndexes(tx)
-      const source = sourceOf(tx, { query, tenant, isIndexed, bounds: this.#bounds })
+      const named = await idsOfNames(tx, tenant, query)
+      const source = sourceOf(tx, { query: named ?? query, tenant, isIndexed, bounds: this.#bounds })
       return fillPage(tx, source, range, query.status, limit, this.#bounds)
     })
   }
@@ -99,6 +102,23 @@ export class EventSearch {
     this.#isIndexed ||= await readIsIndexed(this.#database)
     return this.#isIndexed
   }
+}
+
+/**
+ * Where one tenant's event is named, the query for its id: found by the index of names, or, what has outlived it, among the
+ * few that were carried over. Undefined: it has to be looked for.
+ */
+async function idsOfNames(
+  tx: Queryable,
+  tenant: string | null,
+  query: EventQuery,
+): Promise<EventQuery | undefined> {
+  const { eventId, idempotencyKey, ids } = query
+  if (tenant === null || ids !== undefined || (eventId === undefined && idempotencyKey === undefined))
+    return undefined
+  const found = await eventWithName(tx, tenant, { eventId, idempotencyKey })
+  const carried = await readCarriedWithName(tx, tenant, eventId ?? null, idempotencyKey ?? null)
+  return { ...query, ids: [...new Set(found === undefined ? carried : [found, ...carried])] }
 }
 
 /** Some rows that may be wanted, newest first, and the last id that was looked at; undefined: there are no more. */

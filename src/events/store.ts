@@ -152,6 +152,23 @@ export async function readByIds(
   return rows
 }
 
+/** Events of a tenant that outlived their partition and have one of these names, by the indexes on them. */
+export async function readCarriedWithName(
+  db: Queryable,
+  tenant: string,
+  eventId: string | null,
+  idempotencyKey: string | null,
+): Promise<readonly Uuid[]> {
+  const { rows } = await db.query<{ webhook_id: Uuid }>({
+    text: `(select webhook_id from events_carried where event_id = $2 and tenant = $1 order by webhook_id desc limit 100)
+           union
+           (select webhook_id from events_carried where idempotency_key = $3 and tenant = $1
+            order by webhook_id desc limit 100)`,
+    values: [tenant, eventId, idempotencyKey],
+  })
+  return rows.map(row => row.webhook_id)
+}
+
 /**
  * The newest events of a range of which something is owed, at most `limit`. Goes from event to event in the key of owed,
  * so that an event with thousands of deliveries costs as much as one with a single one.

@@ -1,7 +1,7 @@
 import { AppError, errorCodes } from '../errors.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { type Names, NameTaken } from './names.ts'
+import { hashOfName, type Names, NameTaken } from './names.ts'
 import { findTaken } from './taken-names-store.ts'
 
 /** What the sender of an event is told. */
@@ -13,6 +13,26 @@ export interface Accepted {
 export interface Answered extends Accepted {
   /** It is the answer to an earlier request with the same Idempotency-Key. */
   readonly isReplayed: boolean
+}
+
+/**
+ * The event of a tenant that was accepted with an Idempotency-Key, else the one with an id of its sender's, by the index of
+ * names. Undefined: there is none, or the name is not kept any more; what was sent before names were kept is not found.
+ */
+export async function eventWithName(
+  db: Queryable,
+  tenant: string,
+  given: { readonly idempotencyKey: string | undefined; readonly eventId: string | undefined },
+): Promise<Uuid | undefined> {
+  const hashOf = (kind: 'idempotency_key' | 'event_id', name: string | undefined) =>
+    name === undefined ? null : hashOfName(tenant, kind, name)
+  const [taken] = await findTaken(db, [
+    {
+      idempotencyKey: hashOf('idempotency_key', given.idempotencyKey),
+      eventId: hashOf('event_id', given.eventId),
+    },
+  ])
+  return taken?.webhookId
 }
 
 /** Sees that a request with an Idempotency-Key, and an event with an id of its sender's, is accepted once. */

@@ -228,3 +228,25 @@ test('the same is found while a partition lacks the indexes of the search', asyn
   assert.deepEqual(await idsOf({ status: 'failed' }), [failed])
   assert.deepEqual(await idsOf({ status: 'success' }), [success])
 })
+
+test('an event with a name is found at once, however many came after it, and also when it has outlived its partition', async () => {
+  const named = await put({ eventId: 'E-7', idempotencyKey: 'K-7' })
+  const carried = await put({ eventId: 'E-8', table: 'events_carried' })
+  for (let n = 0; n < 20; n++) await put()
+  const hurried = new EventSearch(database, { ...searchBounds, rows: 2, rowsOfLook: 2, idsOfLook: 2 })
+  for (const [query, expected] of [
+    [{ eventId: 'E-7' }, [named]],
+    [{ idempotencyKey: 'K-7' }, [named]],
+    [{ eventId: 'E-8' }, [carried]],
+    [{ eventId: 'E-9' }, []],
+    [{ eventId: 'E-7', eventType: 'order.paid' }, []],
+  ] as const) {
+    const { events, next } = await hurried.page(acme, query, 10)
+    assert.deepEqual(
+      events.map(event => event.webhook_id),
+      expected,
+    )
+    assert.equal(next, undefined)
+  }
+  assert.equal((await hurried.page(other, { eventId: 'E-7' }, 10)).events.length, 0)
+})

@@ -1,3 +1,4 @@
+import { namesOf } from '../../src/ingest/names.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidV7Source } from '../../src/platform/id.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
@@ -42,7 +43,20 @@ export async function store(db: Queryable, event: StoredEvent = {}): Promise<Uui
       event.idempotencyKey ?? null,
     ],
   })
+  if (event.table !== 'events_carried') await takeNames(db, id, event)
   return id
+}
+
+/** As the statement that writes an event takes them. */
+async function takeNames(db: Queryable, id: Uuid, event: StoredEvent): Promise<void> {
+  const { tenant = 'default', eventId = null, idempotencyKey = null } = event
+  const names = namesOf(tenant, { eventId, idempotencyKey }, () => id)
+  if (names === undefined) return
+  await db.query({
+    text: `insert into taken_names (period, idempotency_key, event_id, request, webhook_id, deliveries)
+           values ($1, $2, $3, $4, $1, 0)`,
+    values: [id, names.idempotencyKey, names.eventId, names.request],
+  })
 }
 
 /** An attempt in the log, with what followed from it. @returns its id */
