@@ -21,7 +21,9 @@ interface DescribedResponse {
   readonly content?: Readonly<Record<string, { readonly schema: Schema }>>
 }
 interface Document {
-  readonly paths: Readonly<Record<string, Record<string, { readonly responses: Record<string, DescribedResponse> }>>>
+  readonly paths: Readonly<
+    Record<string, Record<string, { readonly responses: Record<string, DescribedResponse> }>>
+  >
   readonly components: { readonly schemas: Readonly<Record<string, Schema>> }
 }
 const file = new URL('../../openapi.json', import.meta.url)

@@ -11,7 +11,8 @@ import { databaseTests } from './database-tests.ts'
 //   --with-database   of these, only the files that load test/support/database.ts
 //   --without FOLDER  of these, only the files that are not in it
 //   --name PATTERN    of these, only the tests whose name matches
-//   --long            those with a size of their own at that size, see length.ts
+//   --long            also those that are long (<name>.long.test.ts), and those with a size of their own at that size
+//                     (length.ts)
 //   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
@@ -27,7 +28,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
 })
 const found = (await testFiles(positionals)).filter(
-  path => !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)),
+  path =>
+    !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)) &&
+    (values.long || positionals.includes(path) || !path.endsWith('.long.test.ts')),
 )
 const files = values['with-database'] ? databaseTests(found) : found
 if (files.length === 0) {
