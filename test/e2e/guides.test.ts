@@ -20,6 +20,10 @@ async function trial(t: TestContext, guide: string, examplesMin: number): Promis
 
 test('the guide to event types does what it says', t => trial(t, 'event-types.md', 4))
 
+test('the guide to sending once does what it says', t => trial(t, 'sending-once.md', 3))
+
+test('the guide to finding events does what it says', t => trial(t, 'events.md', 1))
+
 test('the guide to sending again does what it says', t => trial(t, 'replay.md', 4))
 
 test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2))
