@@ -51,9 +51,9 @@ const lastAttempt = `
 
 const whose = `
   left join lateral (
-    select tenant, uid, paused or state = 'disabled' as waits, true as is_there from subscriptions where id = p.subscription_id
+    select tenant, uid, paused or state = 'disabled' as waits from subscriptions where id = p.subscription_id
     union all
-    select tenant, uid, true, false from subscription_tombstones where id = p.subscription_id
+    select tenant, uid, true from subscription_tombstones where id = p.subscription_id
     limit 1) s on true`
 
 const matches = `
@@ -77,7 +77,7 @@ export async function readOwedDeliveries(
   const { rows } = await db.query<LookedAt>({
     text: `
       with page as materialized (
-        select webhook_id, subscription_id, due_at, trigger as run_trigger from owed
+        select webhook_id, subscription_id, due_at from owed
         where (webhook_id, subscription_id) < ($1, $2) and webhook_id >= $7
           and ($3::int is null or subscription_id = $3)
         order by webhook_id desc, subscription_id desc limit $8)

@@ -203,7 +203,7 @@ export async function countCandidates(
   while (mayGoOn()) {
     const page = await readCandidates(db, selection, after, loggedFrom(selection.from), countRows)
     count += page.matching.length
-    if (page.last === undefined || page.rows < countRows) return { count, isDone: true }
+    if (page.last === undefined) return { count, isDone: true }
     after = page.last
   }
   return { count, isDone: false }

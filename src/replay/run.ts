@@ -106,7 +106,7 @@ class Run {
     const isWhole = taken.length === page.matching.length
     await addProgress(tx, row.id, { queued, after: isWhole ? page.last : taken.at(-1) })
     this.#allowed -= queued
-    this.#isQueued = isWhole && page.rows < stepRows
+    this.#isQueued = page.last === undefined
     return queued
   }
 

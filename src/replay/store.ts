@@ -141,8 +141,7 @@ export async function addProgress(
 
 /** Some deliveries in order of their keys: what was looked at, and those of them that match. */
 export interface CandidatePage {
-  /** Deliveries that were looked at; fewer than asked for: there are no more. */
-  readonly rows: number
+  /** The last that was looked at; undefined: there are no more. */
   readonly last: DeliveryKey | undefined
   readonly matching: readonly Candidate[]
 }
@@ -154,8 +153,8 @@ export interface Candidate extends DeliveryKey {
 }
 
 /**
- * Looks at `limit` deliveries after `after`, in order of their events: dead letters by an index of their own, all others by
- * their events. Which of them match is decided by the last row of the log of each; those that are still owed do not.
+ * Looks at up to `limit` deliveries after `after`, in order of their events: dead letters by an index of their own, all
+ * others by their events. Fewer do not mean the end, as several rows of the log can be of one delivery. Which of them match is decided by the last row of the log of each; those that are still owed do not.
  *
  * @param loggedFrom no row of the log with a smaller id is about these events
  */
@@ -204,7 +203,6 @@ export async function readCandidates(
   })
   const last = rows.at(-1)
   return {
-    rows: rows.length,
     last: last && { webhookId: last.webhook_id, subscriptionId: last.subscription_id },
     matching: rows.flatMap(({ webhook_id: webhookId, subscription_id: subscriptionId, ...row }) =>
       row.attempt === null || row.size_bytes === null

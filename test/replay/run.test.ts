@@ -76,6 +76,27 @@ test('little of it waits at a time, so that retries behind it are not late', asy
   assert.deepEqual({ delivered, total }, { delivered: 1600, total: 1600 })
 })
 
+test('dead letters that were given up more than once do not pass for the end', async () => {
+  await subscribe(database, [1])
+  await database.query({
+    text: `with made as (
+             insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
+             select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 1000), 12, '0') || '7000'
+                     || lpad(to_hex(n), 16, '8000'))::uuid, 'default', 'other', 'text/plain', 'x', '{1}'
+             from generate_series(1, 1500) n returning webhook_id)
+           insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict)
+           select overlay(webhook_id::text placing again from 20)::uuid, webhook_id, 1, 1, 'failed', 'given_up'
+           from made cross join unnest('{8,9}'::text[]) as t (again)`,
+  })
+  for (let n = 0; n < 5; n++) await ended(database, { 1: 'given_up' }, { eventType: 'wanted' })
+  const id = await make({ event_type: 'wanted' })
+  const running = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  await running
+  const { total, delivered } = await read(id)
+  assert.deepEqual({ total, delivered }, { total: 5, delivered: 5 })
+})
+
 test('a run that is cut off at any step goes on where it was, and owes nothing twice', async () => {
   await subscribe(database, [1, 2])
   for (let n = 0; n < 60; n++) await ended(database, { 1: 'given_up', 2: 'given_up' })
