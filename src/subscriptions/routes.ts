@@ -71,7 +71,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
         operationId: 'createSubscription',
         summary: 'Create a subscription',
         description:
-          'The answer shows `secret` and the generated `signing_secret` in full; no other answer ever does.',
+          'The answer shows `secret` and the generated `signing_secret` in full. The signing secret is shown again by `reveal-secret` only; `secret` is not.',
         tags,
         body: SubscriptionCreate,
         response: {

@@ -167,7 +167,8 @@ async function startByPgCtl(setup: ServerSetup, flags: readonly string[]): Promi
 /**
  * Settings on the command line, which override the files in the data directory. None of PostgreSQL 18's own defaults needs
  * one: I/O workers, checksums and the compression of the WAL change nothing that can be measured (docs/benchmarks.md). That
- * the path takes a quarter more CPU than in Debian's PostgreSQL comes from how these binaries were built (`-Os`).
+ * the path takes a quarter more CPU than in Debian's PostgreSQL probably comes from how these binaries were built (`-Os`);
+ * none was built anew to see it.
  */
 async function serverFlags(setup: ServerSetup, memoryMb: number): Promise<readonly string[]> {
   const { place, binaries, connection } = setup
