@@ -1,6 +1,5 @@
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 
 /**
  * Empties the payload of an event and marks it, wherever it is kept; one that is marked already stays as it is. Retention
@@ -19,31 +18,4 @@ export async function expungePayload(tx: Queryable, webhookId: Uuid): Promise<vo
       values: [webhookId],
     })
   }
-}
-
-/**
- * Ends some of what is owed of an event in the log, whoever holds it in memory: no attempt follows the one that may be under
- * way. A row that is locked is being settled at this moment, and left out; should it stay owed, it ends when its turn comes.
- *
- * @returns how many
- */
-export async function cancelOwedOf(
-  db: Queryable,
-  webhookId: Uuid,
-  reason: string,
-  limit: number,
-): Promise<number> {
-  const { rowCount } = await db.query({
-    text: `
-      with page as materialized (
-        select subscription_id from owed where webhook_id = $1 order by subscription_id limit $3 for update skip locked),
-      gone as (
-        delete from owed where webhook_id = $1 and subscription_id = any(array(select subscription_id from page))
-        returning webhook_id, subscription_id, attempt, trigger)
-      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, trigger, error)
-      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', coalesce(trigger, 'auto'), $2
-      from gone`,
-    values: [webhookId, reason, limit],
-  })
-  return rowCount
 }

@@ -1,11 +1,12 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
 import { AppError } from '../errors.ts'
+import { endOwedOfEvents } from '../lanes/end-owed.ts'
 import type { Caller, Reach } from '../model/caller.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import { readPayload, readWholeEvent } from './event-store.ts'
-import { cancelOwedOf, expungePayload } from './expunge-store.ts'
+import { expungePayload } from './expunge-store.ts'
 
 export interface StoredPayload {
   readonly bytes: Buffer
@@ -63,6 +64,6 @@ export async function expunge(
   })
   // In short transactions: an event can be owed to ten thousand subscriptions. Whatever a crash leaves of it ends the same
   // way when its turn comes, because a payload that was expunged is not sent.
-  while ((await cancelOwedOf(database, webhookId, 'the payload was expunged', cancelledMax)) > 0);
+  while ((await endOwedOfEvents(database, [webhookId], 'the payload was expunged', cancelledMax)) > 0);
   return true
 }

@@ -1,6 +1,5 @@
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 
 /** The tenant of an event; undefined when there is no such event. */
 export async function readTenantOfEvent(tx: Queryable, webhookId: Uuid): Promise<string | undefined> {
@@ -58,18 +57,4 @@ export async function isAttempted(tx: Queryable, webhookId: Uuid, since: Uuid): 
     values: [webhookId, since],
   })
   return rows[0]?.attempted === true
-}
-
-/** Settles as cancelled all that is owed of an event. @returns how many deliveries that were */
-export async function cancelEventOwed(tx: Queryable, webhookId: Uuid, reason: string): Promise<number> {
-  const { rowCount } = await tx.query({
-    text: `
-      with gone as (
-        delete from owed where webhook_id = $1 and owner is null and attempt = 1
-        returning webhook_id, subscription_id, attempt)
-      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,
-    values: [webhookId, reason],
-  })
-  return rowCount
 }

@@ -1,7 +1,8 @@
 import type { Reach } from '../model/caller.ts'
 import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { cancelEventOwed, isAttempted, lockOwedOfEvent, readTenantOfEvent } from './cancel-store.ts'
+import { isAttempted, lockOwedOfEvent, readTenantOfEvent } from './cancel-store.ts'
+import { endUnsentOfEvent } from './end-owed-store.ts'
 
 /** What the cancelling of an event came to. Only `cancelled` has changed anything. */
 export type Cancellation =
@@ -26,6 +27,6 @@ export async function cancelEvent(tx: Queryable, reach: Reach, webhookId: Uuid):
   const { begun } = await lockOwedOfEvent(tx, webhookId)
   const since = uuidLowerBound(uuidTime(webhookId) - clockSlackMs)
   if (begun > 0 || (await isAttempted(tx, webhookId, since))) return { kind: 'sent' }
-  const deliveries = await cancelEventOwed(tx, webhookId, 'the event was cancelled')
+  const deliveries = await endUnsentOfEvent(tx, webhookId, 'the event was cancelled')
   return { kind: 'cancelled', tenant, deliveries }
 }

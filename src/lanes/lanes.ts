@@ -5,12 +5,13 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { endWaitingIn } from './end-owed-store.ts'
 import { LaneLeases } from './lease.ts'
 import { asDelivery, LeasedLane } from './leased-lane.ts'
 import { type Rates, RateTransfer } from './rate-transfer.ts'
 import { ReadFrom } from './read-from.ts'
 import { Recheck } from './recheck.ts'
-import { cancelOwed, type DueRow, deleteLane, type LanePosition, readDue, releaseLanes } from './store.ts'
+import { type DueRow, deleteLane, type LanePosition, readDue, releaseLanes } from './store.ts'
 import { pauseLanes } from './subscription-lanes-store.ts'
 
 export interface LanesDeps {
@@ -339,9 +340,9 @@ export async function drainDeleted(
   { subscriptionId, inMemory }: Pick<LeasedLane, 'subscriptionId' | 'inMemory'>,
 ): Promise<'exists' | 'draining' | 'in memory' | 'drained'> {
   if (await refreshSubscription(subscriptionId)) return 'exists'
-  const cancelled = await cancelOwed(
+  const cancelled = await endWaitingIn(
     connection,
-    subscriptionId,
+    [subscriptionId],
     'the subscription was deleted',
     cancelledRowsMax,
   )

@@ -2,7 +2,6 @@ import type { AttemptTrigger } from '../model/delivery.ts'
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 import { wakeForgottenLanes } from './wake.ts'
 
 /** An owed row as a lane's reader sees it: what is needed to queue it, not its payload. */
@@ -206,32 +205,6 @@ export async function wakeOwing(
       select`,
     values: [int4Array(subscriptionIds), timestamptzArray(subscriptionIds.map(sinceOf))],
   })
-}
-
-/**
- * Settles as cancelled what is owed to a subscription that no longer exists: up to `limit` rows.
- *
- * @returns how many there were
- */
-export async function cancelOwed(
-  db: Queryable,
-  subscriptionId: number,
-  reason: string,
-  limit: number,
-): Promise<number> {
-  const { rowCount } = await db.query({
-    name: 'cancel_owed',
-    text: `
-      with gone as (
-        delete from owed where (webhook_id, subscription_id) in (
-          select webhook_id, subscription_id from owed
-          where subscription_id + 0 = $1 and owner is null order by due_at limit $3)
-        returning webhook_id, subscription_id, attempt)
-      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,
-    values: [subscriptionId, reason, limit],
-  })
-  return rowCount
 }
 
 /** Removes the lane of a deleted subscription, which this process has leased, once nothing waits in it. */

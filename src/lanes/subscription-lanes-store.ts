@@ -1,7 +1,6 @@
 import { type LanePause, pauseNotice } from '../model/pause.ts'
 import { int2Array, int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 
 export async function insertLane(tx: Queryable, subscriptionId: number, held: boolean): Promise<void> {
   await tx.query({
@@ -44,36 +43,6 @@ export async function readLanesLeftBy(
     values: [tenant, after, limit],
   })
   return rows.map(({ id }) => id)
-}
-
-/**
- * Settles as cancelled up to `limit` rows that wait in these lanes, whose subscriptions are gone. LATERAL with a limit:
- * one range of the index per lane, and then each row by its place, whatever the planner believes of the table.
- *
- * @returns how many there were
- */
-export async function cancelOwedOf(
-  db: Queryable,
-  subscriptionIds: readonly number[],
-  reason: string,
-  limit: number,
-): Promise<number> {
-  const { rowCount } = await db.query({
-    text: `
-      with picked as materialized (
-        select o.place from unnest($1::int[]) as k (id)
-        cross join lateral (
-          select ctid as place from owed where subscription_id + 0 = k.id and owner is null
-          order by due_at limit $3) o
-        limit $3),
-      gone as (
-        delete from owed where ctid = any(array(select place from picked)) and owner is null
-        returning webhook_id, subscription_id, attempt)
-      insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-      select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', 'cancelled', $2 from gone`,
-    values: [int4Array(subscriptionIds), reason, limit],
-  })
-  return rowCount
 }
 
 /** Removes those of the lanes that nobody has leased and in which nothing waits; their subscriptions are gone. */

@@ -1,8 +1,8 @@
 import type { Batch } from '../platform/batches.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionLanes } from '../subscriptions/subscription-lanes.ts'
+import { endWaitingIn } from './end-owed-store.ts'
 import {
-  cancelOwedOf,
   deleteEmptyLanes,
   holdLane,
   holdLanes,
@@ -53,7 +53,7 @@ export async function cancelSomeOf(
   const ids = await readLanesLeftBy(session, tenant, after, lanesMax)
   const last = ids.at(-1)
   if (last === undefined) return { rows: 0, last: undefined }
-  const cancelled = await cancelOwedOf(session, ids, 'the tenant was deleted', limit)
+  const cancelled = await endWaitingIn(session, ids, 'the tenant was deleted', limit)
   if (cancelled >= limit) return { rows: limit, last: after } // there may be more in these lanes
   await deleteEmptyLanes(session, ids)
   return { rows: ids.length === lanesMax ? limit : cancelled, last }

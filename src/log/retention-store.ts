@@ -1,7 +1,7 @@
+import { logEnds } from '../lanes/log-ends.ts'
 import { int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 
 /** Some events in order of their ids, whole: all that is owed of each. */
 export interface OwedPage {
@@ -84,11 +84,9 @@ export async function endOrCarry(
         delete from owed o using past p
         where o.webhook_id > $1 and o.webhook_id <= $2
           and o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
-        returning o.webhook_id, o.subscription_id, o.attempt, p.verdict, p.reason),
+        returning o.webhook_id, o.subscription_id, o.attempt, o.trigger, p.verdict, p.reason),
       logged as (
-        insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-        select ${uuidV7Now}, subscription_id, webhook_id, now(), attempt, 'failed', verdict::attempt_verdict, reason
-        from ended
+        ${logEnds('ended', 'reason', 'verdict::attempt_verdict')}
         returning verdict),
       kept as (
         -- EXCEPT, not a join: that held each row of the batch against each of the others, as few were expected.

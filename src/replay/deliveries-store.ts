@@ -1,8 +1,9 @@
+import { logEnds } from '../lanes/log-ends.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ErrorClass } from '../model/outcome.ts'
+import { int4Array, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import { uuidV7Now } from '../platform/sql.ts'
 import type { DeliveryKey } from './store.ts'
 
 /** Which deliveries are looked for. */
@@ -158,37 +159,38 @@ function pageOf(looked: readonly LookedAt[]): DeliveryPage {
 }
 
 /**
- * Ends deliveries as cancelled, with a row in the log each: what is owed is owed no more, and dead letters are dead letters
- * no more. What a process is sending at this moment may still arrive.
+ * Dead letters become dead letters no more: each has a row in the log that says so. Those that are owed again by now, or have
+ * been delivered, stay as they are.
  *
+ * @param loggedFrom no row of the log with a smaller id is about these events
  * @returns how many
  */
-export async function cancelDeliveries(
+export async function endDeadLetters(
   tx: Queryable,
-  deliveries: readonly (DeliveryKey & { readonly attempt: number })[],
+  keys: readonly DeliveryKey[],
   reason: string,
+  loggedFrom: Uuid,
 ): Promise<number> {
-  if (deliveries.length === 0) return 0
-  const { rows } = await tx.query<{ cancelled: number }>({
+  const { rowCount } = await tx.query({
     text: `
-      with wanted as (select * from unnest($1::text[]::uuid[], $2::int[], $4::int[]) as t (webhook_id, subscription_id, attempt)),
-      ended as (
-        delete from owed o using wanted w
-        where o.webhook_id = any($1::text[]::uuid[])
-          and o.webhook_id = w.webhook_id and o.subscription_id = w.subscription_id
-        returning o.webhook_id, o.subscription_id, o.attempt),
-      logged as (
-        insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
-        select ${uuidV7Now}, w.subscription_id, w.webhook_id, now(), coalesce(e.attempt, w.attempt), 'failed', 'cancelled', $3
-        from wanted w left join ended e using (webhook_id, subscription_id)
-        returning 1)
-      select count(*)::int as cancelled from logged`,
+      with last as materialized (
+        -- The array keeps the planner to the index on webhook_id.
+        select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, attempt, trigger, verdict
+        from delivery_logs where webhook_id = any($1::uuid[]) and id >= $4
+        order by webhook_id, subscription_id, id desc),
+      dead as (
+        select l.webhook_id, l.subscription_id, l.attempt, l.trigger
+        from unnest($1::uuid[], $2::int[]) as k (webhook_id, subscription_id)
+        join last l on l.webhook_id = k.webhook_id and l.subscription_id = k.subscription_id
+        where l.verdict in ('given_up', 'expired') and not exists (
+          select from owed o where o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id))
+      ${logEnds('dead', '$3')}`,
     values: [
-      deliveries.map(({ webhookId }) => webhookId),
-      deliveries.map(({ subscriptionId }) => subscriptionId),
+      uuidArray(keys.map(({ webhookId }) => webhookId)),
+      int4Array(keys.map(({ subscriptionId }) => subscriptionId)),
       reason,
-      deliveries.map(({ attempt }) => attempt),
+      loggedFrom,
     ],
   })
-  return rows[0]?.cancelled ?? 0
+  return rowCount
 }

@@ -1,14 +1,15 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
+import { endOwed } from '../lanes/end-owed.ts'
 import type { Caller, Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
-import type { Database } from '../platform/postgres.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
 import {
-  cancelDeliveries,
   type DeliveryPage,
   type DeliveryRow,
   type DeliverySelection,
+  endDeadLetters,
   readEndedDeliveries,
   readOwedDeliveries,
 } from './deliveries-store.ts'
@@ -99,9 +100,8 @@ export async function discardDeliveries(
     const { rows, next } = await listDeliveries(database, reach, query, lookRows, after)
     if (isDryRun) count += rows.length
     else {
-      const found = rows.map(row => ({ ...keyOf(row), attempt: row.attempt ?? 1 }))
       count += await database.transaction(async tx => {
-        const discarded = await cancelDeliveries(tx, found, 'discarded')
+        const discarded = await endAll(tx, rows)
         await recordChange(tx, actor, {
           ...{ action: 'delivery.discarded', subjectId: null, tenant: reach.tenant },
           changes: differences(undefined, { ...query, discarded }),
@@ -113,6 +113,15 @@ export async function discardDeliveries(
     after = next
   }
   return { count, isDone: false }
+}
+
+/** What has changed since it was listed is left as it is. */
+async function endAll(tx: Queryable, rows: readonly DeliveryRow[]): Promise<number> {
+  const keysIn = (wanted: DeliveryState) => rows.filter(({ state }) => state === wanted).map(keyOf)
+  const owed = await endOwed(tx, keysIn('pending'), 'discarded')
+  const oldest = rows.at(-1)
+  if (oldest === undefined) return owed
+  return owed + (await endDeadLetters(tx, keysIn('failed'), 'discarded', loggedFrom(oldest.webhook_id)))
 }
 
 type Source = (before: DeliveryKey) => Promise<DeliveryPage>

@@ -255,6 +255,17 @@ const deliveryFilters = {
   until: Type.Optional(timeParameter('Events accepted before then')),
 }
 const DeliveryFilters = Type.Object(deliveryFilters)
+/** What can be discarded: the rest has ended. */
+const discardFilters = {
+  ...deliveryFilters,
+  state: Type.Optional(
+    Type.String({
+      pattern: '^(pending|failed)(,(pending|failed))?$',
+      description: '`pending`, `failed` or both with a comma between; left out: both',
+      examples: ['failed'],
+    }),
+  ),
+}
 
 /** @throws AppError not_found, validation_failed */
 async function queryOf(
@@ -325,7 +336,7 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
         tags,
         body: Type.Object(
           {
-            ...deliveryFilters,
+            ...discardFilters,
             dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and changes nothing' })),
           },
           { additionalProperties: false, examples: [{ state: 'failed', subscription_id: 1 }] },

@@ -2,14 +2,8 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { readContents } from '../../src/deliver/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
-import {
-  cancelOwed,
-  type LanePosition,
-  type Lease,
-  leaseLanes,
-  readDue,
-  releaseLanes,
-} from '../../src/lanes/store.ts'
+import { endWaitingIn } from '../../src/lanes/end-owed-store.ts'
+import { type LanePosition, type Lease, leaseLanes, readDue, releaseLanes } from '../../src/lanes/store.ts'
 import { uuidLowerBound } from '../../src/platform/id.ts'
 import { noon } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -220,9 +214,9 @@ test('what is owed to a deleted subscription ends in the log, some rows at a tim
   const { database } = world
   for (let n = 0; n < 3; n++) await owe(database, { subscriptionIds: [1, 2] })
   await owe(database, { owner: 8 })
-  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 2)
-  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 1)
-  assert.equal(await cancelOwed(database, 1, 'the subscription was deleted', 2), 0)
+  assert.equal(await endWaitingIn(database, [1], 'the subscription was deleted', 2), 2)
+  assert.equal(await endWaitingIn(database, [1], 'the subscription was deleted', 2), 1)
+  assert.equal(await endWaitingIn(database, [1], 'the subscription was deleted', 2), 0)
   const attempts = await allAttempts(database)
   assert.equal(attempts.length, 3)
   for (const { subscriptionId, attempt, status, verdict, error } of attempts) {

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import { localOperator, Reach } from '../../src/model/caller.ts'
 import { type DeliveryQuery, discardDeliveries, listDeliveries } from '../../src/replay/deliveries.ts'
+import type { Uuid } from '../../src/platform/id.ts'
+import type { Database, Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { DeliveryKey } from '../../src/replay/store.ts'
 import { testDatabase } from '../support/database.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
@@ -12,6 +14,12 @@ after(close)
 beforeEach(() => emptyAll(database))
 
 const owedOrDead: DeliveryQuery = { states: ['pending', 'failed'] }
+
+const owedAgain = (webhookId: Uuid) =>
+  database.query({
+    text: 'insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt) values ($1, 1, 7, now(), 2)',
+    values: [webhookId],
+  })
 
 async function statesOf(query: DeliveryQuery, reach = Reach.all): Promise<string[]> {
   const { rows } = await listDeliveries(database, reach, query, 100)
@@ -33,10 +41,7 @@ test('what is owed and what is dead are one list, the newest events first', asyn
 test('a dead letter that is owed again is pending, and one that was delivered later is dead no more', async () => {
   await subscribe(database, [1])
   const webhookId = await ended(database, { 1: 'given_up' })
-  await database.query({
-    text: `insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt) values ($1, 1, 7, now(), 2)`,
-    values: [webhookId],
-  })
+  await owedAgain(webhookId)
   assert.deepEqual(await statesOf(owedOrDead), ['pending 1'])
   await settle(database, webhookId, 1, 2, 'delivered')
   assert.deepEqual(await statesOf(owedOrDead), [])
@@ -86,4 +91,34 @@ test('what is discarded ends as cancelled in the log, and nothing of it is owed'
   assert.deepEqual(await owedRuns(database), [])
   assert.deepEqual(await statesOf(owedOrDead), ['failed 2'])
   assert.deepEqual(await statesOf({ states: ['cancelled'] }), ['cancelled 1', 'cancelled 1'])
+})
+
+test('what has been delivered, or was sent again, since it was listed is not discarded', async () => {
+  await subscribe(database, [1])
+  const delivered = await owe(database, { webhookId: idAt(Date.now() - 60_000), subscriptionIds: [1] })
+  const again = await ended(database, { 1: 'given_up' })
+  const interfering = {
+    query: (statement: Statement) => database.query(statement),
+    async transaction(work: (tx: Queryable) => Promise<unknown>) {
+      await settle(database, delivered, 1, 1, 'delivered')
+      await owedAgain(again)
+      return database.transaction(work)
+    },
+  } as unknown as Database // what discarding uses of it
+  const done = await discardDeliveries(interfering, localOperator, owedOrDead, false, () => true)
+  assert.deepEqual(done, { count: 0, isDone: true })
+  assert.deepEqual(await statesOf({ states: ['success', 'pending'] }), ['pending 1', 'success 1'])
+})
+
+test('what ends without an attempt says why its attempt would have been made', async () => {
+  await subscribe(database, [1])
+  const webhookId = await owe(database, { webhookId: idAt(Date.now() - 60_000), subscriptionIds: [1] })
+  await database.query({ text: `update owed set trigger = 'replay'` })
+  await discardDeliveries(database, localOperator, owedOrDead, false, () => true)
+  const { rows } = await database.query({
+    text: 'select webhook_id, verdict::text, trigger::text, error from delivery_logs',
+  })
+  assert.deepEqual(rows, [
+    { webhook_id: webhookId, verdict: 'cancelled', trigger: 'replay', error: 'discarded' },
+  ])
 })

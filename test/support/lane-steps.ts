@@ -3,10 +3,10 @@ import type fc from 'fast-check'
 import { declareDead as declareProcessDead, insertProcess } from '../../src/cluster/store.ts'
 import { freeLeased } from '../../src/handover/store.ts'
 import { insertEvents } from '../../src/ingest/store.ts'
+import { endWaitingIn } from '../../src/lanes/end-owed-store.ts'
 import { recoverHoldings } from '../../src/lanes/recover.ts'
 import { repair } from '../../src/lanes/repair.ts'
 import {
-  cancelOwed,
   deleteLane,
   leaseLanes,
   leaseNewLanes,
@@ -398,7 +398,7 @@ export const drain = (index: number) =>
       const id = emptyLeases(process).find(id => model.deleted.has(id))
       assert.ok(id)
       const rows = model.waiting(id)
-      assert.equal(await cancelOwed(db, id, 'the subscription was deleted', 100), rows.length)
+      assert.equal(await endWaitingIn(db, [id], 'the subscription was deleted', 100), rows.length)
       for (const row of rows) model.rows.delete(keyOf(row))
       await deleteLane(db, process.id, id)
       model.lanes.delete(id)
