@@ -60,20 +60,25 @@ export async function deleteEmptyLanes(db: Queryable, subscriptionIds: readonly 
   })
 }
 
-/** Lets a lane be leased again, now or when it opens; whether it owes anything is found out then. */
+/**
+ * Lets a lane be leased again, now or when it opens; whether it owes anything is found out then. While what waited in it is
+ * being discarded it stays held until that has ended.
+ */
 export async function unholdLane(tx: Queryable, subscriptionId: number): Promise<void> {
   await tx.query({
-    text: `update lanes set held = false, due_at = least(due_at, greatest(now(), open_until))
+    text: `update lanes set held = exists (select from lane_discards where subscription_id = $1),
+             due_at = least(due_at, greatest(now(), open_until))
            where subscription_id = $1`,
     values: [subscriptionId],
   })
 }
 
-/** Lets a lane be leased at once, and tells all processes that its pause is over. */
+/** Lets a lane be leased at once, and tells all processes that its pause is over. Nothing more of it is discarded. */
 export async function openLane(tx: Queryable, subscriptionId: number): Promise<void> {
   await tx.query({
     text: `
-      with opened as (
+      with kept as (delete from lane_discards where subscription_id = $1),
+      opened as (
         update lanes set held = false, open_until = null, due_at = least(due_at, now()) where subscription_id = $1)
       select pg_notify('${pauseNotice.channel}', $1 || ' 0 resumed')`,
     values: [subscriptionId],

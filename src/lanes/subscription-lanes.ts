@@ -1,6 +1,8 @@
 import type { Batch } from '../platform/batches.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { SubscriptionLanes } from '../subscriptions/subscription-lanes.ts'
+import { countWaiting } from './discard-waiting.ts'
+import { insertDiscard, readDiscard } from './discard-waiting-store.ts'
 import { endWaitingIn } from './end-owed-store.ts'
 import {
   deleteEmptyLanes,
@@ -20,6 +22,9 @@ export const subscriptionLanes: SubscriptionLanes = {
   holdAll: holdLanes,
   unhold: unholdLane,
   open: openLane,
+  openWithout: (tx, subscriptionId, discard) => insertDiscard(tx, { subscriptionId, ...discard }),
+  countWaiting,
+  discarding: readDiscard,
 }
 
 /**

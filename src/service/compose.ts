@@ -12,6 +12,7 @@ import { LeasedRows } from '../handover/leased-rows.ts'
 import { OwnMemory } from '../handover/own-memory.ts'
 import { PostgresHandover } from '../handover/postgres-handover.ts'
 import type { HandoverReceiver } from '../handover/redis-receiver.ts'
+import { Discards, discardNotice } from '../lanes/discard-waiting.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../log/partitions.ts'
@@ -54,6 +55,7 @@ export interface Parts {
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
   readonly replays: Replays
+  readonly discards: Discards
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
   /** How lanes of other processes are woken. */
@@ -94,6 +96,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   const eventTypes = openEventTypes(ground, notices)
   const replays = new Replays({ database, clock, retentionMs: config.logRetentionHours * 3_600_000 })
   notices.on(replayNotice, () => replays.noticed())
+  const discards = new Discards({ database, logger })
+  notices.on(discardNotice, () => discards.noticed())
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -114,7 +118,19 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (advice !== undefined) logger.warn(advice)
   const shared = {
     ...ground,
-    ...{ notices, access, membership, subscriptions, eventTypes, replays, receivers, throttle, link, bell },
+    ...{
+      notices,
+      access,
+      membership,
+      subscriptions,
+      eventTypes,
+      replays,
+      discards,
+      receivers,
+      throttle,
+      link,
+      bell,
+    },
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }

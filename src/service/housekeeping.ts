@@ -1,6 +1,7 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
+import type { Discards } from '../lanes/discard-waiting.ts'
 import { repair } from '../lanes/repair.ts'
 import { oldestMoment } from '../log/partitions.ts'
 import { runRetention } from '../log/retention.ts'
@@ -29,6 +30,7 @@ export interface House {
   readonly link: RedisLink | undefined
   readonly throttle: Throttle
   readonly membership: Member
+  readonly discards: Discards
   readonly access: Access
 }
 
@@ -43,6 +45,8 @@ export function keepHouse(house: House): readonly Repeated[] {
   const removal = { database, clock, logger, tenants, belongings, oldestEvents }
   const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
   house.replays.onMade(() => replaying.hurry())
+  const discarding = every(30_000, 'discard of what waited', logger, signal => house.discards.run(signal))
+  house.discards.onAsked(() => discarding.hurry())
   const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
   const { auditRetentionDays: auditDays } = config
   return [
@@ -71,6 +75,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     ),
     every(10_000, 'writing when keys were used', logger, async () => keys?.writeUses()),
     replaying,
+    discarding,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

@@ -20,6 +20,7 @@ import {
   SubscriptionCreate,
   SubscriptionPatch,
   SubscriptionReplace,
+  SubscriptionResume,
 } from './schema.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
@@ -29,6 +30,7 @@ export const subscriptionSchemas = [
   SubscriptionCreate,
   SubscriptionReplace,
   SubscriptionPatch,
+  SubscriptionResume,
   SecretRotation,
   RotatedSecret,
   RevealedSecrets,
@@ -332,20 +334,23 @@ function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): 
   app.post(
     '/subscriptions/:id/resume',
     {
+      config: { bodyMayBeLeftOut: true },
       schema: {
         operationId: 'resumeSubscription',
         summary: 'Resume a subscription',
         description:
-          'Ends a pause, an open circuit, and a disabling after 410 or after failing for too long. What it is owed is due at once.',
+          'Ends a pause, an open circuit, and a disabling after 410 or after failing for too long. What waited is due at once; or, with `waiting: discard`, it ends as cancelled, in the background, and only what comes from now on is delivered. ' +
+          'What is being sent at this moment may still arrive.',
         tags,
         params: idParameter,
         querystring: tenantQuery,
-        response: answers('Active'),
+        body: SubscriptionResume,
+        response: answers('Active; `waiting` says how much waited'),
       },
     },
     async request => {
       const { caller, id } = await subscriptionIn(request, subscriptions)
-      return (await subscriptions.resume(caller, id)) ?? unknown(request)
+      return (await subscriptions.resume(caller, id, request.body?.waiting)) ?? unknown(request)
     },
   )
 }

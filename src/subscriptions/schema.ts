@@ -151,6 +151,22 @@ const InFlightNow = Type.Unsafe<{ limit: number; reason: InFlightReason; updated
   },
 })
 
+/** What becomes of what waited for a subscription that is resumed. */
+export type WaitingFate = 'deliver' | 'discard'
+
+/** The answer to a resume has it, and `GET /subscriptions/{id}`. */
+const Waiting = Type.Unsafe<{ fate: WaitingFate; count: number | null; ended: number } | null>({
+  type: ['object', 'null'],
+  description:
+    'In the answer to a resume: how much waited, and what becomes of it. Afterwards, in that to a GET: what is still being discarded, and how much of it has ended; null: nothing. ' +
+    'A count of null is more than could be counted while the caller waits',
+  properties: {
+    fate: { type: 'string', enum: ['deliver', 'discard'] },
+    count: { type: ['integer', 'null'] },
+    ended: { type: 'integer' },
+  },
+})
+
 export const Subscription = Type.Object(
   {
     id: Type.Integer(),
@@ -207,6 +223,7 @@ export const Subscription = Type.Object(
         'Null: the service finds out how many are best; `GET /subscriptions/{id}` says how many are now',
     }),
     in_flight_now: Type.Optional(InFlightNow),
+    waiting: Type.Optional(Waiting),
     rate_limit: Type.Unsafe<RateLimitFields | null>({
       type: ['object', 'null'],
       properties: { requests: { type: 'integer' }, per_seconds: { type: 'integer' } },
@@ -306,6 +323,9 @@ const readOnlyFields = {
   in_flight_now: Type.Optional(
     Type.Unknown({ readOnly: true, description: 'Ignored: it is another one a moment later' }),
   ),
+  waiting: Type.Optional(
+    Type.Unknown({ readOnly: true, description: 'Ignored: it is another one a moment later' }),
+  ),
   created_at: readOnly(answered.created_at, asItIs),
   updated_at: readOnly(answered.updated_at, asItIs),
   version: readOnly(
@@ -313,6 +333,27 @@ const readOnlyFields = {
     'Set by the service. As with `If-Match`, another version by now is 412',
   ),
 }
+
+/** What `POST /subscriptions/{id}/resume` takes. */
+export const SubscriptionResume = Type.Object(
+  {
+    waiting: Type.Optional(
+      Type.Unsafe<WaitingFate>({
+        type: 'string',
+        enum: ['deliver', 'discard'],
+        default: 'deliver',
+        description:
+          'What becomes of what waited: it is delivered, or it ends as cancelled, each with a row in the log. What is scheduled for later is kept',
+      }),
+    ),
+  },
+  {
+    $id: 'SubscriptionResume',
+    additionalProperties: false,
+    description: 'What becomes of what waited',
+    examples: [{ waiting: 'discard' }],
+  },
+)
 
 const closed = (id: string, description: string, examples: readonly unknown[]): TSchemaOptions => ({
   $id: id,

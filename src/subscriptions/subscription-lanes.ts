@@ -1,4 +1,4 @@
-import type { Queryable } from '../platform/postgres.ts'
+import type { Queryable, Transactional } from '../platform/postgres.ts'
 
 /**
  * Changes of a subscription's lane, in the transaction that changes the subscription, so that both or none are made. The
@@ -15,4 +15,25 @@ export interface SubscriptionLanes {
   unhold(tx: Queryable, subscriptionId: number): Promise<void>
   /** It can be leased at once, although it was held or paused, and all processes are told. */
   open(tx: Queryable, subscriptionId: number): Promise<void>
+  /**
+   * The same for what comes from now on. What waits ends as cancelled, beside the path; until it has, the lane is held.
+   *
+   * @param discard runs that began before a moment (Unix milliseconds), and how many they were then
+   */
+  openWithout(
+    tx: Queryable,
+    subscriptionId: number,
+    discard: { readonly beganBefore: number; readonly waiting: number | null },
+  ): Promise<void>
+  /** How much waits, of runs that began before a moment. @returns null: more than can be counted while somebody waits */
+  countWaiting(database: Transactional, subscriptionId: number, beganBefore: number): Promise<number | null>
+  /** What is being discarded just now; undefined: nothing. */
+  discarding(db: Queryable, subscriptionId: number): Promise<Discarding | undefined>
+}
+
+/** How far the discarding of what waited for a subscription has come. */
+export interface Discarding {
+  /** How many waited when it was asked for; null: more than could be counted. */
+  readonly waiting: number | null
+  readonly ended: number
 }

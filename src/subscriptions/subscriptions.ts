@@ -1,4 +1,5 @@
 import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
 import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
@@ -19,6 +20,7 @@ import type {
   SubscriptionCreate,
   SubscriptionPatch,
   SubscriptionReplace,
+  WaitingFate,
 } from './schema.ts'
 import {
   checkSigningSecret,
@@ -259,7 +261,11 @@ export class Subscriptions {
     const inFlightNow = now
       ? { limit: now.limit, reason: now.reason, updated_at: now.updatedAt.toISOString() }
       : null
-    return { ...answer(row, this.#defaults), in_flight_now: inFlightNow }
+    const discarding = await this.#lanes.discarding(this.#database, id)
+    const waiting = discarding
+      ? ({ fate: 'discard', count: discarding.waiting, ended: discarding.ended } as const)
+      : null
+    return { ...answer(row, this.#defaults), in_flight_now: inFlightNow, waiting }
   }
 
   /** Whether there is one; asks the table only when the copy knows none. */
@@ -315,21 +321,32 @@ export class Subscriptions {
   }
 
   /**
-   * Ends an operator's pause, a disabling or an open circuit. What it is owed is due at once.
+   * Ends an operator's pause, a disabling or an open circuit. What it is owed is due at once, or is discarded: then that ends
+   * as cancelled beside the path, and events that are accepted from now on are delivered.
    *
    * @returns undefined when there is none
    */
-  async resume({ actor, reach }: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
+  async resume(
+    { actor, reach }: Caller,
+    id: number,
+    fate: WaitingFate = 'deliver',
+  ): Promise<SubscriptionAnswer | undefined> {
+    if (!(await this.exists(reach, id))) return undefined
+    const beganBefore = this.#clock.now()
+    const waiting = await this.#lanes.countWaiting(this.#database, id, beganBefore)
     const resumed = await this.#database.transaction(async tx => {
       const before = await lockSubscription(tx, reach, id)
       if (before === undefined) return false
-      await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id))
-      await this.#lanes.open(tx, id)
+      const changes = { waiting: fate, waiting_count: waiting }
+      await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id), changes)
+      if (fate === 'discard') await this.#lanes.openWithout(tx, id, { beganBefore, waiting })
+      else await this.#lanes.open(tx, id)
       return true
     })
     if (!resumed) return undefined
     await this.refresh(id)
-    return this.read(reach, id)
+    const now = await this.read(reach, id)
+    return now && { ...now, waiting: { fate, count: waiting, ended: now.waiting?.ended ?? 0 } }
   }
 
   async #change(
@@ -449,10 +466,11 @@ export class Subscriptions {
     verb: string,
     before: SubscriptionRow | undefined,
     after: SubscriptionRow | undefined,
+    more: Readonly<Record<string, unknown>> = {},
   ): Promise<void> {
     const one = before ?? after
     if (one === undefined) throw new Error('a change of no subscription')
-    const changes = subscriptionChanges(before, after, this.#defaults)
+    const changes = [...subscriptionChanges(before, after, this.#defaults), ...differences(undefined, more)]
     await recordChange(tx, actor, {
       action: `subscription.${verb}`,
       subjectId: one.id,
