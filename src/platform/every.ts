@@ -5,7 +5,7 @@ import { isDatabaseUnavailable } from './postgres.ts'
 export interface Repeated {
   /** Ends the repetition, aborts the signal of a run that is under way, and waits for that run. */
   stop(): Promise<void>
-  /** Runs it now, unless a run is under way. */
+  /** Runs it now, or once more after the run that is under way. */
   hurry(): void
 }
 
@@ -21,6 +21,7 @@ export function every(
 ): Repeated {
   const stopping = new AbortController()
   let running: Promise<unknown> | undefined
+  let isAsked = false
   const run = () => {
     running ??= work(stopping.signal)
       .catch(error => {
@@ -29,12 +30,18 @@ export function every(
       })
       .finally(() => {
         running = undefined
+        if (!isAsked || stopping.signal.aborted) return
+        isAsked = false
+        run()
       })
   }
   const timer = setInterval(run, ms)
   run()
   return {
-    hurry: run,
+    hurry() {
+      isAsked = running !== undefined
+      run()
+    },
     async stop() {
       clearInterval(timer)
       stopping.abort()

@@ -25,6 +25,29 @@ test('work is done at once and repeated, never twice at a time, also after it fa
   await repeated.stop()
 })
 
+test('who hurries it while a run is under way gets one more run after it', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  const ends: (() => void)[] = []
+  const repeated = every(1000, 'work', silentLogger(), () => {
+    return new Promise<void>(resolve => {
+      ends.push(resolve)
+    })
+  })
+  repeated.hurry()
+  repeated.hurry()
+  assert.equal(ends.length, 1, 'the first run is still under way')
+  ends[0]?.()
+  await settle()
+  assert.equal(ends.length, 2)
+  ends[1]?.()
+  await settle()
+  assert.equal(ends.length, 2, 'one more was asked for, and no other')
+  repeated.hurry()
+  assert.equal(ends.length, 3, 'at once')
+  ends[2]?.()
+  await repeated.stop()
+})
+
 test('stopping waits for the run that is under way, and no other comes', async t => {
   t.mock.timers.enable({ apis: ['setInterval'] })
   let runs = 0
