@@ -4,13 +4,13 @@ import { loggedFrom } from '../model/logged-from.ts'
 import { tenantOf } from '../monitor/monitor.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
+import { planByIndexes } from '../platform/sql.ts'
 import { summariesOf } from './counts.ts'
 import type { EventState, EventSummary } from './schema.ts'
 import {
   type EventRow,
   type IdRange,
   type Look,
-  planByIndexes,
   type RowConditions,
   readByIds,
   readCarriedWithName,

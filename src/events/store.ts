@@ -210,13 +210,6 @@ export async function readFailedIds(
   return { ids: rows.map(row => row.webhook_id), isAll: read < rowsMax }
 }
 
-/** Until the end of the transaction rows are read by an index and in its order, whatever the statistics say of a new partition. */
-export async function planByIndexes(tx: Queryable): Promise<void> {
-  await tx.query({
-    text: 'set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off',
-  })
-}
-
 /** Whether all partitions have the indexes of the search: those that were there before lack them for a while. */
 export async function readIsIndexed(db: Queryable): Promise<boolean> {
   const { rows } = await db.query<{ is_indexed: boolean }>({

@@ -85,11 +85,14 @@ export function parseAttemptId(text: string): Uuid {
 
 const timeSentence = 'Give a time with its offset from UTC, such as 2026-01-31T12:00:00Z.'
 
-/** The schema of a moment (RFC 3339), as a parameter. */
+/** A moment (RFC 3339). */
+export const timePattern =
+  '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$'
+
+/** The schema of a moment, as a parameter. */
 export const timeParameter = (description: string) =>
   Type.String({
-    pattern:
-      '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$',
+    pattern: timePattern,
     [sentenceKey]: timeSentence,
     [documentedKey]: { format: 'date-time' },
     description,

@@ -1,3 +1,5 @@
+import type { Queryable } from './postgres.ts'
+
 /**
  * Session settings for a connection that runs only the few statements of the path. Their plans are fixed: index probes
  * by key, whatever the size of the tables and the statistics. Without them the planner reads all of `owed` for a batch
@@ -14,6 +16,17 @@ export const fixedPlans =
  * a batch to its table again does so by `ctid`, or names the range again, for the same reason.
  */
 export const rangePlans = 'set enable_seqscan = off; set enable_bitmapscan = off; set jit = off'
+
+/**
+ * The same for the rest of a transaction: for lists that people ask for, on connections that do other things, too.
+ *
+ * @param tx an open transaction
+ */
+export async function planByIndexes(tx: Queryable): Promise<void> {
+  await tx.query({
+    text: 'set local enable_seqscan = off; set local enable_bitmapscan = off; set local jit = off',
+  })
+}
 
 /** SQL for a UUIDv7 of the database's present time (PostgreSQL has a function for it only since 18). */
 export const uuidV7Now = `(

@@ -10,9 +10,111 @@ import type { DeliveryKey } from './store.ts'
 export interface DeliverySelection {
   readonly tenant: string | null
   readonly subscriptionId: number | null
+  /** Of the last attempt. */
   readonly errorClass: string | null
   /** Ids of events from this one on. */
   readonly from: Uuid
+}
+
+/** A part of the deliveries, the newest events first, that a statement goes through. */
+export interface Look {
+  readonly before: DeliveryKey
+  /** No row of the log with a smaller id is about events from `from` on. */
+  readonly loggedFrom: Uuid
+  /** Rows that are looked at, at the most: all that come next, whoever's they are. */
+  readonly rowsMax: number
+  /** Of these, keys that are read. */
+  readonly keysMax: number
+}
+
+export interface KeyPage {
+  /** Those that may be of the selection, each once. */
+  readonly keys: readonly DeliveryKey[]
+  /** Rows that were looked at. */
+  readonly looked: number
+  /** Where the look has ended; undefined: there is nothing more. */
+  readonly end: DeliveryKey | undefined
+}
+
+/** What is owed; how its last attempt failed is not looked at. */
+export function readOwedKeys(db: Queryable, selection: DeliverySelection, look: Look): Promise<KeyPage> {
+  const looked = `select webhook_id, subscription_id from owed where ${within} ${newestFirst} limit $4`
+  return readKeys(db, { looked, values: [] }, selection, look)
+}
+
+/** What was given up or became too old. */
+export function readDeadKeys(db: Queryable, selection: DeliverySelection, look: Look): Promise<KeyPage> {
+  // An index holds these rows alone, and is used only where the condition stands as it stands there.
+  const looked = `
+    select webhook_id, subscription_id${selection.errorClass === null ? '' : ', error_class'} from delivery_logs
+    where verdict in ('given_up', 'expired') and ${within} and id >= $8 ${newestFirst} limit $4`
+  const isWanted = selection.errorClass === null ? '' : 'and error_class = $9'
+  const values = selection.errorClass === null ? [look.loggedFrom] : [look.loggedFrom, selection.errorClass]
+  return readKeys(db, { looked, isWanted, values }, selection, look)
+}
+
+/** What has ended in whatever way; how its last attempt failed is not looked at. */
+export function readEndedKeys(db: Queryable, selection: DeliverySelection, look: Look): Promise<KeyPage> {
+  const looked = `
+    select webhook_id, subscription_id from delivery_logs
+    where verdict <> 'retry' and trigger <> 'test' and webhook_id <= $1 and ${within} and id >= $8
+    ${newestFirst} limit $4`
+  return readKeys(db, { looked, values: [look.loggedFrom] }, selection, look)
+}
+
+const within = '(webhook_id, subscription_id) < ($1, $2) and webhook_id >= $3'
+const newestFirst = 'order by webhook_id desc, subscription_id desc'
+
+/** Where keys come from: SQL of the rows that are looked at, a condition on them, and the values from $8 on. */
+interface KeySource {
+  readonly looked: string
+  readonly isWanted?: string
+  readonly values: readonly unknown[]
+}
+
+// The filters come after the limit, so that a statement is as short for whoever has little among much as for all others.
+async function readKeys(
+  db: Queryable,
+  { looked, isWanted = '', values }: KeySource,
+  { tenant, subscriptionId, from }: DeliverySelection,
+  { before, rowsMax, keysMax }: Look,
+): Promise<KeyPage> {
+  const { rows } = await db.query<{ keys: string; looked: number; end: string | null }>({
+    text: `
+      with looked as materialized (${looked}),
+      found as (
+        select distinct webhook_id, subscription_id from looked l
+        where ($5::int is null or subscription_id = $5) ${isWanted}
+          and ($6::text is null or coalesce(
+            (select tenant from subscriptions where id = l.subscription_id),
+            (select tenant from subscription_tombstones where id = l.subscription_id)) = $6)
+        ${newestFirst} limit $7)
+      select (select coalesce(string_agg(webhook_id || '/' || subscription_id, ' ' ${newestFirst}), '') from found) as keys,
+             (select count(*)::int from looked) as looked,
+             (select webhook_id || '/' || subscription_id from looked order by webhook_id, subscription_id limit 1) as end`,
+    values: [
+      before.webhookId,
+      before.subscriptionId,
+      from,
+      rowsMax,
+      subscriptionId,
+      tenant,
+      keysMax,
+      ...values,
+    ],
+  })
+  const [page] = rows
+  if (page === undefined) throw new Error('a select without a table answered no row')
+  const keys = page.keys === '' ? [] : page.keys.split(' ').map(asKey)
+  // With as many keys as are read, there may be more between the last of them and the end of the look.
+  if (keys.length === keysMax) return { keys, looked: page.looked, end: keys.at(-1) }
+  const isWhole = page.looked < rowsMax || page.end === null
+  return { keys, looked: page.looked, end: isWhole ? undefined : asKey(page.end ?? '') }
+}
+
+function asKey(text: string): DeliveryKey {
+  const [webhookId = '', subscriptionId] = text.split('/')
+  return { webhookId: webhookId as Uuid, subscriptionId: Number(subscriptionId) } // written by the statement above
 }
 
 export interface DeliveryRow {
@@ -31,131 +133,56 @@ export interface DeliveryRow {
   readonly error_class: ErrorClass | null
 }
 
-/** Some deliveries from the newest on: those that match, of those that were looked at. */
-export interface DeliveryPage {
-  readonly rows: readonly DeliveryRow[]
-  /** The last that was looked at; undefined: there is nothing more. */
-  readonly last: DeliveryKey | undefined
-}
-
-interface LookedAt extends Omit<DeliveryRow, 'state'> {
-  readonly matches: boolean
-  readonly state: DeliveryRow['state'] | null
-}
-
-// The newest row of the log of a delivery.
-const lastAttempt = `
-  left join lateral (
-    select attempt, verdict, trigger, "timestamp", http_status, error, error_class from delivery_logs l
-    where l.webhook_id = p.webhook_id and l.subscription_id = p.subscription_id and l.id >= $6
-    order by l.id desc limit 1) d on true`
-
-const whose = `
-  left join lateral (
-    select tenant, uid, paused or state = 'disabled' as waits from subscriptions where id = p.subscription_id
-    union all
-    select tenant, uid, true from subscription_tombstones where id = p.subscription_id
-    limit 1) s on true`
-
-const matches = `
-  ($4::text is null or s.tenant = $4) and ($5::text is null or d.error_class = $5)`
-
-const found = `p.webhook_id, p.subscription_id, s.tenant, s.uid, d.attempt, d.trigger,
-  d."timestamp" as last_attempt_at, d.http_status, d.error, d.error_class`
-
 /**
- * Looks at `limit` owed deliveries before `before`, newest events first.
+ * Deliveries as they are now, in the order of the keys; those of which nothing is known any more are left out.
+ *
+ * The log of each event is read once, however many of the keys are its own.
  *
  * @param loggedFrom no row of the log with a smaller id is about these events
  */
-export async function readOwedDeliveries(
+export async function readDeliveries(
   db: Queryable,
-  selection: DeliverySelection,
-  before: DeliveryKey,
+  keys: readonly DeliveryKey[],
   loggedFrom: Uuid,
-  limit: number,
-): Promise<DeliveryPage> {
-  const { rows } = await db.query<LookedAt>({
+): Promise<readonly DeliveryRow[]> {
+  if (keys.length === 0) return []
+  const { rows } = await db.query<DeliveryRow>({
     text: `
-      with page as materialized (
+      with wanted as (
+        select * from unnest($1::uuid[], $2::int[]) with ordinality as k (webhook_id, subscription_id, place)),
+      last as materialized (
+        -- The array keeps the planner to the index on webhook_id.
+        select distinct on (webhook_id, subscription_id)
+          webhook_id, subscription_id, attempt, verdict, trigger, "timestamp", http_status, error, error_class
+        from delivery_logs
+        where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]) and id >= $3
+        order by webhook_id, subscription_id, id desc),
+      owing as materialized (
         select webhook_id, subscription_id, due_at from owed
-        where (webhook_id, subscription_id) < ($1, $2) and webhook_id >= $7
-          and ($3::int is null or subscription_id = $3)
-        order by webhook_id desc, subscription_id desc limit $8)
-      select ${found}, 'pending' as state, ${matches} as matches,
-             case when s.waits then null else greatest(p.due_at, l.open_until) end as due_at
-      from page p ${lastAttempt} ${whose} left join lanes l on l.subscription_id = p.subscription_id
-      order by p.webhook_id desc, p.subscription_id desc`,
-    values: parameters(selection, before, loggedFrom, limit),
+        where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]))
+      select k.webhook_id, k.subscription_id, s.tenant, s.uid, d.attempt, d.trigger, d."timestamp" as last_attempt_at,
+             d.http_status, d.error, d.error_class,
+             case when o.webhook_id is not null then 'pending' when d.verdict = 'delivered' then 'success'
+                  when d.verdict = 'cancelled' then 'cancelled' else 'failed' end as state,
+             case when not s.waits then greatest(o.due_at, l.open_until) end as due_at
+      from wanted k
+      left join last d on d.webhook_id = k.webhook_id and d.subscription_id = k.subscription_id
+      left join owing o on o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id
+      left join lanes l on l.subscription_id = k.subscription_id
+      join lateral (
+        select tenant, uid, paused or state = 'disabled' as waits from subscriptions where id = k.subscription_id
+        union all
+        select tenant, uid, true from subscription_tombstones where id = k.subscription_id
+        limit 1) s on true
+      where o.webhook_id is not null or d.verdict <> 'retry'
+      order by k.place`,
+    values: [
+      uuidArray(keys.map(({ webhookId }) => webhookId)),
+      int4Array(keys.map(({ subscriptionId }) => subscriptionId)),
+      loggedFrom,
+    ],
   })
-  return pageOf(rows)
-}
-
-/** The same for deliveries that have ended in one of these states. Those that are owed again are not among them. */
-export async function readEndedDeliveries(
-  db: Queryable,
-  selection: DeliverySelection,
-  states: readonly ('success' | 'failed' | 'cancelled')[],
-  before: DeliveryKey,
-  loggedFrom: Uuid,
-  limit: number,
-): Promise<DeliveryPage> {
-  const verdicts = states.flatMap(state => verdictsOf[state])
-  // An index of their own holds dead letters alone, and is used only where the condition stands in the statement as it stands there.
-  const isDead = states.length === 1 && states[0] === 'failed'
-  const { rows } = await db.query<LookedAt>({
-    text: `
-      with page as materialized (
-        select distinct webhook_id, subscription_id from (
-          select webhook_id, subscription_id from delivery_logs
-          where ${isDead ? `verdict in ('given_up', 'expired')` : `verdict <> 'retry'`}
-            and (webhook_id, subscription_id) < ($1, $2) and webhook_id <= $1 and webhook_id >= $7 and id >= $6
-            and ($3::int is null or subscription_id = $3)
-          order by webhook_id desc, subscription_id desc limit $8) ended)
-      select ${found}, null as due_at,
-             case d.verdict when 'delivered' then 'success' when 'cancelled' then 'cancelled' when 'retry' then null
-                            else 'failed' end as state,
-             ${matches} and d.verdict = any($9::text[]::attempt_verdict[]) and o.webhook_id is null as matches
-      from page p ${lastAttempt} ${whose}
-      left join owed o on o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
-      order by p.webhook_id desc, p.subscription_id desc`,
-    values: [...parameters(selection, before, loggedFrom, limit), verdicts],
-  })
-  return pageOf(rows)
-}
-
-const verdictsOf = {
-  success: ['delivered'],
-  failed: ['given_up', 'expired'],
-  cancelled: ['cancelled'],
-} as const
-
-function parameters(
-  selection: DeliverySelection,
-  before: DeliveryKey,
-  loggedFrom: Uuid,
-  limit: number,
-): readonly unknown[] {
-  return [
-    before.webhookId,
-    before.subscriptionId,
-    selection.subscriptionId,
-    selection.tenant,
-    selection.errorClass,
-    loggedFrom,
-    selection.from,
-    limit,
-  ]
-}
-
-function pageOf(looked: readonly LookedAt[]): DeliveryPage {
-  const last = looked.at(-1)
-  return {
-    rows: looked.flatMap(({ matches: isMatch, state, ...row }) =>
-      isMatch && state !== null ? [{ ...row, state }] : [],
-    ),
-    last: last && { webhookId: last.webhook_id, subscriptionId: last.subscription_id },
-  }
+  return rows
 }
 
 /**
@@ -171,19 +198,26 @@ export async function endDeadLetters(
   reason: string,
   loggedFrom: Uuid,
 ): Promise<number> {
+  if (keys.length === 0) return 0
+  // The transaction has its id before the rows have theirs: whoever reads the log by ids sees that some are under way.
+  await tx.query({ text: 'select pg_current_xact_id()' })
   const { rowCount } = await tx.query({
     text: `
       with last as materialized (
         -- The array keeps the planner to the index on webhook_id.
         select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, attempt, trigger, verdict
-        from delivery_logs where webhook_id = any($1::uuid[]) and id >= $4
+        from delivery_logs
+        where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]) and id >= $4
         order by webhook_id, subscription_id, id desc),
+      owing as materialized (
+        select webhook_id, subscription_id from owed
+        where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[])),
       dead as (
         select l.webhook_id, l.subscription_id, l.attempt, l.trigger
         from unnest($1::uuid[], $2::int[]) as k (webhook_id, subscription_id)
         join last l on l.webhook_id = k.webhook_id and l.subscription_id = k.subscription_id
         where l.verdict in ('given_up', 'expired') and not exists (
-          select from owed o where o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id))
+          select from owing o where o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id))
       ${logEnds('dead', '$3')}`,
     values: [
       uuidArray(keys.map(({ webhookId }) => webhookId)),

@@ -5,15 +5,21 @@ import type { Caller, Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
+import { planByIndexes } from '../platform/sql.ts'
 import {
-  type DeliveryPage,
   type DeliveryRow,
   type DeliverySelection,
   endDeadLetters,
-  readEndedDeliveries,
-  readOwedDeliveries,
+  type KeyPage,
+  type Look,
+  readDeadKeys,
+  readDeliveries,
+  readEndedKeys,
+  readOwedKeys,
 } from './deliveries-store.ts'
 import type { DeliveryKey } from './store.ts'
+
+export type { DeliveryKey }
 
 export const deliveryStates = ['pending', 'failed', 'success', 'cancelled'] as const
 export type DeliveryState = (typeof deliveryStates)[number]
@@ -35,10 +41,11 @@ export interface Deliveries {
   readonly next: DeliveryKey | undefined
 }
 
-/** Deliveries that one request looks at, at most. */
-const lookMax = 10_000
-/** In one statement. */
-const lookRows = 1000
+/**
+ * What one request reads at the most, whatever the tables hold: rows of which nothing but the key is looked at, and
+ * deliveries that are read with their log. The statement that passes a bound is the last one.
+ */
+const bounds = { rows: 1_000_000, rowsAtOnce: 50_000, deliveries: 20_000, deliveriesAtOnce: 1000 } as const
 
 /** Sorts above every delivery. */
 const top: DeliveryKey = {
@@ -47,8 +54,8 @@ const top: DeliveryKey = {
 }
 
 /**
- * Deliveries, those of the newest events first. One request looks at a bounded number of them, whatever the filters leave:
- * so a page can be short or even empty, and `next` says where to go on.
+ * Deliveries, those of the newest events first. One request reads a bounded number of rows, whatever the filters leave: so a
+ * page can be short or even empty, and `next` says where to go on.
  */
 export async function listDeliveries(
   database: Database,
@@ -57,19 +64,16 @@ export async function listDeliveries(
   limit: number,
   after?: DeliveryKey,
 ): Promise<Deliveries> {
-  const before = after ?? topOf(query)
-  const ended = query.states.filter(state => state !== 'pending')
+  const until = topOf(query)
+  const before = after === undefined || compare(until, after) < 0 ? until : after
+  const sources = sourcesOf(query)
   const selection = selectionOf(query, reach)
-  const sources: Source[] = []
-  if (query.states.includes('pending')) {
-    sources.push(key => readOwedDeliveries(database, selection, key, loggedFrom(selection.from), lookRows))
-  }
-  if (ended.length > 0) {
-    sources.push(key =>
-      readEndedDeliveries(database, selection, ended, key, loggedFrom(selection.from), lookRows),
-    )
-  }
-  const read = await Promise.all(sources.map(source => readUpTo(source, before, limit)))
+  const read = await database.transaction(async tx => {
+    await planByIndexes(tx)
+    const parts: ReadSource[] = []
+    for (const source of sources) parts.push(await readUpTo(tx, source, selection, before, limit))
+    return parts
+  })
   // Below where one source has stopped, its deliveries are not known yet.
   const floor = read.flatMap(({ stopped }) => stopped ?? []).reduce<DeliveryKey | undefined>(later, undefined)
   const rows = read
@@ -81,11 +85,18 @@ export async function listDeliveries(
   return { rows: page, next: rows.length > limit && last ? keyOf(last) : floor }
 }
 
+/** How far a discard has come. */
+export interface Discarded {
+  readonly count: number
+  /** Where to go on; undefined: that was all. */
+  readonly next: DeliveryKey | undefined
+}
+
 /**
  * Ends all that the query matches now as cancelled, a thousand at a time, each with an entry in the audit log.
  *
  * @param mayGoOn asked between two batches
- * @returns how many, and whether that was all
+ * @param after where one that was not done has stopped
  */
 export async function discardDeliveries(
   database: Database,
@@ -93,26 +104,27 @@ export async function discardDeliveries(
   query: DeliveryQuery,
   isDryRun: boolean,
   mayGoOn: () => boolean,
-): Promise<{ readonly count: number; readonly isDone: boolean }> {
+  after?: DeliveryKey,
+): Promise<Discarded> {
   let count = 0
-  let after: DeliveryKey | undefined
-  while (mayGoOn()) {
-    const { rows, next } = await listDeliveries(database, reach, query, lookRows, after)
-    if (isDryRun) count += rows.length
-    else {
-      count += await database.transaction(async tx => {
-        const discarded = await endAll(tx, rows)
-        await recordChange(tx, actor, {
-          ...{ action: 'delivery.discarded', subjectId: null, tenant: reach.tenant },
-          changes: differences(undefined, { ...query, discarded }),
-        })
-        return discarded
-      })
+  let next = after
+  do {
+    const page = await listDeliveries(database, reach, query, bounds.deliveriesAtOnce, next)
+    next = page.next
+    if (isDryRun || page.rows.length === 0) {
+      count += page.rows.length
+      continue
     }
-    if (next === undefined) return { count, isDone: true }
-    after = next
-  }
-  return { count, isDone: false }
+    count += await database.transaction(async tx => {
+      const discarded = await endAll(tx, page.rows)
+      await recordChange(tx, actor, {
+        ...{ action: 'delivery.discarded', subjectId: null, tenant: reach.tenant },
+        changes: differences(undefined, { ...query, discarded }),
+      })
+      return discarded
+    })
+  } while (next !== undefined && mayGoOn())
+  return { count, next }
 }
 
 /** What has changed since it was listed is left as it is. */
@@ -124,7 +136,21 @@ async function endAll(tx: Queryable, rows: readonly DeliveryRow[]): Promise<numb
   return owed + (await endDeadLetters(tx, keysIn('failed'), 'discarded', loggedFrom(oldest.webhook_id)))
 }
 
-type Source = (before: DeliveryKey) => Promise<DeliveryPage>
+/** A table in which deliveries of some states are found. */
+interface Source {
+  readonly states: readonly DeliveryState[]
+  readonly readKeys: (tx: Queryable, selection: DeliverySelection, look: Look) => Promise<KeyPage>
+}
+
+/** The narrowest ways to what is asked for. */
+function sourcesOf({ states }: DeliveryQuery): readonly Source[] {
+  const ended = states.filter(state => state !== 'pending')
+  const isDead = ended.every(state => state === 'failed')
+  return [
+    ...(states.includes('pending') ? [{ states: ['pending'] as const, readKeys: readOwedKeys }] : []),
+    ...(ended.length > 0 ? [{ states: ended, readKeys: isDead ? readDeadKeys : readEndedKeys }] : []),
+  ]
+}
 
 interface ReadSource {
   readonly rows: readonly DeliveryRow[]
@@ -132,15 +158,35 @@ interface ReadSource {
   readonly stopped: DeliveryKey | undefined
 }
 
-async function readUpTo(source: Source, from: DeliveryKey, limit: number): Promise<ReadSource> {
+/** Reads until there are more than `limit`, or a bound is passed: few rows first, as most pages need no more. */
+async function readUpTo(
+  tx: Queryable,
+  { states, readKeys }: Source,
+  selection: DeliverySelection,
+  from: DeliveryKey,
+  limit: number,
+): Promise<ReadSource> {
+  const { tenant, subscriptionId, errorClass } = selection
+  const isNarrow = tenant !== null || subscriptionId !== null || errorClass !== null
   const rows: DeliveryRow[] = []
-  let before = from
-  for (let looked = 0; looked < lookMax; looked += lookRows) {
-    const page = await source(before)
-    if (page.last === undefined) return { rows, stopped: undefined }
-    rows.push(...page.rows)
-    before = page.last
-    if (rows.length > limit) break
+  let [before, looked, described] = [from, 0, 0]
+  for (let keysMax = Math.min(limit + 1, bounds.deliveriesAtOnce); ; ) {
+    const rowsMax = isNarrow ? bounds.rowsAtOnce : keysMax
+    const look = { before, rowsMax, keysMax, loggedFrom: loggedFrom(selection.from) }
+    const { keys, looked: more, end } = await readKeys(tx, selection, look)
+    const oldest = keys.at(-1)
+    const found = oldest ? await readDeliveries(tx, keys, loggedFrom(oldest.webhookId)) : []
+    rows.push(
+      ...found.filter(
+        row => states.includes(row.state) && (errorClass === null || row.error_class === errorClass),
+      ),
+    )
+    if (end === undefined) return { rows, stopped: undefined }
+    before = end
+    looked += more
+    described += keys.length
+    if (rows.length > limit || looked >= bounds.rows || described >= bounds.deliveries) break
+    keysMax = bounds.deliveriesAtOnce
   }
   return { rows, stopped: before }
 }

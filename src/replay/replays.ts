@@ -210,9 +210,9 @@ export async function countCandidates(
 }
 
 export function replayAnswer(row: ReplayRow): ReplayAnswer {
-  const { id, state, total, queued, delivered, failed, skipped, filter } = row
+  const { id, state, total, queued, delivered, failed, skipped, gone, filter } = row
   return {
-    ...{ id, state, total, queued, delivered, failed, skipped },
+    ...{ id, state, total, queued, delivered, failed, skipped, gone },
     rate_per_second: row.rate_per_second,
     created_at: row.created_at.toISOString(),
     finished_at: row.finished_at?.toISOString() ?? null,

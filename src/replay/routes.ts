@@ -338,6 +338,12 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
           {
             ...discardFilters,
             dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and changes nothing' })),
+            cursor: Type.Optional(
+              Type.String({
+                maxLength: 200,
+                description: '`next_cursor` of a request that was not complete',
+              }),
+            ),
           },
           { additionalProperties: false, examples: [{ state: 'failed', subscription_id: 1 }] },
         ),
@@ -346,8 +352,9 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
             {
               count: Type.Integer({ minimum: 0 }),
               is_complete: Type.Boolean({
-                description: 'False: there was more than fits into one request; send it again',
+                description: 'False: there is more than fits into one request; send it again with the cursor',
               }),
+              next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
             },
             { description: 'How many matched, and have ended unless it was a dry run' },
           ),
@@ -356,12 +363,15 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
       },
     },
     async request => {
-      const { tenant, dry_run: isDryRun = false, ...filters } = request.body
+      const { tenant, cursor, dry_run: isDryRun = false, ...filters } = request.body
       const caller = callerFor(request, tenant)
       const end = performance.now() + discardMsMax
       const query = await queryOf(filters, caller.reach, subscriptions)
-      const result = await discardDeliveries(database, caller, query, isDryRun, () => performance.now() < end)
-      return { count: result.count, is_complete: result.isDone }
+      const after = decodeCursor('discard', cursor, parseCursor)
+      const mayGoOn = () => performance.now() < end
+      const { count, next } = await discardDeliveries(database, caller, query, isDryRun, mayGoOn, after)
+      const next_cursor = next === undefined ? null : encodeCursor('discard', cursorOf(next))
+      return { count, is_complete: next === undefined, next_cursor }
     },
   )
 }

@@ -104,7 +104,8 @@ class Run {
     const taken = page.matching.slice(0, room)
     const queued = await oweAgain(tx, taken, 'replay', row.id)
     const isWhole = taken.length === page.matching.length
-    await addProgress(tx, row.id, { queued, after: isWhole ? page.last : taken.at(-1) })
+    const skipped = taken.length - queued
+    await addProgress(tx, row.id, { queued, skipped, after: isWhole ? page.last : taken.at(-1) })
     this.#allowed -= queued
     this.#isQueued = page.last === undefined
     return queued

@@ -43,7 +43,10 @@ export const Replay = Type.Object(
     delivered: count('Of the queued ones, delivered'),
     failed: count('Of the queued ones, given up again, or ended otherwise'),
     skipped: count(
-      'Matched, and could not be sent again when their turn came: retention took the event, it was owed already, or its subscription was deleted. Known at the end',
+      'Matched, and were not queued: they were owed already, so that they come anyway, or their subscription was deleted',
+    ),
+    gone: count(
+      'Counted at first, and no more there when their turn came: retention took the event, its payload was removed, or the delivery has ended in another way since. Known at the end',
     ),
     rate_per_second: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
     created_at: Type.String({ format: 'date-time' }),

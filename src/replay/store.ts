@@ -1,6 +1,7 @@
 import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
-import type { Uuid } from '../platform/id.ts'
+import { timestamptzArray } from '../platform/binary-array.ts'
+import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { ReplayFilter, Selection } from './filter.ts'
 
@@ -23,6 +24,7 @@ export interface ReplayRow {
   readonly delivered: number
   readonly failed: number
   readonly skipped: number
+  readonly gone: number
   readonly after_webhook_id: Uuid | null
   readonly after_subscription_id: number | null
   readonly created_at: Date
@@ -30,7 +32,7 @@ export interface ReplayRow {
 }
 
 const columns = `id, tenant, filter, state, rate_per_second, total::float8 as total, queued::float8 as queued,
-  delivered::float8 as delivered, failed::float8 as failed, skipped::float8 as skipped, after_webhook_id,
+  delivered::float8 as delivered, failed::float8 as failed, skipped::float8 as skipped, gone::float8 as gone, after_webhook_id,
   after_subscription_id, created_at, finished_at`
 
 /** Makes it, and tells every process at commit. */
@@ -100,12 +102,13 @@ export async function setTotal(tx: Queryable, id: Uuid, total: number): Promise<
 }
 
 /**
- * Nothing more is owed again for it. What is owed already stays. When it is done, what was counted and is not queued is gone: retention took it, it was sent again by someone else, or its subscription was deleted.
+ * Nothing more is owed again for it. What is owed already stays. When it is done, what was counted and was not met again is
+ * gone: retention took it, or it has ended in another way since.
  */
 export async function endReplay(tx: Queryable, id: Uuid, state: 'done' | 'cancelled'): Promise<void> {
   await tx.query({
     text: `update replays set state = $2, finished_at = now(),
-             skipped = case when $2 = 'done' then greatest(total - queued, 0) else 0 end
+             gone = case when $2 = 'done' then greatest(total - queued - skipped, 0) else 0 end
            where id = $1`,
     values: [id, state],
   })
@@ -118,6 +121,7 @@ export async function addProgress(
   id: Uuid,
   added: {
     readonly queued?: number
+    readonly skipped?: number
     readonly delivered?: number
     readonly failed?: number
     readonly after?: DeliveryKey | undefined
@@ -125,7 +129,7 @@ export async function addProgress(
 ): Promise<void> {
   await tx.query({
     text: `update replays set queued = queued + $2, delivered = delivered + $3, failed = failed + $4,
-             total = greatest(total, queued + $2), after_webhook_id = coalesce($5, after_webhook_id),
+             skipped = skipped + $7, total = greatest(total, queued + $2 + skipped + $7), after_webhook_id = coalesce($5, after_webhook_id),
              after_subscription_id = coalesce($6, after_subscription_id)
            where id = $1`,
     values: [
@@ -135,6 +139,7 @@ export async function addProgress(
       added.failed ?? 0,
       added.after?.webhookId ?? null,
       added.after?.subscriptionId ?? null,
+      added.skipped ?? 0,
     ],
   })
 }
@@ -370,6 +375,35 @@ export async function readLastAttempts(
     values: [webhookId, loggedFrom],
   })
   return new Map(rows.map(row => [row.subscription_id, row.attempt]))
+}
+
+/** Looks at up to `limit` replays behind `after`, and removes those that had ended before a moment (Unix milliseconds). */
+export async function deleteFinished(
+  db: Queryable,
+  before: number,
+  after: Uuid,
+  limit: number,
+): Promise<{ readonly rows: number; readonly last: Uuid | undefined }> {
+  // What was made later cannot have ended before.
+  const { rows } = await db.query<{ rows: number; last: Uuid | null }>({
+    text: `
+      with page as materialized (
+        select id, finished_at from replays where id > $1 and id < $2 order by id limit $3),
+      removed as (
+        delete from replays r using page p where r.id = p.id and p.finished_at < ($4::timestamptz[])[1])
+      select (select count(*)::int from page) as rows, (select id from page order by id desc limit 1) as last`,
+    values: [after, uuidLowerBound(before), limit, timestamptzArray([before])],
+  })
+  return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
+}
+
+/** How many replays had ended before a moment (Unix milliseconds). */
+export async function countFinished(db: Queryable, before: number): Promise<number> {
+  const { rows } = await db.query<{ n: number }>({
+    text: 'select count(*)::int as n from replays where id < $1 and finished_at < ($2::timestamptz[])[1]',
+    values: [uuidLowerBound(before), timestamptzArray([before])],
+  })
+  return rows[0]?.n ?? 0
 }
 
 /** Removes up to `limit` replays of a tenant that have come to their end. @returns how many there were */

@@ -4,8 +4,9 @@ import { localOperator, Reach } from '../../src/model/caller.ts'
 import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import { systemClock } from '../../src/platform/clock.ts'
-import { parseUuid, type Uuid } from '../../src/platform/id.ts'
+import { parseUuid, type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import { countFinishedReplays, removeFinishedReplays } from '../../src/replay/finished.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
 import { testDatabase } from '../support/database.ts'
@@ -145,8 +146,59 @@ test('what was counted and cannot be sent any more is told', async () => {
   await deliverAll(id)
   await eventually(async () => (await read(again)).finished_at !== null)
   await running
-  const { total, queued, skipped } = await read(again)
-  assert.equal(queued + skipped, total)
+  const { total, queued, skipped, gone } = await read(again)
+  assert.equal(queued + skipped + gone, total)
+})
+
+test('what retention takes while a replay runs is told, and all else is sent', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 20; n++) await ended(database, { 1: 'given_up' })
+  const id = await make({}, 1)
+  const running = new AbortController()
+  const first = runReplays(deps, running.signal)
+  await eventually(async () => (await read(id)).queued > 0)
+  running.abort()
+  await first
+  const { queued } = await read(id)
+  // Its partition goes: the newest five events are what is left beside those that were queued.
+  const { rowCount: gone } = await database.query({
+    text: `with kept as (select webhook_id from events order by webhook_id desc limit 5)
+           delete from events e where not exists (select from kept k where k.webhook_id = e.webhook_id)
+             and not exists (select from owed o where o.webhook_id = e.webhook_id)`,
+  })
+  await database.query({ text: 'update replays set rate_per_second = null' })
+  const rest = runReplays(deps, new AbortController().signal)
+  await deliverAll(id)
+  await rest
+  assert.ok(gone > 0)
+  const { state, total, skipped, ...now } = await read(id)
+  assert.deepEqual(
+    { state, total, queued: now.queued, delivered: now.delivered, skipped, gone: now.gone },
+    { state: 'done', total: 20, queued: queued + 5, delivered: queued + 5, skipped: 0, gone },
+  )
+})
+
+test('replays go some time after they have ended, those that run stay', async () => {
+  await subscribe(database, [1])
+  const [old, young, open] = [await make({}), await make({}), await make({})]
+  await database.query({
+    text: `update replays set state = 'done', finished_at = case when id = $1 then now() - interval '2 h' else now() end
+           where id in ($1, $2)`,
+    values: [old, young],
+  })
+  await database.query({
+    text: `update replays set id = overlay(id::text placing '01900000' from 1)::uuid where id = $1`,
+    values: [old],
+  })
+  const before = Date.now() - 3_600_000
+  assert.equal(await countFinishedReplays(database, before), 1)
+  const first = await removeFinishedReplays(database, before, uuidLowerBound(0), 100)
+  assert.equal(first.rows, 1)
+  const left = await replays.list(Reach.all, 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid, 10)
+  assert.deepEqual(
+    left.map(row => row.id),
+    [open, young].toSorted().toReversed(),
+  )
 })
 
 test('a cancelled one queues nothing more', async () => {
