@@ -39,6 +39,16 @@ const commands: Readonly<Record<string, Described>> = {
     does: 'bring the database to the newest schema (serve does it by itself)',
     load: async () => (await import('./cli/migrate.ts')).runMigrate,
   },
+  deliveries: {
+    does: 'list and end what is owed or dead',
+    load: async () => (await import('./cli/deliveries.ts')).runDeliveries,
+    takesArguments: true,
+  },
+  replay: {
+    does: 'send again: one event, or all that match',
+    load: async () => (await import('./cli/replay.ts')).runReplay,
+    takesArguments: true,
+  },
   keys: {
     does: 'make, list and revoke API keys, without needing one',
     load: async () => (await import('./cli/keys.ts')).runKeys,
