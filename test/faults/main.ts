@@ -12,6 +12,7 @@ import { hostScenarios } from './host-scenarios.ts'
 import { makeTemplate, type Template } from './postgres-server.ts'
 import { processScenarios } from './process-scenarios.ts'
 import { receiverScenarios } from './receiver-scenarios.ts'
+import { replayScenarios } from './replay-scenarios.ts'
 import { block, isOk, type Line, writeReport } from './report.ts'
 import { roleScenarios } from './role-scenarios.ts'
 import type { Result, Scenario } from './scenario.ts'
@@ -20,6 +21,7 @@ const scenarios: readonly Scenario[] = [
   ...processScenarios,
   ...databaseScenarios,
   ...receiverScenarios,
+  ...replayScenarios,
   ...clockScenarios,
   ...diskScenarios,
   ...roleScenarios,

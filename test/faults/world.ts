@@ -148,11 +148,17 @@ export class World implements AsyncDisposable {
     return problems
   }
 
+  /** Waits until nothing is owed to a subscription. @returns how much is owed when the time is over */
+  untilSettled(subscriptionId: number, boundMs: number): Promise<number> {
+    return this.#settle(boundMs, subscriptionId)
+  }
+
   /** @returns how much is owed when the time is over */
-  async #settle(boundMs: number): Promise<number> {
+  async #settle(boundMs: number, subscriptionId: number | null = null): Promise<number> {
     for (const end = performance.now() + boundMs; ; await sleep(100)) {
       const [{ owed } = { owed: 0 }] = await this.query<{ owed: number }>(
-        'select count(*)::int as owed from owed',
+        'select count(*)::int as owed from owed where $1::int is null or subscription_id = $1',
+        [subscriptionId],
       )
       if (owed === 0 || performance.now() > end) return owed
     }
