@@ -66,7 +66,7 @@ async function fill(world: World, ids: readonly number[], owed: number): Promise
   await settle(world.database, ['owed', 'events', 'lanes'])
 }
 
-async function startReceiver(kind: Kind) {
+export async function startReceiver(kind: Kind) {
   let requests = 0
   const status = kind === 'failing' ? '500 Internal Server Error' : '200 OK'
   const answer = `HTTP/1.1 ${status}\r\ncontent-length: 0\r\n\r\n`
