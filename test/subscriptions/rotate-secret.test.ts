@@ -96,7 +96,7 @@ test('the answer of a GET can be sent as a PUT, with schemes, names and masked h
   const before = await read(id)
   assert.deepEqual(before.headers, { 'X-Key': secretMask })
   const { version: _1, updated_at: _2, ...after } = await put(id, before)
-  const { version: _3, updated_at: _4, in_flight_now: _5, ...expected } = before
+  const { version: _3, updated_at: _4, in_flight_now: _5, waiting: _6, ...expected } = before
   assert.deepEqual(after, expected)
   assert.deepEqual(ownHeaders(id), ['X-Key', 'value one'])
 })
