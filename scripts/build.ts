@@ -10,6 +10,7 @@ rmSync(at('dist'), { recursive: true, force: true })
 run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json')
 copyStaticFiles()
 copyRedoc()
+run('scripts/dashboard.ts', '--package')
 console.log('built dist/')
 
 function run(script: string, ...args: readonly string[]): void {

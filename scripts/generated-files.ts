@@ -1,14 +1,17 @@
 import { configurationPage, envExample } from '../src/config/reference.ts'
 import { errorCodes } from '../src/errors.ts'
+import { dashboardTypes } from './dashboard-types.ts'
 import { openapiDocument } from './openapi.ts'
 
 /** Every generated file that is committed: its path in the repository → its content. */
 export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
+  const openapi = await openapiDocument()
   return new Map([
     ['.env.example', envExample()],
     ['docs/reference/configuration.md', configurationPage()],
     ['docs/reference/errors.md', errorsPage()],
-    ['openapi.json', await openapiDocument()],
+    ['openapi.json', openapi],
+    ['ui/src/api/schema.ts', dashboardTypes(openapi)],
   ])
 }
 

@@ -63,6 +63,8 @@ export async function openapiDocument(): Promise<string> {
     arrivingBytesMax: 1,
     connectionsMax: 1,
     version,
+    basePath: '',
+    dashboard: undefined,
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
     registerIngest: (scope, edge) => {

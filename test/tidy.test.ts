@@ -262,13 +262,14 @@ test('the environment is read in one file', () => {
 
 test('a file fits on a few screens', t => {
   const lines = (path: string) => textOf(path).trimEnd().split('\n').length
+  const own = code.filter(path => path !== 'ui/src/api/schema.ts') // generated
   // A warning: one idea cut in two to stay under a number is worse than a long file.
-  for (const path of code.filter(path => lines(path) > 300)) {
+  for (const path of own.filter(path => lines(path) > 300)) {
     t.diagnostic(`${path} has ${lines(path)} lines: is there a second idea in it?`)
   }
   nobody(
     'A file has at most 600 lines. Look for the second idea in it, and give that a file:',
-    code.filter(path => lines(path) > 600).map(path => `${path} has ${lines(path)}`),
+    own.filter(path => lines(path) > 600).map(path => `${path} has ${lines(path)}`),
   )
 })
 

@@ -147,6 +147,20 @@ export const settings = {
     description:
       'Where clients reach this service, such as https://webhooks.example.com. Links to pages of it begin with this. Set it where a proxy is in front.',
   }),
+  basePath: text('BASE_PATH', {
+    pattern: '^(/[A-Za-z0-9._~-]{1,100}){0,10}$',
+    allowed: 'empty, or a path without a slash at its end, such as /hooks',
+    defaultText: 'none',
+    default: () => '',
+    description:
+      'Below which path a proxy offers this service, such as /hooks. It begins the links of the dashboard and of the page at `/`. Requests are answered with it and without it, so the proxy may pass it on or leave it away.',
+  }),
+  uiEnabled: flag('UI_ENABLED', {
+    defaultText: '`true`',
+    default: () => true,
+    description:
+      'Whether the dashboard is served at `/ui/`. It shows nothing without a valid API key, where keys are asked for.',
+  }),
   dataDir: text('DATA_DIR', {
     pattern: '^[^\\u0000]+$',
     allowed: 'the path of a folder',

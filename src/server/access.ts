@@ -15,6 +15,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /openapi.json': 'open',
   'GET /docs*': 'open',
   'GET /redoc*': 'open',
+  'GET /ui*': 'open',
 
   'POST /ingest/:id': 'own',
   'POST /events': 'publish',

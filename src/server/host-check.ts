@@ -93,7 +93,7 @@ function isHealthCheck({ method, url = '' }: IncomingMessage): boolean {
  */
 function isLinkToPage({ method, url = '', headers }: IncomingMessage): boolean {
   const isLink = headers['sec-fetch-mode'] === 'navigate' && headers['sec-fetch-dest'] === 'document'
-  return isLink && method === 'GET' && /^\/(docs|redoc|errors)(\/|$)|^$/.test(pathOf(url))
+  return isLink && method === 'GET' && /^\/(docs|redoc|errors|ui)(\/|$)|^$/.test(pathOf(url))
 }
 
 function pathOf(url: string): string {

@@ -16,6 +16,8 @@ const timeouts = { headersMs: 15_000, requestMs: 30_000, keepAliveMs: 72_000, ch
 
 export interface HttpServerDeps {
   readonly connections: Connections
+  /** It is taken off the paths of requests, where they have it: empty, or such as `/hooks`. */
+  readonly basePath: string
   /** Says whether a request is refused by its headers alone, before the handler sees it. */
   readonly refusal: (request: IncomingMessage) => AppError | undefined
 }
@@ -24,9 +26,13 @@ export interface HttpServerDeps {
  * The server under Fastify, made here to set its timeouts, to bound its connections, and to refuse a request before Fastify
  * handles it. What Node would answer by itself, without a body and an id, is answered here.
  */
-export function httpServer(handler: RequestListener, { connections, refusal }: HttpServerDeps): Server {
+export function httpServer(
+  handler: RequestListener,
+  { connections, basePath, refusal }: HttpServerDeps,
+): Server {
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     connections.begin(request.socket, response)
+    if (basePath !== '') request.url = withoutBase(request.url ?? '', basePath)
     const error = withoutHost(request) ?? refusal(request)
     if (error === undefined) handler(request, response)
     else refuse(response, error)
@@ -59,6 +65,13 @@ export function httpServer(handler: RequestListener, { connections, refusal }: H
     )
   })
   return server
+}
+
+function withoutBase(url: string, basePath: string): string {
+  if (!url.startsWith(basePath)) return url
+  const rest = url.slice(basePath.length)
+  if (rest === '' || rest.startsWith('?')) return `/${rest}`
+  return rest.startsWith('/') ? rest : url
 }
 
 /**

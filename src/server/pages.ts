@@ -2,15 +2,28 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { AppError, errorCodes } from '../errors.ts'
 import { page, pagePolicy } from './html-page.ts'
 
+interface About {
+  readonly version: string
+  /** Begins the links of the page at `/`. */
+  readonly basePath: string
+  /** Undefined: there is none to lead to. */
+  readonly dashboard: object | undefined
+}
+
 /** The page at `/`, and one page for each error code, to which `type` in a problem leads. */
-export function registerPages(scope: FastifyInstance, version: string): void {
-  const start = startPage(version).split(printedOrigin)
-  const startJson = JSON.stringify({ name: 'webhook-delivery-service', version, ...startLinks })
+export function registerPages(scope: FastifyInstance, about: About): void {
+  const { version, basePath, dashboard } = about
+  const start = startPage(about).split(printedOrigin)
+  const links = Object.entries({ ...startLinks, ...(dashboard && { dashboard: '/ui/' }) })
+  const startJson = JSON.stringify({
+    ...{ name: 'webhook-delivery-service', version },
+    ...Object.fromEntries(links.map(([name, path]) => [name, basePath + path])),
+  })
   scope.get('/', { schema: { hide: true } }, (request, reply) => {
     reply.header('vary', 'accept')
     const accept = request.headers.accept ?? ''
     if (!accept.includes('application/json') || accept.includes('text/html'))
-      return sendHtml(reply, start.join(originAsked(request)))
+      return sendHtml(reply, start.join(originAsked(request) + basePath))
     return reply.type('application/json; charset=utf-8').send(startJson)
   })
   scope.get<{ Params: { code: string } }>('/errors/:code', { schema: { hide: true } }, (request, reply) => {
@@ -36,17 +49,17 @@ function originAsked(request: FastifyRequest): string {
   return `${request.headers['x-forwarded-proto'] === 'https' ? 'https' : 'http'}://${host}`
 }
 
-function startPage(version: string): string {
+function startPage({ version, basePath, dashboard }: About): string {
   return page(
     'Webhook Delivery Service',
     `<h1>Webhook Delivery Service</h1>
 <p>It accepts events over HTTP, makes them durable, delivers them signed, retries until they are accepted or given up,
 and shows every attempt. Version ${version}.</p>
 <ul>
-<li><a href="/docs">Swagger UI</a>: read the API and try it out</li>
-<li><a href="/redoc">ReDoc</a>: the same to read</li>
-<li><a href="/openapi.json">openapi.json</a>: the same for programs</li>
-<li><a href="/readyz">Is it ready?</a></li>
+${dashboard ? `<li><a href="${basePath}/ui/">Dashboard</a>: see everything, do everything</li>\n` : ''}<li><a href="${basePath}/docs">Swagger UI</a>: read the API and try it out</li>
+<li><a href="${basePath}/redoc">ReDoc</a>: the same to read</li>
+<li><a href="${basePath}/openapi.json">openapi.json</a>: the same for programs</li>
+<li><a href="${basePath}/readyz">Is it ready?</a></li>
 </ul>
 <h2>Send one event</h2>
 <p>Say where events go, send one, and see what became of it:</p>

@@ -35,6 +35,7 @@ import { registerTenants, tenantSchemas } from '../tenants/routes.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
+import { type DashboardDeps, registerDashboard } from './dashboard.ts'
 import { registerDocs } from './docs.ts'
 import type { HostCheck } from './host-check.ts'
 import { httpServer, refuseUnparsable } from './http-server.ts'
@@ -67,6 +68,10 @@ export interface ServerDeps {
   /** At most this many connections of clients are open. */
   readonly connectionsMax: number
   readonly version: string
+  /** Below which path clients see this service: empty, or such as `/hooks`. A proxy may leave it away or not. */
+  readonly basePath: string
+  /** Undefined: there is none. */
+  readonly dashboard: Omit<DashboardDeps, 'version' | 'basePath'> | undefined
   readonly readiness: () => Promise<Readiness>
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
@@ -101,7 +106,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   }
   const connections = new Connections(deps.connectionsMax)
   const app = Fastify({
-    serverFactory: handler => httpServer(handler, { connections, refusal }),
+    serverFactory: handler => httpServer(handler, { connections, refusal, basePath: deps.basePath }),
     bodyLimit: deps.bodyLimitBytes,
     forceCloseConnections: 'idle',
     return503OnClosing: false, // the server factory does it, with a problem as the body
@@ -193,8 +198,9 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
     if (!registerIngest) return
-    registerPages(scope, deps.version)
+    registerPages(scope, deps)
     await registerDocs(scope)
+    if (deps.dashboard) registerDashboard(scope, { ...deps, ...deps.dashboard })
   })
 }
 

@@ -126,6 +126,8 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     arrivingBytesMax: config.memoryLimitMb * 1_048_576,
     connectionsMax: config.maxConnections,
     version,
+    basePath: config.basePath,
+    dashboard: config.uiEnabled ? { auth: config.auth } : undefined,
     drainMs: config.shutdownDrainMs,
     readiness: () => readiness(ground.health, bell.state, running.isStopping),
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),

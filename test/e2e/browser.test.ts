@@ -1,57 +1,21 @@
 import assert from 'node:assert/strict'
-import { accessSync, constants } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { BrowserContext, Page } from 'playwright-core'
+import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
 import { type TestService, testService } from '../support/service.ts'
 
 // The pages as a person sees them: a real Chromium, which obeys the content security policies.
 
-const browserPath = process.env.CHROMIUM === 'none' ? undefined : findBrowser()
-const howToGet = 'no Chromium here: "apt-get install chromium", or set CHROMIUM to its path'
-const skip = browserPath === undefined && howToGet
-const timeout = 20_000 // a page takes a second or two; a machine at its limit takes longer
-
-/** The Chromium named by CHROMIUM ("none" for doing without), else one on the PATH. */
-function findBrowser(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/bin']
-  const usual = folders.flatMap(folder =>
-    ['chromium', 'chromium-browser', 'google-chrome'].map(name => join(folder, name)),
-  )
-  return [process.env.CHROMIUM, ...usual].find(path => path !== undefined && isExecutable(path))
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return path !== ''
-  } catch {
-    return false
-  }
-}
+const skip = browserPath === undefined && howToGetBrowser
 
 const opened = new AsyncDisposableStack()
 let world: { readonly service: TestService; readonly browser: BrowserContext } | undefined
 
 before(async () => {
-  if (browserPath === undefined) {
-    // Where every change is checked, a browser that went missing must not go unnoticed.
-    if (process.env.CI === 'true' && process.env.CHROMIUM !== 'none') throw new Error(howToGet)
-    return
-  }
+  const browser = await openBrowser(opened)
+  if (browser === undefined) return
   // The example subscription leads to httpbin.org; what is sent there ends at a proxy that is not there.
   const service = opened.use(await testService({ EGRESS_PROXY: 'http://127.0.0.1:9' }))
-  const profile = await mkdtemp(join(tmpdir(), 'webhooks-browser-'))
-  opened.defer(() => rm(profile, { recursive: true, force: true, maxRetries: 5 }))
-  const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: browserPath,
-    args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', ...quiet],
-  })
-  opened.defer(() => browser.close())
-  browser.setDefaultTimeout(timeout)
   world = { service, browser }
 })
 

@@ -91,6 +91,8 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     arrivingBytesMax: 1_048_576,
     connectionsMax: 1000,
     version: '0.0.0-test',
+    basePath: '',
+    dashboard: { auth: 'none' },
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
     drainMs: 0,
     registerIngest: (scope, { bodies }) => {

@@ -1,0 +1,227 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { after, before, test } from 'node:test'
+import type { BrowserContext, Page } from 'playwright-core'
+import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
+import { builtDashboard } from '../support/dashboard.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, type TestService, testService } from '../support/service.ts'
+
+// The dashboard as a person uses it: a real Chromium, the real service, and receivers that answer as they are told.
+
+const skip = browserPath === undefined && howToGetBrowser
+const opened = new AsyncDisposableStack()
+
+interface World {
+  readonly service: TestService
+  readonly browser: BrowserContext
+  readonly axe: string
+}
+let world: World | undefined
+
+before(async () => {
+  const browser = await openBrowser(opened, 30_000)
+  if (browser === undefined) return
+  await builtDashboard()
+  const service = opened.use(await testService())
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+  world = { service, browser, axe }
+})
+
+after(() => opened.disposeAsync())
+
+/** What a person would not see of a page: complaints of the console, and requests to elsewhere. */
+function complaintsOf(page: Page, origin: string): string[] {
+  const complaints: string[] = []
+  page.on('console', message => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
+  })
+  page.on('pageerror', error => complaints.push(error.message))
+  page.on('request', request => {
+    const { protocol } = new URL(request.url())
+    if (!request.url().startsWith(`${origin}/`) && !['data:', 'blob:'].includes(protocol))
+      complaints.push(`asked for ${request.url()}`)
+  })
+  return complaints
+}
+
+function theWorld(): World {
+  if (world === undefined) throw new Error('the browser was not started')
+  return world
+}
+
+async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
+  const { browser, service } = theWorld()
+  const page = await browser.newPage()
+  const complaints = complaintsOf(page, service.url)
+  await page.goto(`${service.url}/ui${path}`)
+  return { page, complaints }
+}
+
+/** Serious faults that keep somebody from using the page, as axe finds them. */
+async function faultsOf(page: Page): Promise<readonly string[]> {
+  await page.evaluate(theWorld().axe)
+  return page.evaluate(async () => {
+    const { axe } = globalThis as unknown as { axe: Axe } // the script that was just run
+    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
+    })
+    return violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes
+            .map(({ html }) => html.slice(0, 160))
+            .slice(0, 3)
+            .join(' | ')}`,
+      )
+  })
+}
+
+interface Axe {
+  run(
+    root: unknown,
+    options: object,
+  ): Promise<{
+    readonly violations: readonly {
+      readonly id: string
+      readonly impact: string
+      readonly nodes: readonly { readonly html: string }[]
+    }[]
+  }>
+}
+
+test('who is new makes a subscription, sends an event, sees it fail and why, and replays it', {
+  skip,
+}, async () => {
+  let broken = true
+  await using receiver = await startReceiver(() =>
+    broken ? { status: 500, body: '<script>alert(1)</script>' } : {},
+  )
+  const { page, complaints } = await open('/')
+  await page.getByRole('link', { name: 'New subscription' }).click()
+  await page.getByLabel('Address').fill(`${receiver.origin}/orders`)
+  await page.getByLabel('Description').fill('the shop')
+  await page.getByRole('button', { name: 'Filter, headers' }).click()
+  await page.getByLabel('Attempts in all').fill('1')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('whsec_').first().waitFor()
+
+  await page.getByRole('link', { name: 'Send it an event' }).click()
+  await page.getByRole('button', { name: 'Send', exact: true }).click()
+  await page.getByText('given up').first().waitFor()
+  await page.getByRole('link', { name: 'Attempt 1' }).click()
+  await page.getByRole('heading', { name: 'Response' }).waitFor()
+  assert.ok(await page.getByText('<script>alert(1)</script>').first().isVisible(), 'shown as text')
+
+  broken = false
+  await page.getByRole('link', { name: /^Event 0/ }).click()
+  await page.getByRole('button', { name: 'Replay' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Replay 1 delivery' }).click()
+  await page.getByLabel('Details').getByText('replay', { exact: true }).first().waitFor()
+  await page.getByLabel('Details').getByText('delivered', { exact: true }).first().waitFor()
+  assert.equal(receiver.received.length, 2)
+  assert.equal(receiver.received[0]?.headers['webhook-id'], receiver.received[1]?.headers['webhook-id'])
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('every page is shown in light and dark, without faults, complaints or requests to elsewhere', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver({ status: 500 })
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({
+    target_url: receiver.origin,
+    description: 'fails',
+    retry: { max_attempts: 1 },
+  })
+  const event = await sender.ingest(id, '{"total":1}')
+  await receiver.waitFor(1)
+  const { page, complaints } = await open('/')
+  for (const theme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
+    for (const path of [
+      ...routes,
+      `/subscriptions/${id}`,
+      `/subscriptions/${id}?tab=settings`,
+      `/events/${event}`,
+    ]) {
+      await page.goto(`${service.url}/ui${path}`)
+      await page.locator('h1').waitFor()
+      await page.locator('[aria-busy=true], [role=status] .skeleton').first().waitFor({ state: 'detached' })
+      assert.deepEqual(await faultsOf(page), [], `${path} in ${theme}`)
+    }
+  }
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+const routes = [
+  '/',
+  '/subscriptions',
+  '/subscriptions/new',
+  '/events',
+  '/dead-letters',
+  '/replays',
+  '/send',
+  '/event-types',
+  '/system',
+  '/tenants',
+  '/keys',
+  '/audit',
+]
+
+test('filters are in the address, and what is typed there is shown', { skip }, async () => {
+  const { page, complaints } = await open('/events?status=unmatched')
+  await page.getByText('status:').waitFor()
+  await page.getByText('unmatched').first().waitFor()
+  await page.keyboard.press('/')
+  await page.keyboard.type('type:order.paid')
+  await page.keyboard.press('Enter')
+  await page.waitForURL(/event_type=order\.paid/)
+  assert.match(page.url(), /status=unmatched/)
+  await page.getByRole('button', { name: 'Remove status:unmatched' }).click()
+  await page.waitForURL(url => !url.search.includes('status'))
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('everything goes by keyboard: the palette, going to a page, rows, details, help', { skip }, async () => {
+  const { page, complaints } = await open('/')
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
+  await page.keyboard.press('Control+k')
+  await page.getByRole('combobox', { name: 'Search' }).waitFor()
+  await page.keyboard.type('system')
+  await page.keyboard.press('Enter')
+  await page.getByRole('heading', { name: 'System' }).waitFor()
+  await page.keyboard.press('g')
+  await page.keyboard.press('e')
+  await page.getByRole('heading', { name: 'Events' }).waitFor()
+  await page.getByRole('table').getByRole('link').first().waitFor()
+  await page.keyboard.press('j')
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Details').waitFor()
+  await page.keyboard.press('Escape')
+  await page.getByLabel('Details').waitFor({ state: 'detached' })
+  await page.keyboard.press('?')
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+  await page.keyboard.press('Escape')
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('a problem is shown with its sentence and the id of its request, and what was typed stays', {
+  skip,
+}, async () => {
+  const { page } = await open('/subscriptions/new')
+  await page.getByLabel('Address').fill('https://user:secret@example.com/')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText(/^request [0-9a-f-]{36}$/).waitFor()
+  assert.equal(await page.getByLabel('Address').inputValue(), 'https://user:secret@example.com/')
+  await page.goto(`${theWorld().service.url}/ui/subscriptions/999999`)
+  await page.getByText('There is no subscription 999999.').waitFor()
+  await page.close()
+})

@@ -1,0 +1,1470 @@
+// Made by "npm run generate" from openapi.json.
+
+/** What went wrong, as problem details (RFC 9457) */
+export type Problem = {
+  /** A page about this kind of error, relative to this service */
+  type: string
+  title: string
+  status: number
+  /** What was wrong with this request, and what to do */
+  detail: string
+  /** The id of the request, also in the header `x-request-id` */
+  instance: string
+  /** The kind of error, for programs */
+  code: string
+  /** With `event_id_taken`: the event that has this id */
+  webhook_id?: string
+  errors?: ({
+    /** A JSON Pointer into the body, or the name of a parameter */
+    pointer: string
+    detail: string
+  })[]
+}
+
+/** Where events go, and under which rules */
+export type Subscription = {
+  id: number
+  /** The name that its owner has given it */
+  uid: string | null
+  tenant: string
+  target_url: string
+  description: string | null
+  /** The inbound secret, masked as ********; null: there is none */
+  secret: string | null
+  /** Signs deliveries. Shown when the subscription is made, masked as ******** afterwards */
+  signing_secret: string
+  /** Verifies signatures of the version v1a; null until that scheme is asked for */
+  signing_public_key: string | null
+  event_types: (string)[] | null
+  channels: (string)[] | null
+  filter: { [name: string]: unknown } | null
+  paused: boolean
+  state: "active" | "paused" | "degraded" | "circuit_open" | "disabled"
+  state_reason: string | null
+  /** When the state began */
+  state_since: string
+  /** What is in force, defaults filled in */
+  retry: {
+    max_attempts: number
+    base_seconds: number
+    factor: number
+    max_delay_seconds: number
+    schedule_seconds: (number)[] | null
+    jitter: number
+    max_age_seconds: number | null
+    terminal_statuses: (number)[]
+  }
+  timeout_ms: number
+  connect_timeout_ms: number
+  /** Null: the service finds out how many are best; `GET /subscriptions/{id}` says how many are now */
+  max_in_flight: number | null
+  /** What was found out where `max_in_flight` is null, some seconds ago: how many requests may be in flight, of all processes together, and why. Null: nothing in the last five minutes; it begins with 10 */
+  in_flight_now?: {
+    limit?: number
+    reason?: "start" | "growing" | "settled" | "too_much"
+    updated_at?: string
+  } | null
+  rate_limit: {
+    requests?: number
+    per_seconds?: number
+  } | null
+  ordered: boolean
+  /** Each value masked as ******** */
+  headers: { [name: string]: string }
+  /** How deliveries are signed, defaults filled in */
+  signing: {
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
+    scheme: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[]
+    headers: {
+      /** The id of the event */
+      id: string
+      /** The time of the attempt, in Unix seconds */
+      timestamp: string
+      /** The list of signatures (v1, v1a) */
+      signature: string
+      /** The signature of hub-sha256 */
+      hub_signature: string
+      /** The time and the signatures of stripe-sha256 */
+      stripe_signature: string
+      /** The signature of shopify-sha256 */
+      shopify_signature: string
+      /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
+      attempt: string | null
+    }
+  }
+  metadata: { [name: string]: string }
+  /** When it was made */
+  created_at: string
+  /** When it was changed last */
+  updated_at: string
+  /** Grows with every change that a caller makes; also the ETag. A change of `state` by the service leaves it as it is */
+  version: number
+}
+
+/** A new subscription */
+export type SubscriptionCreate = {
+  /** Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service */
+  target_url: string
+  /** The id of a tenant; a key that is for one tenant needs none */
+  tenant?: string
+  /** Your own name for it, unique within its tenant; `uid:<value>` stands for the id in every path */
+  uid?: string | null
+  /** For people */
+  description?: string | null
+  /** When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). Shown in the 201 answer only. */
+  secret?: string | null
+  /** Only events of these types are delivered; null: all events. Exact types, or patterns in which `*` stands for a segment between dots, at the end for one or more: `order.*`, `order.*.paid`. A pattern has at most 8 segments. `*` alone stands for every event, also one without a type */
+  event_types?: (string)[] | null
+  /** Only events that have at least one of these channels are delivered; null: all events, with channels or without */
+  channels?: (string)[] | null
+  /** Only events that it matches are delivered; null: all events. Conditions on `payload`, `headers`, `metadata` and `event_type`: nested objects are paths, a bare value means equality, and the operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`, `$exist`, `$or`, `$and`, `$not`. At most 16 levels, 100 values to compare with, 100 in one `$in` or `$nin`, and 8192 bytes of JSON in all */
+  filter?: { [name: string]: unknown } | null
+  /** Events are accepted, and delivered once it is resumed */
+  paused?: boolean
+  /** When a failed delivery is tried again. A field that is left out or null has the default of the service. */
+  retry?: {
+    /** Attempts in all, the first included. Left out: the default of the service, or as many as use each delay of `schedule_seconds` where that is more */
+    max_attempts?: number | null
+    /** Delay after the first failed attempt */
+    base_seconds?: number | null
+    /** Each further delay is this many times the one before */
+    factor?: number | null
+    /** No delay is longer */
+    max_delay_seconds?: number | null
+    /** Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum */
+    schedule_seconds?: (number)[] | null
+    /** Up to this share of a delay is added at random */
+    jitter?: number | null
+    /** No attempt later than this after the event was accepted */
+    max_age_seconds?: number | null
+    /** Statuses after which there is no further attempt, such as 400; 410 always is one */
+    terminal_statuses?: (number)[] | null
+    /** What the other fields start from. `standard`: 10 attempts over 75 hours (0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h) with jitter. Not stored by name. */
+    preset?: "default" | "standard" | null
+  } | null
+  /** How long one attempt may take */
+  timeout_ms?: number | null
+  /** How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has no effect. An attempt over an open connection does none of them */
+  connect_timeout_ms?: number | null
+  /** How many requests may be open to the receiver at a time. Null: the service finds out how many it is best served with */
+  max_in_flight?: number | null
+  /** At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt */
+  rate_limit?: {
+    requests: number
+    per_seconds: number
+  } | null
+  /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
+  ordered?: boolean
+  /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
+  headers?: { [name: string]: string } | null
+  /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
+  signing?: {
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** Other names for these headers */
+    headers?: {
+      /** The id of the event */
+      id?: string | null
+      /** The time of the attempt, in Unix seconds */
+      timestamp?: string | null
+      /** The list of signatures (v1, v1a) */
+      signature?: string | null
+      /** The signature of hub-sha256 */
+      hub_signature?: string | null
+      /** The time and the signatures of stripe-sha256 */
+      stripe_signature?: string | null
+      /** The signature of shopify-sha256 */
+      shopify_signature?: string | null
+      /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
+      attempt?: string | null
+    } | null
+  } | null
+  /** Your own names and texts; shown, never sent to the receiver */
+  metadata?: { [name: string]: string } | null
+  /** A secret of your own to sign with: `whsec_` and base64 of 24 to 64 bytes, also without the prefix; for the schemes of other services, without `v1`, also any 16 ASCII characters or more. Made when it is left out. */
+  signing_secret?: string | null
+}
+
+/** All rules of a subscription: what is left out goes back to its default. Only `secret` and `uid` are kept when they are left out, the secret also when it is sent masked (********); null removes them. A masked header value keeps the one there is. */
+export type SubscriptionReplace = {
+  /** Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service */
+  target_url: string
+  /** Your own name for it, unique within its tenant; `uid:<value>` stands for the id in every path */
+  uid?: string | null
+  /** For people */
+  description?: string | null
+  /** When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). Shown in the 201 answer only. */
+  secret?: string | null
+  /** Only events of these types are delivered; null: all events. Exact types, or patterns in which `*` stands for a segment between dots, at the end for one or more: `order.*`, `order.*.paid`. A pattern has at most 8 segments. `*` alone stands for every event, also one without a type */
+  event_types?: (string)[] | null
+  /** Only events that have at least one of these channels are delivered; null: all events, with channels or without */
+  channels?: (string)[] | null
+  /** Only events that it matches are delivered; null: all events. Conditions on `payload`, `headers`, `metadata` and `event_type`: nested objects are paths, a bare value means equality, and the operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`, `$exist`, `$or`, `$and`, `$not`. At most 16 levels, 100 values to compare with, 100 in one `$in` or `$nin`, and 8192 bytes of JSON in all */
+  filter?: { [name: string]: unknown } | null
+  /** Events are accepted, and delivered once it is resumed */
+  paused?: boolean
+  /** When a failed delivery is tried again. A field that is left out or null has the default of the service. */
+  retry?: {
+    /** Attempts in all, the first included. Left out: the default of the service, or as many as use each delay of `schedule_seconds` where that is more */
+    max_attempts?: number | null
+    /** Delay after the first failed attempt */
+    base_seconds?: number | null
+    /** Each further delay is this many times the one before */
+    factor?: number | null
+    /** No delay is longer */
+    max_delay_seconds?: number | null
+    /** Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum */
+    schedule_seconds?: (number)[] | null
+    /** Up to this share of a delay is added at random */
+    jitter?: number | null
+    /** No attempt later than this after the event was accepted */
+    max_age_seconds?: number | null
+    /** Statuses after which there is no further attempt, such as 400; 410 always is one */
+    terminal_statuses?: (number)[] | null
+    /** What the other fields start from. `standard`: 10 attempts over 75 hours (0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h) with jitter. Not stored by name. */
+    preset?: "default" | "standard" | null
+  } | null
+  /** How long one attempt may take */
+  timeout_ms?: number | null
+  /** How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has no effect. An attempt over an open connection does none of them */
+  connect_timeout_ms?: number | null
+  /** How many requests may be open to the receiver at a time. Null: the service finds out how many it is best served with */
+  max_in_flight?: number | null
+  /** At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt */
+  rate_limit?: {
+    requests: number
+    per_seconds: number
+  } | null
+  /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
+  ordered?: boolean
+  /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
+  headers?: { [name: string]: string } | null
+  /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
+  signing?: {
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** Other names for these headers */
+    headers?: {
+      /** The id of the event */
+      id?: string | null
+      /** The time of the attempt, in Unix seconds */
+      timestamp?: string | null
+      /** The list of signatures (v1, v1a) */
+      signature?: string | null
+      /** The signature of hub-sha256 */
+      hub_signature?: string | null
+      /** The time and the signatures of stripe-sha256 */
+      stripe_signature?: string | null
+      /** The signature of shopify-sha256 */
+      shopify_signature?: string | null
+      /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
+      attempt?: string | null
+    } | null
+  } | null
+  /** Your own names and texts; shown, never sent to the receiver */
+  metadata?: { [name: string]: string } | null
+  /** Set by the service; another value than the present one is refused */
+  id?: number
+  /** Set by the service; another value than the present one is refused */
+  tenant?: string
+  /** `rotate-secret` replaces it */
+  signing_secret?: string
+  /** Set by the service; another value than the present one is refused */
+  signing_public_key?: string | null
+  /** Set by the service; another value than the present one is refused */
+  state?: "active" | "paused" | "degraded" | "circuit_open" | "disabled"
+  /** Set by the service; another value than the present one is refused */
+  state_reason?: string | null
+  /** Set by the service; another value than the present one is refused */
+  state_since?: string
+  /** Ignored: it is another one a moment later */
+  in_flight_now?: unknown
+  /** Set by the service; another value than the present one is refused */
+  created_at?: string
+  /** Set by the service; another value than the present one is refused */
+  updated_at?: string
+  /** Set by the service. As with `If-Match`, another version by now is 412 */
+  version?: number
+}
+
+/** What is to change (a JSON merge patch, RFC 7396): null takes a field back to its default */
+export type SubscriptionPatch = {
+  /** Your own name for it, unique within its tenant; `uid:<value>` stands for the id in every path */
+  uid?: string | null
+  /** For people */
+  description?: string | null
+  /** When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). Shown in the 201 answer only. */
+  secret?: string | null
+  /** Only events of these types are delivered; null: all events. Exact types, or patterns in which `*` stands for a segment between dots, at the end for one or more: `order.*`, `order.*.paid`. A pattern has at most 8 segments. `*` alone stands for every event, also one without a type */
+  event_types?: (string)[] | null
+  /** Only events that have at least one of these channels are delivered; null: all events, with channels or without */
+  channels?: (string)[] | null
+  /** Only events that it matches are delivered; null: all events. Conditions on `payload`, `headers`, `metadata` and `event_type`: nested objects are paths, a bare value means equality, and the operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`, `$exist`, `$or`, `$and`, `$not`. At most 16 levels, 100 values to compare with, 100 in one `$in` or `$nin`, and 8192 bytes of JSON in all */
+  filter?: { [name: string]: unknown } | null
+  /** Events are accepted, and delivered once it is resumed */
+  paused?: boolean
+  /** When a failed delivery is tried again. A field that is left out or null has the default of the service. */
+  retry?: {
+    /** Attempts in all, the first included. Left out: the default of the service, or as many as use each delay of `schedule_seconds` where that is more */
+    max_attempts?: number | null
+    /** Delay after the first failed attempt */
+    base_seconds?: number | null
+    /** Each further delay is this many times the one before */
+    factor?: number | null
+    /** No delay is longer */
+    max_delay_seconds?: number | null
+    /** Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum */
+    schedule_seconds?: (number)[] | null
+    /** Up to this share of a delay is added at random */
+    jitter?: number | null
+    /** No attempt later than this after the event was accepted */
+    max_age_seconds?: number | null
+    /** Statuses after which there is no further attempt, such as 400; 410 always is one */
+    terminal_statuses?: (number)[] | null
+    /** What the other fields start from. `standard`: 10 attempts over 75 hours (0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h) with jitter. Not stored by name. */
+    preset?: "default" | "standard" | null
+  } | null
+  /** How long one attempt may take */
+  timeout_ms?: number | null
+  /** How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has no effect. An attempt over an open connection does none of them */
+  connect_timeout_ms?: number | null
+  /** How many requests may be open to the receiver at a time. Null: the service finds out how many it is best served with */
+  max_in_flight?: number | null
+  /** At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt */
+  rate_limit?: {
+    requests: number
+    per_seconds: number
+  } | null
+  /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
+  ordered?: boolean
+  /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
+  headers?: { [name: string]: string | null } | null
+  /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
+  signing?: {
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** Other names for these headers */
+    headers?: {
+      /** The id of the event */
+      id?: string | null
+      /** The time of the attempt, in Unix seconds */
+      timestamp?: string | null
+      /** The list of signatures (v1, v1a) */
+      signature?: string | null
+      /** The signature of hub-sha256 */
+      hub_signature?: string | null
+      /** The time and the signatures of stripe-sha256 */
+      stripe_signature?: string | null
+      /** The signature of shopify-sha256 */
+      shopify_signature?: string | null
+      /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
+      attempt?: string | null
+    } | null
+  } | null
+  /** Your own names and texts; shown, never sent to the receiver */
+  metadata?: { [name: string]: string | null } | null
+  /** Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service */
+  target_url?: string
+  /** Set by the service; another value than the present one is refused */
+  id?: number
+  /** Set by the service; another value than the present one is refused */
+  tenant?: string
+  /** `rotate-secret` replaces it */
+  signing_secret?: string
+  /** Set by the service; another value than the present one is refused */
+  signing_public_key?: string | null
+  /** Set by the service; another value than the present one is refused */
+  state?: "active" | "paused" | "degraded" | "circuit_open" | "disabled"
+  /** Set by the service; another value than the present one is refused */
+  state_reason?: string | null
+  /** Set by the service; another value than the present one is refused */
+  state_since?: string
+  /** Ignored: it is another one a moment later */
+  in_flight_now?: unknown
+  /** Set by the service; another value than the present one is refused */
+  created_at?: string
+  /** Set by the service; another value than the present one is refused */
+  updated_at?: string
+  /** Set by the service. As with `If-Match`, another version by now is 412 */
+  version?: number
+}
+
+/** The new signing secret, and how long the previous one still signs */
+export type SecretRotation = {
+  /** A secret of your own to sign with: `whsec_` and base64 of 24 to 64 bytes, also without the prefix; for the schemes of other services, without `v1`, also any 16 ASCII characters or more. Made when it is left out. */
+  secret?: string | null
+  /** How long the previous secret still signs, beside the new one; 0: all older ones end now, as after a leak */
+  overlap_seconds?: number
+}
+
+/** A new signing secret */
+export type RotatedSecret = {
+  /** The subscription */
+  id: number
+  /** The new secret; shown here only */
+  signing_secret: string
+  /** What verifies v1a signatures of the newest key pair; null: there is none */
+  signing_public_key: string | null
+  /** When the previous secret stops signing */
+  expires_at: string
+  /** Of the subscription; also the ETag */
+  version: number
+}
+
+/** The signing secrets in force */
+export type RevealedSecrets = {
+  /** The subscription */
+  id: number
+  /** Newest first */
+  secrets: ({
+    secret: string
+    /** When it stops signing; null: when it is replaced */
+    expires_at: string | null
+    /** The schemes that it signs with now, as in `signing` of the subscription */
+    scheme: (string)[]
+  })[]
+  /** Newest first. Of v1a the private key is never shown: receivers have no use for it */
+  public_keys: ({
+    /** What verifies signatures of v1a */
+    public_key: string
+    /** When it stops signing; null: when it is replaced */
+    expires_at: string | null
+  })[]
+}
+
+/** One request made for a delivery, as it stands in the log */
+export type Attempt = {
+  id: string
+  subscription_id: number
+  webhook_id: string
+  /** When the attempt ended */
+  timestamp: string
+  /** 1 is the first */
+  attempt: number
+  /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+  trigger: "auto" | "replay" | "manual" | "test"
+  status: "success" | "failed"
+  /** The status that the receiver answered; null: no answer */
+  http_status: number | null
+  error: string | null
+  /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  /** What the owner of the receiver can do about it */
+  hint: string | null
+  /** What followed from the attempt */
+  verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+  duration_ms: number | null
+  /** When the next attempt was due; null after the last one */
+  next_attempt_at: string | null
+}
+
+/** An attempt with its details */
+export type AttemptDetails = {
+  id: string
+  subscription_id: number
+  webhook_id: string
+  /** When the attempt ended */
+  timestamp: string
+  /** 1 is the first */
+  attempt: number
+  /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+  trigger: "auto" | "replay" | "manual" | "test"
+  status: "success" | "failed"
+  /** The status that the receiver answered; null: no answer */
+  http_status: number | null
+  error: string | null
+  /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  /** What the owner of the receiver can do about it */
+  hint: string | null
+  /** What followed from the attempt */
+  verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+  duration_ms: number | null
+  /** When the next attempt was due; null after the last one */
+  next_attempt_at: string | null
+  /** Null: not kept (see CAPTURE_RESPONSES), or removed by retention */
+  request: {
+    method: "POST"
+    /** The target_url at that time */
+    url: string
+    /** As they were sent; possible secrets are `[redacted]` */
+    headers: { [name: string]: string | (string)[] }
+  } | null
+  /** Null: there was no answer, or it was not kept */
+  response: {
+    status: number
+    /** As they came; cookies are `[redacted]` */
+    headers: { [name: string]: string | (string)[] }
+    /** Its beginning, not decompressed. What it repeats of the headers that it was sent is `[redacted]`, in values of 8 characters or more */
+    body: string
+    /** `base64` when the body is not valid UTF-8 */
+    body_encoding: "utf-8" | "base64"
+    /** How much of the body arrived */
+    body_bytes: number
+    /** There was more than is shown */
+    body_truncated: boolean
+  } | null
+  /** Null: not kept */
+  timings_ms: {
+    /** It used the connection of an earlier attempt; then dns, connect and tls are null */
+    reused: boolean
+    /** The request was sent twice within this attempt: the receiver had just closed the connection that was kept, so a new one was made at once */
+    repeated: boolean
+    /** To resolve the host name */
+    dns: number | null
+    /** To open the TCP connection */
+    connect: number | null
+    /** For the TLS handshake */
+    tls: number | null
+    /** From the start of the attempt to the headers of the answer */
+    first_byte: number | null
+    /** From the start of the attempt to its end */
+    total: number | null
+  } | null
+  /** The address the connection went to, or the last one that was tried */
+  remote_address: string | null
+}
+
+/** One event owed to one subscription */
+export type Delivery = {
+  subscription_id: number
+  /** `failed`: given up; `cancelled`: its subscription was deleted */
+  status: "pending" | "success" | "failed" | "cancelled"
+  /** Oldest first */
+  attempts: ({
+    id: string
+    subscription_id: number
+    webhook_id: string
+    /** When the attempt ended */
+    timestamp: string
+    /** 1 is the first */
+    attempt: number
+    /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+    trigger: "auto" | "replay" | "manual" | "test"
+    status: "success" | "failed"
+    /** The status that the receiver answered; null: no answer */
+    http_status: number | null
+    error: string | null
+    /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+    /** What the owner of the receiver can do about it */
+    hint: string | null
+    /** What followed from the attempt */
+    verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+    duration_ms: number | null
+    /** When the next attempt was due; null after the last one */
+    next_attempt_at: string | null
+  })[]
+  /** When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled */
+  next_attempt_at: string | null
+}
+
+/** The state of every delivery of an event */
+export type EventStatus = {
+  webhook_id: string
+  tenant: string
+  event_type: string | null
+  content_type: string
+  /** Of the payload */
+  size_bytes: number
+  /** When it was accepted */
+  received_at: string
+  /** `pending` while any delivery is, else `failed` when any was given up */
+  status: "pending" | "success" | "failed" | "cancelled"
+  /** One for each subscription it went to */
+  deliveries: ({
+    subscription_id: number
+    /** `failed`: given up; `cancelled`: its subscription was deleted */
+    status: "pending" | "success" | "failed" | "cancelled"
+    /** Oldest first */
+    attempts: ({
+      id: string
+      subscription_id: number
+      webhook_id: string
+      /** When the attempt ended */
+      timestamp: string
+      /** 1 is the first */
+      attempt: number
+      /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+      trigger: "auto" | "replay" | "manual" | "test"
+      status: "success" | "failed"
+      /** The status that the receiver answered; null: no answer */
+      http_status: number | null
+      error: string | null
+      /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+      /** What the owner of the receiver can do about it */
+      hint: string | null
+      /** What followed from the attempt */
+      verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+      duration_ms: number | null
+      /** When the next attempt was due; null after the last one */
+      next_attempt_at: string | null
+    })[]
+    /** When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled */
+    next_attempt_at: string | null
+  })[]
+}
+
+/** Whether this process works */
+export type Health = {
+  status: "ok" | "unavailable"
+  checks?: { [name: string]: string }
+}
+
+/** A filter, and the event that it is held against */
+export type FilterTest = {
+  /** Only events that it matches are delivered; null: all events. Conditions on `payload`, `headers`, `metadata` and `event_type`: nested objects are paths, a bare value means equality, and the operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`, `$exist`, `$or`, `$and`, `$not`. At most 16 levels, 100 values to compare with, 100 in one `$in` or `$nin`, and 8192 bytes of JSON in all */
+  filter: { [name: string]: unknown }
+  /** Any JSON; left out: a payload that is not JSON */
+  payload?: unknown
+  /** The headers of the event. They are not kept, so they can be given beside `webhook_id` */
+  headers?: { [name: string]: string }
+  metadata?: { [name: string]: unknown }
+  event_type?: string | null
+  /** An event that was accepted, in place of `payload`, `metadata` and `event_type` */
+  webhook_id?: string
+}
+
+/** Whether the filter matches, and each of its clauses by itself */
+export type FilterTestResult = {
+  matches: boolean
+  why: ({
+    /** JSON Pointer into the filter */
+    pointer: string
+    /** The operator and its operand, such as `$gte 100`; `$or`, `$and`, `$not`; or `one element`: all that the filter says there must hold for one and the same element of an array */
+    clause: string
+    /** What the event has there, cut where it is large; absent where it has nothing. Beyond an array, what its elements have */
+    value?: unknown
+    holds: boolean
+  })[]
+}
+
+/** How many deliveries of an event are in which state */
+export type DeliveryCounts = {
+  /** Subscriptions that it went to */
+  total: number
+  /** Accepted by their receivers */
+  success: number
+  /** Given up, or too old */
+  failed: number
+  /** Not settled yet */
+  pending: number
+  /** Ended without an answer: the subscription was deleted, or the payload expunged */
+  cancelled: number
+}
+
+/** An event, and what became of it */
+export type EventSummary = {
+  webhook_id: string
+  /** The own id that its sender gave it */
+  event_id: string | null
+  tenant: string
+  /** Null: it has none */
+  event_type: string | null
+  channels: (string)[]
+  content_type: string
+  /** Of the payload, also when that was expunged */
+  size_bytes: number
+  /** When it was accepted */
+  created_at: string
+  /** Not sent before then; null: at once */
+  deliver_at: string | null
+  /** When its payload was removed on request; null: it is there */
+  payload_expunged_at: string | null
+  /** `pending` while any delivery is, else `failed` when any has failed, else `success` when any has succeeded, else `cancelled`; `unmatched`: no subscription wanted it */
+  status: "pending" | "success" | "failed" | "cancelled" | "unmatched"
+  /** How many deliveries of an event are in which state */
+  deliveries: {
+    /** Subscriptions that it went to */
+    total: number
+    /** Accepted by their receivers */
+    success: number
+    /** Given up, or too old */
+    failed: number
+    /** Not settled yet */
+    pending: number
+    /** Ended without an answer: the subscription was deleted, or the payload expunged */
+    cancelled: number
+  }
+}
+
+/** What became of an event for one subscription */
+export type DeliveryDetails = {
+  subscription_id: number
+  /** The name that its owner gave the subscription */
+  uid: string | null
+  /** `failed`: given up; `cancelled`: its subscription was deleted, or the payload expunged */
+  status: "pending" | "success" | "failed" | "cancelled"
+  /** When it is tried next, at the earliest. Null when it is settled, and while its subscription is paused or disabled */
+  next_attempt_at: string | null
+  /** Why it is being tried; of a settled one, why it was tried last */
+  trigger: "auto" | "replay" | "manual" | "test"
+  /** The newest 10, oldest of them first; all are in `/logs/{subscription_id}?webhook_id=…` */
+  attempts: ({
+    id: string
+    subscription_id: number
+    webhook_id: string
+    /** When the attempt ended */
+    timestamp: string
+    /** 1 is the first */
+    attempt: number
+    /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+    trigger: "auto" | "replay" | "manual" | "test"
+    status: "success" | "failed"
+    /** The status that the receiver answered; null: no answer */
+    http_status: number | null
+    error: string | null
+    /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+    /** What the owner of the receiver can do about it */
+    hint: string | null
+    /** What followed from the attempt */
+    verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+    duration_ms: number | null
+    /** When the next attempt was due; null after the last one */
+    next_attempt_at: string | null
+  })[]
+}
+
+/** Why an event did not go to a subscription */
+export type UnmatchedSubscription = {
+  subscription_id: number
+  /** The name that its owner gave the subscription */
+  uid: string | null
+  /** `changed_since`: it was changed after the event, so what its rules were is not known; `not_addressed`: its rules fit, but the event was sent to another subscription only */
+  reason: "event_type" | "channel" | "filter" | "disabled" | "created_later" | "changed_since" | "not_addressed"
+  /** The same as a sentence */
+  detail: string
+  /** Of `filter`: where the clause stands that does not hold, as a JSON Pointer */
+  pointer?: string
+  /** Of `filter`: that clause */
+  clause?: string
+  /** Of `filter`: what the event has there; absent: it has nothing */
+  value?: unknown
+  /** Of `filter`: always false */
+  holds?: boolean
+}
+
+/** An event, who got it, and why others did not */
+export type EventDetails = {
+  webhook_id: string
+  /** The own id that its sender gave it */
+  event_id: string | null
+  tenant: string
+  /** Null: it has none */
+  event_type: string | null
+  channels: (string)[]
+  content_type: string
+  /** Of the payload, also when that was expunged */
+  size_bytes: number
+  /** When it was accepted */
+  created_at: string
+  /** Not sent before then; null: at once */
+  deliver_at: string | null
+  /** When its payload was removed on request; null: it is there */
+  payload_expunged_at: string | null
+  /** `pending` while any delivery is, else `failed` when any has failed, else `success` when any has succeeded, else `cancelled`; `unmatched`: no subscription wanted it */
+  status: "pending" | "success" | "failed" | "cancelled" | "unmatched"
+  /** How many deliveries of an event are in which state */
+  delivery_counts: {
+    /** Subscriptions that it went to */
+    total: number
+    /** Accepted by their receivers */
+    success: number
+    /** Given up, or too old */
+    failed: number
+    /** Not settled yet */
+    pending: number
+    /** Ended without an answer: the subscription was deleted, or the payload expunged */
+    cancelled: number
+  }
+  /** In the order of subscription ids, at most `limit` of them */
+  deliveries: ({
+    subscription_id: number
+    /** The name that its owner gave the subscription */
+    uid: string | null
+    /** `failed`: given up; `cancelled`: its subscription was deleted, or the payload expunged */
+    status: "pending" | "success" | "failed" | "cancelled"
+    /** When it is tried next, at the earliest. Null when it is settled, and while its subscription is paused or disabled */
+    next_attempt_at: string | null
+    /** Why it is being tried; of a settled one, why it was tried last */
+    trigger: "auto" | "replay" | "manual" | "test"
+    /** The newest 10, oldest of them first; all are in `/logs/{subscription_id}?webhook_id=…` */
+    attempts: ({
+      id: string
+      subscription_id: number
+      webhook_id: string
+      /** When the attempt ended */
+      timestamp: string
+      /** 1 is the first */
+      attempt: number
+      /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+      trigger: "auto" | "replay" | "manual" | "test"
+      status: "success" | "failed"
+      /** The status that the receiver answered; null: no answer */
+      http_status: number | null
+      error: string | null
+      /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+      /** What the owner of the receiver can do about it */
+      hint: string | null
+      /** What followed from the attempt */
+      verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+      duration_ms: number | null
+      /** When the next attempt was due; null after the last one */
+      next_attempt_at: string | null
+    })[]
+  })[]
+  /** `cursor` of the next deliveries; null: these were the last */
+  deliveries_next_cursor: string | null
+  /** The other subscriptions that the tenant has, in the order of their ids, at most `unmatched_limit` of them */
+  unmatched: ({
+    subscription_id: number
+    /** The name that its owner gave the subscription */
+    uid: string | null
+    /** `changed_since`: it was changed after the event, so what its rules were is not known; `not_addressed`: its rules fit, but the event was sent to another subscription only */
+    reason: "event_type" | "channel" | "filter" | "disabled" | "created_later" | "changed_since" | "not_addressed"
+    /** The same as a sentence */
+    detail: string
+    /** Of `filter`: where the clause stands that does not hold, as a JSON Pointer */
+    pointer?: string
+    /** Of `filter`: that clause */
+    clause?: string
+    /** Of `filter`: what the event has there; absent: it has nothing */
+    value?: unknown
+    /** Of `filter`: always false */
+    holds?: boolean
+  })[]
+  /** `unmatched_cursor` of the next ones; null: these were the last */
+  unmatched_next_cursor: string | null
+}
+
+/** One process of this installation, as of its last heartbeat */
+export type ProcessReport = {
+  /** The id under which it leases lanes and deliveries */
+  id: number
+  /** Host, boot and container: among processes with the same value, pids are unique */
+  host: string
+  pid: number
+  role: "all" | "api" | "worker"
+  version: string
+  /** How it reaches the other processes */
+  engine: "postgres" | "redis" | "unknown"
+  /** The state of Redis as this process sees it; null: it uses none */
+  redis: "ok" | "unavailable" | "full" | null
+  /** When it started */
+  started_at: string
+  /** Its last heartbeat; there is one every 2 s */
+  heartbeat_at: string
+  /** Time since its last heartbeat. After 10 s it counts as dead, and others take over what it held */
+  silent_seconds: number
+  /** Lanes it has leased */
+  lanes: number
+  /** Deliveries it has in memory */
+  held: number
+  /** Bytes of their payloads */
+  held_bytes: number
+  /** Requests to receivers under way */
+  in_flight: number
+  /** Events that wait for a transaction */
+  waiting: number
+  /** Attempts that wait for the log */
+  settling: number
+  /** Connections to receivers */
+  connections: number
+  /** Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept */
+  repeated: number
+  /** File descriptors that it has open; null: not known on this system */
+  descriptors_used: number | null
+  /** File descriptors that it may have open (`ulimit -n`); null: not known on this system */
+  descriptors_allowed: number | null
+}
+
+/** All processes of this installation, and their backlog */
+export type SystemReport = {
+  /** By the clock of the database */
+  time: string
+  processes: ({
+    /** The id under which it leases lanes and deliveries */
+    id: number
+    /** Host, boot and container: among processes with the same value, pids are unique */
+    host: string
+    pid: number
+    role: "all" | "api" | "worker"
+    version: string
+    /** How it reaches the other processes */
+    engine: "postgres" | "redis" | "unknown"
+    /** The state of Redis as this process sees it; null: it uses none */
+    redis: "ok" | "unavailable" | "full" | null
+    /** When it started */
+    started_at: string
+    /** Its last heartbeat; there is one every 2 s */
+    heartbeat_at: string
+    /** Time since its last heartbeat. After 10 s it counts as dead, and others take over what it held */
+    silent_seconds: number
+    /** Lanes it has leased */
+    lanes: number
+    /** Deliveries it has in memory */
+    held: number
+    /** Bytes of their payloads */
+    held_bytes: number
+    /** Requests to receivers under way */
+    in_flight: number
+    /** Events that wait for a transaction */
+    waiting: number
+    /** Attempts that wait for the log */
+    settling: number
+    /** Connections to receivers */
+    connections: number
+    /** Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept */
+    repeated: number
+    /** File descriptors that it has open; null: not known on this system */
+    descriptors_used: number | null
+    /** File descriptors that it may have open (`ulimit -n`); null: not known on this system */
+    descriptors_allowed: number | null
+  })[]
+  backlog: {
+    /** Deliveries that are not settled, those in memory and those that wait for a retry included */
+    owed: number
+    /** False: beyond 10,000 it is an estimate of the database */
+    owed_exact: boolean
+    /** Lanes that have something due and are leased by no one; counted up to 10,001 */
+    lanes_due: number
+    /** Lanes that a process works on; counted up to 10,001 */
+    lanes_leased: number
+    /** The oldest due time in lanes of what may be sent now; null: nothing is due */
+    oldest_due_at: string | null
+    /** How long ago that was; the figure to alert on */
+    oldest_due_seconds: number
+  }
+  database: {
+    version: string
+    /** Age of the oldest open transaction. Rows that died since it began cannot be removed */
+    oldest_transaction_seconds: number | null
+  }
+}
+
+/** Something that was changed */
+export type AuditEntry = {
+  id: string
+  /** When it was done */
+  at: string
+  /** Who did it */
+  actor: {
+    kind: "operator" | "key" | "portal_token"
+    /** Of the key or token; null: an operator without one */
+    id: string | null
+    /** As it was then */
+    name: string
+  }
+  /** What was done to what, such as `subscription.updated` */
+  action: string
+  /** Whose thing it is; null: of the whole installation */
+  tenant: string | null
+  /** What was changed */
+  subject: {
+    kind: string
+    /** Null: there is only one */
+    id: string | null
+  }
+  /** The fields that differ, at most 100. Of a long value its beginning, as a text */
+  changes: ({
+    /** With dots between the names that lead to it */
+    field: string
+    /** Null: there was none; always null for a secret */
+    before: unknown
+    /** Null: there is none now; always null for a secret */
+    after: unknown
+    /** Only for a secret: what happened to it. Its value is never shown */
+    secret?: "set" | "changed" | "removed"
+  })[]
+  /** How many fields differ besides these */
+  more_changes: number
+}
+
+/** What an event type is to be */
+export type EventTypeInput = {
+  /** For people */
+  description?: string | null
+  /** A JSON Schema 2020-12 for payloads, of at most 65,536 characters; null: any JSON. References lead within it only (`#/$defs/…`). Patterns run in linear time, so without look-around and back references */
+  schema?: { [name: string]: unknown } | boolean | null
+  /** Payloads as they may be; each has to fit the schema */
+  examples?: (unknown)[]
+  /** It is still sent, and nobody should begin with it */
+  deprecated?: boolean
+  /** `reject`: an event whose payload is no JSON, or does not fit the schema, is refused with 422 */
+  validate?: "off" | "reject"
+}
+
+/** What events of a type are for, and what their payloads look like */
+export type EventType = {
+  name: string
+  /** Null: of the installation. It holds for each tenant that has none of this name */
+  tenant: string | null
+  description: string | null
+  /** A JSON Schema 2020-12 for payloads, of at most 65,536 characters; null: any JSON. References lead within it only (`#/$defs/…`). Patterns run in linear time, so without look-around and back references */
+  schema: { [name: string]: unknown } | boolean | null
+  examples: (unknown)[]
+  deprecated: boolean
+  /** Whether payloads are checked */
+  validate: "off" | "reject"
+  /** When it was made */
+  created_at: string
+  /** When it was changed last */
+  updated_at: string
+}
+
+/** A document of OpenAPI 3.1. What else is in it is left out, but the schemas that are referred to */
+export type EventTypeDocument = {
+  openapi: string
+  /** Event types by name, at most 200: of `post` its description, whether it is deprecated, and the JSON schema and examples of its body */
+  webhooks: { [name: string]: unknown }
+}
+
+/** What an import has done */
+export type EventTypeImport = {
+  /** Types that are new */
+  created: (string)[]
+  /** Types that were changed */
+  updated: (string)[]
+  /** Types that were like this before */
+  unchanged: (string)[]
+  /** Types that stay as they are, and why */
+  refused: ({
+    name: string
+    errors: ({
+      /** A JSON Pointer into the event type */
+      pointer: string
+      detail: string
+    })[]
+  })[]
+}
+
+/** What is to be sent again */
+export type ReplayCreate = {
+  /** Which deliveries: those that all fields allow */
+  filter: {
+    subscription_id?: number
+    /** The id of a tenant; a key that is for one tenant needs none */
+    tenant?: string
+    /** Only events of exactly this type */
+    event_type?: string
+    /** `failed`: dead letters; `success`: what was delivered; `any`: both, and what was cancelled. What is still owed is never replayed */
+    state?: "failed" | "success" | "any"
+    /** Only events that were accepted at this time or later */
+    since?: string
+    /** Only events that were accepted before this time */
+    until?: string
+  }
+  /** How many are queued per second at most; left out: as fast as receivers take them */
+  rate_per_second?: number
+  /** Only counts, and makes nothing */
+  dry_run?: boolean
+}
+
+/** Many deliveries that are sent again in the background */
+export type Replay = {
+  id: string
+  state: "counting" | "running" | "done" | "cancelled"
+  /** Deliveries that matched; null: they are not counted yet */
+  total: number | null
+  /** Of these, owed again so far */
+  queued: number
+  /** Of the queued ones, delivered */
+  delivered: number
+  /** Of the queued ones, given up again, or ended otherwise */
+  failed: number
+  /** Matched, and could not be sent again when their turn came: retention took the event, it was owed already, or its subscription was deleted. Known at the end */
+  skipped: number
+  rate_per_second: number | null
+  created_at: string
+  /** When it ended; what was queued by a cancelled one may still be under way */
+  finished_at: string | null
+  /** Which deliveries: those that all fields allow */
+  filter: {
+    subscription_id?: number
+    /** The id of a tenant; a key that is for one tenant needs none */
+    tenant?: string
+    /** Only events of exactly this type */
+    event_type?: string
+    /** `failed`: dead letters; `success`: what was delivered; `any`: both, and what was cancelled. What is still owed is never replayed */
+    state?: "failed" | "success" | "any"
+    /** Only events that were accepted at this time or later */
+    since?: string
+    /** Only events that were accepted before this time */
+    until?: string
+  }
+}
+
+/** To whom an event is sent again */
+export type EventReplay = {
+  /** Only to these; left out: to all that the event was for */
+  subscription_ids?: (number)[]
+}
+
+/** One event that is, or was, owed to one subscription */
+export type ListedDelivery = {
+  webhook_id: string
+  subscription_id: number
+  uid: string | null
+  tenant: string
+  state: "pending" | "failed" | "success" | "cancelled"
+  /** The number of its last attempt; 0: none yet */
+  attempts: number
+  /** Of the last attempt */
+  trigger: "auto" | "replay" | "manual" | "test" | null
+  /** When the last attempt ended */
+  last_attempt_at: string | null
+  /** Not before then; null: nothing is planned */
+  next_attempt_at: string | null
+  http_status: number | null
+  error: string | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+}
+
+/** Whose subscriptions and events these are */
+export type Tenant = {
+  id: string
+  name: string
+  metadata: { [name: string]: string }
+  created_at: string
+  updated_at: string
+}
+
+/** A new tenant */
+export type TenantCreate = {
+  /** Your own id for it: lower-case letters, digits, _ and -; it never changes */
+  id: string
+  /** For people */
+  name: string
+  /** Your own names and texts */
+  metadata?: { [name: string]: string } | null
+}
+
+/** A JSON merge patch of a tenant */
+export type TenantPatch = {
+  /** For people */
+  name?: string
+  /** Your own names and texts */
+  metadata?: { [name: string]: string | null } | null
+}
+
+/** An API key, without its secret text */
+export type Key = {
+  id: number
+  /** For people */
+  name: string
+  /** `admin`: everything. `tenant`: everything of one tenant. `publish`: send events of one tenant, and nothing else. `read`: read what one tenant has, or all of them; change nothing */
+  scope: "admin" | "tenant" | "publish" | "read"
+  /** Whose things it may read and change; null: those of all */
+  tenant: string | null
+  /** How the key begins, to recognise it */
+  prefix: string
+  created_at: string
+  /** Refused from then on; null: never */
+  expires_at: string | null
+  /** To about a minute; null: never */
+  last_used_at: string | null
+}
+
+/** An API key that was just made */
+export type NewKey = {
+  id: number
+  /** For people */
+  name: string
+  /** `admin`: everything. `tenant`: everything of one tenant. `publish`: send events of one tenant, and nothing else. `read`: read what one tenant has, or all of them; change nothing */
+  scope: "admin" | "tenant" | "publish" | "read"
+  /** Whose things it may read and change; null: those of all */
+  tenant: string | null
+  /** How the key begins, to recognise it */
+  prefix: string
+  created_at: string
+  /** Refused from then on; null: never */
+  expires_at: string | null
+  /** To about a minute; null: never */
+  last_used_at: string | null
+  /** The key itself: shown here, and never again */
+  key: string
+}
+
+/** A new API key */
+export type KeyCreate = {
+  /** For people: who or what uses it */
+  name: string
+  /** `admin`: everything. `tenant`: everything of one tenant. `publish`: send events of one tenant, and nothing else. `read`: read what one tenant has, or all of them; change nothing */
+  scope: "admin" | "tenant" | "publish" | "read"
+  /** For `tenant` and `publish` it has to be given, unless the caller is for one tenant; for `read` null stands for all tenants; an `admin` key has none */
+  tenant?: string | null
+  /** A time to come (RFC 3339); null or left out: never */
+  expires_at?: string | null
+}
+
+/** A portal token that was just made */
+export type PortalToken = {
+  id: number
+  /** The token itself: shown here, and never again */
+  token: string
+  /** The page of the tenant. The token is behind #, so that it gets into no log of a server */
+  url: string
+  expires_at: string
+}
+
+/** Access for a customer to what a tenant has, for a while */
+export type PortalTokenCreate = {
+  /** The id of a tenant; a key that is for one tenant needs none */
+  tenant?: string
+  /** How long it is valid, and never longer than the key that makes it */
+  expires_in_seconds?: number
+  /** Whoever has it may look, and change nothing */
+  read_only?: boolean
+  /** The names of the views that the page shows, such as `subscriptions`; null or left out: all. It is no protection: what the token may read is all that the tenant has */
+  views?: (string)[] | null
+}
+
+/** Who the caller is, and what they may do */
+export type Me = {
+  actor: {
+    /** `operator`: the service asks for no keys */
+    kind: "operator" | "key" | "portal_token"
+    /** Of the key or token */
+    id: string | null
+    name: string
+  }
+  /** `admin`: everything. `tenant`: everything of one tenant. `publish`: send events of one tenant, and nothing else. `read`: read what one tenant has, or all of them; change nothing */
+  scope: "admin" | "tenant" | "publish" | "read"
+  /** Whose things the caller may read and change; null: those of all */
+  tenant: string | null
+  /** When this access ends; null: never */
+  expires_at: string | null
+  /** Of a portal token: what its page shows; null: all */
+  views?: (string)[] | null
+}
+
+/** What each operation takes (path, query, body) and answers. */
+export interface Operations {
+  /** Cancel an event of which nothing was sent yet */
+  cancelEvent: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** End a replay */
+  cancelReplay: { path: { id: string | number }; query: undefined; body: undefined; answer: Replay }
+  /** Create an API key */
+  createKey: { path: undefined; query: undefined; body: KeyCreate; answer: NewKey }
+  /** Let a customer into what a tenant has */
+  createPortalToken: { path: undefined; query: undefined; body: PortalTokenCreate; answer: PortalToken }
+  /** Send many deliveries again */
+  createReplay: { path: undefined; query: undefined; body: ReplayCreate; answer: {
+    count: number
+  } | Replay }
+  /** Create a subscription */
+  createSubscription: { path: undefined; query: undefined; body: SubscriptionCreate; answer: Subscription }
+  /** Create a tenant */
+  createTenant: { path: undefined; query: undefined; body: TenantCreate; answer: Tenant }
+  /** Delete an event type */
+  deleteEventType: { path: { name: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
+  /** Delete a subscription */
+  deleteSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
+  /** Delete a tenant, with all that it has */
+  deleteTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** End what is owed, or dead letters */
+  discardDeliveries: { path: undefined; query: undefined; body: {
+    /** One or several, with commas between; left out: `pending,failed`, what is owed or dead */
+    state?: string
+    /** Only those to this subscription: its id, or `uid:` and its uid */
+    subscription_id?: number | string
+    /** The id of a tenant; a key that is for one tenant needs none */
+    tenant?: string
+    /** Only those whose last attempt failed in this way */
+    error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy"
+    /** Events accepted from then on */
+    since?: string
+    /** Events accepted before then */
+    until?: string
+    /** Only counts, and changes nothing */
+    dry_run?: boolean
+  }; answer: {
+    count: number
+    /** False: there was more than fits into one request; send it again */
+    is_complete: boolean
+  } }
+  /** The event types as an OpenAPI 3.1 document */
+  exportEventTypes: { path: undefined; query: { tenant?: string }; body: undefined; answer: EventTypeDocument }
+  /** Expunge the payload of an event */
+  expungePayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** One attempt: what was sent, what came back, and how long it took */
+  getAttempt: { path: { id: string | number }; query: undefined; body: undefined; answer: AttemptDetails }
+  /** An event, who got it, and why others did not */
+  getEvent: { path: { webhook_id: string | number }; query: { limit?: number; cursor?: string; unmatched_limit?: number; unmatched_cursor?: string }; body: undefined; answer: EventDetails }
+  /** Read one event type */
+  getEventType: { path: { name: string | number }; query: { tenant?: string }; body: undefined; answer: EventType }
+  /** Read one API key, without its secret text */
+  getKey: { path: { id: string | number }; query: undefined; body: undefined; answer: Key }
+  /** Who the caller is, and what they may do */
+  getMe: { path: undefined; query: undefined; body: undefined; answer: Me }
+  /** The payload of an event, byte for byte */
+  getPayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: unknown }
+  /** How far a replay has come */
+  getReplay: { path: { id: string | number }; query: undefined; body: undefined; answer: Replay }
+  /** The state of every delivery of an event */
+  getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
+  /** Read one subscription */
+  getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
+  /** The processes of this installation, and their backlog */
+  getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
+  /** Read one tenant */
+  getTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: Tenant }
+  /** The same as /readyz */
+  healthz: { path: undefined; query: undefined; body: undefined; answer: Health }
+  /** Make event types from an OpenAPI document */
+  importEventTypes: { path: undefined; query: { tenant?: string }; body: EventTypeDocument; answer: EventTypeImport }
+  /** Accept an event for one subscription */
+  ingest: { path: { id: string | number }; query: undefined; body: unknown; answer: { [name: string]: unknown } | {
+    webhook_id: string
+  } }
+  /** Who has changed what, newest first */
+  listAudit: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; action?: string; subject?: string; actor?: string; since?: string; until?: string }; body: undefined; answer: (AuditEntry)[] }
+  /** What is owed, and dead letters */
+  listDeliveries: { path: undefined; query: { limit?: number; cursor?: string; state?: string; subscription_id?: number | string; tenant?: string; error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy"; since?: string; until?: string }; body: undefined; answer: (ListedDelivery)[] }
+  /** List the event types, newest first */
+  listEventTypes: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (EventType)[] }
+  /** Search events, newest first */
+  listEvents: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; event_type?: string; status?: "pending" | "success" | "failed" | "cancelled" | "unmatched"; subscription_id?: number | string; channel?: string; event_id?: string; idempotency_key?: string; since?: string; until?: string; q?: string }; body: undefined; answer: (EventSummary)[] }
+  /** List API keys, newest first */
+  listKeys: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Key)[] }
+  /** Recent attempts of a subscription, newest first */
+  listLogs: { path: { subscription_id: string | number }; query: { limit?: number; cursor?: string; tenant?: string; status?: "success" | "failed"; webhook_id?: string }; body: undefined; answer: (Attempt)[] }
+  /** List replays, newest first */
+  listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
+  /** List all subscriptions, newest first */
+  listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Subscription)[] }
+  /** List tenants, newest first */
+  listTenants: { path: undefined; query: { limit?: number; cursor?: string; q?: string }; body: undefined; answer: (Tenant)[] }
+  /** Is this process alive? */
+  livez: { path: undefined; query: undefined; body: undefined; answer: Health }
+  /** Change some fields of a subscription */
+  patchSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionPatch; answer: Subscription }
+  /** Change the name or the metadata of a tenant */
+  patchTenant: { path: { id: string | number }; query: undefined; body: TenantPatch; answer: Tenant }
+  /** Pause a subscription */
+  pauseSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
+  /** Publish up to 1,000 events */
+  publishBatch: { path: undefined; query: undefined; body: ({
+    event_type?: string
+    tenant?: string
+    channels?: (string)[]
+    event_id?: string
+    idempotency_key?: string
+    deliver_at?: string
+    metadata?: { [name: string]: string }
+    /** JSON. Its bytes are delivered as they stand in the request */
+    payload?: unknown
+    /** Instead of `payload`: any bytes */
+    payload_base64?: string
+    /** Of the payload: `application/json` for `payload`, `application/octet-stream` otherwise, unless given */
+    content_type?: string
+  })[]; answer: {
+    /** One for each event, in their order */
+    results: ({
+      status: 202
+      webhook_id: string
+      deliveries: number
+      /** The answer to an earlier request with this key */
+      idempotent_replayed?: true
+    } | {
+      status: number
+      error: Problem & {
+        /** Where sending the event again helps */
+        retry_after_seconds?: number
+      }
+    })[]
+  } }
+  /** Publish an event to every subscription that wants it */
+  publishEvent: { path: undefined; query: { event_type?: string; tenant?: string; channels?: string; event_id?: string; deliver_at?: string; to?: string }; body: unknown; answer: {
+    webhook_id: string
+    /** To how many subscriptions it will be delivered */
+    deliveries: number
+  } }
+  /** Make or replace an event type */
+  putEventType: { path: { name: string | number }; query: { tenant?: string }; body: EventTypeInput; answer: EventType }
+  /** Can this process take requests? */
+  readyz: { path: undefined; query: undefined; body: undefined; answer: Health }
+  /** Send again what has failed since a moment */
+  recoverSubscription: { path: { id: string | number }; query: { tenant?: string }; body: {
+    /** Of the acceptance of their events */
+    since: string
+  }; answer: Replay }
+  /** Replace a subscription */
+  replaceSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionReplace; answer: Subscription }
+  /** Send an event again */
+  replayEvent: { path: { webhook_id: string | number }; query: undefined; body: EventReplay; answer: {
+    deliveries: number
+  } }
+  /** Resume a subscription */
+  resumeSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
+  /** Show the signing secrets again */
+  revealSecrets: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: RevealedSecrets }
+  /** Revoke an API key */
+  revokeKey: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** Revoke a portal token */
+  revokePortalToken: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** Replace the signing secret */
+  rotateSecret: { path: { id: string | number }; query: { tenant?: string }; body: SecretRotation; answer: RotatedSecret }
+  /** Hold a filter against an event, and see why it matches or not */
+  testFilter: { path: undefined; query: undefined; body: FilterTest; answer: FilterTestResult }
+}
+
+/** Method and path of each operation. */
+export const operations: { readonly [Id in keyof Operations]: readonly [method: string, path: string] } = {
+  cancelEvent: ['DELETE', '/events/{webhook_id}'],
+  cancelReplay: ['POST', '/replays/{id}/cancel'],
+  createKey: ['POST', '/keys'],
+  createPortalToken: ['POST', '/portal-tokens'],
+  createReplay: ['POST', '/replays'],
+  createSubscription: ['POST', '/subscriptions/'],
+  createTenant: ['POST', '/tenants'],
+  deleteEventType: ['DELETE', '/event-types/{name}'],
+  deleteSubscription: ['DELETE', '/subscriptions/{id}'],
+  deleteTenant: ['DELETE', '/tenants/{id}'],
+  discardDeliveries: ['POST', '/deliveries/discard'],
+  exportEventTypes: ['GET', '/event-types/openapi.json'],
+  expungePayload: ['DELETE', '/events/{webhook_id}/payload'],
+  getAttempt: ['GET', '/attempts/{id}'],
+  getEvent: ['GET', '/events/{webhook_id}'],
+  getEventType: ['GET', '/event-types/{name}'],
+  getKey: ['GET', '/keys/{id}'],
+  getMe: ['GET', '/me'],
+  getPayload: ['GET', '/events/{webhook_id}/payload'],
+  getReplay: ['GET', '/replays/{id}'],
+  getStatus: ['GET', '/status/{webhook_id}'],
+  getSubscription: ['GET', '/subscriptions/{id}'],
+  getSystem: ['GET', '/system'],
+  getTenant: ['GET', '/tenants/{id}'],
+  healthz: ['GET', '/healthz'],
+  importEventTypes: ['POST', '/event-types/import'],
+  ingest: ['POST', '/ingest/{id}'],
+  listAudit: ['GET', '/audit'],
+  listDeliveries: ['GET', '/deliveries'],
+  listEventTypes: ['GET', '/event-types'],
+  listEvents: ['GET', '/events'],
+  listKeys: ['GET', '/keys'],
+  listLogs: ['GET', '/logs/{subscription_id}'],
+  listReplays: ['GET', '/replays'],
+  listSubscriptions: ['GET', '/subscriptions/'],
+  listTenants: ['GET', '/tenants'],
+  livez: ['GET', '/livez'],
+  patchSubscription: ['PATCH', '/subscriptions/{id}'],
+  patchTenant: ['PATCH', '/tenants/{id}'],
+  pauseSubscription: ['POST', '/subscriptions/{id}/pause'],
+  publishBatch: ['POST', '/events/batch'],
+  publishEvent: ['POST', '/events'],
+  putEventType: ['PUT', '/event-types/{name}'],
+  readyz: ['GET', '/readyz'],
+  recoverSubscription: ['POST', '/subscriptions/{id}/recover'],
+  replaceSubscription: ['PUT', '/subscriptions/{id}'],
+  replayEvent: ['POST', '/events/{webhook_id}/replay'],
+  resumeSubscription: ['POST', '/subscriptions/{id}/resume'],
+  revealSecrets: ['POST', '/subscriptions/{id}/reveal-secret'],
+  revokeKey: ['DELETE', '/keys/{id}'],
+  revokePortalToken: ['DELETE', '/portal-tokens/{id}'],
+  rotateSecret: ['POST', '/subscriptions/{id}/rotate-secret'],
+  testFilter: ['POST', '/filters/test'],
+}

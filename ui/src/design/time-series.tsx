@@ -1,0 +1,83 @@
+import { lazy, Suspense, useId } from 'react'
+import { Skeleton } from './states.tsx'
+
+export interface Series {
+  readonly name: string
+  /** A colour of the tokens: `--good`. */
+  readonly colour: `--${string}`
+  readonly values: readonly (number | null)[]
+}
+
+export interface TimeSeriesProps {
+  readonly title: string
+  /** What the picture says, in words. */
+  readonly sentence: string
+  /** `bars` stand on one another; `lines` stand for themselves; `area` is filled. */
+  readonly kind: 'bars' | 'lines' | 'area'
+  /** Unix seconds, one for each value. */
+  readonly times: readonly number[]
+  readonly series: readonly Series[]
+  readonly format: (value: number) => string
+  readonly height?: number
+  /** A range was drawn with the pointer. */
+  readonly onRange?: (since: number, until: number) => void
+}
+
+const Plot = lazy(() => import('./time-series-plot.tsx').then(module => ({ default: module.Plot })))
+
+/** Values over time: a picture, the same as a sentence, and as a table for who does not see it. The library comes late. */
+export function TimeSeries(props: TimeSeriesProps) {
+  const { title, sentence, times, series, format, height = 180 } = props
+  const id = useId()
+  return (
+    <figure aria-labelledby={id} className="min-w-0">
+      <figcaption className="mb-2 flex flex-wrap items-baseline justify-between gap-x-4">
+        <span id={id} className="text-sm font-semibold">
+          {title}
+        </span>
+        <span className="text-xs text-ink-2">{sentence}</span>
+      </figcaption>
+      <div style={{ height }} className="min-w-0">
+        <Suspense fallback={<Skeleton className="h-full w-full" />}>
+          <Plot {...props} height={height} />
+        </Suspense>
+      </div>
+      <Spoken title={title} times={times} series={series} format={format} />
+    </figure>
+  )
+}
+
+function Spoken({
+  title,
+  times,
+  series,
+  format,
+}: Pick<TimeSeriesProps, 'title' | 'times' | 'series' | 'format'>) {
+  return (
+    <div className="only-spoken">
+      <table>
+        <caption>{title}</caption>
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            {series.map(({ name }) => (
+              <th key={name} scope="col">
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {times.map((time, index) => (
+            <tr key={time}>
+              <th scope="row">{new Date(time * 1000).toISOString()}</th>
+              {series.map(({ name, values }) => (
+                <td key={name}>{values[index] == null ? 'none' : format(values[index])}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}

@@ -1,0 +1,90 @@
+import { Link } from '@tanstack/react-router'
+import type { Attempt, DeliveryDetails } from '../api/schema.ts'
+import { HttpStatus, TriggerBadge } from '../design/badge.tsx'
+import { Countdown, durationText, Time } from '../design/time.tsx'
+import type { Moment } from '../design/timeline.tsx'
+
+/** What an attempt came to, in a few words. */
+export function attemptWords({
+  error_class: kind,
+  http_status: status,
+  error,
+}: Pick<Attempt, 'error_class' | 'http_status' | 'error'>): string {
+  const words: Readonly<Record<string, string>> = {
+    dns: 'the name was not found',
+    connect: 'no connection',
+    tls: 'TLS failed',
+    timeout: 'timed out',
+    blocked: 'the address is not allowed',
+    invalid: 'the answer was no HTTP',
+    proxy: 'the proxy failed',
+  }
+  if (kind === 'http' || kind === null) return status === null ? (error ?? '') : `answered ${status}`
+  return words[kind] ?? error ?? kind
+}
+
+export const errorClasses = [
+  'http',
+  'timeout',
+  'connect',
+  'dns',
+  'tls',
+  'blocked',
+  'invalid',
+  'proxy',
+] as const
+
+/** One attempt as a line of a timeline. */
+export function attemptMoment(attempt: Attempt): Moment {
+  const { id, verdict, status, http_status: httpStatus, duration_ms: ms, timestamp, trigger, hint } = attempt
+  const isEnd = verdict === 'given_up' || verdict === 'expired'
+  return {
+    key: id,
+    tone: status === 'success' ? 'good' : isEnd ? 'bad' : verdict === 'cancelled' ? 'idle' : 'warn',
+    title: (
+      <span className="flex flex-wrap items-center gap-2">
+        <Link to="/attempts/$id" params={{ id }} className="rounded hover:underline">
+          Attempt {attempt.attempt}
+        </Link>
+        {httpStatus !== null && <HttpStatus status={httpStatus} />}
+        <TriggerBadge trigger={trigger} />
+        {ms !== null && <span className="text-xs font-normal text-ink-3">{durationText(ms)}</span>}
+      </span>
+    ),
+    at: <Time at={timestamp} />,
+    detail:
+      status === 'success' ? null : (
+        <>
+          {attemptWords(attempt)}
+          {isEnd && (
+            <b className="font-medium text-bad">
+              {' '}
+              · {verdict === 'expired' ? 'too old to go on' : 'given up'}
+            </b>
+          )}
+          {hint && <span className="block text-ink-3">{hint}</span>}
+        </>
+      ),
+  }
+}
+
+/** A delivery from its first attempt to its end, with what is planned. */
+export function deliveryMoments({
+  attempts,
+  status,
+  next_attempt_at: next,
+}: Pick<DeliveryDetails, 'attempts' | 'status' | 'next_attempt_at'>): readonly Moment[] {
+  const made = attempts.map(attemptMoment)
+  if (status !== 'pending') return made
+  return [
+    ...made,
+    {
+      key: 'next',
+      tone: 'busy',
+      planned: true,
+      title: attempts.length === 0 ? 'First attempt' : 'Next attempt',
+      at: next === null ? null : <Countdown at={next} />,
+      detail: next === null ? 'When the subscription is resumed.' : null,
+    },
+  ]
+}

@@ -1,0 +1,355 @@
+import { type FormEvent, type ReactNode, useState } from 'react'
+import { useRead } from '../api/queries.ts'
+import type { Subscription, SubscriptionCreate } from '../api/schema.ts'
+import { Button } from '../design/button.tsx'
+import { fieldErrors } from '../design/dialog.tsx'
+import { Checkbox, Field, Input, Select, Textarea } from '../design/field.tsx'
+import { Card } from '../design/page.tsx'
+import { ErrorState } from '../design/states.tsx'
+import { useCaller, useTenant } from '../shell/me.ts'
+import { FilterTester } from './filter-tester.tsx'
+import { RetryPreview, type RetryShape } from './retry-preview.tsx'
+
+/** What a person edits; empty texts stand for what is left out. */
+export interface Draft {
+  readonly target_url: string
+  readonly description: string
+  readonly uid: string
+  readonly tenant: string
+  readonly event_types: string
+  readonly channels: string
+  readonly filter: string
+  readonly headers: string
+  readonly timeout_ms: string
+  readonly max_in_flight: string
+  readonly rate: string
+  readonly ordered: boolean
+  readonly retry: RetryShape
+}
+
+export const defaultRetry: RetryShape = {
+  max_attempts: 5,
+  base_seconds: 10,
+  factor: 2,
+  max_delay_seconds: 86_400,
+  schedule_seconds: [],
+}
+
+export function draftOf(subscription: Subscription | undefined, first: Partial<Draft> = {}): Draft {
+  const empty: Draft = {
+    target_url: '',
+    description: '',
+    uid: '',
+    tenant: '',
+    event_types: '',
+    channels: '',
+    filter: '',
+    headers: '',
+    timeout_ms: '',
+    max_in_flight: '',
+    rate: '',
+    ordered: false,
+    retry: defaultRetry,
+    ...first,
+  }
+  if (subscription === undefined) return empty
+  const { retry, headers, rate_limit: rate } = subscription
+  return {
+    ...empty,
+    target_url: subscription.target_url,
+    description: subscription.description ?? '',
+    uid: subscription.uid ?? '',
+    tenant: subscription.tenant,
+    event_types: (subscription.event_types ?? []).join(', '),
+    channels: (subscription.channels ?? []).join(', '),
+    filter: subscription.filter === null ? '' : JSON.stringify(subscription.filter, null, 2),
+    headers: Object.entries(headers ?? {})
+      .map(([name, value]) => `${name}: ${value}`)
+      .join('\n'),
+    timeout_ms: String(subscription.timeout_ms),
+    max_in_flight: subscription.max_in_flight === null ? '' : String(subscription.max_in_flight),
+    rate: rate?.requests ? `${rate.requests}/${rate.per_seconds}` : '',
+    ordered: subscription.ordered,
+    retry: { ...defaultRetry, ...retry, schedule_seconds: retry.schedule_seconds ?? [] },
+  }
+}
+
+export type Fault = { readonly field: keyof Draft; readonly detail: string }
+
+/** The body for the service, or what cannot be sent. Its values are checked there. */
+export function bodyOf(draft: Draft): SubscriptionCreate | Fault {
+  const list = (text: string) => text.split(/[\s,]+/).filter(Boolean)
+  const number = (text: string) => (text === '' ? null : Number(text))
+  let filter: { [name: string]: unknown } | null = null
+  if (draft.filter.trim() !== '') {
+    try {
+      filter = JSON.parse(draft.filter)
+    } catch (error) {
+      return { field: 'filter', detail: `This is no JSON: ${(error as Error).message}` }
+    }
+  }
+  const headers: Record<string, string> = {}
+  for (const line of draft.headers.split('\n').filter(text => text.trim() !== '')) {
+    const [name = '', ...rest] = line.split(':')
+    if (rest.length === 0)
+      return { field: 'headers', detail: `"${line}" has no colon. Write a header a line: name: value.` }
+    headers[name.trim()] = rest.join(':').trim()
+  }
+  const [, requests, per] = /^\s*(\d+)\s*(?:\/\s*(\d+))?\s*$/.exec(draft.rate) ?? []
+  const types = list(draft.event_types)
+  const channels = list(draft.channels)
+  const { schedule_seconds: schedule, ...curve } = draft.retry
+  const body = {
+    target_url: draft.target_url.trim(),
+    description: draft.description || null,
+    uid: draft.uid || null,
+    event_types: types.length > 0 ? types : null,
+    channels: channels.length > 0 ? channels : null,
+    filter,
+    headers: Object.keys(headers).length > 0 ? headers : null,
+    timeout_ms: number(draft.timeout_ms),
+    max_in_flight: number(draft.max_in_flight),
+    rate_limit: requests === undefined ? null : { requests: Number(requests), per_seconds: Number(per ?? 1) },
+    ordered: draft.ordered,
+    retry: schedule.length > 0 ? { ...pick(curve), schedule_seconds: schedule } : pick(curve),
+  }
+  return body as unknown as SubscriptionCreate // null is "the default" for each of these
+}
+
+function pick({
+  max_attempts,
+  base_seconds,
+  factor,
+  max_delay_seconds,
+}: Omit<RetryShape, 'schedule_seconds'>) {
+  return { max_attempts, base_seconds, factor, max_delay_seconds }
+}
+
+/** The settings of a subscription, new or not. What the service refuses is said at its field. */
+export function SubscriptionForm({
+  first,
+  isNew,
+  error,
+  busy,
+  verb,
+  onSubmit,
+  beside,
+}: {
+  readonly first: Draft
+  readonly isNew: boolean
+  readonly error: unknown
+  readonly busy: boolean
+  readonly verb: string
+  readonly onSubmit: (body: SubscriptionCreate) => void
+  /** More that can be done with what is written so far, such as a test. */
+  readonly beside?: (body: () => SubscriptionCreate | undefined) => ReactNode
+}) {
+  const me = useCaller()
+  const chosen = useTenant()
+  const [draft, setDraft] = useState(first)
+  const [fault, setFault] = useState<Fault>()
+  const [more, setMore] = useState(!isNew)
+  const types = useRead('listEventTypes', { query: { limit: 250, tenant: draft.tenant || chosen } })
+  const tenants = useRead('listTenants', { query: { limit: 100 } }, { enabled: isNew && me.tenant === null })
+  const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change })
+  const problem = fieldErrors(error)
+  const faultOf = (field: keyof Draft) => (fault?.field === field ? fault.detail : problem(`/${field}`))
+  const written = () => {
+    const body = bodyOf(draft)
+    const isFault = 'field' in body && 'detail' in body
+    setFault(isFault ? (body as Fault) : undefined)
+    if (isFault) return undefined
+    const tenant = draft.tenant || chosen
+    return { ...(body as SubscriptionCreate), ...(isNew && tenant && { tenant }) }
+  }
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    const body = written()
+    if (body !== undefined) onSubmit(body)
+  }
+  const choices = (tenants.data ?? []).filter(({ id }) => id !== 'system')
+  return (
+    <form onSubmit={submit} className="max-w-3xl space-y-5">
+      <Card className="space-y-4">
+        <Field
+          label="Address"
+          hint="Where events are sent: POST, http or https"
+          error={faultOf('target_url')}
+        >
+          <Input
+            type="url"
+            required
+            autoFocus={isNew}
+            value={draft.target_url}
+            onChange={event => set({ target_url: event.target.value })}
+            placeholder="https://example.com/webhooks"
+          />
+        </Field>
+        <div className="grid gap-4 sm:grid-cols-2">
+          <Field
+            label="Description"
+            optional
+            hint="For people; shown in lists"
+            error={faultOf('description')}
+          >
+            <Input
+              value={draft.description}
+              onChange={event => set({ description: event.target.value })}
+              placeholder="orders to the shop"
+            />
+          </Field>
+          <Field
+            label="Event types"
+            optional
+            hint="With commas between; order.* takes all that begin so. Empty: every type"
+            error={faultOf('event_types') ?? problem('/event_types/0')}
+          >
+            <Input
+              value={draft.event_types}
+              list="subscription-types"
+              onChange={event => set({ event_types: event.target.value })}
+              placeholder="order.*, invoice.paid"
+            />
+            <datalist id="subscription-types">
+              {(types.data ?? []).map(({ name }) => (
+                <option key={name} value={name} />
+              ))}
+            </datalist>
+          </Field>
+        </div>
+        {isNew && choices.length > 1 && (
+          <Field label="Tenant" hint="Whose subscription this is">
+            <Select
+              value={draft.tenant || chosen || 'default'}
+              onChange={event => set({ tenant: event.target.value })}
+            >
+              {choices.map(({ id }) => (
+                <option key={id} value={id}>
+                  {id}
+                </option>
+              ))}
+            </Select>
+          </Field>
+        )}
+      </Card>
+      {!more && (
+        <Button look="quiet" onClick={() => setMore(true)}>
+          Filter, headers, retries, limits …
+        </Button>
+      )}
+      {more && (
+        <>
+          <Card className="space-y-4">
+            <Field
+              label="Filter"
+              optional
+              hint="JSON over payload, headers, metadata and event_type; an event that does not fit is not sent"
+              error={faultOf('filter')}
+            >
+              <Textarea
+                rows={5}
+                value={draft.filter}
+                onChange={event => set({ filter: event.target.value })}
+                placeholder='{"payload": {"total": {"$gte": 100}}}'
+              />
+            </Field>
+            {draft.filter.trim() !== '' && <FilterTester filter={draft.filter} />}
+          </Card>
+          <Card className="space-y-4">
+            <RetryPreview
+              value={draft.retry}
+              onChange={retry => set({ retry })}
+              error={problem('/retry') ?? problem('/retry/max_attempts')}
+            />
+          </Card>
+          <Card className="grid gap-4 sm:grid-cols-2">
+            <Field label="Time limit of an attempt, in ms" optional error={faultOf('timeout_ms')}>
+              <Input
+                type="number"
+                value={draft.timeout_ms}
+                onChange={event => set({ timeout_ms: event.target.value })}
+                placeholder="10000"
+              />
+            </Field>
+            <Field
+              label="Requests at a time"
+              optional
+              hint="Empty: found out, and adapted"
+              error={faultOf('max_in_flight')}
+            >
+              <Input
+                type="number"
+                min={1}
+                value={draft.max_in_flight}
+                onChange={event => set({ max_in_flight: event.target.value })}
+                placeholder="adaptive"
+              />
+            </Field>
+            <Field
+              label="Rate limit"
+              optional
+              hint="Requests / seconds, such as 100/60"
+              error={faultOf('rate') ?? problem('/rate_limit')}
+            >
+              <Input
+                value={draft.rate}
+                onChange={event => set({ rate: event.target.value })}
+                placeholder="none"
+              />
+            </Field>
+            <Field
+              label="Channels"
+              optional
+              hint="With commas between; empty: every channel"
+              error={faultOf('channels')}
+            >
+              <Input value={draft.channels} onChange={event => set({ channels: event.target.value })} />
+            </Field>
+            <Field
+              label="Your own id"
+              optional
+              hint="uid: usable in every path instead of the number"
+              error={faultOf('uid')}
+            >
+              <Input
+                value={draft.uid}
+                onChange={event => set({ uid: event.target.value })}
+                placeholder="shop-orders"
+              />
+            </Field>
+            <div className="self-center">
+              <Checkbox
+                checked={draft.ordered}
+                onChange={event => set({ ordered: event.target.checked })}
+                hint="One after the other; one that fails holds up the rest"
+              >
+                In order
+              </Checkbox>
+            </div>
+            <Field
+              label="Headers"
+              optional
+              hint="A header a line, name: value. Values are stored sealed and shown masked"
+              error={faultOf('headers')}
+              className="sm:col-span-2"
+            >
+              <Textarea
+                rows={3}
+                value={draft.headers}
+                onChange={event => set({ headers: event.target.value })}
+                placeholder="authorization: Bearer …"
+              />
+            </Field>
+          </Card>
+        </>
+      )}
+      {error != null && <ErrorState error={error} />}
+      <div className="flex flex-wrap items-center gap-2">
+        <Button type="submit" look="primary" busy={busy}>
+          {verb}
+        </Button>
+        {beside?.(written)}
+      </div>
+    </form>
+  )
+}

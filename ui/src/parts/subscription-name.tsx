@@ -1,0 +1,40 @@
+import { Link } from '@tanstack/react-router'
+import { useRead } from '../api/queries.ts'
+import type { Subscription } from '../api/schema.ts'
+import { Time } from '../design/time.tsx'
+
+/** The subscriptions that are known without asking for each: the first page of them. */
+export function useSubscriptionNames(): ReadonlyMap<number, Subscription> {
+  const { data } = useRead('listSubscriptions', { query: { limit: 250 } })
+  return new Map((data ?? []).map(subscription => [subscription.id, subscription]))
+}
+
+/** Where a subscription leads to, without what all of them have. */
+export function shortUrl(url: string): string {
+  const short = url.replace(/^https?:\/\//, '').replace(/\/$/, '')
+  return short.length > 80 ? `${short.slice(0, 79)}…` : short
+}
+
+/** Why a subscription is as it is; the times in it as people read them. */
+export function Reason({ text }: { readonly text: string }) {
+  const parts = text.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/)
+  return parts.map((part, index) =>
+    // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text stay in their order
+    index % 2 === 1 ? <Time key={index} at={part} /> : part,
+  )
+}
+
+/** A subscription by its id and, where it is known, its address. */
+export function SubscriptionName({ id }: { readonly id: number }) {
+  const known = useSubscriptionNames().get(id)
+  return (
+    <Link
+      to="/subscriptions/$id"
+      params={{ id: String(id) }}
+      className="inline-flex max-w-full items-baseline gap-1.5 rounded hover:underline"
+    >
+      <span className="text-ink-3">#{id}</span>
+      {known && <span className="truncate">{known.description || shortUrl(known.target_url)}</span>}
+    </Link>
+  )
+}

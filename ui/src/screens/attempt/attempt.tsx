@@ -1,0 +1,173 @@
+import { getRouteApi, Link } from '@tanstack/react-router'
+import { useRead } from '../../api/queries.ts'
+import type { AttemptDetails } from '../../api/schema.ts'
+import { HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
+import { CodeBlock } from '../../design/code-block.tsx'
+import { Id } from '../../design/copy.tsx'
+import { HeaderList, KeyValue } from '../../design/key-value.tsx'
+import { Card, Page, Section } from '../../design/page.tsx'
+import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
+import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
+import { Waterfall } from '../../design/waterfall.tsx'
+import { attemptWords } from '../../parts/deliveries.tsx'
+import { SubscriptionName } from '../../parts/subscription-name.tsx'
+
+const route = getRouteApi('/attempts/$id')
+
+/** One request that was made: what was sent, what came back, where the time went, and what to do about it. */
+export function Attempt() {
+  const { id } = route.useParams()
+  const attempt = useRead('getAttempt', { path: { id } })
+  const { data } = attempt
+  const title = data ? `Attempt ${data.attempt}` : 'Attempt'
+  return (
+    <Page
+      title={title}
+      crumbs={
+        data && data.trigger !== 'test'
+          ? [
+              { label: 'Events', to: '/events' },
+              { label: `Event ${data.webhook_id.slice(0, 8)}…`, to: `/events/${data.webhook_id}` },
+            ]
+          : [{ label: 'Events', to: '/events' }]
+      }
+      badge={
+        data && (
+          <span className="flex gap-2">
+            <StateBadge state={data.status} />
+            <TriggerBadge trigger={data.trigger} />
+          </span>
+        )
+      }
+      facts={
+        data && (
+          <span className="flex flex-wrap gap-x-3">
+            <SubscriptionName id={data.subscription_id} /> <Time at={data.timestamp} exact />
+          </span>
+        )
+      }
+    >
+      {attempt.isError ? (
+        <ErrorState error={attempt.error} retry={() => void attempt.refetch()} />
+      ) : data === undefined ? (
+        <SkeletonLines lines={10} />
+      ) : (
+        <Details attempt={data} />
+      )}
+    </Page>
+  )
+}
+
+const endings: Readonly<Record<string, string>> = {
+  delivered: 'delivered',
+  retry: 'it is tried again',
+  given_up: 'given up: it was the last attempt, or one that ends a delivery',
+  expired: 'too old to be tried again',
+  cancelled: 'the delivery was cancelled',
+}
+
+function Details({ attempt }: { readonly attempt: AttemptDetails }) {
+  const { request, response, timings_ms: timings, hint, error, status, verdict } = attempt
+  return (
+    <>
+      {status === 'failed' && (
+        <div className="mb-5">
+          <Notice kind={verdict === 'retry' ? 'warn' : 'bad'}>
+            <b className="font-semibold">
+              {capitalised(attemptWords(attempt))}
+              {verdict === 'retry' && attempt.next_attempt_at !== null && (
+                <>
+                  ; next attempt <Countdown at={attempt.next_attempt_at} />
+                </>
+              )}
+            </b>
+            {hint && <p className="mt-0.5">{hint}</p>}
+            {error && <p className="mt-0.5 font-mono text-xs break-all text-ink-2">{error}</p>}
+          </Notice>
+        </div>
+      )}
+      <div className="mb-6 grid gap-4 narrow:grid-cols-2">
+        <Card>
+          <KeyValue
+            facts={[
+              ['Answer', <HttpStatus key="s" status={attempt.http_status} />],
+              ['Took', durationText(attempt.duration_ms)],
+              ['What followed', endings[verdict] ?? verdict],
+              ['Attempt', <Id key="i" id={attempt.id} />],
+              attempt.trigger !== 'test' && [
+                'Event',
+                <Link
+                  key="e"
+                  to="/events/$id"
+                  params={{ id: attempt.webhook_id }}
+                  className="rounded font-mono text-xs hover:underline"
+                >
+                  {attempt.webhook_id}
+                </Link>,
+              ],
+              attempt.remote_address !== null && [
+                'Sent to',
+                <code key="a" className="font-mono text-xs">
+                  {attempt.remote_address}
+                </code>,
+              ],
+            ]}
+          />
+        </Card>
+        <Card>
+          <h2 className="mb-3 text-sm font-semibold">Where the time went</h2>
+          {timings === null ? <NotKept what="The timings" /> : <Waterfall timings={timings} />}
+        </Card>
+      </div>
+      <div className="grid gap-x-6 narrow:grid-cols-2">
+        <Section title="Request" className="min-w-0">
+          {request === null ? (
+            <NotKept what="The request" />
+          ) : (
+            <div className="space-y-3">
+              <CodeBlock code={`${request.method} ${request.url}`} title="Address" />
+              <HeaderList headers={request.headers} />
+              <p className="text-xs text-ink-3">
+                The body is the payload of the event, byte for byte. Values that are secret are masked.
+              </p>
+            </div>
+          )}
+        </Section>
+        <Section title="Response" className="min-w-0">
+          {response === null ? (
+            <NotKept
+              what={attempt.http_status === null ? 'There was none. The answer' : 'The answer'}
+              none={attempt.http_status === null}
+            />
+          ) : (
+            <div className="space-y-3">
+              <HeaderList headers={response.headers} />
+              {response.body === '' ? (
+                <p className="text-sm text-ink-3">The body was empty.</p>
+              ) : (
+                <CodeBlock
+                  code={response.body}
+                  title={`Body, ${bytesText(response.body_bytes)}${response.body_truncated ? ', cut' : ''}${response.body_encoding === 'base64' ? ', as base64' : ''}`}
+                />
+              )}
+            </div>
+          )}
+        </Section>
+      </div>
+    </>
+  )
+}
+
+function NotKept({ what, none }: { readonly what: string; readonly none?: boolean }) {
+  return (
+    <p className="text-sm text-ink-3">
+      {none
+        ? 'No answer came.'
+        : `${what} was not kept: the details of attempts that succeed are kept with CAPTURE_RESPONSES=all only.`}
+    </p>
+  )
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

@@ -1,0 +1,295 @@
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { ArchiveX, RotateCcw, Trash2 } from 'lucide-react'
+import { useState } from 'react'
+import { useChange, useList } from '../../api/queries.ts'
+import type { ListedDelivery } from '../../api/schema.ts'
+import { HttpStatus, Tag, TriggerBadge } from '../../design/badge.tsx'
+import { Button } from '../../design/button.tsx'
+import { ConfirmDialog } from '../../design/dialog.tsx'
+import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
+import { Page, Section } from '../../design/page.tsx'
+import { Spinner } from '../../design/spinner.tsx'
+import { EmptyState } from '../../design/states.tsx'
+import { type Column, DataTable } from '../../design/table.tsx'
+import { numberText, Time, useNow } from '../../design/time.tsx'
+import { toast } from '../../design/toast.tsx'
+import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
+import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { useCount } from '../../parts/use-count.ts'
+import { useCan, useTenant } from '../../shell/me.ts'
+import { momentOf } from '../../shell/search.ts'
+
+const route = getRouteApi('/dead-letters')
+
+const filters: readonly Filter[] = [
+  { key: 'subscription_id', name: 'subscription', hint: 'to this subscription' },
+  { key: 'error_class', name: 'error', hint: 'why it failed last', options: errorClasses, only: true },
+  { key: 'since', name: 'since', hint: '2h, 7d or a time', options: ['1h', '24h', '7d'] },
+  { key: 'until', name: 'until', hint: '1h or a time' },
+]
+
+const columns: readonly Column<ListedDelivery>[] = [
+  {
+    id: 'subscription',
+    head: 'Subscription',
+    cell: ({ subscription_id: id }) => <SubscriptionName id={id} />,
+  },
+  {
+    id: 'why',
+    head: 'Failed last with',
+    width: '26%',
+    cell: row => (
+      <span className="flex items-center gap-2">
+        {row.http_status !== null && <HttpStatus status={row.http_status} />}
+        <span className="truncate text-ink-2">{row.http_status === null ? attemptWords(row) : ''}</span>
+        <TriggerBadge trigger={row.trigger} />
+      </span>
+    ),
+  },
+  {
+    id: 'attempts',
+    head: 'Attempts',
+    width: '5.5rem',
+    align: 'right',
+    from: 'md',
+    cell: ({ attempts }) => attempts,
+  },
+  {
+    id: 'event',
+    head: 'Event',
+    width: '10rem',
+    from: 'sm',
+    cell: ({ webhook_id: id }) => (
+      <Link to="/events/$id" params={{ id }} className="rounded font-mono text-xs hover:underline">
+        {id.slice(0, 8)}…{id.slice(-4)}
+      </Link>
+    ),
+  },
+  {
+    id: 'at',
+    head: 'Last attempt',
+    width: '7.5rem',
+    align: 'right',
+    cell: ({ last_attempt_at: at }) => (
+      <span className="text-ink-2">
+        <Time at={at} />
+      </span>
+    ),
+  },
+]
+
+/** What was given up: by subscription and reason, and what can be done about it. */
+export function DeadLetters() {
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: '/dead-letters' })
+  const tenant = useTenant()
+  const minute = useNow(60_000)
+  const mayWrite = useCan('write')
+  const [asking, setAsking] = useState<'replay' | 'discard'>()
+  const range = { since: momentOf(search.since, minute), until: momentOf(search.until, minute) }
+  const query = { ...search, ...range, tenant, state: 'failed', limit: 100 }
+  const list = useList('listDeliveries', { query }, { everyMs: 10_000 })
+  const isFiltered = Object.values(search).some(Boolean)
+  const filter = withoutEmpty({ subscription_id: numberOr(search.subscription_id), tenant, ...range })
+  return (
+    <Page
+      full
+      title="Dead letters"
+      facts={
+        list.rows.length > 0 &&
+        'Given up after their last attempt. What was delivered later by a replay is no longer here.'
+      }
+      actions={
+        mayWrite &&
+        list.rows.length > 0 && (
+          <>
+            <Button
+              look="primary"
+              icon={<RotateCcw className="h-3.5 w-3.5" />}
+              disabled={search.error_class !== undefined}
+              title={search.error_class && 'A replay cannot be narrowed to an error; take that filter away'}
+              onClick={() => setAsking('replay')}
+            >
+              Replay {isFiltered ? 'these' : 'all'}
+            </Button>
+            <Button
+              look="danger"
+              icon={<Trash2 className="h-3.5 w-3.5" />}
+              onClick={() => setAsking('discard')}
+            >
+              Discard {isFiltered ? 'these' : 'all'}
+            </Button>
+          </>
+        )
+      }
+    >
+      <FilterBar
+        filters={filters}
+        values={search}
+        onChange={values => void navigate({ search: values, replace: true })}
+      />
+      <Groups rows={list.rows} hasMore={list.hasMore} />
+      <DataTable
+        label="Dead letters"
+        columns={columns}
+        list={list}
+        keyOf={row => `${row.webhook_id} ${row.subscription_id}`}
+        onOpen={({ webhook_id: id }) => void navigate({ to: '/events/$id', params: { id } })}
+        clearFilters={isFiltered ? () => void navigate({ search: {}, replace: true }) : undefined}
+        empty={
+          <EmptyState title="Nothing was given up" icon={<ArchiveX />}>
+            A delivery that fails until its last attempt comes here. From here it can be sent again, or
+            discarded.
+          </EmptyState>
+        }
+      />
+      {asking === 'replay' && <ReplayThese filter={filter} onClose={() => setAsking(undefined)} />}
+      {asking === 'discard' && (
+        <DiscardThese
+          filter={withoutEmpty({ ...filter, error_class: search.error_class })}
+          onClose={() => setAsking(undefined)}
+        />
+      )}
+    </Page>
+  )
+}
+
+/** What was loaded, by subscription and error: the largest groups. */
+function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; readonly hasMore: boolean }) {
+  const navigate = useNavigate({ from: '/dead-letters' })
+  const groups = Object.entries(
+    Object.groupBy(rows, row => `${row.subscription_id} ${row.error_class ?? ''} ${row.http_status ?? ''}`),
+  )
+    .map(([key, members = []]) => ({ key, members, first: members[0] }))
+    .sort((a, b) => b.members.length - a.members.length)
+    .slice(0, 6)
+  if (groups.length < 2) return null
+  return (
+    <Section title="By subscription and reason" hint={hasMore ? `of the newest ${rows.length}` : undefined}>
+      <ul className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
+        {groups.map(({ key, members, first }) =>
+          first === undefined ? null : (
+            <li key={key}>
+              <button
+                type="button"
+                onClick={() =>
+                  void navigate({
+                    search: {
+                      subscription_id: String(first.subscription_id),
+                      ...(first.error_class && { error_class: first.error_class }),
+                    },
+                  })
+                }
+                className="flex w-full items-center gap-3 rounded-card border bg-surface px-3 py-2 text-left text-sm transition-colors hover:bg-hover"
+              >
+                <span className="w-12 shrink-0 text-lg font-semibold">{numberText(members.length)}</span>
+                <span className="min-w-0">
+                  <span className="block truncate">subscription #{first.subscription_id}</span>
+                  <span className="block truncate text-xs text-ink-2">{attemptWords(first)}</span>
+                </span>
+              </button>
+            </li>
+          ),
+        )}
+      </ul>
+    </Section>
+  )
+}
+
+function ReplayThese({
+  filter,
+  onClose,
+}: {
+  readonly filter: Readonly<Record<string, unknown>>
+  readonly onClose: () => void
+}) {
+  const navigate = useNavigate()
+  const body = { filter: { ...filter, state: 'failed' as const } }
+  const count = useCount('createReplay', { ...body, dry_run: true })
+  const replay = useChange('createReplay', { affects: ['listReplays', 'listDeliveries'], quiet: true })
+  return (
+    <ConfirmDialog
+      open
+      onClose={onClose}
+      title="Replay dead letters"
+      verb={count.data === undefined ? 'Replay' : `Replay ${numberText(count.data)}`}
+      description={
+        <Counted count={count} what="will be sent again, after fresh events, with their own webhook-id." />
+      }
+      act={async () => {
+        await replay.mutateAsync({ body })
+        toast('The replay has begun.', { label: 'Watch it', run: () => void navigate({ to: '/replays' }) })
+      }}
+    />
+  )
+}
+
+/** From this many on, the word has to be typed. */
+const typedFrom = 10
+
+function DiscardThese({
+  filter,
+  onClose,
+}: {
+  readonly filter: Readonly<Record<string, unknown>>
+  readonly onClose: () => void
+}) {
+  const body = { ...filter, state: 'failed' }
+  const count = useCount('discardDeliveries', { ...body, dry_run: true })
+  const discard = useChange('discardDeliveries', { affects: ['listDeliveries'], quiet: true })
+  return (
+    <ConfirmDialog
+      open
+      danger
+      onClose={onClose}
+      title="Discard dead letters"
+      verb={count.data === undefined ? 'Discard' : `Discard ${numberText(count.data)}`}
+      {...(count.data !== undefined && count.data >= typedFrom && { type: 'discard' })}
+      description={
+        <Counted
+          count={count}
+          what="will end as cancelled. They stay in the log, and this cannot be taken back."
+        />
+      }
+      act={async () => {
+        let done = 0
+        for (;;) {
+          const { count: ended, is_complete: complete } = await discard.mutateAsync({ body })
+          done += ended
+          if (complete) break
+        }
+        toast(`${numberText(done)} discarded.`)
+      }}
+    />
+  )
+}
+
+function Counted({
+  count,
+  what,
+}: {
+  readonly count: { readonly data: number | undefined; readonly error: unknown }
+  readonly what: string
+}) {
+  if (count.error) return <span>It could not be counted how many. They {what}</span>
+  if (count.data === undefined) {
+    return (
+      <span className="flex items-center gap-2">
+        <Spinner /> Counting
+      </span>
+    )
+  }
+  return (
+    <span>
+      <Tag>{numberText(count.data)}</Tag> {count.data === 1 ? 'delivery' : 'deliveries'} {what}
+    </span>
+  )
+}
+
+function numberOr(text: string | undefined): number | string | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : text
+}
+
+function withoutEmpty(values: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== ''))
+}

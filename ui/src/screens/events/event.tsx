@@ -1,0 +1,299 @@
+import { useQuery } from '@tanstack/react-query'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { Download, RotateCcw } from 'lucide-react'
+import { useState } from 'react'
+import { addressOf, fetchApi } from '../../api/client.ts'
+import { useChange, useRead } from '../../api/queries.ts'
+import type { EventDetails } from '../../api/schema.ts'
+import { StateBadge, Tag, TriggerBadge } from '../../design/badge.tsx'
+import { Button } from '../../design/button.tsx'
+import { CodeBlock } from '../../design/code-block.tsx'
+import { Id } from '../../design/copy.tsx'
+import { ConfirmDialog } from '../../design/dialog.tsx'
+import { Input, Segmented } from '../../design/field.tsx'
+import { JsonTree } from '../../design/json-tree.tsx'
+import { KeyValue } from '../../design/key-value.tsx'
+import { Card, Section } from '../../design/page.tsx'
+import { Panel } from '../../design/panel.tsx'
+import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
+import { bytesText, Time } from '../../design/time.tsx'
+import { Timeline } from '../../design/timeline.tsx'
+import { toast } from '../../design/toast.tsx'
+import { deliveryMoments } from '../../parts/deliveries.tsx'
+import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { useKeys } from '../../shell/keys.ts'
+import { useCan } from '../../shell/me.ts'
+
+const route = getRouteApi('/events/$id')
+
+/** One event beside the list: what became of it for whom and why, and what it holds. */
+export function EventPanel() {
+  const { id } = route.useParams()
+  const navigate = useNavigate()
+  const event = useRead('getEvent', { path: { webhook_id: id } }, { everyMs: 2000, keep: true })
+  const [asking, setAsking] = useState(false)
+  const mayWrite = useCan('write')
+  useKeys({ r: () => mayWrite && setAsking(true) })
+  const { data } = event
+  const canReplay =
+    mayWrite && data !== undefined && data.payload_expunged_at === null && data.delivery_counts.total > 0
+  return (
+    <Panel
+      onClose={() => void navigate({ to: '/events', search: true, resetScroll: false })}
+      title={
+        <span className="flex items-center gap-2">
+          <span className="truncate">{data?.event_type ?? (data ? 'Event without a type' : 'Event')}</span>
+          {data && <StateBadge state={data.status} />}
+        </span>
+      }
+      actions={
+        canReplay && (
+          <Button size="sm" icon={<RotateCcw className="h-3.5 w-3.5" />} onClick={() => setAsking(true)}>
+            Replay
+          </Button>
+        )
+      }
+    >
+      {event.isError && data === undefined ? (
+        <ErrorState error={event.error} retry={() => void event.refetch()} />
+      ) : data === undefined ? (
+        <SkeletonLines lines={8} />
+      ) : (
+        <>
+          <Facts event={data} />
+          <Deliveries event={data} />
+          <Unmatched event={data} />
+          <Payload event={data} />
+          {asking && <ReplayDialog event={data} onClose={() => setAsking(false)} />}
+        </>
+      )}
+    </Panel>
+  )
+}
+
+function Facts({ event }: { readonly event: EventDetails }) {
+  return (
+    <Section>
+      <KeyValue
+        facts={[
+          ['Id', <Id key="id" id={event.webhook_id} whole />],
+          event.event_id !== null && ['Event id', <Id key="own" id={event.event_id} whole />],
+          ['Tenant', event.tenant],
+          event.channels.length > 0 && [
+            'Channels',
+            event.channels.map(channel => <Tag key={channel}>{channel}</Tag>),
+          ],
+          ['Accepted', <Time key="at" at={event.created_at} exact />],
+          event.deliver_at !== null && ['To be sent', <Time key="at" at={event.deliver_at} exact />],
+          ['Payload', `${event.content_type}, ${bytesText(event.size_bytes)}`],
+        ]}
+      />
+    </Section>
+  )
+}
+
+function Deliveries({ event }: { readonly event: EventDetails }) {
+  if (event.deliveries.length === 0) {
+    return (
+      <div className="mb-6">
+        <Notice>
+          No subscription wanted this event{event.unmatched.length > 0 ? '; below is why.' : '.'} It is kept
+          all the same.
+        </Notice>
+      </div>
+    )
+  }
+  return (
+    <Section
+      title="Deliveries"
+      hint={
+        event.deliveries_next_cursor &&
+        `The first ${event.deliveries.length} of ${event.delivery_counts.total}`
+      }
+    >
+      <div className="space-y-2">
+        {event.deliveries.map(delivery => (
+          <Card key={delivery.subscription_id}>
+            <div className="mb-3 flex items-center gap-2 text-sm">
+              <span className="min-w-0 grow truncate font-medium">
+                <SubscriptionName id={delivery.subscription_id} />
+              </span>
+              <TriggerBadge trigger={delivery.trigger} />
+              <StateBadge state={delivery.status} />
+            </div>
+            <Timeline
+              label={`Attempts for subscription ${delivery.subscription_id}`}
+              moments={deliveryMoments(delivery)}
+            />
+          </Card>
+        ))}
+      </div>
+    </Section>
+  )
+}
+
+const reasonWords: Readonly<Record<string, string>> = {
+  event_type: 'other types',
+  channel: 'other channels',
+  filter: 'its filter',
+  disabled: 'disabled',
+  created_later: 'made later',
+  changed_since: 'changed since',
+  not_addressed: 'not addressed',
+}
+
+function Unmatched({ event }: { readonly event: EventDetails }) {
+  if (event.unmatched.length === 0) return null
+  return (
+    <Section title="Did not go to" hint={event.unmatched_next_cursor && 'The first of them'}>
+      <ul className="divide-y rounded-card border">
+        {event.unmatched.map(({ subscription_id: id, reason, detail, pointer, value, clause }) => (
+          <li key={id} className="px-3 py-2 text-sm">
+            <div className="flex items-center gap-2">
+              <span className="min-w-0 grow truncate">
+                <SubscriptionName id={id} />
+              </span>
+              <Tag>{reasonWords[reason] ?? reason}</Tag>
+            </div>
+            <p className="mt-0.5 text-xs text-ink-2">{detail}</p>
+            {pointer !== undefined && (
+              <p className="mt-0.5 font-mono text-xs break-all text-ink-3">
+                {pointer} {clause} · the event has{' '}
+                {value === undefined ? 'nothing there' : JSON.stringify(value)}
+              </p>
+            )}
+          </li>
+        ))}
+      </ul>
+    </Section>
+  )
+}
+
+/** Larger ones are only offered as a download. */
+const shownBytesMax = 1_048_576
+
+function Payload({ event }: { readonly event: EventDetails }) {
+  const [view, setView] = useState<'tree' | 'raw' | 'curl'>('tree')
+  const [search, setSearch] = useState('')
+  const { webhook_id: id, size_bytes: size, content_type: type, payload_expunged_at: expunged } = event
+  const address = addressOf('getPayload', { path: { webhook_id: id } })
+  const payload = useQuery({
+    queryKey: ['getPayload', id],
+    queryFn: async ({ signal }) => (await fetchApi(address, { signal })).text(),
+    enabled: expunged === null && size <= shownBytesMax,
+    staleTime: Number.POSITIVE_INFINITY,
+  })
+  if (expunged !== null) {
+    return (
+      <Section title="Payload">
+        <Notice>
+          The payload was removed <Time at={expunged} />.
+        </Notice>
+      </Section>
+    )
+  }
+  const download = (
+    <a
+      href={address.href}
+      download
+      className="inline-flex h-7 items-center gap-1.5 rounded-control px-2 text-xs font-medium text-ink-2 hover:bg-hover hover:text-ink"
+    >
+      <Download aria-hidden="true" className="h-3.5 w-3.5" /> Download
+    </a>
+  )
+  return (
+    <Section
+      title="Payload"
+      actions={
+        <>
+          {download}
+          <Segmented
+            label="How the payload is shown"
+            value={view}
+            onChange={setView}
+            options={[
+              { value: 'tree', label: 'Tree' },
+              { value: 'raw', label: 'Raw' },
+              { value: 'curl', label: 'cURL' },
+            ]}
+          />
+        </>
+      }
+    >
+      {size > shownBytesMax ? (
+        <Notice>It has {bytesText(size)}, too much to show here.</Notice>
+      ) : payload.isError ? (
+        <ErrorState error={payload.error} retry={() => void payload.refetch()} />
+      ) : payload.data === undefined ? (
+        <SkeletonLines />
+      ) : view === 'curl' ? (
+        <CodeBlock code={curlOf(event, payload.data)} title="Send the same again" wrap={false} />
+      ) : view === 'raw' || parsed(payload.data) === undefined ? (
+        <CodeBlock code={payload.data} title={type} />
+      ) : (
+        <div className="space-y-2">
+          {payload.data.length > 400 && (
+            <Input
+              type="search"
+              aria-label="Search in the payload"
+              placeholder="Search in the payload"
+              value={search}
+              onChange={change => setSearch(change.target.value)}
+            />
+          )}
+          <JsonTree value={parsed(payload.data)?.value} search={search} />
+        </div>
+      )}
+    </Section>
+  )
+}
+
+function parsed(text: string): { readonly value: unknown } | undefined {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+function curlOf(
+  { event_type: type, tenant, content_type: contentType, channels }: EventDetails,
+  body: string,
+): string {
+  const headers = [
+    `content-type: ${contentType}`,
+    type !== null && `x-event-type: ${type}`,
+    tenant !== 'default' && `x-tenant: ${tenant}`,
+    channels.length > 0 && `x-channels: ${channels.join(',')}`,
+  ].filter(header => header !== false)
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
+  return [
+    `curl -X POST ${new URL('events', addressOf('getMe'))}`,
+    ...headers.map(header => `  -H ${quoted(header)}`),
+    `  --data-binary ${quoted(body)}`,
+  ].join(' \\\n')
+}
+
+function ReplayDialog({ event, onClose }: { readonly event: EventDetails; readonly onClose: () => void }) {
+  const replay = useChange('replayEvent', { affects: ['getEvent', 'listEvents'], quiet: true })
+  const count = event.delivery_counts.total
+  return (
+    <ConfirmDialog
+      open
+      onClose={onClose}
+      title="Replay this event"
+      verb={`Replay ${count === 1 ? '1 delivery' : `${count} deliveries`}`}
+      description={
+        <>
+          It is sent again to {count === 1 ? 'the subscription' : `the ${count} subscriptions`} that it went
+          to, with the same <code className="font-mono text-xs">webhook-id</code>, so that a receiver that has
+          it already can tell.
+        </>
+      }
+      act={async () => {
+        await replay.mutateAsync({ path: { webhook_id: event.webhook_id }, body: {} })
+        toast('It is being sent again.')
+      }}
+    />
+  )
+}

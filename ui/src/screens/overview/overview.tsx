@@ -1,0 +1,306 @@
+import { Link } from '@tanstack/react-router'
+import { Check, Plus, Send } from 'lucide-react'
+import type { ReactNode } from 'react'
+import { useList, useRead } from '../../api/queries.ts'
+import type { EventSummary, Subscription } from '../../api/schema.ts'
+import { StateBadge } from '../../design/badge.tsx'
+import { ButtonLink } from '../../design/button.tsx'
+import { cx } from '../../design/cx.ts'
+import { Card, Figure, Page, Section } from '../../design/page.tsx'
+import { ErrorState, SkeletonLines } from '../../design/states.tsx'
+import { durationText, numberText, Time } from '../../design/time.tsx'
+import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
+import { useCan, useTenant } from '../../shell/me.ts'
+
+/** Is everything being delivered? And if not, what is in trouble and why. */
+export function Overview() {
+  const tenant = useTenant()
+  const mayWrite = useCan('write')
+  const maySend = useCan('publish')
+  const subscriptions = useList('listSubscriptions', { query: { limit: 250, tenant } }, { everyMs: 5000 })
+  const events = useList('listEvents', { query: { tenant, limit: 12 } }, { everyMs: 3000 })
+  const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
+  return (
+    <Page
+      title="Overview"
+      facts={!subscriptions.loading && <InWords subscriptions={subscriptions.rows} events={events.rows} />}
+      actions={
+        <>
+          {maySend && !isNew && (
+            <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />}>
+              Send an event
+            </ButtonLink>
+          )}
+          {mayWrite && !isNew && (
+            <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
+              New subscription
+            </ButtonLink>
+          )}
+        </>
+      }
+    >
+      {isNew ? (
+        <FirstSteps hasEvents={events.rows.length > 0} />
+      ) : (
+        <>
+          <Figures tenant={tenant} />
+          <div className="grid gap-6 narrow:grid-cols-2">
+            <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
+              <Card>
+                {subscriptions.error !== undefined ? (
+                  <ErrorState error={subscriptions.error} retry={subscriptions.again} />
+                ) : subscriptions.loading ? (
+                  <SkeletonLines />
+                ) : (
+                  <Trouble rows={subscriptions.rows} />
+                )}
+              </Card>
+            </Section>
+            <Section title="Last events" actions={<More to="/events">All events</More>}>
+              <Card>
+                {events.error !== undefined ? (
+                  <ErrorState error={events.error} retry={events.again} />
+                ) : events.loading ? (
+                  <SkeletonLines />
+                ) : (
+                  <LastEvents rows={events.rows} />
+                )}
+              </Card>
+            </Section>
+          </div>
+        </>
+      )}
+    </Page>
+  )
+}
+
+function More({ to, children }: { readonly to: '/subscriptions' | '/events'; readonly children: ReactNode }) {
+  return (
+    <Link to={to} className="text-xs font-medium text-accent hover:underline">
+      {children}
+    </Link>
+  )
+}
+
+const isUnwell = ({ state }: Subscription) =>
+  state === 'circuit_open' || state === 'disabled' || state === 'degraded'
+
+function InWords({
+  subscriptions,
+  events,
+}: {
+  readonly subscriptions: readonly Subscription[]
+  readonly events: readonly EventSummary[]
+}) {
+  if (subscriptions.length === 0) return 'Three steps, and the first event arrives.'
+  const unwell = subscriptions.filter(isUnwell).length
+  const paused = subscriptions.filter(({ state }) => state === 'paused').length
+  const failed = events.filter(({ status }) => status === 'failed').length
+  const first =
+    unwell === 0
+      ? failed === 0
+        ? 'Everything is being delivered.'
+        : `${failed} of the last ${events.length} events failed for somebody.`
+      : `${unwell} of ${subscriptions.length} subscriptions ${unwell === 1 ? 'is' : 'are'} in trouble.`
+  return `${first}${paused > 0 ? ` ${paused} ${paused === 1 ? 'is' : 'are'} paused.` : ''}`
+}
+
+function Figures({ tenant }: { readonly tenant: string | undefined }) {
+  const mayReadAll = useCan('read_all')
+  const system = useRead('getSystem', {}, { everyMs: 3000, enabled: mayReadAll })
+  const dead = useList(
+    'listDeliveries',
+    { query: { state: 'failed', tenant, limit: 250 } },
+    { everyMs: 10_000 },
+  )
+  const pending = useList(
+    'listDeliveries',
+    { query: { state: 'pending', tenant, limit: 250 } },
+    { everyMs: 5000 },
+  )
+  const late = system.data?.backlog.oldest_due_seconds
+  const count = (list: typeof dead) =>
+    list.loading ? '–' : `${numberText(list.rows.length)}${list.hasMore ? '+' : ''}`
+  return (
+    <Card className="mb-6">
+      <div className="grid grid-cols-2 gap-6 sm:grid-cols-4">
+        <FigureLink to="/dead-letters">
+          <Figure
+            label="Dead letters"
+            value={count(dead)}
+            tone={dead.rows.length > 0 ? 'bad' : undefined}
+            hint="given up"
+          />
+        </FigureLink>
+        <FigureLink to="/events" search={{ status: 'pending' }}>
+          <Figure label="Pending" value={count(pending)} hint="deliveries not settled" />
+        </FigureLink>
+        {mayReadAll && (
+          <>
+            <FigureLink to="/system">
+              <Figure
+                label="Oldest due"
+                value={late === undefined ? '–' : late < 1 ? 'now' : durationText(late * 1000)}
+                tone={
+                  late !== undefined && late > 60
+                    ? 'bad'
+                    : late !== undefined && late > 10
+                      ? 'warn'
+                      : undefined
+                }
+                hint={late !== undefined && late < 1 ? 'nothing waits' : 'has waited so long'}
+              />
+            </FigureLink>
+            <FigureLink to="/system">
+              <Figure
+                label="In flight"
+                value={
+                  system.data
+                    ? numberText(system.data.processes.reduce((sum, one) => sum + one.in_flight, 0))
+                    : '–'
+                }
+                hint={
+                  system.data &&
+                  `${system.data.processes.length} ${system.data.processes.length === 1 ? 'process' : 'processes'}`
+                }
+              />
+            </FigureLink>
+          </>
+        )}
+      </div>
+    </Card>
+  )
+}
+
+function FigureLink({
+  to,
+  search,
+  children,
+}: {
+  readonly to: '/dead-letters' | '/events' | '/system'
+  readonly search?: { status?: string }
+  readonly children: ReactNode
+}) {
+  return (
+    <Link to={to} search={search ?? {}} className="-m-2 rounded-control p-2 transition-colors hover:bg-hover">
+      {children}
+    </Link>
+  )
+}
+
+function Trouble({ rows }: { readonly rows: readonly Subscription[] }) {
+  const unwell = rows.filter(isUnwell).slice(0, 5)
+  if (unwell.length === 0) {
+    return (
+      <p className="flex items-center gap-2 text-sm text-ink-2">
+        <Check aria-hidden="true" className="h-4 w-4 text-good" /> No subscription is in trouble.
+      </p>
+    )
+  }
+  return (
+    <ul className="-my-1 divide-y">
+      {unwell.map(({ id, description, target_url: url, state, state_reason: reason, state_since: since }) => (
+        <li key={id} className="py-2">
+          <div className="flex items-center gap-2 text-sm">
+            <Link
+              to="/subscriptions/$id"
+              params={{ id: String(id) }}
+              className="min-w-0 grow truncate rounded font-medium hover:underline"
+            >
+              <span className="text-ink-3">#{id}</span> {description || shortUrl(url)}
+            </Link>
+            <StateBadge state={state} />
+          </div>
+          <p className="mt-0.5 truncate text-xs text-ink-2">
+            <Time at={since} />
+            {reason && (
+              <>
+                {' · '}
+                <Reason text={reason} />
+              </>
+            )}
+          </p>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+function LastEvents({ rows }: { readonly rows: readonly EventSummary[] }) {
+  if (rows.length === 0) return <p className="text-sm text-ink-2">None yet.</p>
+  return (
+    <ul className="-my-1">
+      {rows.map(({ webhook_id: id, event_type: type, status, created_at: at }) => (
+        <li key={id}>
+          <Link
+            to="/events/$id"
+            params={{ id }}
+            className="-mx-2 flex h-8 items-center gap-2 rounded-control px-2 text-sm hover:bg-hover"
+          >
+            <span className="min-w-0 grow truncate">
+              {type ?? <span className="text-ink-3">no type</span>}
+            </span>
+            <StateBadge state={status} />
+            <span className="w-20 text-right text-xs text-ink-3">
+              <Time at={at} />
+            </span>
+          </Link>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+/** What a new installation shows: three steps, the next one lit. */
+function FirstSteps({ hasEvents }: { readonly hasEvents: boolean }) {
+  const mayWrite = useCan('write')
+  return (
+    <ol className="grid gap-4 narrow:grid-cols-3">
+      <Step number={1} title="Say where events go" lit>
+        <p>
+          Any address that takes a POST. Its requests are signed, and tried again until they are accepted.
+        </p>
+        {mayWrite && (
+          <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
+            New subscription
+          </ButtonLink>
+        )}
+      </Step>
+      <Step number={2} title="Send an event" lit={hasEvents}>
+        <p>From this page, with curl or from your program. It is on disk before it is accepted.</p>
+      </Step>
+      <Step number={3} title="Watch it arrive">
+        <p>Every attempt with request, answer and timings; why it failed; and when it is tried next.</p>
+      </Step>
+    </ol>
+  )
+}
+
+function Step({
+  number,
+  title,
+  lit,
+  children,
+}: {
+  readonly number: number
+  readonly title: string
+  readonly lit?: boolean
+  readonly children: ReactNode
+}) {
+  return (
+    <li>
+      <Card className="h-full">
+        <span
+          className={cx(
+            'mb-3 grid h-7 w-7 place-items-center rounded-full text-sm font-semibold',
+            lit ? 'bg-accent-fill text-on-accent' : 'bg-sunken text-ink-3',
+          )}
+        >
+          {number}
+        </span>
+        <h2 className="mb-1 text-base font-semibold">{title}</h2>
+        <div className="space-y-3 text-sm text-ink-2">{children}</div>
+      </Card>
+    </li>
+  )
+}

@@ -1,0 +1,297 @@
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { Plus, RotateCcw } from 'lucide-react'
+import { type FormEvent, useState } from 'react'
+import { useChange, useList } from '../../api/queries.ts'
+import type { Replay, ReplayCreate } from '../../api/schema.ts'
+import { StateBadge, Tag } from '../../design/badge.tsx'
+import { Button } from '../../design/button.tsx'
+import { ConfirmDialog, Dialog } from '../../design/dialog.tsx'
+import { Field, Input, Select } from '../../design/field.tsx'
+import { Page } from '../../design/page.tsx'
+import { EmptyState, ErrorState } from '../../design/states.tsx'
+import { type Column, DataTable } from '../../design/table.tsx'
+import { numberText, Time } from '../../design/time.tsx'
+import { toast } from '../../design/toast.tsx'
+import { useCount } from '../../parts/use-count.ts'
+import { useCan, useTenant } from '../../shell/me.ts'
+import { momentOf } from '../../shell/search.ts'
+
+const route = getRouteApi('/replays')
+
+/** Attempts again, of many: how far each is, and how it is stopped. */
+export function Replays() {
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: '/replays' })
+  const tenant = useTenant()
+  const mayWrite = useCan('write')
+  const list = useList('listReplays', { query: { tenant, limit: 50 } }, { everyMs: 2000 })
+  const [stopping, setStopping] = useState<Replay>()
+  const cancel = useChange('cancelReplay', { affects: ['listReplays'], quiet: true })
+  const columns: readonly Column<Replay>[] = [
+    {
+      id: 'what',
+      head: 'What',
+      cell: ({ filter }) => <FilterWords filter={filter} />,
+    },
+    { id: 'state', head: 'State', width: '8rem', cell: ({ state }) => <StateBadge state={state} /> },
+    { id: 'progress', head: 'Progress', width: '34%', cell: replay => <Progress replay={replay} /> },
+    {
+      id: 'at',
+      head: 'Begun',
+      width: '6.5rem',
+      align: 'right',
+      from: 'sm',
+      cell: ({ created_at: at }) => (
+        <span className="text-ink-2">
+          <Time at={at} />
+        </span>
+      ),
+    },
+    {
+      id: 'do',
+      head: <span className="only-spoken">Actions</span>,
+      width: '5.5rem',
+      align: 'right',
+      cell: replay =>
+        mayWrite &&
+        (replay.state === 'running' || replay.state === 'counting') && (
+          <Button size="sm" onClick={() => setStopping(replay)}>
+            Cancel
+          </Button>
+        ),
+    },
+  ]
+  const make = mayWrite && (
+    <Button
+      look="primary"
+      icon={<Plus className="h-4 w-4" />}
+      onClick={() => void navigate({ search: { ...search, make: 'yes' } })}
+    >
+      New replay
+    </Button>
+  )
+  return (
+    <Page full title="Replays" actions={make}>
+      <DataTable
+        label="Replays"
+        columns={columns}
+        list={list}
+        keyOf={({ id }) => id}
+        empty={
+          <EmptyState title="No replays yet" icon={<RotateCcw />} action={make}>
+            A replay sends again what failed, or all that was sent in a time: after fresh events, as fast as
+            you say, with the count first.
+          </EmptyState>
+        }
+      />
+      {search.make !== undefined && mayWrite && (
+        <NewReplay first={search} onClose={() => void navigate({ search: {}, replace: true })} />
+      )}
+      {stopping && (
+        <ConfirmDialog
+          open
+          onClose={() => setStopping(undefined)}
+          title="Cancel this replay"
+          verb="Cancel the replay"
+          description={`What is queued already (${numberText(stopping.queued)}) may still be sent; the rest is not.`}
+          act={() => cancel.mutateAsync({ path: { id: stopping.id } })}
+        />
+      )}
+    </Page>
+  )
+}
+
+function FilterWords({ filter }: { readonly filter: Replay['filter'] }) {
+  const words = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null)
+  return (
+    <span className="space-x-1">
+      {words.map(([name, value]) => (
+        <Tag key={name}>
+          {name.replace('_id', '').replace('event_type', 'type')}:{String(value).replace(/\.\d{3}Z$/, 'Z')}
+        </Tag>
+      ))}
+    </span>
+  )
+}
+
+function Progress({
+  replay: { total, delivered, failed, skipped, queued, state },
+}: {
+  readonly replay: Replay
+}) {
+  if (total === null) return <span className="text-ink-3">counting</span>
+  const part = (count: number) => `${total === 0 ? 0 : (count / total) * 100}%`
+  const waiting = Math.max(0, queued - delivered - failed)
+  return (
+    <span className="flex items-center gap-3">
+      <span
+        role="progressbar"
+        aria-label="Progress"
+        aria-valuemin={0}
+        aria-valuemax={total}
+        aria-valuenow={delivered + failed + skipped}
+        className="flex h-1.5 min-w-16 grow overflow-hidden rounded-full bg-line"
+      >
+        <span className="bg-good" style={{ width: part(delivered) }} />
+        <span className="bg-bad" style={{ width: part(failed) }} />
+        <span className="bg-control" style={{ width: part(skipped) }} />
+        <span className="bg-busy opacity-50" style={{ width: part(waiting) }} />
+      </span>
+      <span className="shrink-0 text-xs text-ink-2">
+        {numberText(delivered)} of {numberText(total)}
+        {failed > 0 && <span className="text-bad"> · {numberText(failed)} failed</span>}
+        {state === 'running' && waiting > 0 && (
+          <span className="text-ink-3"> · {numberText(waiting)} waiting</span>
+        )}
+      </span>
+    </span>
+  )
+}
+
+interface Draft {
+  readonly subscription_id: string
+  readonly event_type: string
+  readonly state: 'failed' | 'success' | 'any'
+  readonly since: string
+  readonly until: string
+  readonly rate: string
+}
+
+function NewReplay({
+  first,
+  onClose,
+}: {
+  readonly first: Partial<Record<string, string>>
+  readonly onClose: () => void
+}) {
+  const tenant = useTenant()
+  const [draft, setDraft] = useState<Draft>({
+    subscription_id: first.subscription_id ?? '',
+    event_type: first.event_type ?? '',
+    state: 'failed',
+    since: first.since ?? '24h',
+    until: first.until ?? '',
+    rate: '',
+  })
+  const [body, setBody] = useState<ReplayCreate>()
+  const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change })
+  const submit = (event: FormEvent) => {
+    event.preventDefault()
+    setBody(bodyOf(draft, tenant))
+  }
+  if (body !== undefined) return <Counted body={body} back={() => setBody(undefined)} onClose={onClose} />
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title="New replay"
+      description="What is to be sent again? It is counted before anything is sent."
+    >
+      <form onSubmit={submit} className="grid gap-4 sm:grid-cols-2">
+        <Field label="State">
+          <Select
+            value={draft.state}
+            onChange={change => set({ state: change.target.value as Draft['state'] })}
+          >
+            <option value="failed">failed</option>
+            <option value="success">delivered</option>
+            <option value="any">any</option>
+          </Select>
+        </Field>
+        <Field label="Subscription" optional hint="Its id">
+          <Input
+            value={draft.subscription_id}
+            inputMode="numeric"
+            onChange={change => set({ subscription_id: change.target.value })}
+          />
+        </Field>
+        <Field label="Accepted since" hint="Such as 2h, 7d or a time">
+          <Input value={draft.since} onChange={change => set({ since: change.target.value })} />
+        </Field>
+        <Field label="Until" optional>
+          <Input value={draft.until} onChange={change => set({ until: change.target.value })} />
+        </Field>
+        <Field label="Event type" optional>
+          <Input value={draft.event_type} onChange={change => set({ event_type: change.target.value })} />
+        </Field>
+        <Field label="At most, each second" optional hint="Left out: as fast as receivers take them">
+          <Input
+            type="number"
+            min={1}
+            value={draft.rate}
+            onChange={change => set({ rate: change.target.value })}
+          />
+        </Field>
+        <div className="flex justify-end gap-2 sm:col-span-2">
+          <Button onClick={onClose}>Cancel</Button>
+          <Button type="submit" look="primary">
+            Count first
+          </Button>
+        </div>
+      </form>
+    </Dialog>
+  )
+}
+
+function bodyOf(draft: Draft, tenant: string | undefined): ReplayCreate {
+  const since = momentOf(draft.since || undefined, Date.now())
+  const until = momentOf(draft.until || undefined, Date.now())
+  return {
+    filter: {
+      state: draft.state,
+      ...(tenant && { tenant }),
+      ...(draft.subscription_id && { subscription_id: Number(draft.subscription_id) }),
+      ...(draft.event_type && { event_type: draft.event_type }),
+      ...(since && { since }),
+      ...(until && { until }),
+    },
+    ...(draft.rate && { rate_per_second: Number(draft.rate) }),
+  }
+}
+
+function Counted({
+  body,
+  back,
+  onClose,
+}: {
+  readonly body: ReplayCreate
+  readonly back: () => void
+  readonly onClose: () => void
+}) {
+  const count = useCount('createReplay', { ...body, dry_run: true })
+  const make = useChange('createReplay', { affects: ['listReplays'], quiet: true })
+  if (count.error) {
+    return (
+      <Dialog open onClose={back} title="New replay">
+        <ErrorState error={count.error} retry={back} />
+      </Dialog>
+    )
+  }
+  return (
+    <ConfirmDialog
+      open
+      onClose={onClose}
+      title={
+        count.data === undefined
+          ? 'Counting'
+          : `Replay ${numberText(count.data)} ${count.data === 1 ? 'delivery' : 'deliveries'}`
+      }
+      verb={count.data === undefined ? 'Replay' : `Replay ${numberText(count.data)}`}
+      description={
+        count.data === 0 ? (
+          'Nothing fits. Nothing would be sent.'
+        ) : (
+          <>
+            They are sent again after fresh events
+            {body.rate_per_second ? `, at most ${body.rate_per_second} a second` : ''}. Each has the same{' '}
+            <code className="font-mono text-xs">webhook-id</code> as before.
+          </>
+        )
+      }
+      act={async () => {
+        await make.mutateAsync({ body })
+        toast('The replay has begun.')
+      }}
+    />
+  )
+}

@@ -1,0 +1,154 @@
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { History } from 'lucide-react'
+import { useList } from '../../api/queries.ts'
+import type { Attempt, Subscription } from '../../api/schema.ts'
+import { HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
+import { ButtonLink } from '../../design/button.tsx'
+import { Segmented } from '../../design/field.tsx'
+import { EmptyState } from '../../design/states.tsx'
+import { type Column, DataTable } from '../../design/table.tsx'
+import { Countdown, durationText, Time } from '../../design/time.tsx'
+import { attemptWords } from '../../parts/deliveries.tsx'
+
+const route = getRouteApi('/subscriptions/$id')
+
+const columns: readonly Column<Attempt>[] = [
+  {
+    id: 'state',
+    head: 'Attempt',
+    width: '12rem',
+    cell: attempt => (
+      <Link to="/attempts/$id" params={{ id: attempt.id }} className="flex items-center gap-2 rounded">
+        <StateBadge state={attempt.status === 'success' ? 'success' : attempt.verdict} />
+        <TriggerBadge trigger={attempt.trigger} />
+      </Link>
+    ),
+  },
+  {
+    id: 'answer',
+    head: 'Answer',
+    cell: attempt => (
+      <span className="flex items-center gap-2">
+        {attempt.http_status !== null && <HttpStatus status={attempt.http_status} />}
+        <span className="truncate text-ink-2">
+          {attempt.status === 'success'
+            ? ''
+            : attempt.http_status === null
+              ? attemptWords(attempt)
+              : (attempt.error ?? '')}
+        </span>
+      </span>
+    ),
+  },
+  {
+    id: 'n',
+    head: 'No.',
+    width: '3.5rem',
+    align: 'right',
+    from: 'sm',
+    cell: ({ attempt }) => <span className="text-ink-3">{attempt}</span>,
+  },
+  {
+    id: 'took',
+    head: 'Took',
+    width: '5rem',
+    align: 'right',
+    from: 'sm',
+    cell: ({ duration_ms: ms }) => durationText(ms),
+  },
+  {
+    id: 'next',
+    head: 'Next',
+    width: '7rem',
+    from: 'lg',
+    cell: ({ next_attempt_at: next }) =>
+      next === null ? (
+        ''
+      ) : Date.parse(next) < Date.now() ? (
+        <span className="text-ink-3">made</span>
+      ) : (
+        <Countdown at={next} />
+      ),
+  },
+  {
+    id: 'event',
+    head: 'Event',
+    width: '9rem',
+    from: 'md',
+    cell: ({ webhook_id: id, trigger }) =>
+      trigger === 'test' ? (
+        <span className="text-ink-3">a test</span>
+      ) : (
+        <Link to="/events/$id" params={{ id }} className="rounded font-mono text-xs hover:underline">
+          {id.slice(0, 8)}…{id.slice(-4)}
+        </Link>
+      ),
+  },
+  {
+    id: 'at',
+    head: 'When',
+    width: '6.5rem',
+    align: 'right',
+    cell: ({ timestamp }) => (
+      <span className="text-ink-2">
+        <Time at={timestamp} />
+      </span>
+    ),
+  },
+]
+
+/** Every attempt, newest first. */
+export function DeliveriesTab({ subscription: { id } }: { readonly subscription: Subscription }) {
+  const { status } = route.useSearch()
+  const navigate = useNavigate({ from: '/subscriptions/$id' })
+  const list = useList(
+    'listLogs',
+    { path: { subscription_id: id }, query: { limit: 100, status } },
+    { everyMs: 3000 },
+  )
+  return (
+    <>
+      <div className="mb-3">
+        <Segmented
+          label="Which attempts"
+          value={status ?? ''}
+          options={[
+            { value: '', label: 'All' },
+            { value: 'success', label: 'Delivered' },
+            { value: 'failed', label: 'Failed' },
+          ]}
+          onChange={next =>
+            void navigate({
+              search: { tab: 'deliveries', ...(next && { status: next }) },
+              replace: true,
+              resetScroll: false,
+            })
+          }
+        />
+      </div>
+      <DataTable
+        label="Attempts"
+        columns={columns}
+        list={list}
+        keyOf={attempt => attempt.id}
+        onOpen={attempt => void navigate({ to: '/attempts/$id', params: { id: attempt.id } })}
+        clearFilters={
+          status ? () => void navigate({ search: { tab: 'deliveries' }, replace: true }) : undefined
+        }
+        empty={
+          <EmptyState
+            title="Nothing was sent here yet"
+            icon={<History />}
+            action={
+              <ButtonLink to="/send" search={{ to: String(id) }}>
+                Send it an event
+              </ButtonLink>
+            }
+          >
+            Each attempt is listed with what was sent, what came back and where the time went.
+          </EmptyState>
+        }
+      />
+    </>
+  )
+}

@@ -1,0 +1,116 @@
+import { Link } from '@tanstack/react-router'
+import { useList } from '../../api/queries.ts'
+import type { Subscription } from '../../api/schema.ts'
+import { Tag } from '../../design/badge.tsx'
+import { KeyValue } from '../../design/key-value.tsx'
+import { Card, Section } from '../../design/page.tsx'
+import { ErrorState, SkeletonLines } from '../../design/states.tsx'
+import { Time } from '../../design/time.tsx'
+import { Timeline } from '../../design/timeline.tsx'
+import { attemptMoment } from '../../parts/deliveries.tsx'
+import { RetryLine } from '../../parts/retry-preview.tsx'
+
+/** How it is: the last attempts, and its rules at a glance. */
+export function OverviewTab({ subscription }: { readonly subscription: Subscription }) {
+  const { id } = subscription
+  const logs = useList('listLogs', { path: { subscription_id: id }, query: { limit: 15 } }, { everyMs: 3000 })
+  const failing = logs.rows.filter(({ status }) => status === 'failed').length
+  return (
+    <div className="grid gap-6 narrow:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
+      <Section
+        title="Last attempts"
+        hint={
+          logs.rows.length > 0
+            ? failing === 0
+              ? 'all of them were accepted'
+              : `${failing} of the last ${logs.rows.length} failed`
+            : undefined
+        }
+        actions={
+          <Link
+            to="/subscriptions/$id"
+            params={{ id: String(id) }}
+            search={{ tab: 'deliveries' }}
+            className="text-xs font-medium text-accent hover:underline"
+          >
+            All of them
+          </Link>
+        }
+      >
+        <Card>
+          {logs.error !== undefined ? (
+            <ErrorState error={logs.error} retry={logs.again} />
+          ) : logs.loading ? (
+            <SkeletonLines lines={5} />
+          ) : logs.rows.length === 0 ? (
+            <p className="text-sm text-ink-2">
+              Nothing was sent here yet.{' '}
+              <Link to="/send" search={{ to: String(id) }} className="text-accent hover:underline">
+                Send it an event
+              </Link>
+              .
+            </p>
+          ) : (
+            <Timeline label="Last attempts" moments={logs.rows.map(attemptMoment)} />
+          )}
+        </Card>
+      </Section>
+      <div>
+        <Section title="Rules">
+          <Card>
+            <Rules subscription={subscription} />
+          </Card>
+        </Section>
+        <Section title="Trying again">
+          <Card>
+            <RetryLine
+              value={{ ...subscription.retry, schedule_seconds: subscription.retry.schedule_seconds ?? [] }}
+            />
+          </Card>
+        </Section>
+      </div>
+    </div>
+  )
+}
+
+function Rules({ subscription }: { readonly subscription: Subscription }) {
+  const {
+    event_types: types,
+    channels,
+    filter,
+    max_in_flight: most,
+    in_flight_now: now,
+    rate_limit: rate,
+  } = subscription
+  const tags = (names: readonly string[]) => (
+    <span className="flex flex-wrap gap-1">
+      {names.map(name => (
+        <Tag key={name}>{name}</Tag>
+      ))}
+    </span>
+  )
+  return (
+    <KeyValue
+      facts={[
+        ['Event types', types && types.length > 0 ? tags(types) : 'all'],
+        channels && channels.length > 0 && ['Channels', tags(channels)],
+        filter !== null && [
+          'Filter',
+          <code key="f" className="font-mono text-xs break-all">
+            {JSON.stringify(filter)}
+          </code>,
+        ],
+        [
+          'At a time',
+          most !== null ? `${most} requests` : `adaptive${now?.limit ? `, ${now.limit} now` : ''}`,
+        ],
+        rate?.requests ? ['Rate limit', `${rate.requests} in ${rate.per_seconds} s`] : null,
+        ['Order', subscription.ordered ? 'one after the other' : 'none'],
+        ['Time limit', `${subscription.timeout_ms} ms`],
+        ['Signed with', [subscription.signing.scheme].flat().join(', ')],
+        ['Made', <Time key="m" at={subscription.created_at} />],
+        ['Changed', <Time key="c" at={subscription.updated_at} />],
+      ]}
+    />
+  )
+}

@@ -1,0 +1,41 @@
+import { useChange } from '../../api/queries.ts'
+import type { Subscription, SubscriptionPatch } from '../../api/schema.ts'
+import { Notice } from '../../design/states.tsx'
+import { toast } from '../../design/toast.tsx'
+import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
+import { useCan } from '../../shell/me.ts'
+
+/** Its rules, to change. Somebody else's change in between is noticed, and not overwritten. */
+export function SettingsTab({ subscription }: { readonly subscription: Subscription }) {
+  const mayWrite = useCan('write')
+  const patch = useChange('patchSubscription', {
+    affects: ['getSubscription', 'listSubscriptions'],
+    quiet: true,
+  })
+  if (!mayWrite) return <Notice>You may look at this subscription, and not change it.</Notice>
+  return (
+    <SubscriptionForm
+      key={subscription.version}
+      isNew={false}
+      first={draftOf(subscription)}
+      error={patch.error}
+      busy={patch.isPending}
+      verb="Save"
+      onSubmit={body =>
+        patch.mutate(
+          {
+            path: { id: subscription.id },
+            headers: { 'if-match': `"${subscription.version}"` },
+            body: changed(body as SubscriptionPatch, draftOf(subscription).headers),
+          },
+          { onSuccess: () => toast('Saved.') },
+        )
+      }
+    />
+  )
+}
+
+/** Masked values of headers stay what they are, as the service keeps them. */
+function changed(body: SubscriptionPatch, _headersBefore: string): SubscriptionPatch {
+  return body
+}

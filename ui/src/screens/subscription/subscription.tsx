@@ -1,0 +1,256 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { MoreHorizontal, Pause, Play, Send } from 'lucide-react'
+import { useState } from 'react'
+import { forget, useChange, useRead } from '../../api/queries.ts'
+import type { Subscription as SubscriptionAnswer } from '../../api/schema.ts'
+import { StateBadge } from '../../design/badge.tsx'
+import { Button, ButtonLink, IconButton } from '../../design/button.tsx'
+import { CopyButton } from '../../design/copy.tsx'
+import { ConfirmDialog } from '../../design/dialog.tsx'
+import { Field, Input } from '../../design/field.tsx'
+import { Menu } from '../../design/menu.tsx'
+import { Page } from '../../design/page.tsx'
+import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
+import { Tabs } from '../../design/tabs.tsx'
+import { Time } from '../../design/time.tsx'
+import { toast } from '../../design/toast.tsx'
+import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
+import { useCan } from '../../shell/me.ts'
+import { momentOf } from '../../shell/search.ts'
+import { DeliveriesTab } from './deliveries-tab.tsx'
+import { OverviewTab } from './overview-tab.tsx'
+import { SecretsTab } from './secrets-tab.tsx'
+import { SettingsTab } from './settings-tab.tsx'
+
+const route = getRouteApi('/subscriptions/$id')
+
+/** One subscription: how it is and why, what it was sent, its rules, its secrets. */
+export function Subscription() {
+  const { id } = route.useParams()
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: '/subscriptions/$id' })
+  const read = useRead('getSubscription', { path: { id } }, { everyMs: 5000 })
+  const mayWrite = useCan('write')
+  const mayKeys = useCan('keys')
+  const { data } = read
+  const crumbs = [{ label: 'Subscriptions', to: '/subscriptions' }]
+  if (data === undefined) {
+    return (
+      <Page title={`Subscription #${id}`} crumbs={crumbs}>
+        {read.isError ? (
+          <ErrorState error={read.error} retry={() => void read.refetch()} />
+        ) : (
+          <SkeletonLines lines={8} />
+        )}
+      </Page>
+    )
+  }
+  const tabs = [
+    { id: 'overview', label: 'Overview', content: () => <OverviewTab subscription={data} /> },
+    { id: 'deliveries', label: 'Deliveries', content: () => <DeliveriesTab subscription={data} /> },
+    { id: 'settings', label: 'Settings', content: () => <SettingsTab subscription={data} /> },
+    ...(mayKeys
+      ? [{ id: 'secrets', label: 'Secrets', content: () => <SecretsTab subscription={data} /> }]
+      : []),
+  ]
+  return (
+    <Page
+      title={data.description || shortUrl(data.target_url)}
+      spoken={`#${data.id} ${data.description || shortUrl(data.target_url)}`}
+      crumbs={crumbs}
+      badge={<StateBadge state={data.state} />}
+      facts={
+        <span className="flex flex-wrap gap-x-3">
+          <span className="text-ink-3">#{data.id}</span>
+          <span className="flex min-w-0 max-w-full items-center gap-1">
+            <span className="truncate">{data.target_url}</span>
+            <CopyButton text={data.target_url} label="Copy the address" />
+          </span>
+          {data.uid && <span className="font-mono text-xs leading-5">uid:{data.uid}</span>}
+          <span className="text-ink-3">{data.tenant}</span>
+        </span>
+      }
+      actions={mayWrite && <Actions subscription={data} />}
+    >
+      <StateNotice subscription={data} mayWrite={mayWrite} />
+      <Tabs
+        tabs={tabs}
+        value={search.tab ?? 'overview'}
+        onChange={tab => void navigate({ search: { tab }, replace: true, resetScroll: false })}
+      />
+    </Page>
+  )
+}
+
+const stateWords: Readonly<Record<string, string>> = {
+  paused: 'Paused. Events are accepted and wait until it is resumed.',
+  disabled: 'Disabled, as it failed for too long. Nothing is sent until it is resumed.',
+  circuit_open: 'The receiver failed again and again, so it is left in peace for a while.',
+  degraded: 'Attempts fail now and then.',
+}
+
+function StateNotice({
+  subscription,
+  mayWrite,
+}: {
+  readonly subscription: SubscriptionAnswer
+  readonly mayWrite: boolean
+}) {
+  const { state, state_reason: reason, state_since: since } = subscription
+  const [recovering, setRecovering] = useState(false)
+  const resume = useResume(subscription)
+  if (state === 'active') return null
+  const isStopped = state === 'paused' || state === 'disabled'
+  return (
+    <div className="mb-5">
+      <Notice
+        kind={state === 'paused' ? 'idle' : state === 'degraded' ? 'warn' : 'bad'}
+        action={
+          mayWrite && (
+            <>
+              <Button
+                size="sm"
+                look={isStopped ? 'primary' : 'secondary'}
+                onClick={resume}
+                icon={<Play className="h-3.5 w-3.5" />}
+              >
+                {isStopped ? 'Resume' : 'Try now'}
+              </Button>
+              {state !== 'paused' && (
+                <Button size="sm" onClick={() => setRecovering(true)}>
+                  Retry what failed
+                </Button>
+              )}
+            </>
+          )
+        }
+      >
+        <b className="font-semibold">{stateWords[state]}</b>
+        <p className="text-ink-2">
+          Since <Time at={since} />
+          {reason && (
+            <>
+              : <Reason text={reason} />
+            </>
+          )}
+        </p>
+      </Notice>
+      {recovering && <Recover subscription={subscription} onClose={() => setRecovering(false)} />}
+    </div>
+  )
+}
+
+/** Resumes at once; the page shows it before the service has answered. */
+function useResume({ id }: SubscriptionAnswer): () => void {
+  const resume = useChange('resumeSubscription', { affects: ['getSubscription', 'listSubscriptions'] })
+  return () => resume.mutate({ path: { id } }, { onSuccess: () => toast('It is resumed.') })
+}
+
+function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }) {
+  const { id, paused } = subscription
+  const client = useQueryClient()
+  const navigate = useNavigate()
+  const [asking, setAsking] = useState<'delete' | 'recover'>()
+  const pause = useChange('pauseSubscription', { affects: ['getSubscription', 'listSubscriptions'] })
+  const resume = useResume(subscription)
+  const remove = useChange('deleteSubscription', { quiet: true })
+  return (
+    <>
+      <ButtonLink to="/send" search={{ to: String(id) }} icon={<Send className="h-3.5 w-3.5" />}>
+        Send an event
+      </ButtonLink>
+      {paused ? (
+        <Button look="primary" icon={<Play className="h-3.5 w-3.5" />} onClick={resume}>
+          Resume
+        </Button>
+      ) : (
+        <Button
+          icon={<Pause className="h-3.5 w-3.5" />}
+          busy={pause.isPending}
+          onClick={() =>
+            pause.mutate(
+              { path: { id } },
+              { onSuccess: () => toast('It is paused; events wait.', { label: 'Undo', run: resume }) },
+            )
+          }
+        >
+          Pause
+        </Button>
+      )}
+      <Menu
+        trigger={
+          <IconButton label="More" className="h-8 w-8">
+            <MoreHorizontal className="h-4 w-4" />
+          </IconButton>
+        }
+        items={[
+          { label: 'Retry what failed', onSelect: () => setAsking('recover') },
+          {
+            label: 'Its events',
+            onSelect: () => void navigate({ to: '/events', search: { subscription_id: String(id) } }),
+          },
+          {
+            label: 'Its dead letters',
+            onSelect: () => void navigate({ to: '/dead-letters', search: { subscription_id: String(id) } }),
+          },
+          {
+            label: 'Who changed it',
+            onSelect: () => void navigate({ to: '/audit', search: { subject: `subscription:${id}` } }),
+          },
+          null,
+          { label: 'Delete', danger: true, onSelect: () => setAsking('delete') },
+        ]}
+      />
+      {asking === 'recover' && <Recover subscription={subscription} onClose={() => setAsking(undefined)} />}
+      {asking === 'delete' && (
+        <ConfirmDialog
+          open
+          danger
+          onClose={() => setAsking(undefined)}
+          title={`Delete subscription #${id}`}
+          verb="Delete it"
+          type={`${id}`}
+          description="Nothing more is sent there, and what it is still owed is cancelled. Its log stays until the retention is over. This cannot be taken back; to stop it for a while, pause it."
+          act={async () => {
+            await remove.mutateAsync({ path: { id } })
+            toast(`Subscription #${id} was deleted.`)
+            void navigate({ to: '/subscriptions' })
+            await forget(client, ['listSubscriptions'])
+          }}
+        />
+      )}
+    </>
+  )
+}
+
+function Recover({
+  subscription: { id },
+  onClose,
+}: {
+  readonly subscription: SubscriptionAnswer
+  readonly onClose: () => void
+}) {
+  const [since, setSince] = useState('24h')
+  const navigate = useNavigate()
+  const recover = useChange('recoverSubscription', { affects: ['listReplays'], quiet: true })
+  return (
+    <ConfirmDialog
+      open
+      onClose={onClose}
+      title="Retry what failed"
+      verb="Retry"
+      description="Everything that was given up for this subscription since then is sent again, after fresh events."
+      act={async () => {
+        const moment = momentOf(since, Date.now())
+        if (moment === undefined) throw new Error('Give a time such as 2h, 7d or 2026-01-31 12:00.')
+        await recover.mutateAsync({ path: { id }, body: { since: moment } })
+        toast('It is being retried.', { label: 'Watch it', run: () => void navigate({ to: '/replays' }) })
+      }}
+    >
+      <Field label="Accepted since" hint="Such as 2h, 7d or a time">
+        <Input value={since} onChange={event => setSince(event.target.value)} autoFocus />
+      </Field>
+    </ConfirmDialog>
+  )
+}

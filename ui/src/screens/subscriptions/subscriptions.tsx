@@ -1,0 +1,186 @@
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { Plus, Webhook } from 'lucide-react'
+import { useList } from '../../api/queries.ts'
+import type { Subscription } from '../../api/schema.ts'
+import { StateBadge, Tag } from '../../design/badge.tsx'
+import { ButtonLink } from '../../design/button.tsx'
+import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
+import { Page } from '../../design/page.tsx'
+import { EmptyState } from '../../design/states.tsx'
+import { type Column, DataTable } from '../../design/table.tsx'
+import { Time } from '../../design/time.tsx'
+import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
+import { useCan, useTenant } from '../../shell/me.ts'
+
+const route = getRouteApi('/subscriptions')
+const states = ['active', 'degraded', 'circuit_open', 'paused', 'disabled'] as const
+
+const filters: readonly Filter[] = [
+  { key: 'state', name: 'state', hint: 'how it is', options: states, only: true },
+  { key: 'q', name: 'text', hint: 'in its address, name or description' },
+  { key: 'event_type', name: 'type', hint: 'wants events of this type' },
+]
+
+const trouble: Readonly<Record<Subscription['state'], number>> = {
+  circuit_open: 0,
+  disabled: 1,
+  degraded: 2,
+  paused: 3,
+  active: 4,
+}
+
+const columns: readonly Column<Subscription>[] = [
+  {
+    id: 'target',
+    head: 'Subscription',
+    width: '34%',
+    cell: ({ id, uid, target_url: url, description }) => (
+      <Link
+        to="/subscriptions/$id"
+        params={{ id: String(id) }}
+        className="flex min-w-0 items-baseline gap-2 rounded"
+      >
+        <span className="text-ink-3">#{id}</span>
+        <span className="truncate font-medium">{description || shortUrl(url)}</span>
+        {(description || uid) && (
+          <span className="hidden truncate text-xs text-ink-3 md:inline">{uid ?? shortUrl(url)}</span>
+        )}
+      </Link>
+    ),
+  },
+  { id: 'state', head: 'State', width: '9rem', cell: ({ state }) => <StateBadge state={state} /> },
+  {
+    id: 'why',
+    head: 'Why',
+    width: '26%',
+    from: 'lg',
+    cell: ({ state, state_reason: reason, state_since: since }) =>
+      state === 'active' ? (
+        <span className="text-ink-3">–</span>
+      ) : (
+        <span className="text-xs text-ink-2">
+          {reason === null ? 'by hand' : <Reason text={reason} />} · <Time at={since} />
+        </span>
+      ),
+  },
+  {
+    id: 'types',
+    head: 'Event types',
+    from: 'md',
+    cell: ({ event_types: types, filter }) => (
+      <span className="space-x-1">
+        {types === null || types.length === 0 ? (
+          <span className="text-ink-3">all</span>
+        ) : (
+          types.slice(0, 3).map(type => <Tag key={type}>{type}</Tag>)
+        )}
+        {types && types.length > 3 && <span className="text-xs text-ink-3">+{types.length - 3}</span>}
+        {filter && <Tag>filter</Tag>}
+      </span>
+    ),
+  },
+  {
+    id: 'tenant',
+    head: 'Tenant',
+    width: '8rem',
+    from: 'xl',
+    cell: ({ tenant }) => <span className="text-ink-2">{tenant}</span>,
+  },
+  {
+    id: 'changed',
+    head: 'Changed',
+    width: '7rem',
+    align: 'right',
+    from: 'sm',
+    cell: ({ updated_at: at }) => (
+      <span className="text-ink-3">
+        <Time at={at} />
+      </span>
+    ),
+  },
+]
+
+/** All subscriptions, those that are unwell first. */
+export function Subscriptions() {
+  const search = route.useSearch()
+  const navigate = useNavigate({ from: '/subscriptions' })
+  const tenant = useTenant()
+  const mayWrite = useCan('write')
+  const list = useList(
+    'listSubscriptions',
+    { query: { limit: 250, tenant, ...serverSide(search) } },
+    { everyMs: 10_000 },
+  )
+  const rows = list.rows
+    .filter(row => fits(row, search))
+    .sort((a, b) => trouble[a.state] - trouble[b.state] || b.id - a.id)
+  const unwell = list.rows.filter(({ state }) => trouble[state] < 3).length
+  const isFiltered = Object.values(search).some(Boolean)
+  return (
+    <Page
+      full
+      title="Subscriptions"
+      facts={
+        list.rows.length > 0 &&
+        `${list.rows.length}${list.hasMore ? '+' : ''} in all · ${unwell === 0 ? 'all of them are well' : `${unwell} unwell`}`
+      }
+      actions={
+        mayWrite && (
+          <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
+            New subscription
+          </ButtonLink>
+        )
+      }
+    >
+      <FilterBar
+        filters={filters}
+        values={search}
+        freeText="q"
+        onChange={values => void navigate({ search: values, replace: true })}
+      />
+      <DataTable
+        label="Subscriptions"
+        columns={columns}
+        list={{ ...list, rows }}
+        keyOf={({ id }) => String(id)}
+        onOpen={({ id }) => void navigate({ to: '/subscriptions/$id', params: { id: String(id) } })}
+        clearFilters={isFiltered ? () => void navigate({ search: {}, replace: true }) : undefined}
+        empty={
+          <EmptyState
+            title="No subscriptions yet"
+            icon={<Webhook />}
+            action={
+              mayWrite && (
+                <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
+                  New subscription
+                </ButtonLink>
+              )
+            }
+          >
+            A subscription says where events go: an address, and which events it wants. What is sent there is
+            signed, tried again until it is accepted, and listed here with every attempt.
+          </EmptyState>
+        }
+      />
+    </Page>
+  )
+}
+
+interface Search {
+  readonly state?: string
+  readonly q?: string
+  readonly event_type?: string
+}
+
+/** What the list of the service filters by itself, so that it works beyond the first page. */
+function serverSide(_search: Search): Readonly<Record<string, string | undefined>> {
+  return {}
+}
+
+function fits(row: Subscription, { state, q, event_type: type }: Search): boolean {
+  if (state && row.state !== state) return false
+  if (type && row.event_types && row.event_types.length > 0 && !row.event_types.includes(type)) return false
+  if (!q) return true
+  const text = [row.id, row.uid, row.target_url, row.description].join(' ').toLowerCase()
+  return text.includes(q.toLowerCase())
+}

@@ -1,0 +1,51 @@
+import { useEffect, useRef } from 'react'
+
+export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>
+
+/** A first key of two, such as the g of `g e`, counts for this long. */
+const sequenceMs = 900
+let pending = ''
+let pendingAt = 0
+
+/**
+ * Keys that do something while this part of the page is there: `j`, `?`, `mod+k`, `g e`. Not while somebody types, nor
+ * while a dialog is open (but `mod+…` always).
+ */
+export function useKeys(keys: KeyMap): void {
+  const latest = useRef(keys)
+  latest.current = keys
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const modified = event.metaKey || event.ctrlKey
+      if (event.altKey || event.defaultPrevented) return
+      if (!modified && (isTyping(event.target) || document.querySelector('[role=dialog], [role=menu]')))
+        return
+      const key = modified ? `mod+${event.key.toLowerCase()}` : event.key
+      const isSecond = pending !== '' && performance.now() - pendingAt < sequenceMs
+      const action = (isSecond ? latest.current[`${pending} ${key}`] : undefined) ?? latest.current[key]
+      if (action === undefined) return
+      event.preventDefault()
+      action(event)
+    }
+    addEventListener('keydown', onKey)
+    return () => removeEventListener('keydown', onKey)
+  }, [])
+}
+
+/** Remembers the first key of a sequence; once for the whole page, after all others have looked at it. */
+export function rememberKeys(): () => void {
+  const onKey = (event: KeyboardEvent) => {
+    if (isTyping(event.target) || event.metaKey || event.ctrlKey) return
+    pending = event.key === 'g' && pending !== 'g' ? 'g' : ''
+    pendingAt = performance.now()
+  }
+  addEventListener('keydown', onKey)
+  return () => removeEventListener('keydown', onKey)
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    target.matches('input:not([type=checkbox]), textarea, select, [contenteditable]')
+  )
+}

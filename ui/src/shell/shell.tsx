@@ -1,0 +1,297 @@
+import { useQueryClient } from '@tanstack/react-query'
+import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import {
+  Clock,
+  LogOut,
+  Menu as MenuIcon,
+  Monitor,
+  Moon,
+  PanelLeft,
+  Rows3,
+  Search,
+  Sun,
+  Webhook,
+  X,
+} from 'lucide-react'
+import { lazy, Suspense, useEffect, useState } from 'react'
+import { isStatus } from '../api/problem.ts'
+import type { Me } from '../api/schema.ts'
+import { can, signOut, useConfig, useMe } from '../api/session.ts'
+import { Button, IconButton } from '../design/button.tsx'
+import { cx } from '../design/cx.ts'
+import { Kbd } from '../design/kbd.tsx'
+import { Menu } from '../design/menu.tsx'
+import { Spinner } from '../design/spinner.tsx'
+import { ErrorState } from '../design/states.tsx'
+import { toastError } from '../design/toast.tsx'
+import { Tooltip } from '../design/tooltip.tsx'
+import { rememberKeys, useKeys } from './keys.ts'
+import { MeContext } from './me.ts'
+import { type Place, places } from './navigation.ts'
+import { type Preferences, setPreferences, usePreferences } from './preferences.ts'
+import { TenantSwitch } from './tenant-switch.tsx'
+
+const Palette = lazy(() => import('./palette.tsx').then(module => ({ default: module.Palette })))
+const KeyHelp = lazy(() => import('./key-help.tsx').then(module => ({ default: module.KeyHelp })))
+const SignIn = lazy(() => import('./sign-in.tsx').then(module => ({ default: module.SignIn })))
+
+/** Who is there? Then the frame with the page in it, or the door. */
+export function Root() {
+  const me = useMe()
+  if (me.isPending) return <Waiting />
+  if (me.data === undefined) {
+    if (!isStatus(me.error, 401)) {
+      return (
+        <main className="mx-auto max-w-lg p-8">
+          <ErrorState error={me.error} retry={() => void me.refetch()} />
+        </main>
+      )
+    }
+    return (
+      <Suspense fallback={<Waiting />}>
+        <SignIn />
+      </Suspense>
+    )
+  }
+  if (me.isError && isStatus(me.error, 401)) {
+    return (
+      <Suspense fallback={<Waiting />}>
+        <SignIn ended />
+      </Suspense>
+    )
+  }
+  return (
+    <MeContext value={me.data}>
+      <Frame me={me.data} />
+    </MeContext>
+  )
+}
+
+function Waiting() {
+  return (
+    <main className="grid min-h-dvh place-items-center text-ink-3" aria-busy="true">
+      <Spinner />
+    </main>
+  )
+}
+
+type Overlay = 'palette' | 'help' | undefined
+
+function Frame({ me }: { readonly me: Me }) {
+  const navigate = useNavigate()
+  const { sidebar } = usePreferences()
+  const [overlay, setOverlay] = useState<Overlay>()
+  const [sheet, setSheet] = useState(false)
+  // The bar has to be there before the page writes its name into it.
+  const [isThere, setThere] = useState(false)
+  useEffect(() => setThere(true), [])
+  useEffect(rememberKeys, [])
+  const shown = places.filter(place => can(me, place.need))
+  useKeys({
+    'mod+k': () => setOverlay(overlay === 'palette' ? undefined : 'palette'),
+    '?': () => setOverlay('help'),
+    '/': () => document.querySelector<HTMLInputElement>('[data-search]')?.focus(),
+    ...Object.fromEntries(shown.map(place => [`g ${place.key}`, () => void navigate({ to: place.to })])),
+  })
+  const iconsOnly = sidebar === 'icons'
+  return (
+    <div className={cx('min-h-dvh', iconsOnly ? 'narrow:pl-14' : 'narrow:pl-56')}>
+      <a
+        href="#page"
+        className="fixed top-1 left-1 z-50 -translate-y-16 rounded-control bg-accent-fill px-3 py-1.5 text-on-accent focus:translate-y-0"
+      >
+        Skip to the page
+      </a>
+      <aside
+        className={cx(
+          'fixed inset-y-0 left-0 z-30 flex-col border-r bg-bg narrow:flex',
+          iconsOnly ? 'w-56 narrow:w-14' : 'w-56',
+          sheet ? 'flex shadow-float' : 'hidden',
+        )}
+      >
+        <SideBar
+          shown={shown}
+          iconsOnly={iconsOnly && !sheet}
+          close={() => setSheet(false)}
+          isSheet={sheet}
+        />
+      </aside>
+      {sheet && (
+        <button
+          type="button"
+          aria-label="Close the navigation"
+          className="fixed inset-0 z-20 bg-scrim narrow:hidden"
+          onClick={() => setSheet(false)}
+        />
+      )}
+      <header className="sticky top-0 z-20 flex h-12 items-center gap-2 border-b bg-bg px-3 sm:px-6">
+        <IconButton label="Navigation" className="narrow:hidden" onClick={() => setSheet(true)}>
+          <MenuIcon className="h-4 w-4" />
+        </IconButton>
+        <div id="crumbs" className="min-w-0 grow" />
+        <Button
+          size="sm"
+          look="secondary"
+          className="hidden text-ink-2 sm:inline-flex"
+          icon={<Search className="h-3.5 w-3.5" />}
+          onClick={() => setOverlay('palette')}
+          aria-label="Search and commands"
+        >
+          Search <Kbd keys="mod+k" />
+        </Button>
+        <Choices me={me} />
+      </header>
+      <main id="page" tabIndex={-1} className="outline-none">
+        {isThere && <Outlet />}
+      </main>
+      <Suspense fallback={null}>
+        {overlay === 'palette' && <Palette me={me} onClose={() => setOverlay(undefined)} />}
+        {overlay === 'help' && <KeyHelp places={shown} onClose={() => setOverlay(undefined)} />}
+      </Suspense>
+    </div>
+  )
+}
+
+function SideBar({
+  shown,
+  iconsOnly,
+  isSheet,
+  close,
+}: {
+  readonly shown: readonly Place[]
+  readonly iconsOnly: boolean
+  readonly isSheet: boolean
+  readonly close: () => void
+}) {
+  const config = useConfig()
+  const groups = (['work', 'setup', 'operate'] as const)
+    .map(group => shown.filter(place => place.group === group))
+    .filter(group => group.length > 0)
+  return (
+    <>
+      <div className="flex h-12 shrink-0 items-center gap-2 px-3.5">
+        <span className="grid h-6 w-6 shrink-0 place-items-center rounded-control bg-accent-fill text-on-accent">
+          <Webhook aria-hidden="true" className="h-4 w-4" />
+        </span>
+        {!iconsOnly && <span className="grow truncate font-semibold">Webhooks</span>}
+        {isSheet && (
+          <IconButton label="Close the navigation" onClick={close}>
+            <X className="h-4 w-4" />
+          </IconButton>
+        )}
+      </div>
+      <TenantSwitch iconsOnly={iconsOnly} />
+      <nav aria-label="Pages" className="grow overflow-y-auto px-2 pb-2">
+        {groups.map((group, index) => (
+          <ul key={group[0]?.group} className={cx('space-y-0.5 py-2', index > 0 && 'border-t')}>
+            {group.map(place => (
+              <li key={place.to}>
+                <NavigationLink place={place} iconsOnly={iconsOnly} onClick={close} />
+              </li>
+            ))}
+          </ul>
+        ))}
+      </nav>
+      <div className="flex items-center justify-between gap-2 border-t px-3 py-2 text-xs text-ink-3">
+        {!iconsOnly && <span className="truncate">{config.data && `v${config.data.version}`}</span>}
+        <IconButton
+          label={iconsOnly ? 'Show the names' : 'Icons only'}
+          className="hidden narrow:inline-flex"
+          onClick={() => setPreferences({ sidebar: iconsOnly ? 'open' : 'icons' })}
+        >
+          <PanelLeft className="h-4 w-4" />
+        </IconButton>
+      </div>
+    </>
+  )
+}
+
+function NavigationLink({
+  place: { to, label, icon: Icon },
+  iconsOnly,
+  onClick,
+}: {
+  readonly place: Place
+  readonly iconsOnly: boolean
+  readonly onClick: () => void
+}) {
+  const link = (
+    <Link
+      to={to}
+      onClick={onClick}
+      activeOptions={{ exact: to === '/', includeSearch: false }}
+      aria-label={iconsOnly ? label : undefined}
+      className="flex h-8 items-center gap-2.5 rounded-control px-2.5 text-sm text-ink-2 transition-colors hover:bg-hover hover:text-ink"
+      activeProps={{ className: 'bg-selected font-medium !text-ink' }}
+    >
+      <Icon aria-hidden="true" className="h-4 w-4 shrink-0" />
+      {!iconsOnly && <span className="truncate">{label}</span>}
+    </Link>
+  )
+  return iconsOnly ? <Tooltip text={label}>{link}</Tooltip> : link
+}
+
+const themes = [
+  { value: 'system', label: 'As the system', icon: Monitor },
+  { value: 'light', label: 'Light', icon: Sun },
+  { value: 'dark', label: 'Dark', icon: Moon },
+] as const
+
+/** What a person can choose for this browser, and who they are. */
+function Choices({ me }: { readonly me: Me }) {
+  const chosen = usePreferences()
+  const client = useQueryClient()
+  const config = useConfig()
+  const ThemeIcon = themes.find(({ value }) => value === chosen.theme)?.icon ?? Monitor
+  const clocks: readonly { readonly value: Preferences['clock']; readonly label: string }[] = [
+    { value: 'local', label: 'Local time' },
+    { value: 'utc', label: 'UTC' },
+  ]
+  const leave = () =>
+    signOut()
+      .then(() => client.resetQueries())
+      .catch(toastError)
+  return (
+    <>
+      <Menu
+        trigger={
+          <IconButton label="Theme">
+            <ThemeIcon className="h-4 w-4" />
+          </IconButton>
+        }
+        items={themes.map(({ value, label, icon: Icon }) => ({
+          label,
+          icon: <Icon />,
+          checked: chosen.theme === value,
+          onSelect: () => setPreferences({ theme: value }),
+        }))}
+      />
+      <Menu
+        trigger={
+          <IconButton label="Times and rows">
+            <Clock className="h-4 w-4" />
+          </IconButton>
+        }
+        items={[
+          ...clocks.map(({ value, label }) => ({
+            label,
+            checked: chosen.clock === value,
+            onSelect: () => setPreferences({ clock: value }),
+          })),
+          null,
+          {
+            label: 'Compact rows',
+            icon: <Rows3 />,
+            checked: chosen.rows === 'compact',
+            onSelect: () => setPreferences({ rows: chosen.rows === 'compact' ? 'normal' : 'compact' }),
+          },
+        ]}
+      />
+      {config.data?.auth === 'keys' && me.actor.kind !== 'portal_token' && (
+        <IconButton label={`Sign out (${me.actor.name})`} onClick={() => void leave()}>
+          <LogOut className="h-4 w-4" />
+        </IconButton>
+      )}
+    </>
+  )
+}
