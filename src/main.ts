@@ -58,6 +58,11 @@ const commands: Readonly<Record<string, Described>> = {
     does: 'seal all secrets with the newest of ENCRYPTION_KEYS, so that older ones can go',
     load: async () => (await import('./cli/rotate-keys.ts')).runRotateKeys,
   },
+  tail: {
+    does: 'show what happens at a running service, as it happens',
+    load: async () => (await import('./cli/tail.ts')).runTail,
+    takesArguments: true,
+  },
   config: {
     does: 'show the settings in force, or the reference of all',
     load: async () => (await import('./cli/config.ts')).runConfig,

@@ -1,7 +1,8 @@
-import { isIPv6 } from 'node:net'
-import { type Config, readConfig } from '../config/config.ts'
+import { readConfig } from '../config/config.ts'
 import { shownServerUrl } from '../platform/server-url.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { ownUrl } from './own-url.ts'
+import { reasonOf } from './reason.ts'
 
 const usage = `Usage: webhooks healthcheck [url]
   Asks a running service whether it is ready; exit code 0 when it is, 1 when not.
@@ -17,7 +18,7 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
     io.out(usage)
     return exitCode.ok
   }
-  const url = given ?? readyUrl(readConfig(io.environment))
+  const url = given ?? ownUrl(readConfig(io.environment), '/readyz')
   if (rest.length > 0 || url === undefined || !URL.canParse(url)) {
     io.err(url === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : usage)
     return exitCode.usage
@@ -39,22 +40,4 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
     io.err(`not ready: ${shown} does not answer (${reasonOf(error)})`)
   }
   return exitCode.failure
-}
-
-function readyUrl(config: Config): string | undefined {
-  if (config.port === 0) return undefined
-  return `http://${probeHost(config.host)}:${config.port}/readyz`
-}
-
-/** The address to connect to: one cannot connect to every address that one can listen on. */
-function probeHost(host: string): string {
-  if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
-  return isIPv6(host) ? `[${host}]` : host
-}
-
-/** The message of an error of `fetch` is "fetch failed"; the reason is its cause. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { cause } = error
-  return cause instanceof Error && cause.message !== '' ? cause.message : error.message
 }

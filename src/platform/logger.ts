@@ -188,7 +188,7 @@ function errorText(error: unknown): string {
 }
 
 /** Text from outside must not move the cursor of a terminal or change its colours. */
-function printable(text: string): string {
+export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   return stripVTControlCharacters(text).replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '�')
 }
