@@ -9,12 +9,23 @@ const READY_TIMEOUT_MS = 60_000
 /**
  * What is compared: the service with a subscription that sets `max_in_flight`, the same with one that leaves everything at
  * its default, and with one whose deliveries all go through its lane; the simplest program that forwards, and the simplest
- * durable design.
+ * durable design. `watched` and `crowded` are the service with 1 and 100 readers of its event stream.
  */
-export type ContenderName = 'floor' | 'service' | 'default' | 'lane' | 'naive'
+export type ContenderName = 'floor' | 'service' | 'default' | 'lane' | 'watched' | 'crowded' | 'naive'
 
 /** The contenders, in the order in which they run and are printed. */
-export const CONTENDERS: readonly ContenderName[] = ['floor', 'service', 'default', 'lane', 'naive']
+export const CONTENDERS: readonly ContenderName[] = [
+  'floor',
+  'service',
+  'default',
+  'lane',
+  'watched',
+  'crowded',
+  'naive',
+]
+
+/** Those that run unless others are asked for. */
+export const USUAL: readonly ContenderName[] = ['floor', 'service', 'default', 'naive']
 
 /** A running contender, ready for events. */
 export interface Contender {
@@ -42,7 +53,7 @@ export interface Start {
 }
 
 /** Starts one contender in a process of its own, with an empty database. */
-export function startContender(name: ContenderName, start: Start): Promise<Contender> {
+export async function startContender(name: ContenderName, start: Start): Promise<Contender> {
   switch (name) {
     case 'floor':
       return startFloor(start)
@@ -50,6 +61,10 @@ export function startContender(name: ContenderName, start: Start): Promise<Conte
     case 'default':
     case 'lane':
       return startService(name, start)
+    case 'watched':
+      return watched(await startService(name, start), start, 1)
+    case 'crowded':
+      return watched(await startService(name, start), start, 100)
     case 'naive':
       return startNaive(start)
   }
@@ -83,7 +98,7 @@ async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise
 }
 
 async function startService(
-  name: 'service' | 'default' | 'lane',
+  name: Exclude<ContenderName, 'floor' | 'naive'>,
   { children, receiverPort, nodeFlags, subscription, settings }: Start,
 ): Promise<Contender> {
   const dataDir = await children.path(`service-${Date.now()}`)
@@ -104,6 +119,20 @@ async function startService(
   const meter = new Meter(child.pid, postmaster)
   const path = await subscribe(port, { target_url: `http://127.0.0.1:${receiverPort}/`, ...subscription })
   return { name, child, port, path, meter, dataDir, stop: () => stopAll(children, child, meter) }
+}
+
+/** The same with readers of its event stream. */
+async function watched(service: Contender, { children }: Start, count: number): Promise<Contender> {
+  const env = { BENCH_PORT: String(service.port), BENCH_WATCHERS: String(count) }
+  const watchers = children.launch({ name: 'watchers', file: fileOf('watchers.ts'), env, ipc: true })
+  await expect(watchers, 'ready')
+  return {
+    ...service,
+    async stop() {
+      await children.stop(watchers)
+      await service.stop()
+    },
+  }
 }
 
 /** Makes a subscription. @returns where events for it are published */

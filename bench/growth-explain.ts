@@ -124,7 +124,7 @@ async function runBatch(db: Queryable, subscriptionId: number): Promise<void> {
   const newId = uuidV7Source(systemClock())
   const now = Date.now()
   const owner = await insertProcess(db, { host: 'explain', pid: process.pid, role: 'all', version: '0' }, 0)
-  await beat(db, owner, { stats: {}, oldestHeldAt: Date.now(), unheardMs: 0 })
+  await beat(db, owner, { stats: {}, oldestHeldAt: Date.now(), unheardMs: 0, unwrittenFrom: Date.now() })
   await readProcesses(db)
   const accept = async (owned: number | null) => {
     const ids = Array.from({ length: batch }, () => newId())

@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Children } from './children.ts'
-import { CONTENDERS, type Contender, type ContenderName, startContender } from './contenders.ts'
+import { CONTENDERS, type Contender, type ContenderName, startContender, USUAL } from './contenders.ts'
 import { formatProfile, profileFlags } from './profile.ts'
 import { costRatioOf, formatTable, type Rounds, ratioOf, readMachine, summarise } from './report.ts'
 import { type Ends, type Load, type PhaseResult, runPhase, startEnds, type TrialResult } from './trial.ts'
@@ -12,7 +12,8 @@ const USAGE = `npm run bench -- [options]
   --warm-up N       seconds before it (3)          --connections N  each with one request at a time (64)
   --steady N        seconds at a steady rate (8)   --rate N         events/s of the steady rate (500)
   --size N          bytes of a payload (500)       --in-flight N    max_in_flight of the subscription (64)
-  --only NAME       floor, service, default, lane or naive; may be given more than once (all but lane)
+  --only NAME       floor, service, default, naive (these are the usual ones), lane, watched or crowded;
+                    may be given more than once
   --profile         where the service's time goes (or that of the one named by --only)
   --json            print the JSON line alone      --out FILE       write it to a file as well`
 
@@ -44,7 +45,7 @@ function readOptions(): Options {
       connections: { ...text, default: '64' },
       size: { ...text, default: '500' },
       'in-flight': text,
-      only: { ...text, multiple: true, default: CONTENDERS.filter(name => name !== 'lane') },
+      only: { ...text, multiple: true, default: [...USUAL] },
       profile: flag,
       json: flag,
       out: text,
@@ -148,6 +149,8 @@ function print(rounds: Rounds, options: Options): void {
     default_to_floor: ratioOf(rounds, 'default', 'floor'),
     default_to_service: ratioOf(rounds, 'default', 'service'),
     service_to_naive: ratioOf(rounds, 'service', 'naive'),
+    watched_to_service: ratioOf(rounds, 'watched', 'service'),
+    crowded_to_service: ratioOf(rounds, 'crowded', 'service'),
     lane_cpu_own: costRatioOf(rounds, 'lane', 'service', 'ownUs'),
     lane_cpu_postgres: costRatioOf(rounds, 'lane', 'service', 'postgresUs'),
   }
@@ -168,6 +171,8 @@ function print(rounds: Rounds, options: Options): void {
     console.log(`default ÷ floor    ${ratios.default_to_floor?.toFixed(3) ?? 'n/a'}`)
     console.log(`default ÷ service  ${ratios.default_to_service?.toFixed(3) ?? 'n/a'}`)
     console.log(`service ÷ naive    ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}`)
+    console.log(`watched ÷ service  ${ratios.watched_to_service?.toFixed(3) ?? 'n/a'}`)
+    console.log(`crowded ÷ service  ${ratios.crowded_to_service?.toFixed(3) ?? 'n/a'}`)
     const costs = [ratios.lane_cpu_own, ratios.lane_cpu_postgres].map(ratio => ratio?.toFixed(2) ?? 'n/a')
     console.log(`CPU/event, lane ÷ service: Node ${costs[0]}, PostgreSQL ${costs[1]}\n`)
   }

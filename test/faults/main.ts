@@ -16,6 +16,7 @@ import { replayScenarios } from './replay-scenarios.ts'
 import { block, isOk, type Line, writeReport } from './report.ts'
 import { roleScenarios } from './role-scenarios.ts'
 import type { Result, Scenario } from './scenario.ts'
+import { streamScenarios } from './stream-scenarios.ts'
 
 const scenarios: readonly Scenario[] = [
   ...processScenarios,
@@ -26,6 +27,7 @@ const scenarios: readonly Scenario[] = [
   ...diskScenarios,
   ...roleScenarios,
   ...hostScenarios,
+  ...streamScenarios,
 ]
 
 const { values } = parseArgs({
