@@ -7,6 +7,7 @@ import { withdrawAccess } from '../src/keys/keys.ts'
 import { ManagedKeys } from '../src/keys/managed-keys.ts'
 import { PortalTokens } from '../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
+import type { Live } from '../src/live/live.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
@@ -53,6 +54,7 @@ export async function openapiDocument(): Promise<string> {
       portalTokens: new PortalTokens({ database, clock, publicUrl: undefined }),
     },
     replays: new Replays({ database, clock, retentionMs: 1 }),
+    live: { close: async () => {} } as Live, // only requests for a stream would reach more of it
     database,
     hint: httpHint,
     keys: undefined,

@@ -34,6 +34,7 @@ export const errorCodes = {
   fan_out_too_large: { status: 422, title: 'More subscriptions want the event than can get it' },
   too_many_wrong_keys: { status: 429, title: 'Too many wrong API keys' },
   rate_limited: { status: 429, title: 'Too many requests with this key' },
+  too_many_streams: { status: 429, title: 'Too many event streams with this key' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },
   overloaded: { status: 503, title: 'Too busy to accept more' },

@@ -137,3 +137,30 @@ test('the rows of the happy path are narrow', async () => {
   )
   assert.deepEqual(rows, [{ owed: 70, log: 96 }])
 })
+
+test('a change of the state of a subscription is noted, whoever makes it, and no other change is', async () => {
+  const id = await subscribe('system')
+  await query(`update subscriptions set description = 'mine' where id = $1`, [id])
+  await query(`update subscriptions set paused = true where id = $1`, [id])
+  await query(
+    `update subscriptions set paused = true, state = 'degraded', state_reason = 'fails' where id = $1`,
+    [id],
+  )
+  const { rows } = await query(
+    `select paused_before, paused, state_before, state, reason, substr(id::text, 15, 1) as version
+     from subscription_changes where subscription_id = $1 order by paused_before`,
+    [id],
+  )
+  const paused = { paused_before: false, paused: true, state_before: 'active', state: 'active', reason: null }
+  const failing = {
+    paused_before: true,
+    paused: true,
+    state_before: 'active',
+    state: 'degraded',
+    reason: 'fails',
+  }
+  assert.deepEqual(rows, [
+    { ...paused, version: '7' },
+    { ...failing, version: '7' },
+  ])
+})

@@ -19,6 +19,7 @@ import {
   readDead,
   readProcesses,
 } from './store.ts'
+import { Unwritten } from './unwritten.ts'
 
 /** What a process does: everything, accept events only, or deliver only. */
 export type Role = 'all' | 'api' | 'worker'
@@ -138,6 +139,8 @@ export class Membership implements Member {
   readonly #stopping = new AbortController()
   /** Deliveries that are leased to this process, and that it holds. */
   readonly held = new HeldSince()
+  /** From when on this process has made ids whose rows may be missing. */
+  readonly unwritten: Unwritten
   /** What was said of them with the last heartbeat. */
   #heldFrom = 0
   /** The last sign of life of each other process, and when it was first seen here. */
@@ -147,6 +150,7 @@ export class Membership implements Member {
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
+    this.unwritten = new Unwritten(deps.clock)
   }
 
   get id(): number {
@@ -248,7 +252,9 @@ export class Membership implements Member {
     const sentAt = performance.now()
     const { clock, connection, unheardMs } = this.#deps
     const oldestHeldAt = Math.min(this.held.oldest(), clock.now() - unheardMs)
-    const trueNow = await beat(connection, this.#id, { stats: this.#stats(), oldestHeldAt, unheardMs })
+    const unwrittenFrom = this.unwritten.oldest()
+    const said = { stats: this.#stats(), oldestHeldAt, unheardMs, unwrittenFrom }
+    const trueNow = await beat(connection, this.#id, said)
     const receivedAt = performance.now()
     if (trueNow === undefined) await this.#register()
     else {
@@ -273,6 +279,7 @@ export class Membership implements Member {
       connection,
       { host: this.#host, pid: process.pid, role, version },
       unheardMs,
+      this.unwritten.oldest(),
     )
     this.#heldFrom = clock.now() - unheardMs
     forgetOwn(before)

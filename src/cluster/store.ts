@@ -14,6 +14,7 @@ export interface ProcessRow {
 /**
  * Enters this process. Nothing that is leased to it will be older than `unheardMs` before now.
  *
+ * @param unwrittenFrom no row that it will write has an id from before (Unix milliseconds); null: from before now
  * @returns its id, which nobody had before
  * @throws StartupError when a newer version has made a change since this process started that it must not run beside
  */
@@ -21,13 +22,22 @@ export async function insertProcess(
   db: Queryable,
   process: { readonly host: string; readonly pid: number; readonly role: string; readonly version: string },
   unheardMs: number,
+  unwrittenFrom: number | null = null,
 ): Promise<number> {
   const { rows } = await db.query<{ id: number }>({
-    text: `insert into processes (host, pid, role, version, oldest_held_at)
-           select $1, $2, $3, $4, clock_timestamp() - $6 * interval '1 ms'
+    text: `insert into processes (host, pid, role, version, oldest_held_at, unwritten_from)
+           select $1, $2, $3, $4, clock_timestamp() - $6 * interval '1 ms', coalesce(to_timestamp($7::float8 / 1000), clock_timestamp())
            where not exists (select from schema_migrations where breaking and name > $5)
            returning id`,
-    values: [process.host, process.pid, process.role, process.version, await newestMigration(), unheardMs],
+    values: [
+      process.host,
+      process.pid,
+      process.role,
+      process.version,
+      await newestMigration(),
+      unheardMs,
+      unwrittenFrom,
+    ],
   })
   const id = rows[0]?.id
   if (id === undefined) {
@@ -46,21 +56,24 @@ export interface Beat {
   readonly oldestHeldAt: number
   /** and nothing else that is leased to it is older than this, by the database's clock as well as by its own. */
   readonly unheardMs: number
+  /** No row that it still writes has an id from before (Unix milliseconds). */
+  readonly unwrittenFrom: number
 }
 
 /** Says that this process lives. @returns the database's time in Unix milliseconds; undefined: declared dead */
 export async function beat(
   db: Queryable,
   id: number,
-  { stats, oldestHeldAt, unheardMs }: Beat,
+  { stats, oldestHeldAt, unheardMs, unwrittenFrom }: Beat,
 ): Promise<number | undefined> {
   const { rows } = await db.query<{ ms: number }>({
     name: 'beat',
     text: `update processes set heartbeat_at = clock_timestamp(), stats = $2,
-             oldest_held_at = least(to_timestamp($3::float8 / 1000), clock_timestamp() - $4::float8 * interval '1 ms')
+             oldest_held_at = least(to_timestamp($3::float8 / 1000), clock_timestamp() - $4::float8 * interval '1 ms'),
+             unwritten_from = to_timestamp($5::float8 / 1000)
            where id = $1
            returning (extract(epoch from clock_timestamp()) * 1000)::float8 as ms`,
-    values: [id, JSON.stringify(stats), oldestHeldAt, unheardMs],
+    values: [id, JSON.stringify(stats), oldestHeldAt, unheardMs, unwrittenFrom],
   })
   return rows[0]?.ms
 }
@@ -85,8 +98,8 @@ export async function declareDead(db: Queryable, id: number): Promise<boolean> {
     text: `
       with dead as (
         delete from processes where id = (select id from processes where id = $1 for update skip locked)
-        returning id, oldest_held_at)
-      insert into dead_processes (id, held_from) select id, oldest_held_at from dead`,
+        returning id, oldest_held_at, unwritten_from)
+      insert into dead_processes (id, held_from, unwritten_from) select id, oldest_held_at, unwritten_from from dead`,
     values: [id],
   })
   return rowCount > 0

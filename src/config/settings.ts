@@ -202,6 +202,13 @@ export const settings = {
     description:
       'At most this many clients are connected to one process (see `PROCESSES`). When more come, those that wait idly, or send slowly, make way, first those of the address with the most connections; where nobody can, a new one gets 503. Each takes some 25 KiB of memory while its client sends headers of 12 KiB and does not end them.',
   }),
+  maxStreams: integer('MAX_STREAMS', {
+    minimum: 1,
+    maximum: 5000,
+    default: 100,
+    description:
+      'At most this many event streams (`GET /stream`) are open at one process (see `PROCESSES`); more get 503. One API key or portal token may have a quarter of them; more get 429.',
+  }),
   ingestTimeoutMs: integer('INGEST_TIMEOUT_MS', {
     minimum: 100,
     maximum: 60_000,

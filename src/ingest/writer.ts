@@ -1,8 +1,10 @@
+import type { Unwritten } from '../cluster/unwritten.ts'
 import { AppError, overloaded } from '../errors.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Fifo } from '../platform/fifo.ts'
-import { type Uuid, uuidV7Source } from '../platform/id.ts'
+import { type Uuid, uuidTime, uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import {
   isDatabaseUnavailable,
@@ -53,6 +55,10 @@ export interface EventWriterDeps<C extends Queryable = Queryable> {
   /** An event that would wait longer than this for its transaction is refused at once; 1 s unless given. */
   readonly waitMsMax?: number
   readonly ensurePartitions: () => Promise<void>
+  /** Is told what was written. */
+  readonly facts?: Pick<PathFacts, 'accepted'>
+  /** Is told of events that were refused and may be committed all the same. */
+  readonly unwritten?: Pick<Unwritten, 'unsure'>
 }
 
 /**
@@ -125,6 +131,13 @@ export class EventWriter<C extends Queryable = Queryable> {
   /** Events that wait for a transaction. */
   get depth(): number {
     return this.#waiting.length
+  }
+
+  /** Since when there are events here that are not written (Unix milliseconds, by their ids); Infinity: there are none. */
+  get oldest(): number {
+    const first = (write: Write | undefined) =>
+      write === undefined ? Number.POSITIVE_INFINITY : uuidTime(write.event.webhookId)
+    return Math.min(first(this.#waiting.peek()), ...this.#writing.map(([write]) => first(write)))
   }
 
   /**
@@ -285,6 +298,9 @@ export class EventWriter<C extends Queryable = Queryable> {
       if (isRefused.has(write.event.webhookId)) refused.push(write)
       else write.resolve()
     }
+    this.#deps.facts?.accepted(
+      refused.length === 0 ? batch : batch.filter(write => !isRefused.has(write.event.webhookId)),
+    )
     if (refused.length > 0) await this.#refuseTaken(connection, refused)
   }
 
@@ -376,7 +392,11 @@ export class EventWriter<C extends Queryable = Queryable> {
 
   /** The database failed: unless the statement was never sent it may have taken effect, though the callers hear 503. */
   #fail(batch: readonly Waiting[], error: AppError): void {
-    this.#refuse(batch, wasNeverSent(error) ? error : new CommitUnknown(error))
+    const [oldest] = batch
+    const { unwritten, timeoutMs } = this.#deps
+    const isUnsure = !wasNeverSent(error)
+    if (isUnsure && oldest) unwritten?.unsure(uuidTime(oldest.event.webhookId), 2 * timeoutMs)
+    this.#refuse(batch, isUnsure ? new CommitUnknown(error) : error)
   }
 
   #refuse(batch: readonly Waiting[], reason: AppError): void {

@@ -1,6 +1,7 @@
 import type { Member } from '../cluster/membership.ts'
 import type { Delivery } from '../model/delivery.ts'
 import { type ExchangeDetails, sizeOf } from '../model/exchange-details.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import type { LanePause } from '../model/pause.ts'
 import type { Settlement } from '../model/settlement.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -33,6 +34,8 @@ export interface DeliveryLogDeps {
   readonly lanesDue: (dueAt: number) => void
   /** Makes the partitions for the present moment, when the log finds none. */
   readonly ensurePartitions: () => Promise<void>
+  /** Is told what was written. */
+  readonly facts?: Pick<PathFacts, 'settled'>
 }
 
 /** At most this many settlements go into one transaction. */
@@ -79,6 +82,8 @@ export class DeliveryLog {
   #waiting: Settlement[] = []
   #writing = 0
   #detailBytes = 0
+  /** Since when ids of attempts wait for their rows (Unix milliseconds). */
+  #idsSince = Number.POSITIVE_INFINITY
   #flushing: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   /** When the timer ends, on the monotonic clock. */
@@ -94,6 +99,11 @@ export class DeliveryLog {
   /** How many settlements are not committed yet. */
   get depth(): number {
     return this.#waiting.length + this.#writing
+  }
+
+  /** Since when there are ids of attempts that are not written (Unix milliseconds); Infinity: there are none. */
+  get oldest(): number {
+    return this.#idsSince
   }
 
   /** Takes a settlement; `deps.settled` is called when it is durable. */
@@ -140,6 +150,7 @@ export class DeliveryLog {
       this.#detailBytes -= detailBytes(settlement)
       this.#deps.settled(settlement.delivery)
     }
+    if (batch.length > 0) this.#deps.facts?.settled(batch)
   }
 
   /**
@@ -216,23 +227,28 @@ export class DeliveryLog {
    * which it was refused
    */
   async #tryWrite(batch: readonly Settlement[], withDetails: boolean): Promise<unknown> {
-    const { newId, health } = this.#deps
+    const { newId, health, clock } = this.#deps
+    this.#idsSince = clock.now()
     const ids = batch.map(newId)
-    for (let tries = 0; ; tries++) {
-      try {
-        await this.#write(batch, ids, withDetails)
-        health.succeeded('log')
-        return undefined
-      } catch (error) {
-        // These ids are there already, so an earlier try was committed though its answer was lost.
-        if (tries > 0 && sqlState(error) === '23505') {
+    try {
+      for (let tries = 0; ; tries++) {
+        try {
+          await this.#write(batch, ids, withDetails)
           health.succeeded('log')
           return undefined
+        } catch (error) {
+          // These ids are there already, so an earlier try was committed though its answer was lost.
+          if (tries > 0 && sqlState(error) === '23505') {
+            health.succeeded('log')
+            return undefined
+          }
+          if (!isDatabaseUnavailable(error)) return error
+          health.failed('log', error)
+          await pause(tries)
         }
-        if (!isDatabaseUnavailable(error)) return error
-        health.failed('log', error)
-        await pause(tries)
       }
+    } finally {
+      this.#idsSince = Number.POSITIVE_INFINITY
     }
   }
 

@@ -42,6 +42,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /logs/:subscription_id': 'read',
   'GET /attempts/:id': 'read',
   'POST /filters/test': 'read',
+  'GET /stream': 'read',
 
   'GET /event-types': 'read',
   'GET /event-types/openapi.json': 'read',

@@ -20,6 +20,9 @@ import { Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
 import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
+import type { Live } from '../live/live.ts'
+import { registerLive } from '../live/routes.ts'
+import { liveSchemas } from '../live/schema.ts'
 import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
@@ -49,6 +52,7 @@ export interface ServerDeps {
   readonly eventTypes: EventTypes
   readonly tenants: Tenants
   readonly replays: Replays
+  readonly live: Live
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -156,6 +160,7 @@ const schemas = [
   ...monitorSchemas,
   ...filterSchemas,
   ...eventSchemas,
+  ...liveSchemas,
   ...systemSchemas,
   ...auditSchemas,
   ...eventTypeSchemas,
@@ -194,6 +199,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerCancelling(scope, deps.database)
     registerReplay(scope, deps)
     registerEvents(scope, deps)
+    registerLive(scope, { ...deps, callers })
   })
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

@@ -1,7 +1,9 @@
 import { type Bell, lanesNotice, PostgresBell, RedisBell } from '../cluster/bell.ts'
+import { Horizon, horizonNotice } from '../cluster/horizon.ts'
 import { Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
+import { httpHint } from '../destinations/http/http-destination.ts'
 import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
@@ -15,7 +17,10 @@ import type { HandoverReceiver } from '../handover/redis-receiver.ts'
 import { Discards, discardNotice } from '../lanes/discard-waiting.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
+import { Live } from '../live/live.ts'
+import { ownSources } from '../live/sources.ts'
 import { ensurePartitions } from '../log/partitions.ts'
+import { PathFacts } from '../model/path-facts.ts'
 import { pauseNotice } from '../model/pause.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
@@ -50,12 +55,17 @@ export interface Ground {
 /** The parts of one process that need no port, joined but not started. */
 export interface Parts {
   readonly notices: Notices
+  /** What was accepted, settled and moved here, for whoever listens. */
+  readonly facts: PathFacts
   readonly access: Access
   readonly membership: Membership
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
   readonly replays: Replays
   readonly discards: Discards
+  /** Up to where all is written, for the event stream. */
+  readonly horizon: Horizon
+  readonly live: Live
   readonly receivers: ReceiverStates
   readonly throttle: Throttle
   /** How lanes of other processes are woken. */
@@ -98,12 +108,15 @@ export async function compose(ground: Ground): Promise<Parts> {
   notices.on(replayNotice, () => replays.noticed())
   const discards = new Discards({ database, logger })
   notices.on(discardNotice, () => discards.noticed())
+  const stream = openStream(ground, notices, membership)
+  const facts = new PathFacts(error => logger.error({ err: error }, 'a fact of the path was not taken'))
   const receivers = new ReceiverStates({
     database,
     logger,
     lanes: subscriptionLanes,
     refresh: id => subscriptions.refresh(id),
     disableAfterHours: config.disableAfterHours,
+    facts,
   })
   const throttle = new Throttle(clock, {
     failures: config.circuitFailures,
@@ -120,6 +133,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...ground,
     ...{
       notices,
+      facts,
       access,
       membership,
       subscriptions,
@@ -131,6 +145,7 @@ export async function compose(ground: Ground): Promise<Parts> {
       link,
       bell,
     },
+    ...stream,
     ensurePartitions: () => makePartitions(ground),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
@@ -273,6 +288,27 @@ function hearOfPauses(database: Database, notices: Notices, throttle: Throttle):
       if (paused.size > 0) throttle.follow(await openUntil(database, [...paused.keys()]), paused)
     },
   )
+}
+
+/** The event stream, and what this process says to those of others. With nobody listening it does nothing. */
+function openStream(
+  { config, clock, logger, database }: Ground,
+  notices: Notices,
+  membership: Membership,
+): Pick<Parts, 'horizon' | 'live'> {
+  // What it writes, and tells, need not be on the disk: after a crash of PostgreSQL it is said again.
+  const session = `${fixedPlans}; set synchronous_commit = off`
+  const connection = database.connection('stream', { queryTimeoutMs: 10_000, session, isRare: true })
+  const horizon = new Horizon({ connection, membership })
+  notices.on(horizonNotice, by => horizon.asked(by))
+  const live = new Live({
+    ...{ clock, logger, database },
+    tail: { connection, horizon },
+    sources: ownSources(httpHint),
+    streamsMax: config.maxStreams,
+    retentionMs: config.logRetentionHours * 3_600_000,
+  })
+  return { horizon, live }
 }
 
 /** What operators see of this process (`processes.stats`, `GET /system`). */

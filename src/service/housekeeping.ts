@@ -13,6 +13,7 @@ import type { RedisLink } from '../platform/redis.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
+import { removeOldChanges } from '../subscriptions/old-changes.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
@@ -55,6 +56,9 @@ export function keepHouse(house: House): readonly Repeated[] {
         { database, clock, logger, retentionHours, detailsHours, auditDays, subscriptions },
         signal,
       ),
+    ),
+    every(3_600_000, 'removal of old changes of states', logger, signal =>
+      removeOldChanges({ database, clock, logger, retentionMs: retentionHours * 3_600_000 }, signal),
     ),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)

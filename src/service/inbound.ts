@@ -1,9 +1,11 @@
+import type { Unwritten } from '../cluster/unwritten.ts'
 import type { Config } from '../config/config.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
 import { Once } from '../ingest/once.ts'
 import { EventWriter, wideEventWriter } from '../ingest/writer.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Deadline } from '../platform/deadline.ts'
@@ -27,6 +29,8 @@ export interface InboundDeps {
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
   readonly access: Pick<Access, 'tenants'>
+  readonly facts: PathFacts
+  readonly membership: { readonly unwritten: Unwritten }
 }
 
 /** The first half of an event's path: what accepts it and makes it durable. */
@@ -38,10 +42,12 @@ export class Inbound {
   readonly #wideWriter: EventWriter<Transactional>
 
   constructor(deps: InboundDeps) {
-    const { config, database, clock, logger, health, handover, subscriptions, eventTypes } = deps
+    const { config, database, clock, logger, health, handover, subscriptions, eventTypes, facts } = deps
     const { tenants } = deps.access
     const { ingestTimeoutMs: timeoutMs } = config
-    const shared = { clock, logger, health, timeoutMs, ensurePartitions: deps.ensurePartitions }
+    const { unwritten } = deps.membership
+    const { ensurePartitions } = deps
+    const shared = { clock, logger, health, timeoutMs, facts, unwritten, ensurePartitions }
     const settings = { queryTimeoutMs: timeoutMs, session: fixedPlans }
     this.writer = new EventWriter<Queryable>({
       ...shared,
@@ -53,6 +59,8 @@ export class Inbound {
       ...shared,
       connections: [database.connection('fan-out', { ...settings, isRare: true })],
     })
+    unwritten.on(() => this.writer.oldest)
+    unwritten.on(() => this.#wideWriter.oldest)
     const newId = uuidV7Source(clock)
     this.ingest = new Ingest({ clock, newId, writer: this.writer, wideWriter: this.#wideWriter, handover })
     const found = { subscriptions, eventTypes, tenants }

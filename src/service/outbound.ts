@@ -12,6 +12,7 @@ import { Lanes } from '../lanes/lanes.ts'
 import { DeliveryLog } from '../log/log.ts'
 import type { Delivery } from '../model/delivery.ts'
 import { eventLines } from '../model/event-lines.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import { Deadline } from '../platform/deadline.ts'
@@ -39,6 +40,7 @@ export interface OutboundDeps {
   readonly ensurePartitions: () => Promise<void>
   /** Connections to receivers that the system has file descriptors for; undefined: it is not known. */
   readonly receiverConnectionsMax: number | undefined
+  readonly facts: PathFacts
 }
 
 /** Deliveries held in memory: per subscription, and in all. The rest wait in their lanes. */
@@ -82,7 +84,9 @@ export class Outbound {
       pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,
       ensurePartitions: deps.ensurePartitions,
+      facts: deps.facts,
     })
+    membership.unwritten.on(() => this.log.oldest)
     this.#destination = new HttpDestination({
       clock,
       responseBytesMax: config.responseLimitBytes,

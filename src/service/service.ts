@@ -99,7 +99,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const parts = await compose(ground)
   running.parts = parts
   const { subscriptions, eventTypes, replays, membership, notices, access } = parts
-  const { bell, link, inbound, outbound } = parts
+  const { bell, link, inbound, outbound, live } = parts
   const { tenants, keys, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
@@ -116,6 +116,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     tenants,
     access: { keys: managedKeys, portalTokens },
     replays,
+    live,
     database,
     hint: httpHint,
     keys,
@@ -206,7 +207,10 @@ async function stop(running: Running): Promise<void> {
   const [early, middle, late] = [whole.earlier(5000), whole.earlier(4000), whole.earlier(500)]
   await closeAll(
     [
+      // Their readers come back, to another process or after the next start.
+      { what: 'event streams', deadline: early, close: () => parts?.live.close() },
       { what: 'HTTP server', deadline: early, close: () => server?.close() },
+      { what: 'horizon', deadline: early, close: () => parts?.horizon.close() },
       { what: 'ingest', deadline: early, close: () => parts?.inbound?.ingest.close() },
       // What is done from time to time may take long; it can be cut short anywhere.
       {

@@ -1,3 +1,4 @@
+import type { PathFacts } from '../model/path-facts.ts'
 import type { ReceiverPauseReason } from '../model/pause.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
@@ -13,6 +14,8 @@ export interface ReceiverStatesDeps {
   readonly refresh: (id: number) => Promise<unknown>
   /** A receiver that has had no success for this many hours is disabled; 0: never. */
   readonly disableAfterHours: number
+  /** Is told what was written. */
+  readonly facts?: Pick<PathFacts, 'moved'>
 }
 
 /** The states of a subscription whose receiver fails, until its next success. */
@@ -154,6 +157,7 @@ export class ReceiverStates {
       const moved = await this.#inTransaction(moves)
       for (const { id, to, reason } of moves.filter(move => moved.has(move.id)))
         logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
+      if (moved.size > 0) this.#deps.facts?.moved(moves.filter(move => moved.has(move.id)))
       await Promise.all([...moved].map(id => refresh(id)))
     } catch (error) {
       const [only] = moves

@@ -26,4 +26,6 @@ test('the guide to finding events does what it says', t => trial(t, 'events.md',
 
 test('the guide to sending again does what it says', t => trial(t, 'replay.md', 4))
 
+test('the guide to watching what happens does what it says', t => trial(t, 'live.md', 2))
+
 test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
 import { CommitUnknown, EventWriter, type EventWriterDeps, type Write } from '../../src/ingest/writer.ts'
+import type { AcceptedEvent } from '../../src/model/path-facts.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { Database, isDatabaseUnavailable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from '../support/clock.ts'
@@ -9,7 +10,7 @@ import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { GatedDatabase, hold } from '../support/gated-database.ts'
 import { aHealth } from '../support/health.ts'
-import { allOwed, anEvent, countEvents, emptyAll, owedFor } from '../support/rows.ts'
+import { allOwed, anEvent, countEvents, emptyAll, idAt, owedFor } from '../support/rows.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -296,6 +297,48 @@ test('while the database is away callers hear so, and afterwards all is well', a
   for (const gate of throttle) gate.isAway = false
   await writer.write(aWrite())
   assert.equal(await countEvents(world.database), 1)
+})
+
+test('listeners hear once of a transaction, and of what was written alone', async t => {
+  const heard: (readonly string[])[] = []
+  const accepted = (events: readonly AcceptedEvent[]) =>
+    heard.push(events.map(({ event }) => event.webhookId))
+  const { writer } = aWriter(t, { facts: { accepted } })
+  const writes = [aWrite(), aWrite()]
+  await Promise.all(writes.map(write => writer.write(write)))
+  assert.deepEqual(heard, [writes.map(({ event }) => event.webhookId)])
+  const bad = anEvent({ contentType: 'a\u0000b' })
+  await assert.rejects(writer.write({ event: bad, owed: [] }))
+  assert.equal(heard.length, 1)
+})
+
+test('it says since when events wait that are not written, those under way included', async t => {
+  const { writer, throttle } = aWriter(t)
+  assert.equal(writer.oldest, Number.POSITIVE_INFINITY)
+  const open = throttle.map(hold)
+  const at = (ms: number) => {
+    const event = anEvent({ webhookId: idAt(ms), subscriptionIds: [] })
+    return writer.write({ event, owed: [] })
+  }
+  const taken = [at(noon)]
+  await turn()
+  taken.push(at(noon + 1))
+  await turn()
+  taken.push(at(noon + 2)) // waits for a connection
+  assert.equal(writer.oldest, noon)
+  open[1]?.()
+  open[0]?.()
+  await Promise.all(taken)
+  assert.equal(writer.oldest, Number.POSITIVE_INFINITY)
+})
+
+test('what may be committed although it was refused is told with its time', async t => {
+  const unsure: number[] = []
+  const { writer, throttle } = aWriter(t, { unwritten: { unsure: since => unsure.push(since) } })
+  for (const gate of throttle) gate.losesAnswers = true
+  const event = anEvent({ webhookId: idAt(noon + 5), subscriptionIds: [] })
+  await assert.rejects(writer.write({ event, owed: [] }), mayBeWritten)
+  assert.deepEqual(unsure, [noon + 5])
 })
 
 test('after a lost answer the caller hears that the event may be committed', async t => {

@@ -227,8 +227,10 @@ test('while the database is away settlements are kept, and written when it is ba
     },
   }
   const { log, settled } = aLog({ connection })
+  assert.equal(log.oldest, Number.POSITIVE_INFINITY)
   log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   await eventually(() => tries > 0)
+  assert.equal(log.oldest, noon, 'the id is made, and its row is not there')
   log.settle(attempted(await aDelivery(), accepted, 'delivered'))
   assert.ok(log.depth > 0)
   assert.deepEqual(settled, [])
@@ -236,7 +238,21 @@ test('while the database is away settlements are kept, and written when it is ba
   await log.drained()
   assert.equal((await allAttempts(world.database)).length, 2)
   assert.equal(settled.length, 2)
+  assert.equal(log.oldest, Number.POSITIVE_INFINITY)
   assert.deepEqual(await allOwed(world.database), [])
+})
+
+test('listeners hear once of a batch, when it is written', async () => {
+  const heard: (readonly Settlement[])[] = []
+  const { log } = aLog({ facts: { settled: settlements => heard.push(settlements) } })
+  const settlements = [
+    attempted(await aDelivery(), accepted, 'delivered'),
+    attempted(await aDelivery(), refused, 'given_up'),
+  ]
+  for (const settlement of settlements) log.settle(settlement)
+  assert.deepEqual(heard, [])
+  await log.drained()
+  assert.deepEqual(heard, [settlements])
 })
 
 test('an attempt whose writing was not heard of is not counted twice', async () => {

@@ -4,6 +4,7 @@ import { recordFinalAttempts } from '../../src/log/store.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidV7Source } from '../../src/platform/id.ts'
 import { access } from '../../src/server/access.ts'
+import { textOf } from '../support/answer-text.ts'
 import { sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument } from '../support/document.ts'
 import { eventually } from '../support/eventually.ts'
@@ -201,7 +202,7 @@ async function send(
   if (json !== undefined) headers['content-type'] = 'application/json'
   const body = json === undefined ? null : JSON.stringify(json)
   const answer = await fetch(`${world.url}${path}${query}`, { method, headers, body })
-  return { status: answer.status, text: await answer.text() }
+  return { status: answer.status, text: await textOf(answer) }
 }
 
 /** A body with what is required, of values that are right. */
@@ -314,7 +315,7 @@ for (const route of asking) {
         if (json !== undefined) headers['content-type'] = 'application/json'
         const body = json === undefined ? null : JSON.stringify(json)
         const answer = await fetch(`${world.url}${path}${query}`, { method: route.method, headers, body })
-        assert.equal(answer.status, 403, `${holder}: ${await answer.text()}`)
+        assert.equal(answer.status, 403, `${holder}: ${await textOf(answer)}`)
       }
     })
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { textOf as textFrom } from '../support/answer-text.ts'
 import { type BoundaryValue, boundaryValues, sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument, type Parameter } from '../support/document.ts'
 import { testService } from '../support/service.ts'
@@ -123,7 +124,7 @@ const isOfAnother = /"code":"(idempotency_key_reused|idempotency_in_progress|eve
 async function fault(operation: Operation, trial: Trial): Promise<string | undefined> {
   const { boundary, parameter } = trial
   const answer = await ask(operation, trial)
-  const text = await answer.text()
+  const text = await textFrom(answer)
   const expected = (boundary.isAllowed ? answers : refusals)[parameter?.in ?? 'body'] ?? []
   const isDocumented = operation.statuses.includes(String(answer.status))
   if (expected.includes(answer.status) && isDocumented) return undefined

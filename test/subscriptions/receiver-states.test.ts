@@ -45,20 +45,23 @@ async function stateOf(id: number) {
 
 function aReview() {
   const refreshed: number[] = []
+  const heard: unknown[] = []
   const states = new ReceiverStates({
     database: world.database,
     logger: silentLogger(),
     lanes: subscriptionLanes,
     refresh: async id => refreshed.push(id),
     disableAfterHours: 100,
+    facts: { moved: moves => heard.push(...moves.map(({ id, to }) => [id, to])) },
   })
-  return { states, refreshed }
+  return { states, refreshed, heard }
 }
 
 test('a receiver that has failed for too long is disabled, and its lane is held', async () => {
   const id = await aFailing(101)
-  const { states, refreshed } = aReview()
+  const { states, refreshed, heard } = aReview()
   await states.review()
+  assert.deepEqual(heard, [[id, 'disabled']])
   assert.deepEqual(await stateOf(id), {
     state: 'disabled',
     state_reason: 'no success for 100 hours',

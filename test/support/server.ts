@@ -16,6 +16,7 @@ import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { testLive } from './live.ts'
 
 export const testSealer = createSealer([Buffer.alloc(32, 7)])
 
@@ -81,6 +82,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
       }),
     },
     replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
+    live: testLive(world),
     database: world.database,
     hint: httpHint,
     keys: undefined,

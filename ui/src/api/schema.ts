@@ -64,6 +64,12 @@ export type Subscription = {
     reason?: "start" | "growing" | "settled" | "too_much"
     updated_at?: string
   } | null
+  /** In the answer to a resume: how much waited, and what becomes of it. Afterwards, in that to a GET: what is still being discarded, and how much of it has ended; null: nothing. A count of null is more than could be counted while the caller waits */
+  waiting?: {
+    fate?: "deliver" | "discard"
+    count?: number | null
+    ended?: number
+  } | null
   rate_limit: {
     requests?: number
     per_seconds?: number
@@ -279,6 +285,8 @@ export type SubscriptionReplace = {
   state_since?: string
   /** Ignored: it is another one a moment later */
   in_flight_now?: unknown
+  /** Ignored: it is another one a moment later */
+  waiting?: unknown
   /** Set by the service; another value than the present one is refused */
   created_at?: string
   /** Set by the service; another value than the present one is refused */
@@ -381,12 +389,20 @@ export type SubscriptionPatch = {
   state_since?: string
   /** Ignored: it is another one a moment later */
   in_flight_now?: unknown
+  /** Ignored: it is another one a moment later */
+  waiting?: unknown
   /** Set by the service; another value than the present one is refused */
   created_at?: string
   /** Set by the service; another value than the present one is refused */
   updated_at?: string
   /** Set by the service. As with `If-Match`, another version by now is 412 */
   version?: number
+}
+
+/** What becomes of what waited */
+export type SubscriptionResume = {
+  /** What becomes of what waited: it is delivered, or it ends as cancelled, each with a row in the log. What is scheduled for later is kept */
+  waiting?: "deliver" | "discard"
 }
 
 /** The new signing secret, and how long the previous one still signs */
@@ -840,6 +856,88 @@ export type EventDetails = {
   unmatched_next_cursor: string | null
 }
 
+/** `event: accepted`: an event was accepted */
+export type StreamAccepted = {
+  webhook_id: string
+  tenant: string
+  /** Null: it has none */
+  event_type: string | null
+  content_type: string
+  /** Of the payload */
+  size_bytes: number
+  /** When it was accepted */
+  accepted_at: string
+  /** Not before then; null: at once */
+  deliver_at: string | null
+  /** The name that its sender gave it */
+  event_id: string | null
+  channels: (string)[]
+  /** To how many subscriptions it goes */
+  deliveries: number
+  /** To which; at most 100 of them */
+  subscription_ids: (number)[]
+}
+
+/** `event: attempt`: an attempt was logged. Tests are left out */
+export type StreamAttempt = {
+  id: string
+  subscription_id: number
+  webhook_id: string
+  /** When the attempt ended */
+  timestamp: string
+  /** 1 is the first */
+  attempt: number
+  /** Why it was made: `auto` by itself, `replay` in a replay of many, `manual` because someone sent the event again, `test` as a test */
+  trigger: "auto" | "replay" | "manual" | "test"
+  status: "success" | "failed"
+  /** The status that the receiver answered; null: no answer */
+  http_status: number | null
+  error: string | null
+  /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  /** What the owner of the receiver can do about it */
+  hint: string | null
+  /** What followed from the attempt */
+  verdict: "delivered" | "retry" | "given_up" | "expired" | "cancelled"
+  duration_ms: number | null
+  /** When the next attempt was due; null after the last one */
+  next_attempt_at: string | null
+  /** Whose it is; null: nothing is known of its subscription any more */
+  tenant: string | null
+  /** The uid of the subscription */
+  subscription_uid: string | null
+  /** Of the event */
+  event_type: string | null
+}
+
+/** `event: subscription`: the state of a subscription changed */
+export type StreamSubscription = {
+  subscription_id: number
+  /** The uid of the subscription */
+  subscription_uid: string | null
+  /** Whose it is; null: nothing is known of its subscription any more */
+  tenant: string | null
+  /** How its receiver does now */
+  state: "active" | "paused" | "degraded" | "circuit_open" | "disabled"
+  /** And before */
+  state_before: "active" | "paused" | "degraded" | "circuit_open" | "disabled"
+  /** Whether a person has paused it */
+  paused: boolean
+  paused_before: boolean
+  /** In words for people */
+  reason: string | null
+  /** When it changed */
+  changed_at: string
+}
+
+/** `event: gap`: something is missing here */
+export type StreamGap = {
+  /** How many were left out here; null: it is not known */
+  dropped: number | null
+  /** `slow_reader`: this client has read too slowly; to get them, connect again with the last `id` before the gap. `retention`: what came after the id that was given is not kept any more */
+  reason: "slow_reader" | "retention"
+}
+
 /** One process of this installation, as of its last heartbeat */
 export type ProcessReport = {
   /** The id under which it leases lanes and deliveries */
@@ -1075,8 +1173,10 @@ export type Replay = {
   delivered: number
   /** Of the queued ones, given up again, or ended otherwise */
   failed: number
-  /** Matched, and could not be sent again when their turn came: retention took the event, it was owed already, or its subscription was deleted. Known at the end */
+  /** Matched, and were not queued: they were owed already, so that they come anyway, or their subscription was deleted */
   skipped: number
+  /** Counted at first, and no more there when their turn came: retention took the event, its payload was removed, or the delivery has ended in another way since. Known at the end */
+  gone: number
   rate_per_second: number | null
   created_at: string
   /** When it ended; what was queued by a cancelled one may still be under way */
@@ -1267,7 +1367,7 @@ export interface Operations {
   deleteTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** End what is owed, or dead letters */
   discardDeliveries: { path: undefined; query: undefined; body: {
-    /** One or several, with commas between; left out: `pending,failed`, what is owed or dead */
+    /** `pending`, `failed` or both with a comma between; left out: both */
     state?: string
     /** Only those to this subscription: its id, or `uid:` and its uid */
     subscription_id?: number | string
@@ -1281,10 +1381,13 @@ export interface Operations {
     until?: string
     /** Only counts, and changes nothing */
     dry_run?: boolean
+    /** `next_cursor` of a request that was not complete */
+    cursor?: string
   }; answer: {
     count: number
-    /** False: there was more than fits into one request; send it again */
+    /** False: there is more than fits into one request; send it again with the cursor */
     is_complete: boolean
+    next_cursor: string | null
   } }
   /** The event types as an OpenAPI 3.1 document */
   exportEventTypes: { path: undefined; query: { tenant?: string }; body: undefined; answer: EventTypeDocument }
@@ -1399,7 +1502,7 @@ export interface Operations {
     deliveries: number
   } }
   /** Resume a subscription */
-  resumeSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
+  resumeSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionResume; answer: Subscription }
   /** Show the signing secrets again */
   revealSecrets: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: RevealedSecrets }
   /** Revoke an API key */
@@ -1408,6 +1511,8 @@ export interface Operations {
   revokePortalToken: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** Replace the signing secret */
   rotateSecret: { path: { id: string | number }; query: { tenant?: string }; body: SecretRotation; answer: RotatedSecret }
+  /** What happens, as it happens */
+  stream: { path: undefined; query: { tenant?: string; subscription_id?: number | string; event_type?: string; kind?: string; status?: "success" | "failed"; last_event_id?: string }; body: undefined; answer: unknown }
   /** Hold a filter against an event, and see why it matches or not */
   testFilter: { path: undefined; query: undefined; body: FilterTest; answer: FilterTestResult }
 }
@@ -1466,5 +1571,6 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   revokeKey: ['DELETE', '/keys/{id}'],
   revokePortalToken: ['DELETE', '/portal-tokens/{id}'],
   rotateSecret: ['POST', '/subscriptions/{id}/rotate-secret'],
+  stream: ['GET', '/stream'],
   testFilter: ['POST', '/filters/test'],
 }

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { eventually } from '../support/eventually.ts'
+import { readStream, type Told } from '../support/live.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, processWorld, settledAudit } from '../support/service.ts'
+
+test('what several processes do is told once and without a gap, though one is killed, all are restarted, and the reader comes back', async () => {
+  await using receiver = await startReceiver()
+  await using world = await processWorld()
+  const [first, second] = [await world.start(), await world.start()]
+  const { id } = await client(first.url).subscribe({ target_url: `${receiver.origin}/` })
+  const told: Told[] = []
+  let lastId: string | undefined
+  /** Reads until it is ended, or until the stream ends. */
+  const read = async (url: string, until: (reader: { readonly lastId: string | undefined }) => boolean) => {
+    await using reader = await readStream(url, '', lastId === undefined ? {} : { 'last-event-id': lastId })
+    let isEnded = false
+    void reader.ended.then(() => {
+      isEnded = true
+    })
+    await eventually(() => isEnded || until(reader))
+    told.push(...reader.told)
+    lastId = reader.lastId
+  }
+  const send = (url: string, count: number) => client(url).ingestMany(id, count, 8)
+  const newest = async () => {
+    const { rows } = await world.world.database.query<{ id: string }>({
+      text: `select greatest((select max(webhook_id::text) from events), (select max(id::text) from delivery_logs)) as id`,
+    })
+    return rows[0]?.id ?? ''
+  }
+
+  const reading = read(first.url, () => false)
+  await eventually(() => lastIdIsKnown(first.url))
+  await Promise.all([send(first.url, 200), send(second.url, 200)])
+  const dying = send(second.url, 500).catch(() => {})
+  await receiver.waitFor(450)
+  await second.end('SIGKILL')
+  await Promise.all([dying, send(first.url, 100)])
+  await first.end('SIGTERM')
+  await reading // which the process has ended
+
+  const third = await world.start()
+  await send(third.url, 50)
+  await settledAudit(world.world)
+  const last = await newest()
+  await read(third.url, reader => (reader.lastId ?? '') >= last)
+
+  const { rows } = await world.world.database.query<{ id: string }>({
+    text: 'select webhook_id::text as id from events union all select id::text from delivery_logs order by id',
+  })
+  assert.ok(rows.length > 1000)
+  const ids = told.filter(({ event }) => event !== 'subscription').map(({ id }) => id)
+  assert.deepEqual(
+    ids,
+    rows.map(row => row.id),
+  )
+})
+
+/** That a stream of this process begins: then one that was opened before has begun, too. */
+async function lastIdIsKnown(url: string): Promise<boolean> {
+  await using reader = await readStream(url)
+  return eventually(() => reader.lastId !== undefined)
+}
