@@ -13,6 +13,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { ContentLoader } from './content-loader.ts'
+import { inFormat } from './formats.ts'
 import { authorize, describe, type LoadedDelivery, sign } from './message.ts'
 import { Outages } from './outages.ts'
 
@@ -111,9 +112,10 @@ export class Deliver {
     const loading = this.#load(delivery, subscription)
     const loaded = loading instanceof Promise ? await loading : loading
     if (loaded.kind !== 'loaded') return this.#record(delivery, loaded)
-    const { to, content } = loaded
+    const message = inFormat(loaded)
+    const { to, content } = message
     // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
-    const headers = [...authorize(loaded), ...describe(loaded, userAgent), ...sign(loaded, clock.now())]
+    const headers = [...authorize(message), ...describe(message, userAgent), ...sign(message, clock.now())]
     const outcome = await destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
     return this.#record(delivery, this.#verdict(loaded, outcome))
   }

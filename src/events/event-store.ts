@@ -13,6 +13,8 @@ export interface WholeEventRow extends EventRow {
 /** What `events.metadata` says besides what the sender said of it. */
 interface EventLabels {
   readonly content_encoding?: string
+  /** The service tells of itself with it. */
+  readonly system?: boolean
   readonly given?: Readonly<Record<string, string>>
 }
 

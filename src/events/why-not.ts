@@ -88,7 +88,7 @@ async function explainer(
         detail: `Its state changed at ${since}, after the event. Its rules fit.`,
       }
     }
-    return now ?? notAddressed
+    return now ?? (event.metadata?.system ? notNamed : notAddressed)
   }
 
   function asItIs(subscription: Subscription): Why | undefined {
@@ -107,6 +107,13 @@ const notAddressed: Why = {
   detail:
     'Its rules fit the event. The event was sent to another subscription only (`POST /ingest/{id}`, or `to`); ' +
     'or this one was made or changed a moment before, and the process that took the event had not heard of it yet.',
+}
+
+const notNamed: Why = {
+  reason: 'event_type',
+  detail:
+    'It is an event of the service about itself, which goes only to subscriptions that name its type in event_types, and ' +
+    'never to the one that it is about.',
 }
 
 /** As it was published: with the headers that are stored with it. */

@@ -176,17 +176,26 @@ export async function insertWideEvents(
   acceptedAt: number,
   periods?: Periods,
 ): Promise<readonly Uuid[]> {
+  return connection.transaction(tx => insertManyEvents(tx, events, owed, acceptedAt, periods))
+}
+
+/** The same within an open transaction. */
+export async function insertManyEvents(
+  tx: Queryable,
+  events: readonly EventRow[],
+  owed: readonly OwedRow[],
+  acceptedAt: number,
+  periods?: Periods,
+): Promise<readonly Uuid[]> {
   const held = owed.filter(row => row.owner !== null)
   const inLanes = owed.filter(row => row.owner === null)
   inLanes.sort((one, other) => one.subscriptionId - other.subscriptionId)
-  return connection.transaction(async tx => {
-    const refused = await insertEvents(tx, events, [], acceptedAt, periods)
-    const isWritten = ({ webhookId }: OwedRow) => !refused.includes(webhookId)
-    for (const rows of [held.filter(isWritten), inLanes.filter(isWritten)])
-      for (let from = 0; from < rows.length; from += rowsMax)
-        await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
-    return refused
-  })
+  const refused = await insertEvents(tx, events, [], acceptedAt, periods)
+  const isWritten = ({ webhookId }: OwedRow) => !refused.includes(webhookId)
+  for (const rows of [held.filter(isWritten), inLanes.filter(isWritten)])
+    for (let from = 0; from < rows.length; from += rowsMax)
+      await insertOwed(tx, rows.slice(from, from + rowsMax), acceptedAt)
+  return refused
 }
 
 function isAnyInLanes(owed: readonly OwedRow[]): boolean {

@@ -13,6 +13,7 @@ import { isDatabaseUnavailable, isRefusalOfValues, type Queryable, sqlState } fr
 import {
   type AttemptEntry,
   type DetailsEntry,
+  isDead,
   type OwedAgain,
   recordAttempts,
   recordFinalAttempts,
@@ -273,8 +274,7 @@ export class DeliveryLog {
       const next = owedAgain(settlement, this.#deps.clock.now())
       if (next) again.push(next)
     }
-    const isPlain =
-      again.length === 0 && details.length === 0 && rows.every(row => !row.errorClass && !row.trigger)
+    const isPlain = again.length === 0 && details.length === 0 && rows.every(isPlainRow)
     if (isPlain) return recordFinalAttempts(this.#deps.connection, rows)
     // The lanes first: a retry that is written below then finds its lane closed, and is not looked at too soon.
     const pauses = batch.flatMap(settlement => pauseOf(settlement) ?? [])
@@ -282,6 +282,11 @@ export class DeliveryLog {
     await recordAttempts(this.#deps.connection, this.#deps.membership.id, rows, again, details)
     if (again.length > 0) this.#deps.lanesDue(Math.min(...again.map(row => row.dueAt)))
   }
+}
+
+/** What `recordFinalAttempts` writes, where nothing is owed again. */
+function isPlainRow({ errorClass, trigger, verdict }: AttemptEntry): boolean {
+  return !errorClass && !trigger && !isDead(verdict)
 }
 
 /**

@@ -2,6 +2,7 @@ import { logEnds } from '../lanes/log-ends.ts'
 import { int4Array, textArray, timestamptzArray } from '../platform/binary-array.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { noteGivenUp } from '../system-facts/facts.ts'
 
 /** Some events in order of their ids, whole: all that is owed of each. */
 export interface OwedPage {
@@ -63,12 +64,15 @@ export interface Kept {
  *
  * A row that is locked is being settled at this very moment. It is not waited for, and its event is kept like those of all
  * rows that do not end.
+ *
+ * @param keepers tenants whose events stay where they are, so that none is copied
  */
 export async function endOrCarry(
   db: Queryable,
   after: Uuid,
   last: Uuid,
   endings: readonly Ending[],
+  keepers: readonly string[] = [],
 ): Promise<Kept> {
   const { rows } = await db.query<Kept>({
     text: `
@@ -87,7 +91,9 @@ export async function endOrCarry(
         returning o.webhook_id, o.subscription_id, o.attempt, o.trigger, p.verdict, p.reason),
       logged as (
         ${logEnds('ended', 'reason', 'verdict::attempt_verdict')}
-        returning verdict),
+        returning id, subscription_id, webhook_id, verdict),
+      dead as (select id, subscription_id, webhook_id from logged where verdict = 'expired'),
+      ${noteGivenUp('dead')},
       kept as (
         -- EXCEPT, not a join: that held each row of the batch against each of the others, as few were expected.
         select webhook_id, array_agg(subscription_id order by subscription_id) as subscription_ids
@@ -101,7 +107,7 @@ export async function endOrCarry(
         select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, k.subscription_ids, e.channels, e.metadata,
                e.event_id, e.idempotency_key, e.deliver_at
         from kept k join events e on e.webhook_id = k.webhook_id
-        where e.webhook_id > $1 and e.webhook_id <= $2
+        where e.webhook_id > $1 and e.webhook_id <= $2 and e.tenant <> all($7::text[])
         for share of e -- its payload may be removed at this moment: either is copied after that, or the copy is found by it
         on conflict (webhook_id) do nothing
         returning webhook_id)
@@ -115,6 +121,7 @@ export async function endOrCarry(
       timestamptzArray(endings.map(ending => ending.beganBefore)),
       textArray(endings.map(ending => ending.verdict)),
       textArray(endings.map(ending => ending.reason)),
+      [...keepers],
     ],
   })
   return rows[0] ?? { expired: 0, cancelled: 0, carried: 0 }
@@ -137,6 +144,7 @@ export async function carryScheduled(
   before: Uuid,
   position: ScheduledPosition,
   limit: number,
+  keepers: readonly string[] = [],
 ): Promise<{ readonly rows: number; readonly last: ScheduledPosition | undefined }> {
   const { rows } = await db.query<{ rows: number; due_ms: number | null; webhook_id: Uuid | null }>({
     text: `
@@ -152,13 +160,13 @@ export async function carryScheduled(
         select e.webhook_id, e.tenant, e.event_type, e.content_type, e.payload, e.subscription_ids, e.channels, e.metadata,
                e.event_id, e.idempotency_key, e.deliver_at
         from page p join events e on e.webhook_id = p.webhook_id
-        where e.webhook_id > $1 and e.webhook_id < $2
+        where e.webhook_id > $1 and e.webhook_id < $2 and e.tenant <> all($6::text[])
         for share of e -- as above
         on conflict (webhook_id) do nothing)
       select (select count(*)::int from page) as rows, (extract(epoch from deliver_at) * 1000)::float8 as due_ms, webhook_id
       from (values (1)) as one (n)
       left join (select * from page order by deliver_at desc, webhook_id desc limit 1) last on true`,
-    values: [after, before, timestamptzArray([position.deliverAt]), position.webhookId, limit],
+    values: [after, before, timestamptzArray([position.deliverAt]), position.webhookId, limit, [...keepers]],
   })
   const [page] = rows
   const { due_ms: deliverAt, webhook_id: webhookId } = page ?? { due_ms: null, webhook_id: null }
@@ -226,10 +234,12 @@ export async function trimCarried(
   return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
 }
 
-/** Whether an event of a tenant was carried over. There are few such events. */
+/** Whether there is an event of a tenant, that is not the default one. */
 export async function hasCarried(db: Queryable, tenant: string): Promise<boolean> {
   const { rows } = await db.query({
-    text: 'select from events_carried where tenant = $1 limit 1',
+    text: `(select from events_carried where tenant = $1 limit 1)
+           union all
+           (select from events where tenant = $1 and tenant <> 'default' limit 1)`,
     values: [tenant],
   })
   return rows.length > 0

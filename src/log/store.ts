@@ -13,6 +13,7 @@ import {
 } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { noteGivenUp } from '../system-facts/facts.ts'
 
 /** An attempt as it is written, one row of `delivery_logs`; src/monitor/ reads it back as `AttemptRow`. Times are Unix milliseconds. */
 export interface AttemptEntry {
@@ -79,8 +80,22 @@ const deleteOwed = `
     and ((o.webhook_id, o.subscription_id, o.attempt) in (
       select webhook, sub, attempt from unnest($12::uuid[], $13::int[], $14::int2[]) as f (webhook, sub, attempt))) is true`
 
+/** Whether a delivery that ends like this is a dead letter. */
+export function isDead(verdict: VerdictWord): boolean {
+  return verdict === 'given_up' || verdict === 'expired'
+}
+
+// Those whose owed row goes in this statement: what two processes have attempted is told of once.
+const dead = `
+      dead as (
+        select u.id, s.webhook_id, s.subscription_id
+        from settled s
+        join unnest($1::uuid[], $2::int[], $3::uuid[], $7::text[], $29::text[]) as u (id, sub, webhook, verdict, trigger)
+          on u.webhook = s.webhook_id and u.sub = s.subscription_id
+        where u.verdict in ('given_up', 'expired') and u.trigger <> 'test')`
+
 /**
- * Appends attempts, all of them final, without an error class and made by themselves, and removes the owed rows they
+ * Appends attempts, all of them final, without an error class, made by themselves and none of them a dead letter, and removes the owed rows they
  * settle: one statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
  */
 export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptEntry[]): Promise<void> {
@@ -104,10 +119,12 @@ export async function recordAttempts(
   details: readonly DetailsEntry[] = [],
 ): Promise<void> {
   const final = rows.filter(row => row.verdict !== 'retry')
+  const isAnyDead = final.some(row => isDead(row.verdict))
   await db.query({
-    name: 'record_attempts',
+    name: isAnyDead ? 'record_attempts_and_dead' : 'record_attempts',
     text: `
-      with settled as (${deleteOwed}),
+      with settled as (${deleteOwed} ${isAnyDead ? 'returning webhook_id, subscription_id' : ''}),
+      ${isAnyDead ? `${dead}, ${noteGivenUp('dead')},` : ''}
       later as (
         update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null
         from unnest($15::uuid[], $16::int[], $17::int2[], $18::int2[], $19::timestamptz[])

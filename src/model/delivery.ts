@@ -23,6 +23,8 @@ export interface EventMetadata {
   readonly content_encoding?: string
   /** When its payload was removed on request (RFC 3339), and how many bytes it had. */
   readonly expunged?: { readonly at: string; readonly size_bytes: number }
+  /** The service tells of itself: nothing is told of what becomes of this event. Senders cannot set it. */
+  readonly system?: true
   /** What the sender said of the event, by names of its own. */
   readonly given?: Readonly<Record<string, string>>
 }

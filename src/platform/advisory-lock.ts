@@ -25,6 +25,8 @@ export const advisoryLocks = {
   tenants: 8,
   /** One change of the catalogues of event types at a time, so that their bounds hold. */
   eventTypes: 9,
+  /** One process at a time tells of what the service has noted about itself. */
+  systemEvents: 15,
   /** One process at a time ends what waited for subscriptions that were resumed without it. */
   discard: 17,
 } as const

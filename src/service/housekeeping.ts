@@ -1,3 +1,4 @@
+import type { Bell } from '../cluster/bell.ts'
 import type { Member } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
@@ -16,9 +17,11 @@ import { keepFound } from '../subscriptions/in-flight.ts'
 import { removeOldChanges } from '../subscriptions/old-changes.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { publishFacts } from '../system-events/system-events.ts'
 import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
 import type { Access } from './access.ts'
 import { belongings } from './belongings.ts'
+import { retentionSettings } from './retention.ts'
 
 export interface House {
   readonly config: Config
@@ -29,6 +32,7 @@ export interface House {
   readonly replays: Replays
   readonly receivers: ReceiverStates
   readonly link: RedisLink | undefined
+  readonly bell: Bell
   readonly throttle: Throttle
   readonly membership: Member
   readonly discards: Discards
@@ -48,14 +52,9 @@ export function keepHouse(house: House): readonly Repeated[] {
   house.replays.onMade(() => replaying.hurry())
   const discarding = every(30_000, 'discard of what waited', logger, signal => house.discards.run(signal))
   house.discards.onAsked(() => discarding.hurry())
-  const { logRetentionHours: retentionHours, detailsRetentionHours: detailsHours } = config
-  const { auditRetentionDays: auditDays } = config
   return [
     every(3_600_000, 'retention', logger, signal =>
-      runRetention(
-        { database, clock, logger, retentionHours, detailsHours, auditDays, subscriptions },
-        signal,
-      ),
+      runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) }, signal),
     ),
     every(3_600_000, 'removal of old changes of states', logger, signal =>
       removeOldChanges({ database, clock, logger, retentionMs: retentionHours * 3_600_000 }, signal),
@@ -70,6 +69,7 @@ export function keepHouse(house: House): readonly Repeated[] {
       const removed = await removeDeadQueues(link, database)
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
+    every(5000, 'system events', logger, signal => publishFacts({ ...house, tenants }, signal)),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     // Asks the database nothing while no tenant was deleted.
     every(2000, 'removal of what deleted tenants had', logger, signal => emptyTenants(removal, signal)),

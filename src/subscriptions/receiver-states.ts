@@ -117,7 +117,8 @@ export class ReceiverStates {
         continue
       }
       const due = warnAtPercent.findLast(threshold => percent >= threshold)
-      if (due === undefined || warned >= due || !(await markWarned(database, id, due))) continue
+      if (due === undefined || warned >= due) continue
+      if (!(await markWarned(database, id, due, disableAfterHours))) continue
       logger.warn(
         { subscription_id: id, percent },
         'failing without a break; it will be disabled at 100 percent',
@@ -179,8 +180,8 @@ export class ReceiverStates {
     const disabling = new Set(moves.filter(({ to }) => to === 'disabled').map(({ id }) => id))
     return database.transaction(async tx => {
       const moved = await moveStates(tx, moves) // in the order of ids, in which lanes are locked too
-      for (const id of moved) if (disabling.has(id)) await lanes.hold(tx, id)
-      return new Set(moved)
+      for (const { id } of moved) if (disabling.has(id)) await lanes.hold(tx, id)
+      return new Set(moved.map(({ id }) => id))
     })
   }
 }

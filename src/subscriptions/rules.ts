@@ -79,6 +79,7 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
       max_in_flight: body.max_in_flight ?? null,
       rate_limit: body.rate_limit ?? null,
       ordered: body.ordered ?? false,
+      format: body.format ?? 'raw',
       signing: signingOverrides(signing),
       metadata: body.metadata ?? {},
     },
@@ -180,6 +181,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
+    format: row.format,
   }
   return {
     ...stored,
@@ -215,6 +217,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
+    format: row.format,
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
     metadata: row.metadata,

@@ -3,6 +3,7 @@ import { filterInput } from '../filters/schema.ts'
 import { metadataInput } from '../http/metadata.ts'
 import { tenantParameter, uidPattern } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
+import { type Format, formats } from '../model/format.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
 import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
@@ -129,6 +130,17 @@ const optionalFields = {
         'One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up',
     }),
   ),
+  format: Type.Optional(
+    Type.Unsafe<Format | null>({
+      type: ['string', 'null'],
+      enum: [...formats, null],
+      'x-sentence': `Give ${formats.map(format => `"${format}"`).join(' or ')}, or null for "raw".`,
+      description:
+        '`raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the ' +
+        'subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of ' +
+        'the body. What is signed is what is sent',
+    }),
+  ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
@@ -229,6 +241,7 @@ export const Subscription = Type.Object(
       properties: { requests: { type: 'integer' }, per_seconds: { type: 'integer' } },
     }),
     ordered: Type.Boolean(),
+    format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
@@ -274,6 +287,7 @@ export const Subscription = Type.Object(
         max_in_flight: null,
         rate_limit: null,
         ordered: false,
+        format: 'raw',
         headers: { Authorization: secretMask },
         signing: signingAnswer({}),
         metadata: {},

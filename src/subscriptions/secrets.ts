@@ -176,6 +176,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
       perSeconds: row.rate_limit.per_seconds,
     },
     ordered: row.ordered,
+    format: row.format,
     version: row.version,
     stateSince: row.stateSince,
   }

@@ -1,4 +1,5 @@
 import type { Reach } from '../model/caller.ts'
+import type { Format } from '../model/format.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
@@ -40,6 +41,7 @@ export interface SubscriptionValues {
   readonly max_in_flight: number | null
   readonly rate_limit: RateLimitFields | null
   readonly ordered: boolean
+  readonly format: Format
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
@@ -108,6 +110,7 @@ const packedColumns = [
   'max_in_flight',
   'rate_limit',
   'ordered',
+  'format',
   'headers',
   'signing',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
@@ -140,7 +143,7 @@ export function unpackWanted(text: string): WantedRow {
 /** Of a `SubscriptionRow`. */
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version, connect_timeout_ms, uid, channels, filter`
+  updated_at, version, connect_timeout_ms, uid, channels, filter, format`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -159,8 +162,8 @@ export async function insertSubscription(
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms, uid, channels, filter, tenant)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+             connect_timeout_ms, uid, channels, filter, format, tenant)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -177,7 +180,7 @@ export async function updateSubscription(
            set target_url = $2, description = $3, secret = $4, event_types = $5, paused = $6, retry = $7,
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
-               connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20,
+               connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -208,6 +211,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.uid,
     values.channels,
     values.filter === null ? null : JSON.stringify(values.filter),
+    values.format,
   ]
 }
 

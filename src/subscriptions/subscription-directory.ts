@@ -24,7 +24,24 @@ export class SubscriptionDirectory {
    * @param textOf the packed text of a subscription
    */
   matching(event: EventToMatch, textOf: (id: number) => string | undefined): readonly number[] {
-    const ids = this.#index.matching(event.tenant, event.eventType, event.channels)
+    return this.#filteredOf(
+      this.#index.matching(event.tenant, event.eventType, event.channels),
+      event,
+      textOf,
+    )
+  }
+
+  /** Those of them that list the type of the event as such, not by a pattern. */
+  naming(event: EventToMatch, textOf: (id: number) => string | undefined): readonly number[] {
+    if (event.eventType === null) return []
+    return this.#filteredOf(this.#index.naming(event.tenant, event.eventType, event.channels), event, textOf)
+  }
+
+  #filteredOf(
+    ids: readonly number[],
+    event: EventToMatch,
+    textOf: (id: number) => string | undefined,
+  ): readonly number[] {
     if (this.#filtered.size === 0) return ids
     let fields: EventFields | undefined
     return ids.filter(id => {

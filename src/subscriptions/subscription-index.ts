@@ -76,9 +76,7 @@ export class SubscriptionIndex {
     const name = this.#names.of(tenant)
     if (name === 0) return []
     const found: number[] = []
-    const given = channels
-      .map(channel => this.#names.of(nameOfChannel(channel)))
-      .filter(number => number !== 0)
+    const given = this.#numbersOf(channels)
     const exact = this.#child(tenants, name)
     if (exact !== 0) {
       this.#collect(this.#child(exact, this.#star), given, found)
@@ -91,6 +89,24 @@ export class SubscriptionIndex {
       this.#collectPatterns(patterns, segments, 0, given, found)
     }
     return ascending(found)
+  }
+
+  /**
+   * The ids of the subscriptions of a tenant that list an event type as such, not by a pattern, ascending.
+   *
+   * @param channels of the event, as for `matching`
+   */
+  naming(tenant: string, eventType: string, channels: readonly string[]): readonly number[] {
+    const name = this.#names.of(tenant)
+    const exact = name === 0 ? 0 : this.#child(tenants, name)
+    if (exact === 0 || isPattern(eventType)) return []
+    const found: number[] = []
+    this.#collect(this.#named(exact, eventType), this.#numbersOf(channels), found)
+    return ascending(found)
+  }
+
+  #numbersOf(channels: readonly string[]): readonly number[] {
+    return channels.map(channel => this.#names.of(nameOfChannel(channel))).filter(number => number !== 0)
   }
 
   /** Bytes of its tables, without the texts. */

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { Filter } from '../filters/filter.ts'
+import type { Format } from '../model/format.ts'
 import type { RetryPolicy } from '../model/retry-policy.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
 
@@ -70,6 +71,8 @@ export interface Subscription {
   readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null
   /** One at a time, in order of acceptance; one that fails holds those after it. */
   readonly ordered: boolean
+  /** In which form it gets its events. */
+  readonly format: Format
   /** Grows with every change by a caller. */
   readonly version: number
   /** Unix milliseconds; later with every change of the state, which leaves the version as it is. */

@@ -131,6 +131,11 @@ export class Subscriptions {
     return this.#directory.matching(event, id => this.#cache.text(id))
   }
 
+  /** Those of them that list the type of the event as such: by a pattern, or without a list, nobody asks for it. */
+  naming(event: EventToMatch): readonly number[] {
+    return this.#directory.naming(event, id => this.#cache.text(id))
+  }
+
   /** The one that a tenant calls so. */
   withUid(tenant: string, uid: string): Subscription | undefined {
     const id = this.#directory.withUid(tenant, uid)

@@ -29,3 +29,7 @@ test('the guide to sending again does what it says', t => trial(t, 'replay.md', 
 test('the guide to watching what happens does what it says', t => trial(t, 'live.md', 2))
 
 test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2))
+
+test('the guide to system events does what it says', t => trial(t, 'system-events.md', 4))
+
+test('the guide to retention does what it says', t => trial(t, 'retention.md', 1))

@@ -33,6 +33,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     isAdaptive: false,
     rateLimit: null,
     ordered: false,
+    format: 'raw',
     version: 1,
     stateSince: 0,
     ...changes,
