@@ -32,8 +32,9 @@ const commands: Readonly<Record<string, Described>> = {
     takesArguments: true,
   },
   prune: {
-    does: 'run the hourly retention now',
+    does: 'run the hourly retention now, or say what it would remove',
     load: async () => (await import('./cli/prune.ts')).runPrune,
+    takesArguments: true,
   },
   migrate: {
     does: 'bring the database to the newest schema (serve does it by itself)',

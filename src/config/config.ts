@@ -126,13 +126,16 @@ function checkTogether(values: Values, mode: Config['mode'], mistakes: string[])
       `PROCESSES (${values.processes}) with DATABASE_POOL_SIZE (${values.databasePoolSize}) would open ${connections} connections; the embedded PostgreSQL has ${embeddedConnections} for them. Give less, or set DATABASE_URL.`,
     )
   }
-  const { detailsRetentionHours: details, logRetentionHours: log } = values
+  const { detailsRetentionHours: details, payloadRetentionHours: payload, logRetentionHours: log } = values
   const redisPath = values.redisUrl === undefined ? '' : new URL(values.redisUrl).pathname
   if (!/^(\/\d{0,9})?$/.test(redisPath)) {
     mistakes.push(`REDIS_URL must end in the number of a database, such as /0; "${redisPath}" is none.`)
   }
   if (details !== undefined && details > log) {
     mistakes.push(`DETAILS_RETENTION_HOURS (${details}) must not be more than LOG_RETENTION_HOURS (${log}).`)
+  }
+  if (payload !== undefined && payload > log) {
+    mistakes.push(`PAYLOAD_RETENTION_HOURS (${payload}) must not be more than LOG_RETENTION_HOURS (${log}).`)
   }
 }
 

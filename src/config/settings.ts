@@ -60,7 +60,26 @@ export const settings = {
     maximum: 87_600,
     default: 72,
     description:
-      'How many hours events and the delivery log are kept. The service removes older ones itself, every hour.',
+      'How many hours events and the delivery log are kept. The service removes older ones itself, every hour. A tenant can have another time (docs/guides/retention.md).',
+  }),
+  payloadRetentionHours: optionalInteger('PAYLOAD_RETENTION_HOURS', {
+    minimum: 1,
+    maximum: 87_600,
+    defaultText: 'the same as `LOG_RETENTION_HOURS`',
+    description:
+      'How many hours events are kept, with their payloads, when that is to be shorter than for the log. What is still owed is kept until it is settled.',
+  }),
+  idempotencyRetentionHours: optionalInteger('IDEMPOTENCY_RETENTION_HOURS', {
+    minimum: 24,
+    maximum: 87_600,
+    defaultText: '24, or as long as the log where that is longer',
+    description: 'How many hours an `Idempotency-Key` and an `event_id` are taken, at least.',
+  }),
+  replayRetentionDays: integer('REPLAY_RETENTION_DAYS', {
+    minimum: 1,
+    maximum: 36_500,
+    default: 90,
+    description: 'How many days replays are listed after they have ended.',
   }),
   captureResponses: choice('CAPTURE_RESPONSES', ['failures', 'all', 'none'], {
     defaultText: '`failures`',

@@ -16,6 +16,14 @@ export interface Partition {
   readonly to: Uuid
 }
 
+/**
+ * What is left of one or several partitions whose time is over: the rows of tenants that keep theirs for longer. Its name
+ * says for which hours it is.
+ */
+export function isKeptPartition(name: string): boolean {
+  return /_k[0-9]{10}_[0-9]{10}$/.test(name)
+}
+
 /** Runs work that changes partitions, one at a time among all processes. */
 export function withPartitionLock<T>(database: Database, work: (tx: Queryable) => Promise<T>): Promise<T> {
   return database.transaction(async tx => {
@@ -103,6 +111,63 @@ export async function listHalfDetached(db: Queryable, table: PartitionedTable): 
 
 export async function finishDetaching(db: Queryable, table: PartitionedTable, name: string): Promise<void> {
   await db.query({ text: `alter table ${table} detach partition ${name} finalize` })
+}
+
+/** The key by which a table is partitioned. */
+export function keyOf(table: PartitionedTable): string {
+  if (table === 'events') return 'webhook_id'
+  return table === 'taken_names' ? 'period' : 'id'
+}
+
+/** Makes a table that can take the place of partitions; the condition on its key spares PostgreSQL to look at its rows then. */
+export async function createKept(
+  db: Queryable,
+  table: PartitionedTable,
+  name: string,
+  { from, to }: Pick<Partition, 'from' | 'to'>,
+): Promise<void> {
+  const key = keyOf(table)
+  await db.query({
+    text: `
+      create table ${name} (like ${table} including all);
+      alter table ${name} add constraint ${name}_range
+        check (${key} is not null and ${key} >= '${from}' and ${key} < '${to}')`,
+  })
+}
+
+/** Tables that were to take the place of partitions, and have not. */
+export async function listUnusedKept(db: Queryable, table: PartitionedTable): Promise<readonly string[]> {
+  const { rows } = await db.query<{ name: string }>({
+    text: `
+      select c.relname as name from pg_class c
+      join pg_class parent on parent.oid = to_regclass($1)
+      where c.relkind = 'r' and c.relnamespace = parent.relnamespace
+        and c.relname ~ ('^' || parent.relname || '_k[0-9]{10}_[0-9]{10}$')
+        and not exists (select from pg_inherits i where i.inhrelid = c.oid)`,
+    values: [table],
+  })
+  return rows.map(row => row.name)
+}
+
+/** Nobody writes to a table until the end of the transaction. */
+export async function lockAgainstWrites(tx: Queryable, name: string): Promise<void> {
+  await tx.query({ text: `lock table ${name} in share row exclusive mode` })
+}
+
+/** Statements of this transaction wait for a lock for no longer. */
+export async function waitForLocks(tx: Queryable, ms: number): Promise<void> {
+  await tx.query({ text: `set local lock_timeout = ${Math.round(ms)}` })
+}
+
+/** In the transaction, so that no reader meets the time between. For its end nobody reads or writes the whole table. */
+export async function exchangePartitions(
+  tx: Queryable,
+  table: PartitionedTable,
+  old: readonly string[],
+  kept: Partition,
+): Promise<void> {
+  for (const name of old) await tx.query({ text: `alter table ${table} detach partition ${name}` })
+  await attachPartition(tx, table, kept.name, kept.from, kept.to)
 }
 
 export async function dropTable(db: Queryable, name: string): Promise<void> {

@@ -6,6 +6,7 @@ import {
   detachPartition,
   dropTable,
   finishDetaching,
+  isKeptPartition,
   listChildren,
   listDetached,
   listHalfDetached,
@@ -30,17 +31,31 @@ export function partitionMs(retentionHours: number): number {
   return Math.max(1, Math.ceil(retentionHours / 96)) * hourMs
 }
 
-/** How long (milliseconds) a name is taken at the least: as long as the log is kept, and a day. */
-export function namesKeptMs(retentionHours: number): number {
-  return Math.max(24, Math.ceil(retentionHours)) * hourMs
+/** How long (milliseconds) a name is taken at the least: as long as the log is kept, a day, and as long as is asked for. */
+export function namesKeptMs(retentionHours: number, namesHours = 0): number {
+  return Math.max(24, Math.ceil(retentionHours), namesHours) * hourMs
+}
+
+/** What is kept for another time than the log. */
+export interface OtherPeriods {
+  /** Events with their payloads, where they are kept for less. */
+  readonly payloadHours?: number | undefined
+  /** Names that are taken once, where they are kept for longer. */
+  readonly namesHours?: number | undefined
 }
 
 /**
  * How long the partitions of a table are. A name is looked up in all of its table's partitions, so these are as few as can
  * be: each is as long as names are taken.
  */
-function lengthMs(table: PartitionedTable, retentionHours: number, detailsHours: number): number {
-  if (table === 'taken_names') return namesKeptMs(retentionHours)
+function lengthMs(
+  table: PartitionedTable,
+  retentionHours: number,
+  detailsHours: number,
+  { payloadHours = retentionHours, namesHours }: OtherPeriods,
+): number {
+  if (table === 'taken_names') return namesKeptMs(retentionHours, namesHours)
+  if (table === 'events') return partitionMs(payloadHours)
   return partitionMs(table === 'attempt_details' ? detailsHours : retentionHours)
 }
 
@@ -62,10 +77,12 @@ export async function ensurePartitions(
   now: number,
   retentionHours: number,
   detailsHours = retentionHours,
+  others: OtherPeriods = {},
 ): Promise<number> {
   let made = 0
   for (const table of pathTables) {
-    made += await ensureOf(database, table, now, lengthMs(table, retentionHours, detailsHours), aheadMs)
+    const ms = lengthMs(table, retentionHours, detailsHours, others)
+    made += await ensureOf(database, table, now, ms, aheadMs)
   }
   return made
 }
@@ -132,6 +149,22 @@ export function missingRanges(
   return missing
 }
 
+/** What became of the rows of a partition that others than most keep for longer. */
+export type KeptRows =
+  /** There are none. */
+  | 'none'
+  /** They have taken the place of the partition, which is gone. */
+  | 'exchanged'
+  /** That could not be done now; the next round looks again. */
+  | 'not now'
+
+export interface DropOptions {
+  /** As `before`, for what was kept of partitions that are gone; the same unless given. */
+  readonly keptBefore?: number
+  /** Asked before a partition goes. */
+  readonly keepRows?: (partition: Partition) => Promise<KeptRows>
+}
+
 /**
  * Drops the partitions of a table that end before `before` (Unix milliseconds): no row is touched, however many
  * there are.
@@ -142,6 +175,7 @@ export async function dropPartitions(
   database: Database,
   table: PartitionedTable,
   before: number,
+  { keptBefore = before, keepRows = async () => 'none' }: DropOptions = {},
 ): Promise<readonly string[]> {
   const dropped: string[] = []
   // A long transaction makes detaching take longer than a statement may, or its process died: then it is half done.
@@ -149,31 +183,49 @@ export async function dropPartitions(
     if (await unlessBusy(finishDetaching(database, table, name))) dropped.push(name)
   }
   for (const partition of await listPartitions(database, table)) {
-    if (timeOf(partition.to) > before) continue
-    if (await unlessBusy(detachPartition(database, table, partition.name))) dropped.push(partition.name)
+    const isKept = isKeptPartition(partition.name)
+    if (timeOf(partition.to) > (isKept ? keptBefore : before)) continue
+    const rows = isKept ? 'none' : await keepRows(partition)
+    if (rows === 'exchanged') dropped.push(partition.name)
+    if (rows !== 'none') continue
+    if (await unlessBusy(detachPartition(database, table, partition.name))) {
+      dropped.push(partition.name)
+      if (isKept) await dropTable(database, partition.name)
+    }
   }
   // Also what an earlier round detached and did not live to drop.
   for (const name of await listDetached(database, table)) await dropTable(database, name)
   return dropped
 }
 
-/** When the partitions of a table end (Unix milliseconds) that end before `before` at the latest, oldest first. */
+/**
+ * When the partitions of a table end (Unix milliseconds) that end before `before` at the latest, oldest first.
+ *
+ * @param which those of all tenants, or those that were made of what some keep for longer
+ */
 export async function endsOfPartitions(
   database: Database,
   table: PartitionedTable,
   before: number,
+  which: 'of all' | 'kept' = 'of all',
 ): Promise<readonly number[]> {
-  const ends = (await listPartitions(database, table)).map(partition => timeOf(partition.to))
+  const ends = (await listPartitions(database, table))
+    .filter(({ name }) => isKeptPartition(name) === (which === 'kept'))
+    .map(partition => timeOf(partition.to))
   return ends.filter(end => end <= before)
 }
 
-/** The moment (Unix milliseconds) at which the oldest partition of a table begins; infinity when it has none. */
+/**
+ * The moment (Unix milliseconds) at which the oldest partition of a table begins; infinity when it has none. What some tenants
+ * keep for longer does not count.
+ */
 export async function oldestMoment(database: Database, table: PartitionedTable): Promise<number> {
-  return Math.min(...(await listPartitions(database, table)).map(partition => timeOf(partition.from)))
+  const ofAll = (await listPartitions(database, table)).filter(({ name }) => !isKeptPartition(name))
+  return Math.min(...ofAll.map(partition => timeOf(partition.from)))
 }
 
 /** @returns false when it cannot be done now; the next round looks again */
-async function unlessBusy(detaching: Promise<void>): Promise<boolean> {
+export async function unlessBusy(detaching: Promise<unknown>): Promise<boolean> {
   try {
     await detaching
     return true
@@ -238,10 +290,17 @@ function overlaps(partition: Partition, from: number, to: number): boolean {
   return timeOf(partition.from) < to && from < timeOf(partition.to)
 }
 
-function timeOf(bound: Uuid): number {
+export function timeOf(bound: Uuid): number {
   return uuidTime(bound)
 }
 
-function nameOfTime(ms: number): string {
+/** As it is in the name of a partition: `2026022610`. */
+export function nameOfTime(ms: number): string {
   return new Date(ms).toISOString().slice(0, 13).replaceAll(/[-T]/g, '')
+}
+
+/** An id that sorts below all of a moment (Unix milliseconds) and of all later ones, and above all that came before. */
+export function idBefore(ms: number): Uuid {
+  if (ms <= 0) return uuidLowerBound(0)
+  return `${uuidLowerBound(ms - 1).slice(0, 13)}-ffff-ffff-ffffffffffff` as Uuid // canonical by construction
 }

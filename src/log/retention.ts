@@ -4,13 +4,18 @@ import { besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database, Queryable } from '../platform/postgres.ts'
+import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import { type OwnPeriods, ownPeriods, type RetentionPeriods } from '../tenants/retention.ts'
+import { dropUnusedKept, joinKept, keepRowsOf } from './kept-partitions.ts'
+import { type RemovedRows, removeOwnOf } from './own-periods.ts'
+import type { PartitionedTable } from './partition-store.ts'
 import {
   dropPartitions,
   endsOfPartitions,
   ensureAuditPartitions,
   ensurePartitions,
+  idBefore,
   namesKeptMs,
   oldestMoment,
   partitionMs,
@@ -29,9 +34,14 @@ export interface RetentionDeps {
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
+  /** Of the log. */
   readonly retentionHours: number
+  /** Where events, with their payloads, are kept for less. */
+  readonly payloadHours?: number | undefined
   /** Where the details of attempts are kept for less. */
   readonly detailsHours?: number | undefined
+  /** Where names that are taken once are kept for longer. */
+  readonly namesHours?: number | undefined
   /** Of the audit log, which has nothing to do with events. */
   readonly auditDays: number
   readonly subscriptions: {
@@ -52,6 +62,8 @@ export interface RetentionReport {
   readonly cancelled: number
   /** Events kept beyond their partition because they are still owed. */
   readonly carried: number
+  /** Rows of tenants that keep theirs for less than all do. */
+  readonly removed: RemovedRows
   /** Subscriptions that exist and could not be read here: all they are owed was kept. */
   readonly unread: number
   /** Whether it came to its end. If not, the next round goes on. */
@@ -74,7 +86,7 @@ export async function runRetention(
 ): Promise<RetentionReport | undefined> {
   const { database, clock, logger, retentionHours, detailsHours = retentionHours, auditDays } = deps
   const partitionsMade =
-    (await ensurePartitions(database, clock.now(), retentionHours, detailsHours)) +
+    (await ensurePartitions(database, clock.now(), retentionHours, detailsHours, deps)) +
     (await ensureAuditPartitions(database, clock.now(), auditDays))
   const done = await besideThePath(database, 'retention', async session => {
     if (!(await tryLockForSession(session, 'retention'))) return undefined
@@ -83,8 +95,9 @@ export async function runRetention(
   if (partitionsMade > 0 && !done) logger.info({ partitionsMade }, 'made partitions')
   if (!done) return undefined
   const report = { partitionsMade, ...done }
-  const { partitionsDropped, expired, cancelled, carried } = report
-  const didSomething = partitionsMade + partitionsDropped.length + expired + cancelled + carried > 0
+  const { partitionsDropped, expired, cancelled, carried, removed } = report
+  const rows = Object.values(removed).reduce((sum: number, count) => sum + count, 0)
+  const didSomething = partitionsMade + partitionsDropped.length + expired + cancelled + carried + rows > 0
   logger[didSomething ? 'info' : 'debug'](report, 'retention')
   return report
 }
@@ -93,9 +106,13 @@ type Done = Omit<RetentionReport, 'partitionsMade'>
 
 const hourMs = 3_600_000
 
+function unitMs(kind: keyof RetentionPeriods): number {
+  return kind === 'auditDays' ? 24 * hourMs : hourMs
+}
+
 class Round {
   readonly #deps: RetentionDeps
-  readonly #session: Queryable
+  readonly #session: Connection
   readonly #signal: AbortSignal
   readonly #now: number
   readonly #dropped: string[] = []
@@ -104,8 +121,11 @@ class Round {
   #expired = 0
   #cancelled = 0
   #carried = 0
+  readonly #removed = { events: 0, log: 0, details: 0, audit: 0 }
+  /** Tenants with periods of their own. */
+  #own: readonly OwnPeriods[] = []
 
-  constructor(deps: RetentionDeps, session: Queryable, signal: AbortSignal) {
+  constructor(deps: RetentionDeps, session: Connection, signal: AbortSignal) {
     this.#deps = deps
     this.#session = session
     this.#signal = signal
@@ -113,6 +133,7 @@ class Round {
   }
 
   async run(): Promise<Done> {
+    this.#own = await ownPeriods(this.#session, this.#ofAll)
     const isDone = await this.#dropOld()
     if (this.#unread.size > 0) {
       this.#deps.logger.warn(
@@ -125,44 +146,118 @@ class Round {
       expired: this.#expired,
       cancelled: this.#cancelled,
       carried: this.#carried,
+      removed: this.#removed,
       unread: this.#unread.size,
       isDone,
     }
   }
 
+  get #ofAll(): RetentionPeriods {
+    const { retentionHours: logHours, auditDays } = this.#deps
+    const { payloadHours = logHours, detailsHours = logHours } = this.#deps
+    return { logHours, payloadHours, detailsHours, auditDays }
+  }
+
   /** @returns false when it was told to end before */
   async #dropOld(): Promise<boolean> {
-    const { database, retentionHours, detailsHours = retentionHours, auditDays } = this.#deps
-    const auditBefore = this.#now - auditDays * 24 * hourMs
-    this.#dropped.push(...(await dropPartitions(database, 'audit_log', auditBefore)))
-    const before = this.#now - retentionHours * hourMs
+    const { retentionHours, namesHours } = this.#deps
+    await this.#drop('audit_log', 'auditDays')
+    if (!(await this.#dropEvents())) return false
+    if (!(await this.#removeOwn())) return false
+    await this.#drop('attempt_details', 'detailsHours')
+    const namesBefore = this.#now - namesKeptMs(retentionHours, namesHours)
+    this.#dropped.push(...(await dropPartitions(this.#deps.database, 'taken_names', namesBefore)))
+    // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
+    // And none before what was carried over from its hour has shrunk to what is still owed.
+    if (!(await this.#trimCarried(this.#before('payloadHours')))) return false
+    await this.#drop('delivery_logs', 'logHours', await oldestMoment(this.#deps.database, 'events'))
+    return this.#clearTombstones(this.#before('logHours'))
+  }
+
+  async #dropEvents(): Promise<boolean> {
+    const { database } = this.#deps
+    const [before, keptBefore] = [this.#before('payloadHours'), this.#keptBefore('payloadHours')]
+    // What some tenants keep for longer is over for the last of them: of it goes on what is still owed, as of all.
+    for (const end of await endsOfPartitions(database, 'events', keptBefore, 'kept')) {
+      if (!(await this.#settleOwed(uuidLowerBound(0), uuidLowerBound(end), []))) return false
+    }
+    const keepers = this.#keepers('payloadHours')
     // Partition by partition, so that a backlog of millions, or a stop in the midst of it, holds up the later ones only.
     let after = uuidLowerBound(0)
     for (const end of [...(await endsOfPartitions(database, 'events', before)), before]) {
-      // What was scheduled first, whole; of the rest goes on only what is still owed.
-      if (!(await this.#carryScheduled(after, uuidLowerBound(end), before))) return false
-      if (!(await this.#settleOwed(after, uuidLowerBound(end)))) return false
-      this.#dropped.push(...(await dropPartitions(database, 'events', end)))
+      // What was scheduled first, whole; of the rest goes on only what is still owed. Not of those who keep all of it.
+      if (!(await this.#carryScheduled(after, uuidLowerBound(end), before, keepers))) return false
+      if (!(await this.#settleOwed(after, uuidLowerBound(end), keepers))) return false
+      await this.#drop('events', 'payloadHours', end)
       after = idBefore(end)
     }
-    const detailsBefore = this.#now - detailsHours * hourMs
-    this.#dropped.push(...(await dropPartitions(database, 'attempt_details', detailsBefore)))
-    const namesBefore = this.#now - namesKeptMs(retentionHours)
-    this.#dropped.push(...(await dropPartitions(database, 'taken_names', namesBefore)))
-    // No log goes before the events it belongs to: where those could not be dropped yet, their hour of log stays too.
-    // And none before what was carried over from its hour has shrunk to what is still owed.
-    if (!(await this.#trimCarried(before))) return false
-    const logBefore = Math.min(before, await oldestMoment(database, 'events'))
-    this.#dropped.push(...(await dropPartitions(database, 'delivery_logs', logBefore)))
-    return this.#clearTombstones(before)
+    return true
   }
 
-  async #settleOwed(after: Uuid, before: Uuid): Promise<boolean> {
+  /** Unix milliseconds: what came before is over for all who have no period of their own. */
+  #before(kind: keyof RetentionPeriods): number {
+    return this.#now - this.#ofAll[kind] * unitMs(kind)
+  }
+
+  /** The same for the tenant that keeps this kind for the longest. */
+  #keptBefore(kind: keyof RetentionPeriods): number {
+    return this.#now - this.#longest(kind) * unitMs(kind)
+  }
+
+  #longest(kind: keyof RetentionPeriods): number {
+    return Math.max(this.#ofAll[kind], ...this.#own.map(({ periods }) => periods[kind]))
+  }
+
+  /** Tenants that keep this kind for longer than all do. */
+  #keepers(kind: keyof RetentionPeriods): readonly string[] {
+    const keep = this.#own.filter(({ periods }) => periods[kind] > this.#ofAll[kind])
+    return keep.map(({ tenant }) => tenant)
+  }
+
+  /** Drops what is over of a table, but for what some tenants keep for longer. @param most what ends later stays */
+  async #drop(
+    table: PartitionedTable,
+    kind: keyof RetentionPeriods,
+    most = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
+    const { database, logger } = this.#deps
+    const deps = { database, logger, session: this.#session, signal: this.#signal }
+    const before = Math.min(most, this.#before(kind))
+    const keepers = this.#keepers(kind)
+    await dropUnusedKept(deps, table)
+    const dropped = await dropPartitions(database, table, before, {
+      keptBefore: Math.min(before, this.#keptBefore(kind)),
+      keepRows: partition => keepRowsOf(deps, table, partition, keepers),
+    })
+    this.#dropped.push(...dropped)
+    const hours = (this.#longest(kind) * unitMs(kind)) / hourMs
+    if (keepers.length > 0) await joinKept(deps, table, before, hours)
+  }
+
+  async #removeOwn(): Promise<boolean> {
+    const { logger } = this.#deps
+    const deps = { logger, session: this.#session, signal: this.#signal, now: this.#now }
+    for (const own of this.#own) {
+      const removed = await removeOwnOf(deps, own)
+      if (removed === undefined) return false
+      for (const kind of ['events', 'log', 'details', 'audit'] as const) this.#removed[kind] += removed[kind]
+    }
+    return true
+  }
+
+  /** @param keepers whose events need not outlive their partition, because they stay */
+  async #settleOwed(after: Uuid, before: Uuid, keepers: readonly string[]): Promise<boolean> {
     const { isDone } = await this.#walk('retention', after, async (from, limit) => {
       const page = await readOwedPage(this.#session, from, before, limit)
       if (page.last === undefined) return page
       const endings = await this.#endingsOf(page.subscriptionIds)
-      const { expired, cancelled, carried } = await endOrCarry(this.#session, from, page.last, endings)
+      const { expired, cancelled, carried } = await endOrCarry(
+        this.#session,
+        from,
+        page.last,
+        endings,
+        keepers,
+      )
       this.#expired += expired
       this.#cancelled += cancelled
       this.#carried += carried
@@ -171,10 +266,15 @@ class Round {
     return isDone
   }
 
-  async #carryScheduled(after: Uuid, end: Uuid, before: number): Promise<boolean> {
+  async #carryScheduled(
+    after: Uuid,
+    end: Uuid,
+    before: number,
+    keepers: readonly string[],
+  ): Promise<boolean> {
     const from = { deliverAt: before, webhookId: uuidLowerBound(0) }
     const { isDone } = await this.#walk('retention of scheduled events', from, (position, limit) =>
-      carryScheduled(this.#session, after, end, position, limit),
+      carryScheduled(this.#session, after, end, position, limit, keepers),
     )
     return isDone
   }
@@ -232,12 +332,7 @@ class Round {
   }
 }
 
-/** An id that sorts below all of a moment (Unix milliseconds) and of all later ones, and above all that came before. */
-function idBefore(ms: number): Uuid {
-  return `${uuidLowerBound(ms - 1).slice(0, 13)}-ffff-ffff-ffffffffffff` as Uuid // canonical by construction
-}
-
-/** Whether events of a tenant outlive their partitions. */
+/** Whether events of a tenant are kept: such that outlived their partition, or that it kept for longer than all do. */
 export function isCarried(session: Queryable, tenant: string): Promise<boolean> {
   return hasCarried(session, tenant)
 }

@@ -19,7 +19,6 @@ import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { Live } from '../live/live.ts'
 import { ownSources } from '../live/sources.ts'
-import { ensurePartitions } from '../log/partitions.ts'
 import { PathFacts } from '../model/path-facts.ts'
 import { pauseNotice } from '../model/pause.ts'
 import type { SteerableClock } from '../platform/clock.ts'
@@ -40,6 +39,7 @@ import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './des
 import { Inbound } from './inbound.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
+import { makePartitions } from './retention.ts'
 
 /** What every part is made from. */
 export interface Ground {
@@ -104,7 +104,11 @@ export async function compose(ground: Ground): Promise<Parts> {
   const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
-  const replays = new Replays({ database, clock, retentionMs: config.logRetentionHours * 3_600_000 })
+  const replays = new Replays({
+    database,
+    clock,
+    retentionMs: (config.payloadRetentionHours ?? config.logRetentionHours) * 3_600_000,
+  })
   notices.on(replayNotice, () => replays.noticed())
   const discards = new Discards({ database, logger })
   notices.on(discardNotice, () => discards.noticed())
@@ -146,7 +150,7 @@ export async function compose(ground: Ground): Promise<Parts> {
       bell,
     },
     ...stream,
-    ensurePartitions: () => makePartitions(ground),
+    ensurePartitions: async () => void (await makePartitions(ground)),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
@@ -331,10 +335,6 @@ function statsOf(
     }),
     ...(inbound && { waiting: inbound.writer.depth }),
   }
-}
-
-async function makePartitions({ config, clock, database }: Ground): Promise<void> {
-  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
 }
 
 /** Hears of subscriptions that other processes have changed. */

@@ -4,7 +4,7 @@ import { Egress } from '../egress/egress.ts'
 import { StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
-import { ensureAuditPartitions, ensurePartitions } from '../log/partitions.ts'
+import { ensureAuditPartitions } from '../log/partitions.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
@@ -24,6 +24,7 @@ import { compose, type Ground, type Parts } from './compose.ts'
 import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
 import { listen } from './listen.ts'
+import { makePartitions } from './retention.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -93,7 +94,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, clock, database } = ground
   const { rateLimitPerKey: requestsPerSecond } = config
   await unlessCancelled(migrate(database, { logger }), signal)
-  await ensurePartitions(database, clock.now(), config.logRetentionHours, config.detailsRetentionHours)
+  await makePartitions({ config, clock, database })
   await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
   throwIfCancelled(signal)
   const parts = await compose(ground)

@@ -109,7 +109,7 @@ function registerOne(scope: FastifyInstance, tenants: Tenants): void {
     {
       schema: {
         operationId: 'patchTenant',
-        summary: 'Change the name or the metadata of a tenant',
+        summary: 'Change the name, the metadata or the retention of a tenant',
         description:
           'A JSON merge patch: what is left out stays, null takes a field back to its default. The id never changes.',
         tags,

@@ -21,6 +21,45 @@ const name = Type.String({
   [documentedKey]: { pattern: storableText },
 })
 
+const hoursMax = 87_600
+const daysMax = 36_500
+const kept = (maximum: number, description: string) =>
+  Type.Optional(
+    Type.Unsafe<number | null>({
+      type: ['integer', 'null'],
+      minimum: 1,
+      maximum,
+      description,
+      'x-sentence': `Give a whole number from 1 to ${maximum}, or null for as long as for all.`,
+    }),
+  )
+
+/** As it is sent, and as it is stored, where what is null is left out. */
+const RetentionInput = Type.Unsafe<TenantRetention | null>({
+  type: ['object', 'null'],
+  properties: {
+    payload_hours: kept(
+      hoursMax,
+      'Events with their payloads; what is still owed is kept until it is settled',
+    ),
+    log_hours: kept(hoursMax, 'The log of attempts. At least as long as the two others'),
+    details_hours: kept(hoursMax, 'Requests and answers of attempts, where they are kept'),
+    audit_days: kept(daysMax, 'Who has changed what of the tenant'),
+  },
+  additionalProperties: false,
+  description:
+    'How long what this tenant has is kept, where that is not as for all (`LOG_RETENTION_HOURS` and its like). Null, or a field ' +
+    'that is null: as for all',
+})
+
+/** How long what a tenant has is kept; left out or null: as for all. */
+export interface TenantRetention {
+  readonly payload_hours?: number | null
+  readonly log_hours?: number | null
+  readonly details_hours?: number | null
+  readonly audit_days?: number | null
+}
+
 const metadataText = 'Your own names and texts'
 
 const closed = ($id: string, description: string, example: object): TSchemaOptions => ({
@@ -35,6 +74,15 @@ export const Tenant = Type.Object(
     id: Type.String(),
     name: Type.String(),
     metadata: Type.Record(Type.String(), Type.String()),
+    retention: Type.Object(
+      {
+        payload_hours: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+        log_hours: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+        details_hours: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+        audit_days: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+      },
+      { description: 'How long what it has is kept; null: as for all' },
+    ),
     created_at: Type.String({ format: 'date-time' }),
     updated_at: Type.String({ format: 'date-time' }),
   },
@@ -46,6 +94,7 @@ export const Tenant = Type.Object(
         id: 'acme',
         name: 'Acme Inc.',
         metadata: {},
+        retention: { payload_hours: null, log_hours: null, details_hours: null, audit_days: null },
         created_at: '2026-01-01T00:00:00.000Z',
         updated_at: '2026-01-01T00:00:00.000Z',
       },
@@ -61,6 +110,7 @@ export const TenantCreate = Type.Object(
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string> | null>(metadataInput(['string'], metadataText)),
     ),
+    retention: Type.Optional(RetentionInput),
   },
   closed('TenantCreate', 'A new tenant', { id: 'acme', name: 'Acme Inc.' }),
 )
@@ -72,6 +122,7 @@ export const TenantPatch = Type.Object(
     metadata: Type.Optional(
       Type.Unsafe<Record<string, string | null> | null>(metadataInput(['string', 'null'], metadataText)),
     ),
+    retention: Type.Optional(RetentionInput),
   },
   closed('TenantPatch', 'A JSON merge patch of a tenant', { name: 'Acme Ltd.' }),
 )

@@ -1,28 +1,34 @@
 import type { Metadata } from '../http/metadata.ts'
 import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import type { TenantRetention } from './schema.ts'
 
 export interface TenantRow {
   readonly id: string
   readonly name: string
   readonly metadata: Metadata
+  /** Without what is as for all; null: all is. */
+  readonly retention: TenantRetention | null
   readonly created_at: Date
   readonly updated_at: Date
   /** Its place in the order in which tenants were made. */
   readonly serial: number
 }
 
-const columns = 'id, name, metadata, created_at, updated_at, serial'
+const columns = 'id, name, metadata, retention, created_at, updated_at, serial'
+
+/** What people set of a tenant. */
+export type TenantValues = Pick<TenantRow, 'id' | 'name' | 'metadata' | 'retention'>
 
 /** @returns undefined when the id is taken, by a tenant or by what is left of one */
 export async function insertTenant(
   tx: Queryable,
-  { id, name, metadata }: Pick<TenantRow, 'id' | 'name' | 'metadata'>,
+  { id, name, metadata, retention }: TenantValues,
 ): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `insert into tenants (id, name, metadata) values ($1, $2, $3)
+    text: `insert into tenants (id, name, metadata, retention) values ($1, $2, $3, $4)
            on conflict (id) do nothing returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata)],
+    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention)],
   })
   return rows[0]
 }
@@ -76,11 +82,12 @@ export async function listTenants(
 
 export async function updateTenant(
   tx: Queryable,
-  { id, name, metadata }: Pick<TenantRow, 'id' | 'name' | 'metadata'>,
+  { id, name, metadata, retention }: TenantValues,
 ): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `update tenants set name = $2, metadata = $3, updated_at = now() where id = $1 returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata)],
+    text: `update tenants set name = $2, metadata = $3, retention = $4, updated_at = now() where id = $1
+           returning ${columns}`,
+    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention)],
   })
   return rows[0]
 }
@@ -153,5 +160,29 @@ export async function removeTenant(db: Queryable, id: string): Promise<void> {
     text: `with gone as (delete from tenants where id = $1 and emptied_at is not null returning id)
            select pg_notify('tenants', id) from gone`,
     values: [id],
+  })
+}
+
+/** A tenant whose things are not kept as long as those of all, or were not before it was deleted. */
+export interface RetentionRow {
+  readonly id: string
+  readonly retention: TenantRetention
+  readonly is_deleted: boolean
+  readonly details_removed_before: Date | null
+}
+
+/** All of them, in the order in which they were made. */
+export async function readRetentions(db: Queryable): Promise<readonly RetentionRow[]> {
+  const { rows } = await db.query<RetentionRow>({
+    text: `select id, retention, deleted_at is not null as is_deleted, details_removed_before
+           from tenants where retention is not null order by serial`,
+  })
+  return rows
+}
+
+export async function markDetailsRemoved(db: Queryable, id: string, before: number): Promise<void> {
+  await db.query({
+    text: `update tenants set details_removed_before = $2 where id = $1`,
+    values: [id, new Date(before)],
   })
 }

@@ -1,9 +1,10 @@
 import { recordChange } from '../audit/audit.ts'
-import { differences } from '../audit/changes.ts'
+import { differences, type Fields } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
 import { mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
+import { mergedRetention, retentionAnswer, retentionFaults } from './retention.ts'
 import type { TenantAnswer, TenantCreate, TenantPatch } from './schema.ts'
 import {
   insertTenant,
@@ -116,10 +117,11 @@ export class Tenants {
   async create({ actor }: Caller, body: TenantCreate): Promise<TenantAnswer> {
     const { id, name } = body
     const metadata = body.metadata ?? {}
-    const faults = metadataFaults(metadata)
+    const retention = mergedRetention(null, body.retention)
+    const faults = [...metadataFaults(metadata), ...retentionFaults(retention)]
     if (faults.length > 0) throw validationFailed(faults)
     const row = await this.#database.transaction(async tx => {
-      const made = await insertTenant(tx, { id, name, metadata })
+      const made = await insertTenant(tx, { id, name, metadata, retention })
       if (made === undefined) return undefined
       await recordChange(tx, actor, {
         ...{ action: 'tenant.created', subjectId: id, tenant: id },
@@ -164,9 +166,10 @@ export class Tenants {
       if (before === undefined) return undefined
       const { name = before.name, metadata = {} } = patch
       const merged = metadata === null ? {} : mergedMetadata(before.metadata, metadata)
-      const faults = metadataFaults(merged)
+      const retention = mergedRetention(before.retention, patch.retention)
+      const faults = [...metadataFaults(merged), ...retentionFaults(retention)]
       if (faults.length > 0) throw validationFailed(faults)
-      const after = await updateTenant(tx, { id, name, metadata: merged })
+      const after = await updateTenant(tx, { id, name, metadata: merged, retention })
       await recordChange(tx, actor, {
         ...{ action: 'tenant.updated', subjectId: id, tenant: id },
         changes: differences(fieldsOf(before), after && fieldsOf(after)),
@@ -207,8 +210,8 @@ export class Tenants {
 }
 
 /** What the audit log says of a tenant. */
-function fieldsOf({ name, metadata }: TenantRow): { readonly name: string; readonly metadata: object } {
-  return { name, metadata }
+function fieldsOf({ name, metadata, retention }: TenantRow): Fields {
+  return { name, metadata, retention: retention ?? {} }
 }
 
 /** A row as the API shows it. */
@@ -217,6 +220,7 @@ export function answer(row: TenantRow): TenantAnswer {
     id: row.id,
     name: row.name,
     metadata: row.metadata,
+    retention: retentionAnswer(row.retention),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   }

@@ -8,13 +8,13 @@ import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import type { Database } from '../../src/platform/postgres.ts'
 import { hourMs } from '../support/clock.ts'
-import { allAttempts, allOwed, idAt, owe } from '../support/rows.ts'
+import { allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
 import { client, eventually, testService } from '../support/service.ts'
 
-async function prune(environment: Environment) {
+async function prune(environment: Environment, args: readonly string[] = []) {
   const lines: string[] = []
   const write = (text: string) => void lines.push(text)
-  const code = await runPrune([], { out: write, err: write, environment })
+  const code = await runPrune(args, { out: write, err: write, environment })
   return { code, text: lines.join('\n') }
 }
 
@@ -64,4 +64,32 @@ test('prune says when another process is at it', async () => {
     assert.equal(code, exitCode.ok)
     assert.match(text, /Another process is at it/)
   })
+})
+
+test('prune --dry-run says what would go, by kind and tenant, and changes nothing', async () => {
+  await using world = await testService()
+  const { database } = world.world
+  await firstRoundOver(database)
+  const then = Date.now() - 1000 * hourMs
+  await ensurePartitions(database, then, 72)
+  const settled = { webhookId: idAt(then), subscriptionIds: [] }
+  await owe(database, { ...settled, payload: Buffer.alloc(2048) })
+  const { code, text } = await prune(world.environment, ['--dry-run'])
+  assert.equal(code, exitCode.ok)
+  assert.match(text, /^kind +tenant +rows +about\nevents +default +1 +2\.1 KiB$/m)
+  assert.match(
+    text,
+    /Partitions that would be dropped: \d+, which take [\d.]+ [KM]iB on the disk\.\nNothing was changed/,
+  )
+  assert.equal(await countEvents(database), 1)
+  const audit = (await (await fetch(`${world.url}/audit?action=retention.run`)).json()) as unknown[]
+  assert.equal(audit.length, 0)
+  assert.match((await prune(world.environment)).text, /^Dropped \d+ partitions/)
+  assert.match((await prune(world.environment, ['--dry-run'])).text, /^Nothing is old enough to go\./)
+  const mistaken = await prune(world.environment, ['--dry'])
+  assert.deepEqual(
+    [mistaken.code, (await prune(world.environment, ['--help'])).code],
+    [exitCode.usage, exitCode.ok],
+  )
+  assert.match(mistaken.text, /--dry-run/)
 })

@@ -79,6 +79,7 @@ function knowing(subscriptions: readonly Subscription[]): RetentionDeps['subscri
 
 const nothing = {
   ...{ partitionsMade: 0, partitionsDropped: [], expired: 0, cancelled: 0, carried: 0, unread: 0 },
+  removed: { events: 0, log: 0, details: 0, audit: 0 },
   isDone: true,
 }
 

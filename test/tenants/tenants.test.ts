@@ -22,6 +22,7 @@ test('a tenant is made, read, changed and deleted', async () => {
     id: 'acme',
     name: 'Acme Inc.',
     metadata: { plan: 'gold', seats: '7' },
+    retention: { payload_hours: null, log_hours: null, details_hours: null, audit_days: null },
     updated_at: at,
   })
   assert.deepEqual((await server.request('/tenants/acme')).json, made.json)
@@ -169,4 +170,48 @@ test('a tenant that is being deleted gets nothing new: whoever makes something w
     database.transaction(tx => checkTenant(tx, 'acme')),
     /There is no tenant acme/,
   )
+})
+
+test('a tenant has times of its own for what is kept, which the audit log shows', async () => {
+  await using server = await testServer()
+  const own = { log_hours: 720, payload_hours: 24 }
+  const made = await create(server, { id: 'acme', name: 'Acme', retention: own })
+  assert.deepEqual(Object(made.json).retention, { ...own, details_hours: null, audit_days: null })
+  const changed = await patch(server, 'acme', { retention: { payload_hours: null, audit_days: 30 } })
+  const { retention } = Object(changed.json)
+  assert.deepEqual(retention, { payload_hours: null, log_hours: 720, details_hours: null, audit_days: 30 })
+  assert.deepEqual(Object((await patch(server, 'acme', { name: 'Acme Ltd.' })).json).retention, retention)
+  const none = { payload_hours: null, log_hours: null, details_hours: null, audit_days: null }
+  assert.deepEqual(Object((await patch(server, 'acme', { retention: null })).json).retention, none)
+  const { rows } = await server.world.database.query<{ changes: readonly { readonly field: string }[] }>({
+    text: `select changes from audit_log where action = 'tenant.updated' order by id limit 1`,
+  })
+  const changes = rows[0]?.changes.toSorted((one, other) => (one.field < other.field ? -1 : 1))
+  assert.deepEqual(changes, [
+    { field: 'retention.audit_days', before: null, after: 30 },
+    { field: 'retention.payload_hours', before: 24, after: null },
+  ])
+})
+
+test('a time that cannot be is refused with a sentence', async () => {
+  await using server = await testServer()
+  await create(server, { id: 'acme', name: 'Acme', retention: { log_hours: 100 } })
+  const refused: readonly (readonly [retention: unknown, words: RegExp])[] = [
+    [{ log_hours: 0 }, /whole number from 1 to 87600/],
+    [{ log_hours: 1.5 }, /whole number from 1 to 87600/],
+    [{ details_hours: 87_601 }, /whole number from 1 to 87600/],
+    [{ audit_days: 36_501 }, /whole number from 1 to 36500/],
+    [
+      { payload_hours: 101 },
+      /"pointer":"\/retention\/payload_hours","detail":"Give at most the 100 hours of log_hours/,
+    ],
+    [{ details_hours: 50, log_hours: 49 }, /"pointer":"\/retention\/details_hours"/],
+    [{ names_hours: 1 }, /names_hours/],
+    [7, /retention/],
+  ]
+  for (const [retention, words] of refused) {
+    const answer = await patch(server, 'acme', { retention })
+    assert.equal(answer.status, 422, JSON.stringify(retention))
+    assert.match(answer.text, words)
+  }
 })
