@@ -84,8 +84,8 @@ test('prune --dry-run says what would go, by kind and tenant, and changes nothin
   assert.equal(await countEvents(database), 1)
   const audit = (await (await fetch(`${world.url}/audit?action=retention.run`)).json()) as unknown[]
   assert.equal(audit.length, 0)
-  assert.match((await prune(world.environment)).text, /^Dropped \d+ partitions/)
-  assert.match((await prune(world.environment, ['--dry-run'])).text, /^Nothing is old enough to go\./)
+  assert.match((await prune(world.environment)).text, /^Dropped \d+ partitions/m)
+  assert.match((await prune(world.environment, ['--dry-run'])).text, /^Nothing is old enough to go\./m)
   const mistaken = await prune(world.environment, ['--dry'])
   assert.deepEqual(
     [mistaken.code, (await prune(world.environment, ['--help'])).code],
