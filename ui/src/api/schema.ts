@@ -75,6 +75,7 @@ export type Subscription = {
     per_seconds?: number
   } | null
   ordered: boolean
+  format: "raw" | "slack"
   /** Each value masked as ******** */
   headers: { [name: string]: string }
   /** How deliveries are signed, defaults filled in */
@@ -161,6 +162,8 @@ export type SubscriptionCreate = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
+  format?: "raw" | "slack" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -243,6 +246,8 @@ export type SubscriptionReplace = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
+  format?: "raw" | "slack" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -345,6 +350,8 @@ export type SubscriptionPatch = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
+  format?: "raw" | "slack" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -1228,6 +1235,13 @@ export type Tenant = {
   id: string
   name: string
   metadata: { [name: string]: string }
+  /** How long what it has is kept; null: as for all */
+  retention: {
+    payload_hours: number | null
+    log_hours: number | null
+    details_hours: number | null
+    audit_days: number | null
+  }
   created_at: string
   updated_at: string
 }
@@ -1240,6 +1254,17 @@ export type TenantCreate = {
   name: string
   /** Your own names and texts */
   metadata?: { [name: string]: string } | null
+  /** How long what this tenant has is kept, where that is not as for all (`LOG_RETENTION_HOURS` and its like). Null, or a field that is null: as for all */
+  retention?: {
+    /** Events with their payloads; what is still owed is kept until it is settled */
+    payload_hours?: number | null
+    /** The log of attempts. At least as long as the two others */
+    log_hours?: number | null
+    /** Requests and answers of attempts, where they are kept */
+    details_hours?: number | null
+    /** Who has changed what of the tenant */
+    audit_days?: number | null
+  } | null
 }
 
 /** A JSON merge patch of a tenant */
@@ -1248,6 +1273,17 @@ export type TenantPatch = {
   name?: string
   /** Your own names and texts */
   metadata?: { [name: string]: string | null } | null
+  /** How long what this tenant has is kept, where that is not as for all (`LOG_RETENTION_HOURS` and its like). Null, or a field that is null: as for all */
+  retention?: {
+    /** Events with their payloads; what is still owed is kept until it is settled */
+    payload_hours?: number | null
+    /** The log of attempts. At least as long as the two others */
+    log_hours?: number | null
+    /** Requests and answers of attempts, where they are kept */
+    details_hours?: number | null
+    /** Who has changed what of the tenant */
+    audit_days?: number | null
+  } | null
 }
 
 /** An API key, without its secret text */
@@ -1445,7 +1481,7 @@ export interface Operations {
   livez: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** Change some fields of a subscription */
   patchSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionPatch; answer: Subscription }
-  /** Change the name or the metadata of a tenant */
+  /** Change the name, the metadata or the retention of a tenant */
   patchTenant: { path: { id: string | number }; query: undefined; body: TenantPatch; answer: Tenant }
   /** Pause a subscription */
   pauseSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
