@@ -1,4 +1,4 @@
--- How long what a tenant has is kept, where that is not as for all (docs/adr/0020-retention-per-tenant.md).
+-- How long what a tenant has is kept, where that is not as for all (docs/adr/0021-retention-per-tenant.md).
 alter table tenants
   -- {"payload_hours", "log_hours", "details_hours", "audit_days"}, each left out where it is as for all. Null: all of them are.
   add column retention jsonb,
