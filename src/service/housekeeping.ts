@@ -1,5 +1,5 @@
 import type { Bell } from '../cluster/bell.ts'
-import type { Member } from '../cluster/membership.ts'
+import type { Member, Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
 import type { Discards } from '../lanes/discard-waiting.ts'
@@ -34,7 +34,7 @@ export interface House {
   readonly link: RedisLink | undefined
   readonly bell: Bell
   readonly throttle: Throttle
-  readonly membership: Member
+  readonly membership: Member & Pick<Membership, 'unwritten'>
   readonly discards: Discards
   readonly access: Access
 }
@@ -46,6 +46,7 @@ export interface House {
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
   const { tenants, keys, portalTokens } = house.access
+  const telling = { ...house, tenants, unwritten: house.membership.unwritten }
   const oldestEvents = () => oldestMoment(database, 'events')
   const removal = { database, clock, logger, tenants, belongings, oldestEvents }
   const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
@@ -57,7 +58,10 @@ export function keepHouse(house: House): readonly Repeated[] {
       runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) }, signal),
     ),
     every(3_600_000, 'removal of old changes of states', logger, signal =>
-      removeOldChanges({ database, clock, logger, retentionMs: retentionHours * 3_600_000 }, signal),
+      removeOldChanges(
+        { database, clock, logger, retentionMs: config.logRetentionHours * 3_600_000 },
+        signal,
+      ),
     ),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)
@@ -69,7 +73,7 @@ export function keepHouse(house: House): readonly Repeated[] {
       const removed = await removeDeadQueues(link, database)
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
-    every(5000, 'system events', logger, signal => publishFacts({ ...house, tenants }, signal)),
+    every(5000, 'system events', logger, signal => publishFacts(telling, signal)),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     // Asks the database nothing while no tenant was deleted.
     every(2000, 'removal of what deleted tenants had', logger, signal => emptyTenants(removal, signal)),

@@ -29,6 +29,8 @@ export interface SystemEventsDeps {
   }
   readonly tenants: { isDeleted(tenant: string): boolean }
   readonly bell: { ring(): void }
+  /** Told of ids that are made before their rows are written. */
+  readonly unwritten: { during<T>(work: () => Promise<T>): Promise<T> }
 }
 
 /** What senders may say of an event, said of all of these, so that filters can tell them from others of the same type. */
@@ -50,7 +52,7 @@ export async function publishFacts(
   return besideThePath(database, 'system events', async session => {
     if (!(await tryLockForSession(session, 'systemEvents'))) return undefined
     const { rows } = await inBatches({ name: 'system events', logger, signal }, 0, async (_after, limit) => {
-      const taken = await publishSome(deps, session, newId, limit)
+      const taken = await deps.unwritten.during(() => publishSome(deps, session, newId, limit))
       if (taken > 0) bell.ring()
       return { rows: taken, last: taken > 0 ? 0 : undefined }
     })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { Unwritten } from '../../src/cluster/unwritten.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { ensurePartitions } from '../../src/log/partitions.ts'
 import { runRetention } from '../../src/log/retention.ts'
@@ -56,6 +57,7 @@ async function aWorld(t: TestContext, partitions: true | 'hourly' = true) {
     ...{ database, subscriptions, logger: silentLogger(), clock: systemClock() },
     tenants: { isDeleted: () => false },
     bell: { ring: () => void rings++ },
+    unwritten: new Unwritten(systemClock()),
   }
   /** A subscription, failing for these hours if given. */
   const subscribe = async ({ tenant = 'acme', types = null, hours, state = 'active', uid }: Wanted = {}) => {
