@@ -12,13 +12,16 @@ const keys = {
 const good = { authorization: 'Bearer whk_good' }
 const wrong = { authorization: 'Bearer whk_wrong' }
 
-test('who tries many keys is slowed down, and a valid key of the same address is not', async () => {
+test('who tries many keys is slowed down, and a valid key of the same address is not', async t => {
   await using server = await testServer({ keys })
   const ask = (headers: Record<string, string>) => server.request('/system', { headers })
+  const now = performance.now.bind(performance)
+  const stoppedAt = Math.ceil(now()) // whole, so that sums of it are exact
+  t.mock.method(performance, 'now', () => stoppedAt) // after a second another wrong key is free
   for (let n = 0; n < 10; n++) assert.equal((await ask(wrong)).status, 401)
-  const before = performance.now()
+  const before = now()
   const refused = await ask(wrong)
-  const tookMs = performance.now() - before
+  const tookMs = now() - before
   assert.equal(refused.status, 429)
   assert.match(refused.headers.get('retry-after') ?? '', /^[1-9]\d*$/)
   assert.equal(refused.headers.get('connection'), 'close')
