@@ -32,8 +32,11 @@ interface SchemaError {
 export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   if (httpPart === 'params' || httpPart === 'headers') return () => true
   const inBody = httpPart === 'body'
-  const validator = Compile(schema)
+  // Of some hundred schemas most are not needed soon, if ever: to compile all of them was a tenth of a start.
+  let compiled: ReturnType<typeof Compile> | undefined
   return (input: unknown) => {
+    compiled ??= Compile(schema)
+    const validator = compiled
     const value = inBody ? input : withNumbers(schema, input)
     const errors = validator.Check(value)
       ? unstorableText(value)
