@@ -50,11 +50,13 @@ interface Trial {
 
 async function ask({ method, path, body, parameters }: Operation, trial: Trial): Promise<Response> {
   const { boundary, parameter } = trial
-  const subscription = await create()
-  const tenant = path.startsWith('/tenants/') ? await createTenant() : ''
+  const isOfTenant = path.startsWith('/tenants/')
+  const isNamed = parameters.some(one => one.in === 'path' && one.schema.format !== 'uuid')
+  const subscription = isNamed && !isOfTenant ? await create() : ''
+  const tenant = isOfTenant ? await createTenant() : ''
   const textOf = (one: Parameter) => {
     if (one === parameter) return String(boundary.value)
-    if (path.startsWith('/tenants/')) return tenant
+    if (isOfTenant) return tenant
     return one.schema.format === 'uuid' ? String(sampleOf(one.schema)) : String(subscription)
   }
   const url = path.replace(/\{(\w+)\}/g, (_, name: string) => {
