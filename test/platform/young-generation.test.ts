@@ -1,3 +1,4 @@
+// In a process of its own: it changes how V8 collects garbage, for good.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'

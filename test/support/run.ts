@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { compileService } from './compiled.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests } from './database-tests.ts'
+import { groupsOf, writeEntries } from './groups.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
 // test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
@@ -13,6 +14,7 @@ import { databaseTests } from './database-tests.ts'
 //   --name PATTERN    of these, only the tests whose name matches
 //   --long            also those that are long (<name>.long.test.ts), and those with a size of their own at that size
 //                     (length.ts)
+//   --apart           every file in a process of its own
 //   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
@@ -22,6 +24,7 @@ const { values, positionals } = parseArgs({
     'with-database': { type: 'boolean', default: false },
     without: { type: 'string', multiple: true, default: [] },
     name: { type: 'string' },
+    apart: { type: 'boolean', default: false },
     inspect: { type: 'boolean', default: false },
     long: { type: 'boolean', default: false },
   },
@@ -32,7 +35,8 @@ const found = (await testFiles(positionals)).filter(
     !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)) &&
     (values.long || positionals.includes(path) || !path.endsWith('.long.test.ts')),
 )
-const files = values['with-database'] ? databaseTests(found) : found
+const withDatabase = databaseTests(found)
+const files = values['with-database'] ? withDatabase : found
 if (files.length === 0) {
   console.error('No test files match what was given.')
   process.exit(1)
@@ -43,21 +47,27 @@ process.on('SIGINT', () => {})
 process.on('SIGTERM', () => running?.kill('SIGTERM'))
 
 let running: ReturnType<typeof spawn> | undefined
-const server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
+const isGiven = Boolean(process.env.TEST_DATABASE_URL)
+// Tests that need no database begin at once.
+const server = isGiven || withDatabase.length === 0 ? undefined : await startTestServer()
 const name = `${process.pid}`
-// Each test file is a process, and starts more of them.
-const compiled = await compileService()
+// The tests are several processes, and start more of them.
+const compiled = withDatabase.length === 0 ? undefined : await compileService()
+// A pattern of names is meant for the names of tests, not for those of files.
+const isApart = values.apart || values.inspect || values.name !== undefined
+const entries = isApart ? undefined : await writeEntries(groupsOf(files))
 try {
   process.exitCode = await run({
     ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
     TEST_RUN: name,
     ...(values.long && { TEST_LENGTH: 'long' }),
-    NODE_COMPILE_CACHE: compiled.folder,
+    ...(compiled && { NODE_COMPILE_CACHE: compiled.folder }),
   })
 } finally {
-  if (server) await server.stop()
-  else await dropTemplates(await testServer(), name)
-  await compiled[Symbol.asyncDispose]()
+  await server?.stop()
+  if (isGiven) await dropTemplates(await testServer(), name)
+  await compiled?.[Symbol.asyncDispose]()
+  await entries?.[Symbol.asyncDispose]()
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
@@ -66,7 +76,7 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
   else options.push('--test-concurrency=3', '--test-timeout=300000')
-  running = spawn(process.execPath, [...options, ...files], {
+  running = spawn(process.execPath, [...options, ...(entries?.paths ?? files)], {
     cwd: root,
     stdio: 'inherit',
     env: { ...process.env, ...environment },

@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dirname } from 'node:path/posix'
+
+const root = new URL('../../', import.meta.url)
+
+/** How a file says that it changes its process, or measures it: the first words of a comment, and then why. */
+const alone = /^\/\/ In a process of its own: /m
+
+/** Files whose tests start services, which takes long. */
+const long = /^test\/(e2e|upgrade)\//
+
+/** A group takes as long as its files together; with many in each, the last one would run while others have nothing left. */
+const groupFilesMax = 12
+const longFilesMax = 4
+
+/**
+ * Which test files share a process, the ones to begin with first. To start Node.js and to load the service takes longer than most files: a process
+ * for each of 240 was half of the processor time of the suite. So neighbours of a folder share one; a file that says so
+ * has its own.
+ *
+ * @param paths sorted
+ */
+export function groupsOf(paths: readonly string[]): readonly (readonly string[])[] {
+  const own: string[][] = []
+  const byFolder = new Map<string, string[]>()
+  for (const path of paths) {
+    const folder = dirname(path)
+    if (alone.test(readFileSync(new URL(path, root), 'utf8'))) own.push([path])
+    else byFolder.set(folder, [...(byFolder.get(folder) ?? []), path])
+  }
+  const groups = [...own, ...[...byFolder.values()].flatMap(parted)]
+  const isLong = ([first = '']: readonly string[]) => long.test(first)
+  return [...groups.filter(isLong), ...groups.filter(group => !isLong(group))]
+}
+
+/** In equal parts, so that none is above the limit. */
+function parted(files: readonly string[]): readonly (readonly string[])[] {
+  const parts = Math.ceil(files.length / (long.test(files[0] ?? '') ? longFilesMax : groupFilesMax))
+  const size = Math.ceil(files.length / parts)
+  return Array.from({ length: parts }, (_, n) => files.slice(n * size, (n + 1) * size))
+}
+
+export interface Entries extends AsyncDisposable {
+  /** A module for each group, for Node.js to run as if it were a test file. */
+  readonly paths: readonly string[]
+}
+
+/** Writes what runs each group. */
+export async function writeEntries(groups: readonly (readonly string[])[]): Promise<Entries> {
+  const folder = await mkdtemp(join(tmpdir(), 'webhooks-groups-'))
+  const { href } = new URL('together.ts', import.meta.url)
+  const paths = await Promise.all(
+    groups.map(async (group, n) => {
+      const path = join(folder, `${n}.mjs`)
+      const code = `import { runTogether } from ${JSON.stringify(href)}\nawait runTogether(${JSON.stringify(group)})\n`
+      await writeFile(path, code)
+      return path
+    }),
+  )
+  return { paths, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+}
