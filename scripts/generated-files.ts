@@ -1,5 +1,6 @@
 import { configurationPage, envExample } from '../src/config/reference.ts'
 import { errorCodes } from '../src/errors.ts'
+import { metricsPage } from '../src/metrics/reference.ts'
 import { dashboardTypes } from './dashboard-types.ts'
 import { openapiDocument } from './openapi.ts'
 
@@ -12,6 +13,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/errors.md', errorsPage()],
     ['openapi.json', openapi],
     ['ui/src/api/schema.ts', dashboardTypes(openapi)],
+    ['docs/reference/metrics.md', metricsPage()],
   ])
 }
 

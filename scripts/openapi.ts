@@ -8,11 +8,13 @@ import { ManagedKeys } from '../src/keys/managed-keys.ts'
 import { PortalTokens } from '../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../src/lanes/subscription-lanes.ts'
 import type { Live } from '../src/live/live.ts'
+import { Metrics } from '../src/metrics/metrics.ts'
 import { defaultRetryPolicy } from '../src/model/retry-policy.ts'
 import { systemClock } from '../src/platform/clock.ts'
 import { silentLogger } from '../src/platform/logger.ts'
 import { Database } from '../src/platform/postgres.ts'
 import { createSealer } from '../src/platform/seal.ts'
+import { Troubles } from '../src/platform/troubles.ts'
 import { batchRoutes } from '../src/publish/batch-routes.ts'
 import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
@@ -67,6 +69,8 @@ export async function openapiDocument(): Promise<string> {
     version,
     basePath: '',
     dashboard: undefined,
+    metrics: new Metrics({ database }),
+    system: { troubles: new Troubles({ logger, now: Date.now }), id: () => 0, now: Date.now },
     drainMs: 0,
     readiness: async () => ({ ready: false, checks: {} }),
     registerIngest: (scope, edge) => {

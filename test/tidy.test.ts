@@ -68,12 +68,12 @@ const ranks: readonly (readonly string[])[] = [
   ['errors', 'version'],
   ['platform'],
   ['model'],
-  ['http', 'egress', 'filters'],
+  ['http', 'egress', 'filters', 'tracing'],
   ['subscriptions', 'tenants', 'keys', 'audit', 'event-types', 'config', 'system-facts'],
   ['cluster'],
   ['lanes', 'destinations'],
   ['dispatch', 'log'],
-  ['replay', 'deliver', 'monitor', 'stats', 'backup'],
+  ['replay', 'deliver', 'monitor', 'metrics', 'stats', 'backup'],
   ['handover'],
   ['ingest'],
   ['publish', 'sources', 'live', 'events', 'system-events'],
@@ -221,6 +221,16 @@ test('packages with a place of their own stay there', () => {
     },
     { name: /^re2js$/, where: /^src\/event-types\/pattern\.ts$/, words: 'src/event-types/pattern.ts' },
     { name: /^pino$/, where: /^src\/platform\/logger\.ts$/, words: 'src/platform/logger.ts' },
+    {
+      name: /^@opentelemetry\//,
+      where: /^src\/tracing\/tracing\.ts$/,
+      words: 'src/tracing/tracing.ts',
+    },
+    {
+      name: /^@prometheus-io\/client$/,
+      where: /^src\/metrics\/exposition\.ts$/,
+      words: 'src/metrics/exposition.ts',
+    },
   ]
   const wrong = sources.flatMap(importsOf).flatMap(({ from, to }) => {
     const place = places.find(({ name }) => name.test(to))
@@ -237,6 +247,16 @@ test('packages with a place of their own stay there', () => {
   )
   const bullmq = sources.filter(path => importsOf(path).some(({ to }) => to === 'bullmq'))
   assert.ok(bullmq.length <= 1, `bullmq belongs in one file, not in ${bullmq.join(', ')}`)
+})
+
+test('what few installations use is loaded by those alone', () => {
+  const lazy = /^(@opentelemetry\/.+|@prometheus-io\/client)$/
+  const wrong = sources.filter(path =>
+    [...textOf(path).matchAll(/^import (?!type )[^'"]*'([^']+)'/gm)].some(([, target = '']) =>
+      lazy.test(packageName(target)),
+    ),
+  )
+  nobody('Load it with import() where it is needed first:', wrong)
 })
 
 test('the service runs on its dependencies alone', () => {

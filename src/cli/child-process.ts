@@ -6,12 +6,14 @@ import { collectSooner } from '../platform/old-generation.ts'
 import { startService } from '../service/service.ts'
 import type { StartFacts } from './banner.ts'
 import { exitCode } from './command.ts'
+import { type FiguresFromChild, FiguresOfOthers, type FiguresToChild } from './figures.ts'
 
 /** What a child tells its supervisor. */
 export type ChildMessage =
   | { readonly kind: 'ready'; readonly facts: StartFacts }
   /** The child could not start; `reason` is for people. */
   | { readonly kind: 'failed'; readonly reason: string }
+  | FiguresFromChild
 
 /** What the supervisor tells a child. */
 export interface StopMessage {
@@ -24,7 +26,8 @@ export async function runChild(config: Config, logger: Logger): Promise<number> 
   const stop = waitForStop()
   void stop.then(() => cancel.abort())
   try {
-    const service = await startService({ config, logger, signal: cancel.signal })
+    const port = figuresOfOthers()
+    const service = await startService({ config, logger, signal: cancel.signal, port })
     collectSooner()
     const { url, databaseDescription, firstKeyFile } = service
     await tell({ kind: 'ready', facts: { url, databaseDescription, firstKeyFile } })
@@ -62,6 +65,17 @@ function waitForStop(): Promise<string> {
       resolve('the supervisor is gone')
     })
   })
+}
+
+/** The way to the figures of the other children. Nothing is said when the supervisor is gone: then this process stops, too. */
+function figuresOfOthers(): FiguresOfOthers {
+  const others = new FiguresOfOthers(message => {
+    if (process.connected) process.send?.(message, undefined, undefined, () => {})
+  })
+  process.on('message', (message: StopMessage | FiguresToChild) => {
+    if (message.kind !== 'stop') others.heard(message)
+  })
+  return others
 }
 
 /** Sends a message to the supervisor. Resolves when it was sent, or cannot be sent. */

@@ -8,6 +8,7 @@ import { checkAddress } from '../service/listen.ts'
 import { version } from '../version.ts'
 import { banner, keyNotice, type StartFacts } from './banner.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { FiguresOfChildren } from './figures.ts'
 import { waitForStop } from './signal.ts'
 import { SupervisedChild } from './supervised-child.ts'
 
@@ -24,7 +25,8 @@ const stopGraceMs = 3000
 
 /**
  * Runs `PROCESSES` children that share one port, and replaces those that die, until SIGINT or SIGTERM; a second signal
- * kills them. The supervisor does no other work, so that no other work can make it fail.
+ * kills them. The supervisor does nothing else but pass on what they have counted (`figures.ts`), so that no other work can make it
+ * fail.
  *
  * @throws StartupError when a child cannot start the first time; all children have ended by then
  */
@@ -38,9 +40,10 @@ export async function supervise(deps: SuperviseDeps): Promise<number> {
   // The command-line options are part of `environment`.
   cluster.setupPrimary({ args: ['serve'] })
   const onKey = (file: string) => io.out(keyNotice(file))
+  const figures = new FiguresOfChildren()
   const children = Array.from(
     { length: config.processes },
-    () => new SupervisedChild({ start: () => cluster.fork(environment), logger }),
+    () => new SupervisedChild({ start: () => cluster.fork(environment), logger, figures }),
   )
   const { reason: stop } = waitForStop({
     environment: deps.environment,

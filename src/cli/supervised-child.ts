@@ -3,11 +3,13 @@ import { StartupError } from '../errors.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { StartFacts } from './banner.ts'
 import type { ChildMessage, StopMessage } from './child-process.ts'
+import type { FiguresChild, FiguresOfChildren } from './figures.ts'
 
 export interface SupervisedChildDeps {
   /** Starts a new process. */
   readonly start: () => Worker
   readonly logger: Logger
+  readonly figures: FiguresOfChildren
 }
 
 const delayMsMax = 30_000
@@ -93,15 +95,27 @@ export class SupervisedChild {
     this.#worker = worker
     let reason: string | undefined
     let readyAt: number | undefined
+    const { figures } = this.#deps
+    const child: FiguresChild = {
+      send: message => void (worker.isConnected() && worker.send(message, () => {})),
+    }
     worker.on('message', (message: ChildMessage) => {
-      if (message.kind === 'failed') reason = message.reason
-      else {
-        readyAt = performance.now()
-        on.ready(message.facts)
+      switch (message.kind) {
+        case 'failed':
+          reason = message.reason
+          return
+        case 'ready':
+          readyAt = performance.now()
+          on.ready(message.facts)
+          return
+        case 'figures':
+        case 'figures_wanted':
+          figures.heard(child, message)
       }
     })
     worker.once('exit', (code, signal) => {
       this.#worker = undefined
+      figures.ended(child, !this.#stopping && readyAt !== undefined)
       if (readyAt !== undefined && performance.now() - readyAt > settledMs) this.#shortLives = 0
       this.#shortLives++
       const end = signal === null ? `with exit code ${code}` : `by ${signal}`

@@ -62,6 +62,25 @@ export function integer(
   }
 }
 
+/** A number from 0 to 1. */
+export function ratio(
+  variable: string,
+  words: Words & { readonly defaultText: string; readonly default: number },
+): Setting<number> {
+  const { description, defaultText } = words
+  return {
+    variable,
+    schema: Type.Number({ minimum: 0, maximum: 1, description }),
+    allowed: 'a number from 0 to 1, such as 0.05',
+    description,
+    secret: false,
+    defaultText,
+    defaultFor: () => words.default,
+    parse: value => (/^(0(\.\d{1,6})?|1(\.0{1,6})?)$/.test(value) ? Number(value) : undefined),
+    show: String,
+  }
+}
+
 /** A whole number that need not be given. */
 export function optionalInteger(
   variable: string,

@@ -7,6 +7,7 @@ import {
   integer,
   list,
   optionalInteger,
+  ratio,
   secretList,
   secretText,
   serverUrl,
@@ -310,6 +311,26 @@ export const settings = {
     defaultText: 'none',
     description:
       'An HTTP proxy for all deliveries, by CONNECT. It looks names up by itself: this service then cannot check the addresses that names lead to, and the proxy has to.',
+  }),
+  otlpEndpoint: serverUrl('OTEL_EXPORTER_OTLP_ENDPOINT', ['http', 'https'], {
+    example: 'http://collector:4318',
+    isComplete: ({ host }) => host !== '',
+    defaultText: 'none, and nothing of OpenTelemetry is loaded',
+    description:
+      'Where spans are sent: a collector that takes OTLP over HTTP (protobuf), without the path `/v1/traces`. The acceptance of an event is a span in the trace of its sender (`traceparent`), each attempt one of its own that links to it. Headers for the collector are read from `OTEL_EXPORTER_OTLP_HEADERS`, as `name=value` with commas between.',
+  }),
+  otelServiceName: text('OTEL_SERVICE_NAME', {
+    pattern: '^[!-~]{1,100}$',
+    allowed: '1 to 100 visible ASCII characters without spaces',
+    defaultText: '`webhooks`',
+    default: () => 'webhooks',
+    description: 'The name of this service in traces.',
+  }),
+  traceRatio: ratio('OTEL_TRACES_SAMPLER_ARG', {
+    defaultText: '`1`',
+    default: 1,
+    description:
+      'The part of the events that are traced, where their sender does not say: 0 none, 1 all. Where a `traceparent` comes with the event, its flag decides.',
   }),
   maxInFlight: integer('MAX_IN_FLIGHT', {
     minimum: 1,

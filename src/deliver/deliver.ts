@@ -10,12 +10,14 @@ import { maxAgeMs } from '../model/retry-policy.ts'
 import { type Verdict, verdict } from '../model/verdict.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
+import type { Troubles } from '../platform/troubles.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { ContentLoader } from './content-loader.ts'
 import { inFormat } from './formats.ts'
-import { authorize, describe, type LoadedDelivery, sign } from './message.ts'
-import { Outages } from './outages.ts'
+import { authorize, describe, type LoadedDelivery, sign, trace } from './message.ts'
+import { tellPostponed } from './outages.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
@@ -30,8 +32,11 @@ export interface DeliverDeps {
   readonly retentionMs: number
   readonly userAgent: string
   readonly logger: Logger
+  readonly troubles: Troubles
   /** Which events have lines; all unless given. */
   readonly hasLine?: HasLine
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Pick<Tracing, 'attempting'> | undefined
   /** True once the service cuts off what is in flight to stop: such an attempt does not count. */
   readonly isCuttingOff: () => boolean
   /** While it is not sure, what this process holds may be others' by now. */
@@ -94,11 +99,9 @@ type Decision =
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
   readonly #deps: DeliverDeps
-  readonly #outages: Outages
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps
-    this.#outages = new Outages(deps.logger)
   }
 
   /**
@@ -106,7 +109,7 @@ export class Deliver {
    * Never rejects.
    */
   async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<boolean> {
-    const { clock, destination, userAgent } = this.#deps
+    const { clock, destination, userAgent, tracing } = this.#deps
     // Waited for only where it takes time: so the request of a fresh event leaves before its sender is answered. The other
     // way round costs 10 % of all deliveries per second, as each answer wakes a sender while there is work to do here.
     const loading = this.#load(delivery, subscription)
@@ -115,8 +118,15 @@ export class Deliver {
     const message = inFormat(loaded)
     const { to, content } = message
     // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
-    const headers = [...authorize(message), ...describe(message, userAgent), ...sign(message, clock.now())]
+    const span = tracing?.attempting({ delivery, content, origin: to.origin })
+    const headers = [
+      ...authorize(message),
+      ...describe(message, userAgent),
+      ...trace(message, span),
+      ...sign(message, clock.now()),
+    ]
     const outcome = await destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
+    span?.ended(outcome)
     return this.#record(delivery, this.#verdict(loaded, outcome))
   }
 
@@ -257,14 +267,14 @@ export class Deliver {
    * it, not all that it is owed. This goes on until the lack is over, or the delivery too old.
    */
   #postpone(delivery: Delivery, { id: subscriptionId }: Subscription, why: Unreachable): void {
-    const { clock, throttle, log, logger, interrupt } = this.#deps
+    const { clock, throttle, log, logger, interrupt, troubles } = this.#deps
     const { errorClass, errorCode = errorClass, error } = why
     const until = clock.now() + ownPauseMs[errorClass === 'proxy' ? 'proxy' : 'other']
     const pause: LanePause = { subscriptionId, until, reason: 'ours' }
     throttle.pause(subscriptionId, until, pause.reason)
     interrupt(subscriptionId)
     log.settle({ kind: 'handed_back', delivery, at: delivery.dueAt, pause })
-    this.#outages.postponed(errorCode, error)
+    tellPostponed(troubles, errorCode, error)
     logger.debug({ webhook_id: delivery.webhookId, subscription_id: subscriptionId, error }, 'postponed')
   }
 }

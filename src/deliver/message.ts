@@ -1,5 +1,6 @@
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { BegunSpan } from '../tracing/tracing.ts'
 import { signatures } from './signatures.ts'
 
 // The steps that make the message of an attempt. Each gives headers, names and values in turn.
@@ -26,6 +27,18 @@ export function describe({ delivery, to, content }: LoadedDelivery, userAgent: s
   if (hops) headers.push('webhook-hop', String(hops))
   return headers
 }
+
+/**
+ * Where the attempt is in a trace, for a receiver that is to know: the attempt itself where it is traced, else its event.
+ *
+ * @param span of the attempt
+ */
+export function trace({ to, content }: LoadedDelivery, span: BegunSpan | undefined): readonly string[] {
+  const traceparent = to.forwardTraceparent ? (span?.traceparent ?? content.traceparent) : undefined
+  return traceparent ? ['traceparent', traceparent] : none
+}
+
+const none: readonly string[] = []
 
 /**
  * The id of the event, the time of this attempt, and the signatures over both and the body.

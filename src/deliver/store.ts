@@ -37,6 +37,7 @@ export async function readContents(
         payload: row.payload,
         ...(row.metadata?.expunged && { isExpunged: true }),
         hops: row.metadata?.hops ?? 0,
+        traceparent: row.metadata?.traceparent ?? null,
       },
     ]),
   )

@@ -141,6 +141,17 @@ export class Throttle {
     return new Map([...this.#limits].map(([id, { limit, reason }]) => [id, { limit, reason }]))
   }
 
+  /** How many receivers are sent nothing but a probe, since their circuit is open, and how many are paused besides. */
+  inTrouble(): { readonly probing: number; readonly paused: number } {
+    const now = this.#clock.now()
+    let [probing, paused] = [0, 0]
+    for (const receiver of this.#receivers.values()) {
+      if (receiver.isProbing) probing++
+      else if (receiver.pausedUntil > now) paused++
+    }
+    return { probing, paused }
+  }
+
   /** The subscriptions that are paused now, and until when (Unix milliseconds). */
   paused(): ReadonlyMap<number, number> {
     const now = this.#clock.now()

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import type { IncomingHttpHeaders } from 'node:http'
 import { AppError } from '../errors.ts'
 import type { DeliveryContent } from '../model/delivery.ts'
+import { readTraceparent } from '../model/traceparent.ts'
 import { product } from '../version.ts'
 
 /** The content type of a body that came without one (RFC 9110, 8.3). */
@@ -23,7 +24,11 @@ export const envelopeLimits = {
 export function readEnvelope(headers: IncomingHttpHeaders, payload: Buffer): DeliveryContent {
   const { contentType, contentEncoding } = readBodyHeaders(headers, payload)
   const eventType = readEventType(headers['x-event-type'])
-  return { eventType, contentType, contentEncoding, payload, hops: readHops(headers) }
+  const traceparent = readTraceparent(headers)
+  return {
+    ...{ eventType, contentType, contentEncoding, payload, hops: readHops(headers) },
+    ...(traceparent !== undefined && { traceparent }),
+  }
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '..
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import type { Names } from './names.ts'
 import type { EventRow, OwedRow } from './store.ts'
 import { batchRowsMax, CommitUnknown, type EventWriter } from './writer.ts'
@@ -37,6 +38,8 @@ export interface IngestDeps {
   /** For events that owe more rows than one transaction of `writer` takes (`batchRowsMax`). */
   readonly wideWriter: Pick<EventWriter, 'write'>
   readonly handover: Handover
+  /** Undefined: nothing is traced. */
+  readonly tracing?: Pick<Tracing, 'accepting'> | undefined
 }
 
 /** A row of an event, and what its offer came to. */
@@ -62,7 +65,25 @@ export class Ingest {
    * @throws AppError `overloaded` or `database_unavailable` when that cannot be done in time, `shutting_down`
    * @throws NameTaken when another event has one of its names
    */
-  async accept(event: IncomingEvent): Promise<Uuid> {
+  accept(event: IncomingEvent): Promise<Uuid> {
+    const { tracing } = this.#deps
+    return tracing === undefined ? this.#accept(event) : this.#acceptTraced(tracing, event)
+  }
+
+  async #acceptTraced(tracing: Pick<Tracing, 'accepting'>, event: IncomingEvent): Promise<Uuid> {
+    const span = tracing.accepting(event)
+    if (span === undefined) return this.#accept(event)
+    try {
+      const webhookId = await this.#accept({ ...event, traceparent: span.traceparent })
+      span.accepted(webhookId, event.subscriptions.length)
+      return webhookId
+    } catch (error) {
+      span.failed(error)
+      throw error
+    }
+  }
+
+  async #accept(event: IncomingEvent): Promise<Uuid> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
     const { newId, clock, writer, wideWriter } = this.#deps
     const webhookId = newId()
@@ -132,12 +153,13 @@ function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[
   }
 }
 
-function metadataOf({ hops, contentEncoding, published }: IncomingEvent): EventMetadata | null {
+function metadataOf({ hops, contentEncoding, traceparent, published }: IncomingEvent): EventMetadata | null {
   const given = published?.metadata
-  if (!hops && !contentEncoding && !given) return null
+  if (!hops && !contentEncoding && !given && !traceparent) return null
   return {
     ...(hops && { hops }),
     ...(contentEncoding && { content_encoding: contentEncoding }),
+    ...(traceparent && { traceparent }),
     ...(given && { given }),
   }
 }

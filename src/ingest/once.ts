@@ -38,11 +38,14 @@ export async function eventWithName(
 /** Sees that a request with an Idempotency-Key, and an event with an id of its sender's, is accepted once. */
 export class Once {
   readonly #database: Queryable
+  readonly #replayed: () => void
   /** Idempotency-Keys of requests that are running in this process. */
   readonly #running = new Set<Uuid>()
 
-  constructor(database: Queryable) {
+  /** @param replayed called when a request gets the answer of an earlier one */
+  constructor(database: Queryable, replayed: () => void = () => {}) {
     this.#database = database
+    this.#replayed = replayed
   }
 
   /**
@@ -67,12 +70,18 @@ export class Once {
       return { ...(await accept()), isReplayed: false }
     } catch (error) {
       if (names === undefined) throw error
-      if (error instanceof NameTaken) return answerOfFirst(names, error)
+      if (error instanceof NameTaken) return this.#answerOfFirst(names, error)
       // What the first request could still be refused for may have come since: its subscription was deleted, say.
       const first = isRefusal(error) ? await this.#findRequest(names) : undefined
       if (first === undefined) throw error
-      return answerOfFirst(names, first)
+      return this.#answerOfFirst(names, first)
     }
+  }
+
+  #answerOfFirst(names: Names, first: NameTaken): Answered {
+    const answered = answerOfFirst(names, first)
+    this.#replayed()
+    return answered
   }
 
   /** The event that was accepted with this Idempotency-Key. */

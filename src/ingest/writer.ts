@@ -59,6 +59,8 @@ export interface EventWriterDeps<C extends Queryable = Queryable> {
   readonly facts?: Pick<PathFacts, 'accepted'>
   /** Is told of events that were refused and may be committed all the same. */
   readonly unwritten?: Pick<Unwritten, 'unsure'>
+  /** Called for each event that is refused since more come in than can be written. */
+  readonly overloaded?: () => void
 }
 
 /**
@@ -148,6 +150,7 @@ export class EventWriter<C extends Queryable = Queryable> {
     const now = performance.now()
     if (this.#isOverloaded(now)) {
       this.#deps.health.refused(1)
+      this.#deps.overloaded?.()
       return Promise.reject(
         overloaded('More events come in than can be written; send this one again shortly.'),
       )

@@ -10,6 +10,7 @@ import { wordsOf } from '../platform/database-trouble.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, isRefusalOfValues, type Queryable, sqlState } from '../platform/postgres.ts'
+import type { Troubles, TroubleWords } from '../platform/troubles.ts'
 import {
   type AttemptEntry,
   type DetailsEntry,
@@ -27,6 +28,7 @@ export interface DeliveryLogDeps {
   readonly membership: Pick<Member, 'id'>
   readonly logger: Logger
   readonly health: Pick<DatabaseHealth, 'failed' | 'succeeded'>
+  readonly troubles: Pick<Troubles, 'began' | 'ended'>
   /** Called once a delivery's settlement is committed: it is no longer in memory. */
   readonly settled: (delivery: Delivery) => void
   /** Closes lanes for a while, for all processes. */
@@ -159,18 +161,14 @@ export class DeliveryLog {
    * values in it, they are looked for, so that one row does not stop all others.
    */
   async #writeAll(batch: readonly Settlement[]): Promise<void> {
-    const { logger, ensurePartitions } = this.#deps
+    const { troubles, ensurePartitions } = this.#deps
     for (let refusals = 0; ; refusals++) {
       const refusal = await this.#tryWrite(batch, refusals < refusalsMax)
+      const isOver = refusal === undefined || isRefusalOfValues(refusal)
+      if (isOver) troubles.ended('database', 'log')
       if (refusal === undefined) return
-      if (isRefusalOfValues(refusal)) return this.#isolate(batch, refusal)
-      if (refusals === 0) {
-        const cause = wordsOf(refusal)
-        logger.warn(
-          { cause, settlements: batch.length },
-          'the database refuses to take the log; tried on and on',
-        )
-      }
+      if (isOver) return this.#isolate(batch, refusal)
+      troubles.began(logRefused(wordsOf(refusal), batch.length), 1)
       await ensurePartitions().catch(() => {})
       await pause(refusals)
     }
@@ -287,6 +285,19 @@ export class DeliveryLog {
 /** What `recordFinalAttempts` writes, where nothing is owed again. */
 function isPlainRow({ errorClass, trigger, verdict }: AttemptEntry): boolean {
   return !errorClass && !trigger && !isDead(verdict)
+}
+
+function logRefused(cause: string, settlements: number): TroubleWords {
+  return {
+    kind: 'database',
+    subject: 'log',
+    level: 'warn',
+    message: 'the database refuses to take the log; tried on and on',
+    cause,
+    over: 'the database takes the log again',
+    counts: 'tries',
+    fields: { settlements },
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Uuid } from '../platform/id.ts'
+import type { Traceparent } from './traceparent.ts'
 
 /** Why an attempt is made: by itself, in a replay of many, for one that a person sent again, or as a test. */
 export const attemptTriggers = ['auto', 'replay', 'manual', 'test'] as const
@@ -15,12 +16,15 @@ export interface DeliveryContent {
   readonly isExpunged?: boolean
   /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
+  /** Where its acceptance is in a trace; absent or null: its sender said nothing of one, and none was begun here. */
+  readonly traceparent?: Traceparent | null
 }
 
 /** What `events.metadata` holds. Nearly all events have none of it, and the column is null. */
 export interface EventMetadata {
   readonly hops?: number
   readonly content_encoding?: string
+  readonly traceparent?: Traceparent
   /** When its payload was removed on request (RFC 3339), and how many bytes it had. */
   readonly expunged?: { readonly at: string; readonly size_bytes: number }
   /** The service tells of itself: nothing is told of what becomes of this event. Senders cannot set it. */

@@ -22,6 +22,7 @@ import { type LogReader, parseLogCursor, readLogPage, readStatus } from './monit
 import { Attempt, AttemptDetails, EventStatus, Health } from './schema.ts'
 import { readSystem } from './system.ts'
 import { SystemReport } from './system-schema.ts'
+import type { OwnSystem } from './troubles.ts'
 
 export interface MonitorDeps extends LogReader {
   readonly subscriptions: Subscriptions
@@ -231,16 +232,16 @@ export function registerHealth(scope: FastifyInstance, readiness: () => Promise<
   }
 }
 
-/** `GET /system`, for operators. Every process answers it, whatever its role, and all answer the same. */
-export function registerSystem(scope: FastifyInstance, db: Queryable): void {
+/** `GET /system`, for operators. Every process answers it, whatever its role, and all answer the same but without a database. */
+export function registerSystem(scope: FastifyInstance, db: Queryable, own: OwnSystem): void {
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/system',
     {
       schema: {
         operationId: 'getSystem',
-        summary: 'The processes of this installation, and their backlog',
+        summary: 'The processes of this installation, their backlog, and what troubles them',
         description:
-          'Read from PostgreSQL, so any process shows all of them. Cheap enough to be asked every few seconds.',
+          'Read from PostgreSQL, so any process shows all of them. Cheap enough to be asked every few seconds. While PostgreSQL cannot be asked it answers all the same, with what this one process knows.',
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
@@ -250,7 +251,7 @@ export function registerSystem(scope: FastifyInstance, db: Queryable): void {
     },
     async (_request, reply) => {
       reply.header('cache-control', 'no-store')
-      return await readSystem(db)
+      return await readSystem(db, own)
     },
   )
 }

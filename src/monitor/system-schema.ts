@@ -1,6 +1,9 @@
 import { type Static, Type } from 'typebox'
+import { type TroubleKind, troubleKinds } from '../platform/troubles.ts'
 
 const time = (description: string) => Type.String({ format: 'date-time', description })
+const nullableText = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], description })
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const countIfKnown = (description: string) =>
   Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0, description })
@@ -49,10 +52,43 @@ export const ProcessReport = Type.Object(
 )
 export type ProcessReport = Static<typeof ProcessReport>
 
+export const TroubleReport = Type.Object(
+  {
+    kind: Type.Unsafe<TroubleKind>({
+      type: 'string',
+      enum: [...troubleKinds],
+      description:
+        '`database`: PostgreSQL cannot be used. `disk_full`: its disk has no room. `redis`: Redis is away or full. `receiver`: the circuit of a subscription is open, or it was disabled. `partitions`: those for the hours to come cannot be made. `resources`: something is lacking to send, such as file descriptors or the proxy. `overload`: more events come in than can be written',
+    }),
+    subject: nullableText(
+      'Which one, where there can be several: what is lacking, or the id of a subscription',
+    ),
+    process: countIfKnown('The id of the process that tells of it; null: it is of the whole installation'),
+    level: Type.Unsafe<'warn' | 'error'>({ type: 'string', enum: ['warn', 'error'] }),
+    message: Type.String({ description: 'What it is, and what follows from it' }),
+    cause: nullableText('As the one who noticed it was told'),
+    since: time('When it began'),
+    until: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      format: 'date-time',
+      description: 'When it was over; null: it lasts',
+    }),
+    count: count(
+      'How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted',
+    ),
+  },
+  { $id: 'TroubleReport', description: 'A trouble that lasts, or that is over' },
+)
+export type TroubleReport = Static<typeof TroubleReport>
+
 export const SystemReport = Type.Object(
   {
     time: time('By the clock of the database'),
-    processes: Type.Array(ProcessReport),
+    troubles: Type.Array(TroubleReport, {
+      description:
+        'Those that last, the oldest first, then the last ones that are over, the latest first. Those of a process end with it',
+    }),
+    processes: Type.Array(ProcessReport, { description: 'Empty while the database cannot be asked' }),
     backlog: Type.Object({
       owed: count(
         'Deliveries that are not settled, those in memory and those that wait for a retry included',
@@ -68,6 +104,10 @@ export const SystemReport = Type.Object(
       oldest_due_seconds: Type.Number({ description: 'How long ago that was; the figure to alert on' }),
     }),
     database: Type.Object({
+      available: Type.Boolean({
+        description:
+          'False: it could not be asked, and the other figures are not known. Then `troubles` are those that the answering process knows of',
+      }),
       version: Type.String(),
       oldest_transaction_seconds: Type.Unsafe<number | null>({
         type: ['number', 'null'],
@@ -80,4 +120,4 @@ export const SystemReport = Type.Object(
 export type SystemReport = Static<typeof SystemReport>
 
 /** The schemas that the OpenAPI document names. */
-export const systemSchemas = [ProcessReport, SystemReport]
+export const systemSchemas = [ProcessReport, TroubleReport, SystemReport]

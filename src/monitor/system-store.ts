@@ -78,3 +78,49 @@ export async function readServer(
   })
   return rows[0] ?? { version: 'unknown', oldest_transaction_s: null }
 }
+
+/** A subscription whose receiver is not sent to. Times are Unix milliseconds. */
+export interface ReceiverInTrouble {
+  readonly id: number
+  readonly state: 'circuit_open' | 'disabled'
+  readonly reason: string | null
+  readonly since_ms: number
+  /** Deliveries that wait for it, counted up to `waitingMax`. */
+  readonly waiting: number
+}
+
+/** Those that have failed for the shortest time first, as the others are known of already. */
+export async function readReceiversInTrouble(
+  db: Queryable,
+  limit: number,
+  waitingMax: number,
+): Promise<readonly ReceiverInTrouble[]> {
+  const { rows } = await db.query<ReceiverInTrouble>({
+    text: `
+      select s.id, s.state, s.state_reason as reason, (extract(epoch from s.failing_since) * 1000)::float8 as since_ms,
+        (select count(*)::int from (
+          select from owed o where o.subscription_id + 0 = s.id and o.owner is null limit $2) w) as waiting
+      from (
+        select id, state, state_reason, failing_since from subscriptions
+        where failing_since is not null and state in ('circuit_open', 'disabled')
+        order by failing_since desc limit $1) s`,
+    values: [limit, waitingMax],
+  })
+  return rows
+}
+
+/** Deliveries that wait in the lane of each of these subscriptions, counted up to `limit`. */
+export async function countWaiting(
+  db: Queryable,
+  ids: readonly number[],
+  limit: number,
+): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await db.query<{ id: number; waiting: number }>({
+    text: `
+      select id, (select count(*)::int from (
+        select from owed o where o.subscription_id + 0 = id and o.owner is null limit $2) w) as waiting
+      from unnest($1::int[]) as t (id)`,
+    values: [[...ids], limit],
+  })
+  return new Map(rows.map(({ id, waiting }) => [id, waiting]))
+}

@@ -27,6 +27,13 @@ export function asStartupError(error: unknown, description: string): unknown {
   })
 }
 
+/** Whether it says that the disk of the database has no room left. */
+export function isDiskFull(error: unknown): boolean {
+  const inner = rootOf(error)
+  if (inner instanceof pg.DatabaseError && inner.code === '53100') return true
+  return /No space left on device|ENOSPC/.test(inner instanceof Error ? inner.message : '')
+}
+
 /** An error without the wrappers of this program, and the first of several that are one. */
 function rootOf(error: unknown): unknown {
   if (error instanceof pg.DatabaseError) return error

@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, stat, statfs } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { codeOf } from '../errors.ts'
 
@@ -47,4 +47,13 @@ export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return
   const folder = await open(path, 'r')
   await folder.sync().finally(() => folder.close())
+}
+
+/** A server that cannot make one more segment of its log ends; a segment has 16 MiB. */
+const roomBytesMin = 16 * 1024 * 1024
+
+/** Whether what holds a folder has no room left that is of use to a database. */
+export async function hasNoRoom(folder: string): Promise<boolean> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize < roomBytesMin
 }

@@ -49,6 +49,20 @@ export interface ConnectionSettings {
   readonly isRare?: boolean
 }
 
+/** Told of each statement that was answered or refused, with the name of its connection (`pool` for those that are shared). */
+export type StatementListener = (connection: string, ms: number) => void
+
+/** Connections at a moment. */
+export interface DatabaseFigures {
+  readonly pool: { readonly busy: number; readonly idle: number; readonly waiting: number }
+  readonly pinned: { readonly open: number; readonly closed: number }
+}
+
+/** Of one database; the listener can come later than its connections. */
+interface Listening {
+  onStatement: StatementListener | undefined
+}
+
 /**
  * Connections to PostgreSQL. There are two kinds of failures. `AppError('database_unavailable')`: the server cannot be
  * reached, is starting, is full or does not answer in time; the statement may or may not have taken effect. And the
@@ -59,6 +73,7 @@ export class Database implements Transactional {
   readonly #pool: pg.Pool
   readonly #connections = new Set<Connection>()
   readonly #clients = new Set<pg.Client>()
+  readonly #listening: Listening = { onStatement: undefined }
 
   constructor(options: DatabaseOptions) {
     this.#options = options
@@ -75,10 +90,28 @@ export class Database implements Transactional {
   }
 
   async query<Row extends object = Record<string, unknown>>(statement: Statement): Promise<QueryResult<Row>> {
+    const sentAt = performance.now()
     try {
       return asResult<Row>(await this.#pool.query(queryConfig(statement)))
     } catch (error) {
       throw asAppError(error)
+    } finally {
+      this.#listening.onStatement?.('pool', performance.now() - sentAt)
+    }
+  }
+
+  /** The listener is told of every statement from now on, but those of transactions of the pool. It must not throw. */
+  onStatement(listener: StatementListener): void {
+    this.#listening.onStatement = listener
+  }
+
+  get figures(): DatabaseFigures {
+    const { totalCount, idleCount, waitingCount } = this.#pool
+    const used = [...this.#connections].filter(({ isKept, isOpen }) => isKept || isOpen)
+    const open = used.filter(({ isOpen }) => isOpen).length
+    return {
+      pool: { busy: totalCount - idleCount, idle: idleCount, waiting: waitingCount },
+      pinned: { open, closed: used.length - open },
     }
   }
 
@@ -147,8 +180,12 @@ export class Database implements Transactional {
   /** A pinned connection, which is opened at its first use and again after it broke. It is closed with the database. */
   connection(name: string, settings: ConnectionSettings = {}): Connection {
     const { queryTimeoutMs = this.#options.queryTimeoutMs } = settings
-    const connection: Connection = new Connection({ ...this.#options, queryTimeoutMs }, name, settings, () =>
-      this.#connections.delete(connection),
+    const connection: Connection = new Connection(
+      { ...this.#options, queryTimeoutMs },
+      name,
+      settings,
+      () => this.#connections.delete(connection),
+      this.#listening,
     )
     this.#connections.add(connection)
     return connection
@@ -188,6 +225,7 @@ export class Connection implements Transactional {
   readonly #name: string
   readonly #settings: ConnectionSettings
   readonly #closed: () => void
+  readonly #listening: Listening
   #client: pg.Client | undefined
   #opening: Promise<pg.Client> | undefined
   #failedAt = Number.NEGATIVE_INFINITY
@@ -196,7 +234,14 @@ export class Connection implements Transactional {
   #isClosed = false
 
   /** @param closed called when it is closed for good */
-  constructor(options: DatabaseOptions, name: string, settings: ConnectionSettings, closed: () => void) {
+  constructor(
+    options: DatabaseOptions,
+    name: string,
+    settings: ConnectionSettings,
+    closed: () => void,
+    listening: Listening = { onStatement: undefined },
+  ) {
+    this.#listening = listening
     this.#options = options
     this.#name = name
     this.#settings = settings
@@ -206,6 +251,10 @@ export class Connection implements Transactional {
   /** How many times it was opened. A new value means that the old session is gone, with its LISTEN and its locks. */
   get opened(): number {
     return this.#opened
+  }
+
+  get isOpen(): boolean {
+    return this.#client !== undefined
   }
 
   /** Whether it is there from the start to the end. */
@@ -257,11 +306,13 @@ export class Connection implements Transactional {
    */
   #run(client: pg.Client, config: pg.QueryConfig): Promise<pg.QueryResult> {
     const timeoutMs = this.#options.queryTimeoutMs
+    const sentAt = performance.now()
     return new Promise((resolve, reject) => {
       const late = () => reject(new Error(`no answer from PostgreSQL within ${timeoutMs} ms`))
       const timer = setTimeout(late, timeoutMs)
       void client.query(config, (error: Error | null, result: pg.QueryResult) => {
         clearTimeout(timer)
+        this.#listening.onStatement?.(this.#name, performance.now() - sentAt)
         if (error) reject(error)
         else resolve(result)
       })

@@ -9,6 +9,7 @@ import {
   redisReasonOf,
   troubleOf,
 } from './redis-connection.ts'
+import type { Troubles, TroubleWords } from './troubles.ts'
 
 export type { RedisClient } from './redis-connection.ts'
 
@@ -21,6 +22,7 @@ export interface RedisLinkOptions {
   /** Before every key and channel, so that several installations can share one Redis. */
   readonly prefix: string
   readonly logger: Logger
+  readonly troubles: Troubles
   /** How long to wait for an answer; 1 s unless given. */
   readonly commandTimeoutMs?: number
 }
@@ -50,8 +52,6 @@ export class RedisLink {
   readonly #probing: Repeated
   #subscriber: RedisClient | undefined
   #state: RedisState | undefined
-  /** When it was found away or full; undefined while it is in use, and before the first word of it. */
-  #awaySince: number | undefined
   #usable = false
   #policyTold = false
   #closed = false
@@ -192,20 +192,24 @@ export class RedisLink {
   }
 
   #become(state: RedisState, reason: string): void {
-    if (this.#closed || state === this.#state) return
+    if (this.#closed) return
+    if (state !== 'ok') this.#options.troubles.hit('redis', 1, state === 'full' ? 'memory' : undefined)
+    if (state === this.#state) return
     this.#state = state
     this.#usable = state === 'ok'
-    const { logger } = this.#options
-    if (state === 'ok' && this.#awaySince !== undefined) {
-      const seconds = Math.round((performance.now() - this.#awaySince) / 100) / 10
-      this.#awaySince = undefined
-      logger.warn({ seconds }, 'Redis is in use again')
-    } else if (state === 'ok') logger.info('Redis is in use')
-    else if (state === 'full')
-      logger.warn('Redis is full and takes no writes; goes on without it, more slowly')
-    else logger.warn({ reason }, 'Redis is not available; goes on without it, more slowly')
-    if (state !== 'ok') this.#awaySince ??= performance.now()
+    this.#tellState(state, reason)
     for (const listener of this.#changeListeners) listener(state)
+  }
+
+  #tellState(state: RedisState, reason: string): void {
+    const { logger, troubles } = this.#options
+    if (state !== 'ok') {
+      troubles.began(state === 'full' ? full(reason) : away(reason))
+      return
+    }
+    if (!troubles.has('redis') && !troubles.has('redis', 'memory')) logger.info('Redis is in use')
+    troubles.ended('redis', 'memory')
+    troubles.ended('redis')
   }
 
   async #lookAtPolicy(): Promise<void> {
@@ -220,6 +224,22 @@ export class RedisLink {
     )
   }
 }
+
+const away = (cause: string): TroubleWords => ({
+  kind: 'redis',
+  level: 'warn',
+  message: 'Redis is not available; goes on without it, more slowly',
+  cause,
+  over: 'Redis is in use again',
+  counts: 'errors',
+})
+
+const full = (cause: string): TroubleWords => ({
+  ...away(cause),
+  subject: 'memory',
+  message: 'Redis is full and takes no writes; goes on without it, more slowly',
+  over: 'Redis takes writes again',
+})
 
 /** Resolves when a connection has ended, or after a second. */
 function ended(connection: RedisClient): Promise<void> {

@@ -7,6 +7,7 @@ import { idempotencyKeyParameter, readIdempotencyKey } from '../http/idempotency
 import { refuseCoding } from '../http/json-body.ts'
 import { Problem, problems } from '../http/problem.ts'
 import { defaultTenant } from '../model/caller.ts'
+import { readTraceparent } from '../model/traceparent.ts'
 import { type BatchResult, publishBatch } from './batch.ts'
 import { readBatch } from './batch-body.ts'
 import { itemBytesMax } from './batch-events.ts'
@@ -59,12 +60,14 @@ async function publishAll(
   if (!Array.isArray(body)) throw unknownType()
   const items: readonly RawItem[] = body // as the parser of this scope has read them
   const { bodies, clock, logger, hasLine } = deps
+  const traceparent = readTraceparent(headers)
   const results = await publishBatch(
     {
       ...{ clock, requestId: id, payloadBytesMax: bodies.bytesMax },
       batchKey: readIdempotencyKey(headers),
       tenantFor: named => callerFor(request, named).reach.tenant ?? defaultTenant,
-      publish: (event, said) => publishOnce(deps, event, said),
+      publish: (event, said) => publishOnce(deps, { ...event, traceparent }, said),
+      refused: code => deps.onRefusedEvent?.(code),
       failed: err => logger.error({ err, request_id: id }, 'an event of a batch failed'),
     },
     items,

@@ -1,4 +1,4 @@
-import type { AppError } from '../errors.ts'
+import type { AppError, ErrorCode } from '../errors.ts'
 import { asAppError, problemBody } from '../http/problem.ts'
 import type { Answered } from '../ingest/once.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -26,6 +26,8 @@ export interface BatchDeps {
   readonly publish: (request: PublishRequest, said: Said) => Promise<Answered>
   /** Told of each error that is a fault of this service. */
   readonly failed: (error: unknown) => void
+  /** Told of each item that is refused, by the code of its problem. */
+  readonly refused: (code: ErrorCode) => void
   /** Of the request, for problems. */
   readonly requestId: string
   /** The Idempotency-Key of the whole batch; null: none. */
@@ -80,6 +82,7 @@ async function resultOf(
   } catch (error) {
     const known = asAppError(error)
     if (known.code === 'internal') deps.failed(error)
+    deps.refused(known.code)
     return errorResult(known, deps.requestId)
   }
 }

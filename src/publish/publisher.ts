@@ -4,6 +4,7 @@ import type { EventTypes } from '../event-types/event-types.ts'
 import { unknownSubscription } from '../http/parameters.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Names } from '../ingest/names.ts'
+import type { Traceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -31,6 +32,8 @@ export interface PublishRequest {
   readonly contentEncoding: string | null
   /** As of `readHops`. */
   readonly hops: number
+  /** Where the request is in a trace of its sender. */
+  readonly traceparent?: Traceparent | undefined
   /** What is delivered, byte for byte. */
   readonly payload: Buffer
   /** Nobody but this subscription may get it: its id, or its uid; null: whoever wants it. */
@@ -88,7 +91,7 @@ export class Publisher {
    *   fan_out_too_large; and what `Ingest.accept` throws, NameTaken among it
    */
   async publish(request: PublishRequest): Promise<Published> {
-    const { tenant, eventType, contentType, contentEncoding, hops, payload } = request
+    const { tenant, eventType, contentType, contentEncoding, hops, traceparent, payload } = request
     const { ingest, clock, tenants } = this.#deps
     const exists = tenants.exists(tenant)
     if (!(exists === true || (await exists))) throw unknownTenant(tenant)
@@ -102,6 +105,7 @@ export class Publisher {
     const { channels, eventId, idempotencyKey, metadata, deliverAt, names } = request
     const webhookId = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
+      ...(traceparent !== undefined && { traceparent }),
       published: {
         ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import type { ErrorCode } from '../errors.ts'
 import { callerFor } from '../http/access.ts'
 import { type Callers, identifyCaller } from '../http/auth.ts'
 import { idempotencyKeyParameter, replayedHeader, replayedHeaders } from '../http/idempotency-key.ts'
@@ -11,6 +12,7 @@ import { envelopeLimits, readBodyHeaders, readHops } from '../ingest/envelope.ts
 import type { Once } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
 import type { HasLine } from '../model/event-lines.ts'
+import { readTraceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { publishLimits } from './fields.ts'
@@ -28,6 +30,8 @@ export interface PublishRoutesDeps {
   readonly logger: Logger
   /** Which events have a line; all unless given. */
   readonly hasLine?: HasLine
+  /** Told of each event of a batch that is refused, by the code of its problem. */
+  readonly onRefusedEvent?: (code: ErrorCode) => void
 }
 
 type PublishingRequest = FastifyRequest & {
@@ -81,7 +85,10 @@ async function publish(
   const payload = Buffer.isBuffer(request.body) ? request.body : noBody
   const body = readBodyHeaders(headers, payload)
   const { deliverAtText, ...said } = head
-  const event = { ...said, ...body, hops: readHops(headers), payload }
+  const event = {
+    ...{ ...said, ...body, hops: readHops(headers), payload },
+    traceparent: readTraceparent(headers),
+  }
   const { webhookId, deliveries, isReplayed } = await publishOnce(deps, event, { deliverAtText })
   const { logger, hasLine } = deps
   if (isReplayed) reply.header(replayedHeader, 'true')

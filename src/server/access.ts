@@ -63,6 +63,7 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /deliveries/discard': 'write',
 
   'GET /system': 'read_all',
+  'GET /metrics': 'read_all',
 
   'GET /tenants': 'read',
   'POST /tenants': 'admin',

@@ -6,7 +6,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
 import type { Hint } from '../destinations/destination.ts'
-import { codeOf, overloaded } from '../errors.ts'
+import { codeOf, type ErrorCode, overloaded } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { registerEventTypes } from '../event-types/routes.ts'
 import { eventTypeSchemas } from '../event-types/schema.ts'
@@ -16,17 +16,20 @@ import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
 import { BodyBudget } from '../http/body-budget.ts'
 import { ignoreBodies, readJsonBodies } from '../http/json-body.ts'
 import type { KeyLimit, KeyLimitRules } from '../http/key-limit.ts'
-import { Problem, sendProblem } from '../http/problem.ts'
+import { asAppError, Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
 import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
 import type { Live } from '../live/live.ts'
 import { registerLive } from '../live/routes.ts'
 import { liveSchemas } from '../live/schema.ts'
+import type { Metrics } from '../metrics/metrics.ts'
+import { registerMetrics } from '../metrics/routes.ts'
 import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
+import type { OwnSystem } from '../monitor/troubles.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { registerCancelling } from '../publish/cancel-routes.ts'
@@ -76,6 +79,11 @@ export interface ServerDeps {
   readonly basePath: string
   /** Undefined: there is none. */
   readonly dashboard: Omit<DashboardDeps, 'version' | 'basePath'> | undefined
+  readonly metrics: Pick<Metrics, 'expose'>
+  /** Told of each request with an event that is refused, by the code of its problem. */
+  readonly onRefusedEvent?: (code: ErrorCode) => void
+  /** What this process knows of itself, for `GET /system`. */
+  readonly system: OwnSystem
   readonly readiness: () => Promise<Readiness>
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
@@ -104,8 +112,10 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   const turn = new LongTurn()
   const refusal = (request: IncomingMessage) => {
     // Requests of operators are always answered: they are few, and come when the service is overloaded.
-    if (isEvent(request) && turn.isTooLong())
+    if (isEvent(request) && turn.isTooLong()) {
+      deps.onRefusedEvent?.('overloaded')
       return overloaded('More requests come in than can be read; send this one again shortly.')
+    }
     return deps.hostCheck?.refusal(request)
   }
   const connections = new Connections(deps.connectionsMax)
@@ -141,6 +151,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.setErrorHandler((error, request, reply) => {
     // Fastify refuses QUERY without a content type before it looks for a route, and no route takes it.
     const isQuery = codeOf(error) === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE'
+    if (deps.onRefusedEvent && isEvent(request.raw)) deps.onRefusedEvent(asAppError(error).code)
     return sendProblem(request, reply, isQuery ? unknown(request, reply) : error, log)
   })
   app.setNotFoundHandler((request, reply) => sendProblem(request, reply, unknown(request, reply), log))
@@ -188,7 +199,8 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
   await app.register(async scope => {
     readJsonBodies(scope, bodies)
     scope.addHook('onRequest', identifyCaller(callers))
-    registerSystem(scope, deps.database)
+    registerSystem(scope, deps.database, deps.system)
+    registerMetrics(scope, deps.metrics)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)
     registerEventTypes(scope, deps.eventTypes)

@@ -1,6 +1,6 @@
 import { type Bell, lanesNotice, PostgresBell, RedisBell } from '../cluster/bell.ts'
 import { Horizon, horizonNotice } from '../cluster/horizon.ts'
-import { Membership } from '../cluster/membership.ts'
+import { type Holdings, Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
@@ -19,8 +19,10 @@ import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { Live } from '../live/live.ts'
 import { ownSources } from '../live/sources.ts'
+import type { Metrics } from '../metrics/metrics.ts'
 import { PathFacts } from '../model/path-facts.ts'
 import { pauseNotice } from '../model/pause.ts'
+import { troublesToTell } from '../monitor/troubles.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import { allowedDescriptors } from '../platform/descriptors.ts'
@@ -29,17 +31,19 @@ import type { Logger } from '../platform/logger.ts'
 import { type Connection, type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import type { Troubles } from '../platform/troubles.ts'
 import { Replays, replayNotice } from '../replay/replays.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { type Access, openAccess } from './access.ts'
 import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './descriptors.ts'
 import { Inbound } from './inbound.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
-import { makePartitions } from './retention.ts'
+import { makePathPartitions } from './partitions.ts'
 
 /** What every part is made from. */
 export interface Ground {
@@ -49,6 +53,10 @@ export interface Ground {
   readonly random: () => number
   readonly database: Database
   readonly health: DatabaseHealth
+  readonly troubles: Troubles
+  readonly metrics: Metrics
+  /** Undefined: nothing is traced. */
+  readonly tracing: Tracing | undefined
   readonly egress: Egress
 }
 
@@ -78,6 +86,7 @@ export interface Parts {
   /** Undefined where nothing is delivered. */
   readonly leasedRows: LeasedRows | undefined
   readonly concurrencyShare: ConcurrencyShare | undefined
+  readonly descriptors: DescriptorCount
   /** Undefined where nothing is accepted (role `worker`). */
   readonly inbound: Inbound | undefined
   /** Undefined where nothing is delivered (role `api`). */
@@ -97,7 +106,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...{ control, health, clock, logger, role, version },
     connection: database.connection('heartbeat', { queryTimeoutMs: 5000 }),
     unheardMs: unheardMs(config),
-    recover: (held, signal) => recoverHoldings({ database, clock, logger }, held, signal),
+    recover: (held, signal) => recover(ground, held, signal),
   })
   membership.on('beat', () => notices.keepListening())
   const access = await openAccess(ground, notices)
@@ -113,7 +122,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   const discards = new Discards({ database, logger })
   notices.on(discardNotice, () => discards.noticed())
   const stream = openStream(ground, notices, membership)
-  const facts = new PathFacts(error => logger.error({ err: error }, 'a fact of the path was not taken'))
+  const facts = openFacts(ground)
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -150,7 +159,7 @@ export async function compose(ground: Ground): Promise<Parts> {
       bell,
     },
     ...stream,
-    ensurePartitions: async () => void (await makePartitions(ground)),
+    ensurePartitions: async () => void (await makePathPartitions(ground)),
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
@@ -158,7 +167,10 @@ export async function compose(ground: Ground): Promise<Parts> {
   const concurrencyShare = outbound && shareConcurrency(shared, outbound)
   const hand = await (outbound ? ownMemory(shared, outbound) : handoverToOthers(shared))
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
-  membership.describe(() => statsOf(bell, descriptors, inbound, outbound))
+  membership.describe(() => ({
+    ...statsOf(bell, descriptors, inbound, outbound),
+    ...troublesIn(ground),
+  }))
   membership.on('beat', async () => {
     // What broke is opened again before an event needs it.
     await database.reopen().then(
@@ -167,7 +179,28 @@ export async function compose(ground: Ground): Promise<Parts> {
     )
     await inbound?.writer.tryAgain()
   })
-  return { ...shared, ...hand, concurrencyShare, inbound, outbound }
+  return { ...shared, ...hand, concurrencyShare, descriptors, inbound, outbound }
+}
+
+async function recover({ database, clock, logger, metrics }: Ground, held: Holdings, signal: AbortSignal) {
+  const recovered = await recoverHoldings({ database, clock, logger }, held, signal)
+  if (recovered.kind === 'recovered') metrics.path.recovered(recovered.deliveries)
+  return recovered
+}
+
+/** What the path tells, with those that are always told. */
+function openFacts({ logger, metrics }: Ground): PathFacts {
+  const facts = new PathFacts(error => logger.error({ err: error }, 'a fact of the path was not taken'))
+  facts.on({
+    accepted: events => metrics.path.accepted(events),
+    settled: settlements => metrics.path.settled(settlements),
+  })
+  return facts
+}
+
+function troublesIn({ troubles }: Ground): object {
+  const told = troublesToTell(troubles)
+  return told.length > 0 ? { troubles: told } : {}
 }
 
 /** What the parts below are joined from. */
@@ -181,12 +214,12 @@ interface Shared extends Ground {
   readonly bell: Bell
 }
 
-async function openLink({ config, database, logger }: Ground): Promise<RedisLink | undefined> {
+async function openLink({ config, database, logger, troubles }: Ground): Promise<RedisLink | undefined> {
   const { redisUrl: url } = config
   if (url === undefined) return undefined
   const { openRedis } = await import('../platform/redis.ts')
   // Each installation has keys of its own, so that several can share one Redis.
-  return openRedis({ url, prefix: `webhooks:${await installationId(database)}`, logger })
+  return openRedis({ url, prefix: `webhooks:${await installationId(database)}`, logger, troubles })
 }
 
 function openBell(link: RedisLink | undefined, connection: Connection): Bell {

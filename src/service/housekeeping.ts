@@ -11,6 +11,7 @@ import { every, type Repeated } from '../platform/every.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import type { Troubles } from '../platform/troubles.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
@@ -22,12 +23,14 @@ import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
 import type { Access } from './access.ts'
 import { belongings } from './belongings.ts'
 import { retentionSettings } from './retention.ts'
+import { makePartitions } from './partitions.ts'
 
 export interface House {
   readonly config: Config
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
+  readonly troubles: Troubles
   readonly subscriptions: Subscriptions
   readonly replays: Replays
   readonly receivers: ReceiverStates
@@ -63,6 +66,8 @@ export function keepHouse(house: House): readonly Repeated[] {
         signal,
       ),
     ),
+    // More often than the rest of it, so that one that cannot be made is told soon, and its end too.
+    every(300_000, 'making of partitions', logger, () => makePartitions(house)),
     every(60_000, 'repair', logger, async signal => {
       const report = await repair({ database, clock, logger }, signal)
       if (report && report.orphans + report.lanes > 0) logger.warn(report, 'repaired lanes')

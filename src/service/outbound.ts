@@ -20,15 +20,19 @@ import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database } from '../platform/postgres.ts'
 import { fixedPlans } from '../platform/sql.ts'
+import type { Troubles } from '../platform/troubles.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import type { Tracing } from '../tracing/tracing.ts'
 import { userAgent } from '../version.ts'
 
 export interface OutboundDeps {
   readonly config: Config
   readonly database: Database
   readonly health: DatabaseHealth
+  readonly troubles: Troubles
+  readonly tracing: Tracing | undefined
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
   readonly egress: Egress
@@ -58,6 +62,8 @@ export class Outbound {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
+  /** Requests to receivers that may be under way. */
+  readonly maxInFlight: number
   readonly #destination: HttpDestination
   readonly #heldBytesMax: number
   readonly #isLaneOnly: (to: Subscription) => boolean
@@ -69,6 +75,7 @@ export class Outbound {
   constructor(deps: OutboundDeps) {
     const { config, database, subscriptions, clock, membership, logger } = deps
     const newId = uuidV7Source(clock)
+    this.maxInFlight = Math.min(config.maxInFlight, deps.receiverConnectionsMax ?? config.maxInFlight)
     this.#held = membership.held
     this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
     const subscription = (id: number) => subscriptions.get(id)
@@ -80,6 +87,7 @@ export class Outbound {
       membership,
       logger,
       health: deps.health,
+      troubles: deps.troubles,
       settled: delivery => this.#leaveMemory(delivery),
       pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,
@@ -97,7 +105,7 @@ export class Outbound {
     const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
     this.dispatcher = new Dispatcher({
       limits: {
-        maxInFlight: Math.min(config.maxInFlight, deps.receiverConnectionsMax ?? config.maxInFlight),
+        maxInFlight: this.maxInFlight,
         heldPerSubscription,
         heldInAll,
         firstInFlight,
@@ -197,6 +205,8 @@ export class Outbound {
       interrupt: id => this.lanes.interrupt(id),
       log: this.log,
       logger: deps.logger,
+      troubles: deps.troubles,
+      tracing: deps.tracing,
       hasLine: eventLines(deps.config.logEvents),
       retentionMs: deps.config.logRetentionHours * 3_600_000,
       userAgent: userAgent(deps.config.contactUrl),

@@ -1,30 +1,34 @@
 import type { Config } from '../config/config.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
-import { StartCancelled } from '../errors.ts'
+import { type ErrorCode, StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
 import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
-import { ensureAuditPartitions } from '../log/partitions.ts'
+import { Metrics, type PortFigures } from '../metrics/metrics.ts'
 import { eventLines } from '../model/event-lines.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
 import { asStartupError } from '../platform/database-trouble.ts'
 import { Deadline } from '../platform/deadline.ts'
 import type { Repeated } from '../platform/every.ts'
+import { hasNoRoom } from '../platform/files.ts'
 import type { Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
+import { Troubles } from '../platform/troubles.ts'
 import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
+import { openTracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
 import { compose, type Ground, type Parts } from './compose.ts'
+import { collectFigures } from './figures.ts'
 import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
 import { listen } from './listen.ts'
-import { makePartitions } from './retention.ts'
+import { makePartitions } from './partitions.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -35,6 +39,8 @@ export interface ServiceOptions {
   readonly random?: () => number
   /** Aborted: the start is given up. After the start it has no effect. */
   readonly signal?: AbortSignal
+  /** The figures of the other processes behind the same port; left out: there is no other. */
+  readonly port?: PortFigures
 }
 
 /** A running service. */
@@ -59,6 +65,8 @@ export interface Service {
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
   const { config, logger, clock = systemClock(), random = Math.random, signal } = options
+  const troubles = new Troubles({ logger, now: () => clock.now() })
+  const tracing = await openTracing({ ...config, version, troubles, logger })
   const opened = await openDatabase({
     databaseUrl: config.databaseUrl,
     dataDir: config.dataDir,
@@ -68,8 +76,12 @@ export async function startService(options: ServiceOptions): Promise<Service> {
     signal,
   })
   const egress = new Egress({ ...config, logger })
-  const health = new DatabaseHealth(logger)
-  const ground = { config, logger, clock, random, database: opened.database, health, egress }
+  const isDiskFull = config.databaseUrl === undefined ? () => hasNoRoom(config.dataDir) : undefined
+  const health = new DatabaseHealth({ logger, troubles, isDiskFull })
+  const { database } = opened
+  const metrics = new Metrics({ database, port: options.port })
+  database.onStatement((connection, ms) => metrics.path.queried(connection, ms))
+  const ground = { config, logger, clock, random, database, health, troubles, metrics, tracing, egress }
   const running: Running = { ground, opened, housekeeping: [], isStopping: false }
   try {
     return await start(running, signal)
@@ -94,8 +106,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, clock, database } = ground
   const { rateLimitPerKey: requestsPerSecond } = config
   await unlessCancelled(migrate(database, { logger }), signal)
-  await makePartitions({ config, clock, database })
-  await ensureAuditPartitions(database, clock.now(), config.auditRetentionDays)
+  await makePartitions(ground)
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
@@ -131,9 +142,17 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     basePath: config.basePath,
     dashboard: config.uiEnabled ? { auth: config.auth } : undefined,
     drainMs: config.shutdownDrainMs,
-    readiness: () => readiness(ground.health, bell.state, running.isStopping),
+    metrics: ground.metrics,
+    onRefusedEvent: code => ground.metrics.path.rejected(code),
+    system: { troubles: ground.troubles, id: () => membership.id, now: () => clock.now() },
+    readiness: () => readiness(ground.health, ground.troubles, bell.state, running.isStopping),
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   })
+  ground.metrics.start(
+    () => membership.id,
+    set => collectFigures(ground, parts, set),
+    logger,
+  )
   const url = await listen(running.server, config)
   // Not before all else has gone well: a key that was made by a start that failed would be told to nobody.
   const first = keys ? await makeFirstKey(ground) : undefined
@@ -233,6 +252,9 @@ async function stop(running: Running): Promise<void> {
       { what: 'shares of concurrency', deadline: late, close: () => parts?.concurrencyShare?.close() },
       { what: 'Redis', deadline: late, close: () => parts?.link?.close() },
       { what: 'database', deadline: whole, close: () => opened.close() },
+      { what: 'spans', deadline: whole, close: () => ground.tracing?.close() },
+      { what: 'figures', deadline: whole, close: () => ground.metrics.close() },
+      { what: 'troubles', deadline: whole, close: () => ground.troubles.close() },
     ],
     logger,
   )
@@ -241,7 +263,7 @@ async function stop(running: Running): Promise<void> {
 function registerIngest(
   app: Parameters<typeof ingestRoutes>[0],
   edge: Edge,
-  { logger, config, clock }: Ground,
+  { logger, config, clock, metrics }: Ground,
   { ingest, publisher, once }: Inbound,
   { subscriptions, eventTypes, access: { tenants } }: Parts,
 ): void {
@@ -270,7 +292,8 @@ function registerIngest(
     logger,
     hasLine,
   })
-  const publishing = { ...edge, publisher, once, clock, logger, hasLine }
+  const onRefusedEvent = (code: ErrorCode) => metrics.path.rejected(code)
+  const publishing = { ...edge, publisher, once, clock, logger, hasLine, onRefusedEvent }
   publishRoutes(app, publishing)
   // A batch that could never be in memory is refused by its length.
   const batchBytesMax = Math.min(config.batchLimitBytes, config.memoryLimitMb * 1_048_576)
@@ -278,15 +301,22 @@ function registerIngest(
 }
 
 /**
- * Asks the database nothing: what this process did last with it says whether it can do so again. Redis is told of, but
- * without it the service is as ready as with it.
+ * Asks the database nothing: what this process did last with it says whether it can do so again. Redis is told of, and
+ * partitions that cannot be made, but without them the service is as ready as with them: where a partition is missing, it
+ * is `events` that fail.
  */
-async function readiness({ failing }: DatabaseHealth, redis: string | undefined, stopping: boolean) {
+async function readiness(
+  { failing, trouble }: DatabaseHealth,
+  troubles: Troubles,
+  redis: string | undefined,
+  stopping: boolean,
+) {
   const checks = {
-    database: failing.size === 0 ? 'ok' : 'unavailable',
+    database: trouble ?? 'ok',
     ...Object.fromEntries([...failing].map(use => [use, 'failing'])),
     service: stopping ? 'stopping' : 'ok',
     ...(redis && { redis }),
+    ...(troubles.has('partitions', 'events') && { partitions: 'failing' }),
   }
   return { ready: failing.size === 0 && !stopping, checks }
 }

@@ -80,6 +80,7 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
       rate_limit: body.rate_limit ?? null,
       ordered: body.ordered ?? false,
       format: body.format ?? 'raw',
+      forward_traceparent: body.forward_traceparent ?? false,
       signing: signingOverrides(signing),
       metadata: body.metadata ?? {},
     },
@@ -182,6 +183,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     rate_limit: row.rate_limit,
     ordered: row.ordered,
     format: row.format,
+    forward_traceparent: row.forward_traceparent,
   }
   return {
     ...stored,
@@ -218,6 +220,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     rate_limit: row.rate_limit,
     ordered: row.ordered,
     format: row.format,
+    forward_traceparent: row.forward_traceparent,
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
     metadata: row.metadata,

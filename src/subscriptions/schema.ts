@@ -141,6 +141,12 @@ const optionalFields = {
         'the body. What is signed is what is sent',
     }),
   ),
+  forward_traceparent: Type.Optional(
+    Type.Boolean({
+      description:
+        'Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any',
+    }),
+  ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
@@ -242,6 +248,7 @@ export const Subscription = Type.Object(
     }),
     ordered: Type.Boolean(),
     format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
+    forward_traceparent: Type.Boolean(),
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
@@ -288,6 +295,7 @@ export const Subscription = Type.Object(
         rate_limit: null,
         ordered: false,
         format: 'raw',
+        forward_traceparent: false,
         headers: { Authorization: secretMask },
         signing: signingAnswer({}),
         metadata: {},

@@ -177,6 +177,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     },
     ordered: row.ordered,
     format: row.format,
+    forwardTraceparent: row.forward_traceparent,
     version: row.version,
     stateSince: row.stateSince,
   }

@@ -42,6 +42,7 @@ export interface SubscriptionValues {
   readonly rate_limit: RateLimitFields | null
   readonly ordered: boolean
   readonly format: Format
+  readonly forward_traceparent: boolean
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
@@ -111,6 +112,7 @@ const packedColumns = [
   'rate_limit',
   'ordered',
   'format',
+  'forward_traceparent',
   'headers',
   'signing',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
@@ -143,7 +145,7 @@ export function unpackWanted(text: string): WantedRow {
 /** Of a `SubscriptionRow`. */
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version, connect_timeout_ms, uid, channels, filter, format`
+  updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -162,8 +164,8 @@ export async function insertSubscription(
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms, uid, channels, filter, format, tenant)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+             connect_timeout_ms, uid, channels, filter, format, forward_traceparent, tenant)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -181,6 +183,7 @@ export async function updateSubscription(
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
+               forward_traceparent = $22,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -212,6 +215,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.channels,
     values.filter === null ? null : JSON.stringify(values.filter),
     values.format,
+    values.forward_traceparent,
   ]
 }
 

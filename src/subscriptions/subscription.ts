@@ -73,6 +73,8 @@ export interface Subscription {
   readonly ordered: boolean
   /** In which form it gets its events. */
   readonly format: Format
+  /** Attempts tell where they are in a trace. */
+  readonly forwardTraceparent: boolean
   /** Grows with every change by a caller. */
   readonly version: number
   /** Unix milliseconds; later with every change of the state, which leaves the version as it is. */

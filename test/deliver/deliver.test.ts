@@ -20,6 +20,7 @@ import { aMember } from '../support/member.ts'
 import { type Program, startReceiver } from '../support/receiver.ts'
 import { allAttempts, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
 import { aSubscription, signingKey } from '../support/subscription.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -48,6 +49,7 @@ async function aWorld(
     membership: aMember({ id: me }),
     logger: silentLogger(),
     health: aHealth(),
+    troubles: someTroubles(),
     settled: () => {},
     pauseLanes: async pauses => {
       lanePauses.push(...pauses)
@@ -78,6 +80,7 @@ async function aWorld(
     retentionMs: 72 * hourMs,
     userAgent: 'test/1',
     logger: silentLogger(),
+    troubles: someTroubles(),
     isCuttingOff: () => false,
     ...changes,
   })

@@ -9,6 +9,7 @@ import { aMember } from '../support/member.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 const attemptMs = 150
 const marginMs = 200
@@ -89,7 +90,13 @@ async function world(t: TestContext, count: number, pace: Partial<Pace> = {}): P
   if (!redis) return undefined
   const receiver = new Receiver()
   const open = () =>
-    openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), commandTimeoutMs: 300 })
+    openRedis({
+      url: redis.url,
+      prefix: 'test',
+      logger: silentLogger(),
+      troubles: someTroubles(),
+      commandTimeoutMs: 300,
+    })
   const links = Array.from({ length: count }, open)
   const processes = links.map((link, index) => new Process(receiver, { count, index }, link, pace))
   t.after(async () => {

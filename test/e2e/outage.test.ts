@@ -66,7 +66,7 @@ test('a full disk, which heartbeats do not notice, is told, and unready until an
   assert.equal((await readiness(service)).status, 200)
   for (let n = 0; n < 3; n++) assert.equal((await api.post(`/ingest/${id}`, '{}')).status, 503)
   const { status, checks } = await readiness(service)
-  assert.deepEqual([status, checks.database, checks.events], [503, 'unavailable', 'failing'])
+  assert.deepEqual([status, checks.database, checks.events], [503, 'disk_full', 'failing'])
 
   await sql(service, 'drop function full_disk cascade')
   await eventually(async () => (await readiness(service)).status === 200) // though nobody sends an event
@@ -74,7 +74,7 @@ test('a full disk, which heartbeats do not notice, is told, and unready until an
   assert.deepEqual(
     service.lines.map(({ level, cause, refused }) => ({ level, cause, refused })),
     [
-      { level: 'warn', cause: 'could not extend file: No space left on device', refused: undefined },
+      { level: 'error', cause: 'could not extend file: No space left on device', refused: undefined },
       { level: 'warn', cause: undefined, refused: 3 },
     ],
   )

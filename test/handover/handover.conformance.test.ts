@@ -10,6 +10,7 @@ import { recoverAll } from '../support/recover.ts'
 import { allOwed, newId } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 // What handing over promises, whichever way it goes between processes. What only one way has stands at the end, with
 // the reason.
@@ -286,7 +287,7 @@ test('over BullMQ a message that Redis brings twice is followed once', async t =
   const [webhookId] = ids
   assert.ok(webhookId)
   const prefix = `webhooks:${await installationId(w.database)}`
-  const link = openRedis({ url: w.redis.url, prefix, logger: silentLogger() })
+  const link = openRedis({ url: w.redis.url, prefix, logger: silentLogger(), troubles: someTroubles() })
   const producer = link.bullConnection('producer')
   await eventually(
     async () => producer.status,

@@ -14,6 +14,7 @@ import { testRedis } from '../support/redis.ts'
 import { allOwed, emptyAll, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 const world = await testDatabase()
 beforeEach(() => emptyAll(world.database))
@@ -33,7 +34,7 @@ function aDelivery(webhookId: Uuid = newId()) {
 async function aWorld(t: TestContext) {
   const redis = await testRedis(t)
   if (!redis) return undefined
-  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger() })
+  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), troubles: someTroubles() })
   let rung = 0
   const handover = new RedisHandover({
     link,

@@ -13,6 +13,7 @@ import { testRedis } from '../support/redis.ts'
 import { aLane, allOwed, emptyAll, newId, owe } from '../support/rows.ts'
 import { eventually } from '../support/service.ts'
 import { aSubscription } from '../support/subscription.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 const world = await testDatabase()
 beforeEach(() => emptyAll(world.database))
@@ -25,7 +26,7 @@ const to = aSubscription({ id: 1 })
 async function aWorker(t: TestContext) {
   const redis = await testRedis(t)
   if (!redis) return undefined
-  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger() })
+  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), troubles: someTroubles() })
   const state = { id: me, isSure: true, room: 100 }
   const membership = aMember({
     get id() {

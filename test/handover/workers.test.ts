@@ -6,11 +6,12 @@ import { openRedis } from '../../src/platform/redis.ts'
 import { fakeClock } from '../support/clock.ts'
 import { testRedis } from '../support/redis.ts'
 import { eventually } from '../support/service.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 test('who is silent for a second is not chosen, for a minute is gone, and who leaves is gone at once', async t => {
   const redis = await testRedis(t)
   if (!redis) return
-  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger() })
+  const link = openRedis({ url: redis.url, prefix: 'test', logger: silentLogger(), troubles: someTroubles() })
   t.after(async () => {
     await link.close()
     await redis[Symbol.asyncDispose]()

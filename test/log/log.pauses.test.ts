@@ -11,6 +11,7 @@ import { aHealth } from '../support/health.ts'
 import { aMember } from '../support/member.ts'
 import { refused } from '../support/outcomes.ts'
 import { aLane, allAttempts, emptyAll, newId, owe } from '../support/rows.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -41,6 +42,7 @@ async function failHead(webhookId: Uuid, reason: PauseReason, verdict: 'retry' |
     membership: aMember(),
     logger: silentLogger(),
     health: aHealth(),
+    troubles: someTroubles(),
     settled: () => {},
     pauseLanes: pauses => pauseLanes(database, pauses),
     lanesDue: () => {},

@@ -17,6 +17,7 @@ import { aHealth } from '../support/health.ts'
 import { aMember } from '../support/member.ts'
 import { accepted, refused as refusedBy, unreachable } from '../support/outcomes.ts'
 import { aLane, allAttempts, allOwed, emptyAll, laneOf, newId, owe } from '../support/rows.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -48,6 +49,7 @@ function aLog(changes: Partial<DeliveryLogDeps> = {}) {
     membership: aMember({ id: me }),
     logger: silentLogger(),
     health: aHealth(),
+    troubles: someTroubles(changes.logger),
     settled: delivery => settled.push(delivery),
     pauseLanes: async () => {},
     lanesDue: dueAt => rung.push(dueAt),
@@ -470,7 +472,7 @@ test('what the database refuses of all is tried until it is taken, and nothing i
 test('while the database is away this is told once, not by each try', async t => {
   const logger = silentLogger()
   const warn = t.mock.method(logger, 'warn')
-  const health = new DatabaseHealth(logger)
+  const health = new DatabaseHealth({ logger, troubles: someTroubles(logger) })
   const gate = new GatedDatabase(world.database)
   gate.isAway = true
   const { log } = aLog({ logger, health, connection: gate })

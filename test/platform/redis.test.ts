@@ -4,6 +4,7 @@ import { createLogger } from '../../src/platform/logger.ts'
 import { openRedis, type RedisLink } from '../../src/platform/redis.ts'
 import { eventually } from '../support/eventually.ts'
 import { type TestRedis, testRedis } from '../support/redis.ts'
+import { someTroubles } from '../support/troubles.ts'
 
 interface World {
   readonly redis: TestRedis
@@ -31,7 +32,10 @@ function openLink(url: string) {
   const lines: string[] = []
   const output = { write: (line: string) => void lines.push(line) }
   const logger = createLogger({ level: 'info', format: 'json', output })
-  return { lines, link: openRedis({ url, prefix: 'test', logger, commandTimeoutMs }) }
+  return {
+    lines,
+    link: openRedis({ url, prefix: 'test', logger, troubles: someTroubles(logger), commandTimeoutMs }),
+  }
 }
 
 const saying = (lines: readonly string[], words: RegExp) => lines.filter(line => words.test(line)).length

@@ -19,6 +19,7 @@ function deps(
   return {
     publish,
     failed,
+    refused: () => {},
     clock: fakeClock(),
     payloadBytesMax: 1000,
     requestId: 'the-request',

@@ -22,6 +22,7 @@ import { type TestRedis, testRedis } from './redis.ts'
 import { anEvent, owedFor } from './rows.ts'
 import { client, eventually, type ServiceProcess, settledAudit, startProcess } from './service.ts'
 import { aSubscription } from './subscription.ts'
+import { someTroubles } from './troubles.ts'
 
 /** The two ways between processes. */
 export const ways = ['PostgreSQL alone', 'BullMQ'] as const
@@ -183,7 +184,7 @@ async function openHandover(
   const bell = new PostgresBell(database)
   if (!redis) return { handover: new PostgresHandover(bell), link: undefined }
   const prefix = `webhooks:${await installationId(database)}`
-  const link = openRedis({ url: redis.url, prefix, logger: silentLogger() })
+  const link = openRedis({ url: redis.url, prefix, logger: silentLogger(), troubles: someTroubles() })
   const clock = systemClock()
   const redisBell = new RedisBell(link, bell)
   const handover = new RedisHandover({

@@ -7,6 +7,7 @@ import { withdrawAccess } from '../../src/keys/keys.ts'
 import { ManagedKeys } from '../../src/keys/managed-keys.ts'
 import { PortalTokens } from '../../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
+import { Metrics } from '../../src/metrics/metrics.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
@@ -17,6 +18,7 @@ import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { testLive } from './live.ts'
+import { someTroubles } from './troubles.ts'
 
 export const testSealer = createSealer([Buffer.alloc(32, 7)])
 
@@ -95,6 +97,8 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     version: '0.0.0-test',
     basePath: '',
     dashboard: { auth: 'none' },
+    metrics: new Metrics({ database: world.database }),
+    system: { troubles: someTroubles(), id: () => 0, now: Date.now },
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
     drainMs: 0,
     registerIngest: (scope, { bodies }) => {

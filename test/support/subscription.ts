@@ -34,6 +34,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     rateLimit: null,
     ordered: false,
     format: 'raw',
+    forwardTraceparent: false,
     version: 1,
     stateSince: 0,
     ...changes,

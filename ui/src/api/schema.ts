@@ -76,6 +76,7 @@ export type Subscription = {
   } | null
   ordered: boolean
   format: "raw" | "slack"
+  forward_traceparent: boolean
   /** Each value masked as ******** */
   headers: { [name: string]: string }
   /** How deliveries are signed, defaults filled in */
@@ -164,6 +165,8 @@ export type SubscriptionCreate = {
   ordered?: boolean
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
   format?: "raw" | "slack" | null
+  /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
+  forward_traceparent?: boolean
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -248,6 +251,8 @@ export type SubscriptionReplace = {
   ordered?: boolean
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
   format?: "raw" | "slack" | null
+  /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
+  forward_traceparent?: boolean
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -352,6 +357,8 @@ export type SubscriptionPatch = {
   ordered?: boolean
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
   format?: "raw" | "slack" | null
+  /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
+  forward_traceparent?: boolean
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -986,10 +993,52 @@ export type ProcessReport = {
   descriptors_allowed: number | null
 }
 
+/** A trouble that lasts, or that is over */
+export type TroubleReport = {
+  /** `database`: PostgreSQL cannot be used. `disk_full`: its disk has no room. `redis`: Redis is away or full. `receiver`: the circuit of a subscription is open, or it was disabled. `partitions`: those for the hours to come cannot be made. `resources`: something is lacking to send, such as file descriptors or the proxy. `overload`: more events come in than can be written */
+  kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload"
+  /** Which one, where there can be several: what is lacking, or the id of a subscription */
+  subject: string | null
+  /** The id of the process that tells of it; null: it is of the whole installation */
+  process: number | null
+  level: "warn" | "error"
+  /** What it is, and what follows from it */
+  message: string
+  /** As the one who noticed it was told */
+  cause: string | null
+  /** When it began */
+  since: string
+  /** When it was over; null: it lasts */
+  until: string | null
+  /** How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted */
+  count: number
+}
+
 /** All processes of this installation, and their backlog */
 export type SystemReport = {
   /** By the clock of the database */
   time: string
+  /** Those that last, the oldest first, then the last ones that are over, the latest first. Those of a process end with it */
+  troubles: ({
+    /** `database`: PostgreSQL cannot be used. `disk_full`: its disk has no room. `redis`: Redis is away or full. `receiver`: the circuit of a subscription is open, or it was disabled. `partitions`: those for the hours to come cannot be made. `resources`: something is lacking to send, such as file descriptors or the proxy. `overload`: more events come in than can be written */
+    kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload"
+    /** Which one, where there can be several: what is lacking, or the id of a subscription */
+    subject: string | null
+    /** The id of the process that tells of it; null: it is of the whole installation */
+    process: number | null
+    level: "warn" | "error"
+    /** What it is, and what follows from it */
+    message: string
+    /** As the one who noticed it was told */
+    cause: string | null
+    /** When it began */
+    since: string
+    /** When it was over; null: it lasts */
+    until: string | null
+    /** How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted */
+    count: number
+  })[]
+  /** Empty while the database cannot be asked */
   processes: ({
     /** The id under which it leases lanes and deliveries */
     id: number
@@ -1044,6 +1093,8 @@ export type SystemReport = {
     oldest_due_seconds: number
   }
   database: {
+    /** False: it could not be asked, and the other figures are not known. Then `troubles` are those that the answering process knows of */
+    available: boolean
     version: string
     /** Age of the oldest open transaction. Rows that died since it began cannot be removed */
     oldest_transaction_seconds: number | null
@@ -1439,6 +1490,8 @@ export interface Operations {
   getKey: { path: { id: string | number }; query: undefined; body: undefined; answer: Key }
   /** Who the caller is, and what they may do */
   getMe: { path: undefined; query: undefined; body: undefined; answer: Me }
+  /** Figures for Prometheus */
+  getMetrics: { path: undefined; query: undefined; body: undefined; answer: unknown }
   /** The payload of an event, byte for byte */
   getPayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: unknown }
   /** How far a replay has come */
@@ -1447,7 +1500,7 @@ export interface Operations {
   getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
   /** Read one subscription */
   getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
-  /** The processes of this installation, and their backlog */
+  /** The processes of this installation, their backlog, and what troubles them */
   getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
   /** Read one tenant */
   getTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: Tenant }
@@ -1573,6 +1626,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   getEventType: ['GET', '/event-types/{name}'],
   getKey: ['GET', '/keys/{id}'],
   getMe: ['GET', '/me'],
+  getMetrics: ['GET', '/metrics'],
   getPayload: ['GET', '/events/{webhook_id}/payload'],
   getReplay: ['GET', '/replays/{id}'],
   getStatus: ['GET', '/status/{webhook_id}'],
