@@ -73,7 +73,9 @@ export class EventStream implements TailListener {
 
   /** It has all up to the position of the tail, so it is told what comes. */
   goLive(): void {
-    if (this.#mode === 'waiting') this.#mode = 'live'
+    if (this.#mode !== 'waiting') return
+    this.#mode = 'live'
+    this.#send(heartbeatFrame(this.#position))
   }
 
   take(page: Page): void {

@@ -12,14 +12,11 @@ test('what several processes do is told once and without a gap, though one is ki
   const { id } = await client(first.url).subscribe({ target_url: `${receiver.origin}/` })
   const told: Told[] = []
   let lastId: string | undefined
-  /** Reads until it is ended, or until the stream ends. */
-  const read = async (url: string, until: (reader: { readonly lastId: string | undefined }) => boolean) => {
+  /** Reads until the stream ends, or has told all up to an id. */
+  const read = async (url: string, until?: string) => {
     await using reader = await readStream(url, '', lastId === undefined ? {} : { 'last-event-id': lastId })
-    let isEnded = false
-    void reader.ended.then(() => {
-      isEnded = true
-    })
-    await eventually(() => isEnded || until(reader))
+    if (until === undefined) await reader.ended
+    else await eventually(() => (reader.lastId ?? '') >= until)
     told.push(...reader.told)
     lastId = reader.lastId
   }
@@ -31,7 +28,7 @@ test('what several processes do is told once and without a gap, though one is ki
     return rows[0]?.id ?? ''
   }
 
-  const reading = read(first.url, () => false)
+  const reading = read(first.url)
   await eventually(() => lastIdIsKnown(first.url))
   await Promise.all([send(first.url, 200), send(second.url, 200)])
   const dying = send(second.url, 500).catch(() => {})
@@ -45,7 +42,7 @@ test('what several processes do is told once and without a gap, though one is ki
   await send(third.url, 50)
   await settledAudit(world.world)
   const last = await newest()
-  await read(third.url, reader => (reader.lastId ?? '') >= last)
+  await read(third.url, last)
 
   const { rows } = await world.world.database.query<{ id: string }>({
     text: 'select webhook_id::text as id from events union all select id::text from delivery_logs order by id',
@@ -61,5 +58,5 @@ test('what several processes do is told once and without a gap, though one is ki
 /** That a stream of this process begins: then one that was opened before has begun, too. */
 async function lastIdIsKnown(url: string): Promise<boolean> {
   await using reader = await readStream(url)
-  return eventually(() => reader.lastId !== undefined)
+  return await eventually(() => reader.lastId !== undefined)
 }
