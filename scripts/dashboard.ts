@@ -58,7 +58,7 @@ async function build(): Promise<void> {
     process.exit(isForPackage ? 1 : 0)
   }
   if (isForPackage) await compressAll(beside)
-  else writeFileSync(`${beside}/.built-from`, sources)
+  writeFileSync(`${beside}/.built-from`, sources)
   rmSync(out, { recursive: true, force: true })
   renameSync(beside, out)
   console.log(`built the dashboard in ${((performance.now() - began) / 1000).toFixed(1)} s`)

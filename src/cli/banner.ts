@@ -25,6 +25,7 @@ export function banner(
   const lines = [
     `Webhook Delivery Service ${version} is ready on ${url}`,
     '',
+    ...(config.uiEnabled && role !== 'worker' ? [`  dashboard  ${url}${config.basePath}/ui/`] : []),
     `  database   ${databaseDescription}`,
     `  mode       ${modeText(config)}`,
   ]

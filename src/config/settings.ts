@@ -181,6 +181,13 @@ export const settings = {
     description:
       'Whether the dashboard is served at `/ui/`. It shows nothing without a valid API key, where keys are asked for.',
   }),
+  sessionHours: integer('SESSION_HOURS', {
+    minimum: 1,
+    maximum: 720,
+    default: 12,
+    description:
+      'How many hours a browser stays signed in to the dashboard. The session ends before, when its key is revoked or expires, or its owner signs out.',
+  }),
   dataDir: text('DATA_DIR', {
     pattern: '^[^\\u0000]+$',
     allowed: 'the path of a folder',

@@ -6,12 +6,19 @@ import { type Caller, localOperator } from '../model/caller.ts'
 import { mayCall, notForThisKey } from './access.ts'
 import { clientOf } from './client-address.ts'
 import type { KeyLimit } from './key-limit.ts'
+import { checkOwnPage, sessionOf } from './session-cookie.ts'
 import { WrongKeys } from './wrong-keys.ts'
 
 /** Who gave an `Authorization` header: at once, or by a promise when the database has to be asked. */
 export interface KeyCheck {
   /** @returns undefined when it holds no valid key */
   identify(authorization: string | undefined): Caller | undefined | Promise<Caller | undefined>
+}
+
+/** Whose session a browser has. */
+export interface SessionCheck {
+  /** @returns undefined when it has ended */
+  identify(text: string): Promise<Caller | undefined>
 }
 
 /** How long a wrong key waits for its answer, when its client has given too many. */
@@ -28,14 +35,19 @@ const checksMax = 100
 export class Callers {
   readonly #keys: KeyCheck
   readonly #limit: KeyLimit | undefined
+  readonly #sessions: SessionCheck | undefined
   readonly #wrongKeys = new WrongKeys()
   #refusals = 0
   #checks = 0
 
-  /** @param limit undefined: callers may send as many requests as they like */
-  constructor(keys: KeyCheck, limit?: KeyLimit) {
+  /**
+   * @param limit undefined: callers may send as many requests as they like
+   * @param sessions undefined: a key is all that counts
+   */
+  constructor(keys: KeyCheck, limit?: KeyLimit, sessions?: SessionCheck) {
     this.#keys = keys
     this.#limit = limit
+    this.#sessions = sessions
   }
 
   /**
@@ -54,9 +66,27 @@ export class Callers {
    */
   identify(request: IncomingMessage): Caller | undefined | Promise<Caller | undefined> {
     const { authorization } = request.headers
-    if (authorization === undefined) return undefined
+    if (authorization === undefined) return this.#identifySession(request)
     const caller = this.#keys.identify(authorization)
     return caller instanceof Promise ? this.#awaited(caller) : caller
+  }
+
+  /** The same of a key that did not come as a header. */
+  identifyKey(key: string): Caller | undefined | Promise<Caller | undefined> {
+    const caller = this.#keys.identify(`Bearer ${key}`)
+    return caller instanceof Promise ? this.#awaited(caller) : caller
+  }
+
+  /** A browser with a session sends its cookie with each request; each is looked up, so that an end holds at once. */
+  #identifySession(request: IncomingMessage): Promise<Caller | undefined> | undefined {
+    const text = this.#sessions && sessionOf(request)
+    if (text === undefined || this.#sessions === undefined) return undefined
+    try {
+      checkOwnPage(request)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#awaited(this.#sessions.identify(text))
   }
 
   async #awaited(caller: Promise<Caller | undefined>): Promise<Caller | undefined> {
@@ -76,8 +106,12 @@ export class Callers {
    * What a caller without a valid key is told: `error`, or 429 when its client has given too many wrong ones. Then the
    * answer comes late, and what arrives of the body meanwhile is discarded.
    */
-  refusal(request: IncomingMessage, error: AppError): AppError | Promise<AppError> {
-    if (request.headers.authorization === undefined) return error
+  refusal(
+    request: IncomingMessage,
+    error: AppError,
+    gaveOne: boolean = request.headers.authorization !== undefined,
+  ): AppError | Promise<AppError> {
+    if (!gaveOne) return error
     const client = clientOf(request.socket.remoteAddress)
     const waitMs = this.#wrongKeys.waitMs(client)
     if (waitMs === 0) {

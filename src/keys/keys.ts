@@ -112,6 +112,15 @@ export class ApiKeys {
     return this.#inTurn(() => this.#lookUp(digest)).then(() => this.#valid(digest, this.#clock.now()))
   }
 
+  /** Who has the key with this id; undefined: it is no longer valid. */
+  async callerOfKey(id: number): Promise<Caller | undefined> {
+    const row = `key ${id}`
+    // Another process may just have made it.
+    if (!this.#hashes.has(row)) await this.refresh({ kind: 'key', id })
+    const digest = this.#hashes.get(row)
+    return digest === undefined ? undefined : this.#valid(digest, this.#clock.now())
+  }
+
   #mayLookUp(digest: string, now: number): boolean {
     if (now - this.#looksSince >= looksMs) {
       this.#looks.clear()

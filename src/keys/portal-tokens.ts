@@ -16,6 +16,8 @@ export interface PortalTokensDeps {
   readonly clock: Clock
   /** Where clients reach this service, without the last slash; undefined: where the request was sent to. */
   readonly publicUrl: string | undefined
+  /** Below which path that is, where `publicUrl` does not say it: empty, or such as `/hooks`. */
+  readonly basePath?: string
   /** As for `ManagedKeys`. */
   readonly changed?: (change: KeysChange) => Promise<void>
 }
@@ -35,7 +37,7 @@ export class PortalTokens {
    * @throws AppError validation_failed
    */
   async create(caller: Caller, body: PortalTokenCreate, askedAt: string): Promise<PortalTokenAnswer> {
-    const { database, clock, changed, publicUrl = askedAt } = this.#deps
+    const { database, clock, changed, basePath = '', publicUrl = askedAt + basePath } = this.#deps
     const { tenant } = caller.reach
     if (tenant === null)
       throw validationFailed([{ pointer: '/tenant', detail: 'Say for which tenant the token is.' }])

@@ -2,7 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 
 /** A key or token that was just made. Its text is shown once; what is kept are hash and prefix. */
 export interface SecretText {
-  /** `whk_` (key) or `whp_` (portal token), and 43 characters that nobody can guess: 256 bits. */
+  /** `whk_` (key), `whp_` (portal token) or `whs_` (session), and 43 characters that nobody can guess: 256 bits. */
   readonly text: string
   readonly hash: Buffer
   readonly prefix: string
@@ -13,7 +13,7 @@ export interface SecretText {
  */
 const prefixChars = 'whk_'.length + 4
 
-export function newSecretText(kind: 'whk' | 'whp'): SecretText {
+export function newSecretText(kind: 'whk' | 'whp' | 'whs'): SecretText {
   return secretTextOf(`${kind}_${randomBytes(32).toString('base64url')}`)
 }
 

@@ -16,6 +16,8 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /docs*': 'open',
   'GET /redoc*': 'open',
   'GET /ui*': 'open',
+  'POST /ui/session': 'own',
+  'DELETE /ui/session': 'own',
 
   'POST /ingest/:id': 'own',
   'POST /events': 'publish',

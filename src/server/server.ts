@@ -20,6 +20,8 @@ import { asAppError, Problem, sendProblem } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import { validatorCompiler } from '../http/validation.ts'
 import { type KeysDeps, keySchemas, registerKeys } from '../keys/routes.ts'
+import { registerSessions } from '../keys/session-routes.ts'
+import type { Sessions } from '../keys/sessions.ts'
 import type { Live } from '../live/live.ts'
 import { registerLive } from '../live/routes.ts'
 import { liveSchemas } from '../live/schema.ts'
@@ -59,6 +61,8 @@ export interface ServerDeps {
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
+  /** Of browsers that use the dashboard; undefined: there is none, or no keys are needed. */
+  readonly sessions?: Sessions | undefined
   /** How many requests each key may send; undefined: any number, and nothing is counted. */
   readonly keyLimit: KeyLimitRules | undefined
   /** What manages keys and portal tokens. */
@@ -189,7 +193,7 @@ function isEvent({ method, url = '' }: IncomingMessage): boolean {
 async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<void> {
   const { registerIngest } = deps
   const bodies = { bytesMax: deps.bodyLimitBytes, budget: new BodyBudget(deps.arrivingBytesMax) }
-  const callers = deps.keys && new Callers(deps.keys, await keyLimit(app, deps.keyLimit))
+  const callers = deps.keys && new Callers(deps.keys, await keyLimit(app, deps.keyLimit), deps.sessions)
   if (registerIngest) {
     await app.register(async scope => {
       scope.removeAllContentTypeParsers()
@@ -219,6 +223,12 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerPages(scope, deps)
     await registerDocs(scope)
     if (deps.dashboard) registerDashboard(scope, { ...deps, ...deps.dashboard })
+  })
+  const { sessions, basePath } = deps
+  if (!registerIngest || !callers || !sessions) return
+  await app.register(async scope => {
+    readJsonBodies(scope, bodies)
+    registerSessions(scope, { sessions, callers, basePath })
   })
 }
 

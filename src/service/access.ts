@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts'
 import { ApiKeys, keysNotice, withdrawAccess } from '../keys/keys.ts'
 import { ManagedKeys } from '../keys/managed-keys.ts'
 import { PortalTokens } from '../keys/portal-tokens.ts'
+import { Sessions } from '../keys/sessions.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
@@ -13,6 +14,8 @@ export interface Access {
   readonly tenants: Tenants
   /** Undefined: no keys are asked for. */
   readonly keys: ApiKeys | undefined
+  /** Undefined: no keys are asked for, or there is no dashboard. */
+  readonly sessions: Sessions | undefined
   readonly managedKeys: ManagedKeys
   readonly portalTokens: PortalTokens
 }
@@ -50,10 +53,13 @@ export async function openAccess(
   await tenants.load()
   const changed = keys && { changed: (change: Parameters<ApiKeys['refresh']>[0]) => keys.refresh(change) }
   const publicUrl = config.publicUrl.replace(/\/+$/, '') || undefined
+  const sessions =
+    keys && config.uiEnabled ? new Sessions({ database, clock, keys, hours: config.sessionHours }) : undefined
   return {
     tenants,
     keys,
+    sessions,
     managedKeys: new ManagedKeys({ database, clock, ...changed }),
-    portalTokens: new PortalTokens({ database, clock, publicUrl, ...changed }),
+    portalTokens: new PortalTokens({ database, clock, publicUrl, basePath: config.basePath, ...changed }),
   }
 }

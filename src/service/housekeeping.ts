@@ -22,8 +22,8 @@ import { publishFacts } from '../system-events/system-events.ts'
 import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
 import type { Access } from './access.ts'
 import { belongings } from './belongings.ts'
-import { retentionSettings } from './retention.ts'
 import { makePartitions } from './partitions.ts'
+import { retentionSettings } from './retention.ts'
 
 export interface House {
   readonly config: Config
@@ -48,7 +48,7 @@ export interface House {
  */
 export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
-  const { tenants, keys, portalTokens } = house.access
+  const { tenants, keys, sessions, portalTokens } = house.access
   const telling = { ...house, tenants, unwritten: house.membership.unwritten }
   const oldestEvents = () => oldestMoment(database, 'events')
   const removal = { database, clock, logger, tenants, belongings, oldestEvents }
@@ -86,6 +86,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     every(3_600_000, 'removal of expired portal tokens', logger, signal =>
       portalTokens.removeExpired(signal),
     ),
+    every(3_600_000, 'removal of ended sessions', logger, async signal => sessions?.removeExpired(signal)),
     every(10_000, 'writing when keys were used', logger, async () => keys?.writeUses()),
     replaying,
     discarding,

@@ -112,7 +112,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   running.parts = parts
   const { subscriptions, eventTypes, replays, membership, notices, access } = parts
   const { bell, link, inbound, outbound, live } = parts
-  const { tenants, keys, managedKeys, portalTokens } = access
+  const { tenants, keys, sessions, managedKeys, portalTokens } = access
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -132,6 +132,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     database,
     hint: httpHint,
     keys,
+    sessions,
     keyLimit: requestsPerSecond === undefined ? undefined : { requestsPerSecond, link },
     hostCheck: keys ? undefined : new HostCheck({ boundTo: config.host, allowed: config.allowedHosts ?? [] }),
     log: logger,

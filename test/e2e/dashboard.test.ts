@@ -119,7 +119,7 @@ test('who is new makes a subscription, sends an event, sees it fail and why, and
   await page.getByRole('link', { name: /^Event 0/ }).click()
   await page.getByRole('button', { name: 'Replay' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Replay 1 delivery' }).click()
-  await page.getByLabel('Details').getByText('replay', { exact: true }).first().waitFor()
+  await page.getByLabel('Details').getByText('manual', { exact: true }).first().waitFor()
   await page.getByLabel('Details').getByText('delivered', { exact: true }).first().waitFor()
   assert.equal(receiver.received.length, 2)
   assert.equal(receiver.received[0]?.headers['webhook-id'], receiver.received[1]?.headers['webhook-id'])

@@ -17,7 +17,8 @@ export class ApiProblem extends Error {
     super(typeof problem.detail === 'string' ? problem.detail : `The service answered ${status}.`)
     this.status = status
     this.code = typeof problem.code === 'string' ? problem.code : ''
-    this.requestId = typeof problem.instance === 'string' ? problem.instance : undefined
+    this.requestId =
+      typeof problem.instance === 'string' ? problem.instance.replace(/^urn:uuid:/, '') : undefined
     this.errors = Array.isArray(problem.errors) ? (problem.errors as FieldProblem[]) : []
   }
 }
@@ -32,12 +33,7 @@ export interface Sentence {
 export function sentenceOf(error: unknown): Sentence {
   if (error instanceof ApiProblem) {
     const { message, requestId, errors } = error
-    const fields = errors.map(({ pointer, detail }) => `${pointer.replace(/^\//, '')}: ${detail}`)
-    return {
-      sentence: fields.length > 0 && message.length < 60 ? `${message} ${fields.join(' ')}` : message,
-      requestId,
-      errors,
-    }
+    return { sentence: message.replace(/^\//, ''), requestId, errors }
   }
   if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message))
     return { sentence: 'The service cannot be reached. It is tried again.', requestId: undefined, errors: [] }

@@ -22,7 +22,7 @@ export function useKeys(keys: KeyMap): void {
         return
       const key = modified ? `mod+${event.key.toLowerCase()}` : event.key
       const isSecond = pending !== '' && performance.now() - pendingAt < sequenceMs
-      const action = (isSecond ? latest.current[`${pending} ${key}`] : undefined) ?? latest.current[key]
+      const action = latest.current[isSecond ? `${pending} ${key}` : key]
       if (action === undefined) return
       event.preventDefault()
       action(event)
@@ -32,12 +32,15 @@ export function useKeys(keys: KeyMap): void {
   }, [])
 }
 
-/** Remembers the first key of a sequence; once for the whole page, after all others have looked at it. */
+/** Remembers the first key of a sequence, once all others have looked at it; once for the whole page. */
 export function rememberKeys(): () => void {
   const onKey = (event: KeyboardEvent) => {
     if (isTyping(event.target) || event.metaKey || event.ctrlKey) return
-    pending = event.key === 'g' && pending !== 'g' ? 'g' : ''
-    pendingAt = performance.now()
+    const isFirst = event.key === 'g' && pending !== 'g'
+    setTimeout(() => {
+      pending = isFirst ? 'g' : ''
+      pendingAt = performance.now()
+    })
   }
   addEventListener('keydown', onKey)
   return () => removeEventListener('keydown', onKey)

@@ -135,7 +135,6 @@ function Frame({ me }: { readonly me: Me }) {
           className="hidden text-ink-2 sm:inline-flex"
           icon={<Search className="h-3.5 w-3.5" />}
           onClick={() => setOverlay('palette')}
-          aria-label="Search and commands"
         >
           Search <Kbd keys="mod+k" />
         </Button>

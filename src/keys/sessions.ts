@@ -1,0 +1,71 @@
+import { AppError } from '../errors.ts'
+import type { Caller } from '../model/caller.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Database } from '../platform/postgres.ts'
+import type { ApiKeys } from './keys.ts'
+import { hashOf, newSecretText } from './secret-text.ts'
+import { deleteExpiredSessions, deleteSession, insertSession, readSessionKey } from './session-store.ts'
+
+export interface SessionsDeps {
+  readonly database: Database
+  readonly clock: Clock
+  readonly keys: ApiKeys
+  readonly hours: number
+}
+
+export interface NewSession {
+  /** For the cookie: shown to this browser only, and kept as a hash. */
+  readonly text: string
+  readonly expiresAt: Date
+}
+
+/**
+ * Sessions of browsers: a key was given once, and the browser has a cookie in its place, which no script can read. Each is
+ * as good as its key: it ends when the key is revoked or expires, after `hours`, and when its owner signs out, in all
+ * processes at once, since each request asks the database. Only the dashboard has them, so those are few.
+ */
+export class Sessions {
+  readonly #deps: SessionsDeps
+
+  constructor(deps: SessionsDeps) {
+    this.#deps = deps
+  }
+
+  /** Unix milliseconds, by the clock that ends them. */
+  now(): number {
+    return this.#deps.clock.now()
+  }
+
+  /** @throws AppError forbidden for what is no API key */
+  async open({ actor, expiresAt: keyEnd }: Caller): Promise<NewSession> {
+    const { database, clock, hours } = this.#deps
+    if (actor.kind !== 'key')
+      throw new AppError(
+        'forbidden',
+        'A session is opened with an API key. A portal token opens its own page.',
+      )
+    const { text, hash } = newSecretText('whs')
+    const end = clock.now() + hours * 3_600_000
+    const expiresAt = new Date(Math.min(end, keyEnd ?? end))
+    await insertSession(database, { hash, keyId: Number(actor.id), expiresAt })
+    return { text, expiresAt }
+  }
+
+  /** Whose session it is; undefined: it has ended, or there never was one. */
+  async identify(text: string): Promise<Caller | undefined> {
+    const { database, clock, keys } = this.#deps
+    const keyId = await readSessionKey(database, hashOf(text), new Date(clock.now()))
+    return keyId === undefined ? undefined : keys.callerOfKey(keyId)
+  }
+
+  async close(text: string): Promise<void> {
+    await deleteSession(this.#deps.database, hashOf(text))
+  }
+
+  /** Removes those that have expired. To be called from time to time. */
+  async removeExpired(signal: AbortSignal): Promise<void> {
+    const { database, clock } = this.#deps
+    const most = 1000
+    while (!signal.aborted && (await deleteExpiredSessions(database, new Date(clock.now()), most)) === most);
+  }
+}
