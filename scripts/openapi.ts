@@ -20,6 +20,7 @@ import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
 import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
+import { Stats } from '../src/stats/stats.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../src/tenants/tenants.ts'
 import { version } from '../src/version.ts'
@@ -57,6 +58,7 @@ export async function openapiDocument(): Promise<string> {
     },
     replays: new Replays({ database, clock, retentionMs: 1 }),
     live: { close: async () => {} } as Live, // only requests for a stream would reach more of it
+    stats: new Stats({ database, clock }),
     database,
     hint: httpHint,
     keys: undefined,

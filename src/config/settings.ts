@@ -107,6 +107,13 @@ export const settings = {
     description:
       'How many days the audit log is kept: who has changed what (`GET /audit`). The service removes older entries itself, a twelfth of this time at once.',
   }),
+  statsRetentionDays: integer('STATS_RETENTION_DAYS', {
+    minimum: 7,
+    maximum: 3650,
+    default: 90,
+    description:
+      'How many days the figures of `GET /stats` are kept, by the hour and by the day, also when the log that they were made of is gone. Figures by the minute are kept for 2 days, those by quarters of an hour for 8.',
+  }),
   revealSecrets: flag('REVEAL_SECRETS', {
     defaultText: '`true`',
     default: () => true,

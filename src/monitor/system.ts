@@ -72,17 +72,20 @@ function owedOf({ owed, owed_estimate: estimate }: Backlog): number {
   return owed <= countMax ? owed : Math.max(owed, Math.round(estimate))
 }
 
-/** The same figures, for the metrics. Of a database that does not answer: none. */
+/** The same figures, for the metrics and for `GET /stats`. Of a database that does not answer: none. */
 export async function readQueue(db: Queryable) {
   const [backlog, processes] = [await readBacklog(db, countMax + 1), await readProcessStats(db)]
   const sum = (name: string) =>
     processes.reduce((all, { stats }) => all + (typeof stats[name] === 'number' ? stats[name] : 0), 0)
   return {
     owed: owedOf(backlog),
+    isExact: backlog.owed <= countMax,
     held: sum('held'),
     inFlight: sum('inFlight'),
     lanesDue: backlog.lanes_due,
     lanesLeased: backlog.lanes_leased,
+    /** Unix milliseconds. */
+    oldestDueAt: backlog.oldest_due_ms,
     oldestDueSeconds: backlog.oldest_due_ms === null ? 0 : seconds(backlog.now_ms - backlog.oldest_due_ms),
   }
 }

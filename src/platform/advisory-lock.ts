@@ -29,6 +29,8 @@ export const advisoryLocks = {
   systemEvents: 15,
   /** One process at a time ends what waited for subscriptions that were resumed without it. */
   discard: 17,
+  /** One process rolls up the log at a time. */
+  stats: 12,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

@@ -55,6 +55,10 @@ export const access: Readonly<Record<string, Access>> = {
 
   'GET /audit': 'read',
 
+  'GET /stats': 'read',
+  'GET /stats/subscriptions': 'read',
+  'GET /subscriptions/:id/stats': 'read',
+
   'POST /events/:webhook_id/replay': 'write',
   'GET /replays': 'read',
   'POST /replays': 'write',

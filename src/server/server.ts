@@ -37,6 +37,9 @@ import type { Database } from '../platform/postgres.ts'
 import { registerCancelling } from '../publish/cancel-routes.ts'
 import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
+import { registerStats } from '../stats/routes.ts'
+import { statsSchemas } from '../stats/schema.ts'
+import type { Stats } from '../stats/stats.ts'
 import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/routes.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { registerTenants, tenantSchemas } from '../tenants/routes.ts'
@@ -58,6 +61,7 @@ export interface ServerDeps {
   readonly tenants: Tenants
   readonly replays: Replays
   readonly live: Live
+  readonly stats: Stats
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -177,6 +181,7 @@ const schemas = [
   ...eventSchemas,
   ...liveSchemas,
   ...systemSchemas,
+  ...statsSchemas,
   ...auditSchemas,
   ...eventTypeSchemas,
   ...replaySchemas,
@@ -210,6 +215,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerEventTypes(scope, deps.eventTypes)
     registerAudit(scope, deps.database)
     registerMonitor(scope, deps)
+    registerStats(scope, deps)
     registerTenants(scope, deps.tenants)
     registerKeys(scope, deps.access)
     registerCancelling(scope, deps.database)

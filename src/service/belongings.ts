@@ -1,6 +1,7 @@
 import { cancelSomeOf, hasLanesLeftBy, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { isCarried } from '../log/retention.ts'
 import { deleteSomeReplaysOf, hasReplaysOf } from '../replay/of-tenant.ts'
+import { deleteSomeStatsOf, hasStatsOf } from '../stats/of-tenant.ts'
 import { deleteSomeOf, hasSubscriptions, leftTombstones } from '../subscriptions/of-tenant.ts'
 import type { Belongings } from '../tenants/removal.ts'
 
@@ -28,6 +29,12 @@ export const belongings: readonly Belongings[] = [
     tables: ['replays'],
     remove: (session, tenant, _after, limit) => deleteSomeReplaysOf(session, tenant, limit),
     isGone: async (session, tenant) => !(await hasReplaysOf(session, tenant)),
+  },
+  {
+    what: 'roll-ups',
+    tables: ['tenant_stats'],
+    remove: (session, tenant, _after, limit) => deleteSomeStatsOf(session, tenant, limit),
+    isGone: async (session, tenant) => !(await hasStatsOf(session, tenant)),
   },
   // They go with the row of the tenant (`on delete cascade`).
   { what: 'event types', tables: ['event_types'] },

@@ -14,6 +14,7 @@ import type { RedisLink } from '../platform/redis.ts'
 import type { Troubles } from '../platform/troubles.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
+import { RollUps } from '../stats/roll-up.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import { removeOldChanges } from '../subscriptions/old-changes.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
@@ -56,6 +57,7 @@ export function keepHouse(house: House): readonly Repeated[] {
   house.replays.onMade(() => replaying.hurry())
   const discarding = every(30_000, 'discard of what waited', logger, signal => house.discards.run(signal))
   house.discards.onAsked(() => discarding.hurry())
+  const rollUps = new RollUps({ ...{ database, clock, logger }, ...config })
   return [
     every(3_600_000, 'retention', logger, signal =>
       runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) }, signal),
@@ -90,6 +92,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     every(10_000, 'writing when keys were used', logger, async () => keys?.writeUses()),
     replaying,
     discarding,
+    every(5000, 'rolling up of the log', logger, signal => rollUps.run(signal)),
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

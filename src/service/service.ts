@@ -20,6 +20,7 @@ import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge } from '../server/server.ts'
+import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
@@ -129,6 +130,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     access: { keys: managedKeys, portalTokens },
     replays,
     live,
+    stats: new Stats({ database, clock }),
     database,
     hint: httpHint,
     keys,

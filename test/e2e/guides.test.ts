@@ -36,3 +36,6 @@ test('the guide to retention does what it says', t => trial(t, 'retention.md', 1
 test('the guide to watching does what it says', t => trial(t, 'watching.md', 2))
 
 test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))
+
+
+test('the guide to figures does what it says', t => trial(t, 'figures.md', 4))

@@ -119,6 +119,7 @@ export async function countEvents(db: Queryable): Promise<number> {
 export async function emptyAll(database: Database): Promise<void> {
   await database.query({
     text: `truncate events, events_carried, owed, lanes, delivery_logs, attempt_details, taken_names, processes, dead_processes,
-             subscriptions, subscription_tombstones, subscription_changes, replays, replay_deliveries, lane_discards, system_facts`,
+             subscriptions, subscription_tombstones, subscription_changes, replays, replay_deliveries, lane_discards, system_facts,
+             subscription_stats, tenant_stats, stats_periods`,
   })
 }

@@ -14,6 +14,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
+import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -85,6 +86,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     },
     replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     live: testLive(world),
+    stats: new Stats({ database: world.database, clock: systemClock() }),
     database: world.database,
     hint: httpHint,
     keys: undefined,

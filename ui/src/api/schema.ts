@@ -1101,6 +1101,111 @@ export type SystemReport = {
   }
 }
 
+/** The attempts of one part of the window, by the time at which they were logged */
+export type StatsBucket = {
+  /** When it begins; it lasts for `step_seconds` */
+  start: string
+  /** Attempts that were accepted */
+  success: number
+  /** Attempts that failed */
+  failed: number
+  /** Of the failed ones: those after which the delivery was given up */
+  given_up: number
+  /** How many of the failed ones failed in which way: `error_class` of the log */
+  by_class: { [name: string]: number }
+  /** Half of the attempts, failed ones included, took at most this long; off by 3.2 % at most. Null: there was none */
+  p50_ms: number | null
+  /** The same of 95 of a hundred attempts */
+  p95_ms: number | null
+  /** The same of 99 of a hundred attempts */
+  p99_ms: number | null
+}
+
+/** All attempts of the window together */
+export type StatsTotals = {
+  /** Attempts that were accepted */
+  success: number
+  /** Attempts that failed */
+  failed: number
+  /** Of the failed ones: those after which the delivery was given up */
+  given_up: number
+  /** How many of the failed ones failed in which way: `error_class` of the log */
+  by_class: { [name: string]: number }
+  /** Half of the attempts, failed ones included, took at most this long; off by 3.2 % at most. Null: there was none */
+  p50_ms: number | null
+  /** The same of 95 of a hundred attempts */
+  p95_ms: number | null
+  /** The same of 99 of a hundred attempts */
+  p99_ms: number | null
+  /** Accepted attempts of all attempts, rounded down to four digits; null: there was none */
+  success_rate: number | null
+  /** The last accepted attempt of the window */
+  last_success_at: string | null
+}
+
+/** The attempts to one subscription, and what it is owed */
+export type SubscriptionStats = {
+  /** As it was asked for */
+  window: "1h" | "24h" | "7d" | "30d"
+  /** How long a bucket is */
+  step_seconds: number
+  /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
+  complete_until: string
+  buckets: (StatsBucket)[]
+  totals: StatsTotals
+  /** Since when the oldest delivery waits that is due; null: none is */
+  oldest_due_at: string | null
+  /** Deliveries that wait: for a retry, for their turn, or until the subscription is resumed */
+  pending: number
+  /** False: `pending` stopped at a bound, or is an estimate */
+  pending_exact: boolean
+}
+
+/** The attempts to all subscriptions, or to those of one tenant, and what they are owed */
+export type Stats = {
+  /** As it was asked for */
+  window: "1h" | "24h" | "7d" | "30d"
+  /** How long a bucket is */
+  step_seconds: number
+  /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
+  complete_until: string
+  buckets: (StatsBucket)[]
+  totals: StatsTotals
+  /** Since when the oldest delivery waits that is due; null: none is */
+  oldest_due_at: string | null
+  /** Deliveries that wait: for a retry, for their turn, or until the subscription is resumed */
+  pending: number
+  /** False: `pending` stopped at a bound, or is an estimate */
+  pending_exact: boolean
+  /** Attempts that run now, of all processes; null in the figures of one tenant */
+  in_flight: number | null
+}
+
+/** One of several subscriptions */
+export type SubscriptionFigures = {
+  subscription_id: number
+  uid: string | null
+  tenant: string
+  target_url: string
+  /** As in the subscription */
+  state: string
+  /** As it was asked for */
+  window: "1h" | "24h" | "7d" | "30d"
+  /** How long a bucket is */
+  step_seconds: number
+  /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
+  complete_until: string
+  buckets: ({
+    /** When it begins */
+    start: string
+    /** Attempts that were accepted */
+    success: number
+    /** Attempts that failed */
+    failed: number
+  })[]
+  totals: StatsTotals
+}
+
 /** Something that was changed */
 export type AuditEntry = {
   id: string
@@ -1496,10 +1601,14 @@ export interface Operations {
   getPayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: unknown }
   /** How far a replay has come */
   getReplay: { path: { id: string | number }; query: undefined; body: undefined; answer: Replay }
+  /** How all deliveries go: counts, latency and what waits */
+  getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: Stats }
   /** The state of every delivery of an event */
   getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
   /** Read one subscription */
   getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
+  /** How deliveries to a subscription go: counts, latency and what waits */
+  getSubscriptionStats: { path: { id: string | number }; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: SubscriptionStats }
   /** The processes of this installation, their backlog, and what troubles them */
   getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
   /** Read one tenant */
@@ -1526,6 +1635,8 @@ export interface Operations {
   listLogs: { path: { subscription_id: string | number }; query: { limit?: number; cursor?: string; tenant?: string; status?: "success" | "failed"; webhook_id?: string }; body: undefined; answer: (Attempt)[] }
   /** List replays, newest first */
   listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
+  /** The figures of several subscriptions: those of a page, or those that fail most */
+  listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
   /** List all subscriptions, newest first */
   listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Subscription)[] }
   /** List tenants, newest first */
@@ -1629,8 +1740,10 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   getMetrics: ['GET', '/metrics'],
   getPayload: ['GET', '/events/{webhook_id}/payload'],
   getReplay: ['GET', '/replays/{id}'],
+  getStats: ['GET', '/stats'],
   getStatus: ['GET', '/status/{webhook_id}'],
   getSubscription: ['GET', '/subscriptions/{id}'],
+  getSubscriptionStats: ['GET', '/subscriptions/{id}/stats'],
   getSystem: ['GET', '/system'],
   getTenant: ['GET', '/tenants/{id}'],
   healthz: ['GET', '/healthz'],
@@ -1643,6 +1756,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listKeys: ['GET', '/keys'],
   listLogs: ['GET', '/logs/{subscription_id}'],
   listReplays: ['GET', '/replays'],
+  listSubscriptionStats: ['GET', '/stats/subscriptions'],
   listSubscriptions: ['GET', '/subscriptions/'],
   listTenants: ['GET', '/tenants'],
   livez: ['GET', '/livez'],

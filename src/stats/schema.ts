@@ -1,0 +1,145 @@
+import { type Static, Type } from 'typebox'
+import { type WindowName, windowNames } from './steps.ts'
+
+const count = (description: string) => Type.Integer({ minimum: 0, description })
+const milliseconds = (description: string) =>
+  Type.Unsafe<number | null>({ type: ['integer', 'null'], minimum: 0, description })
+const time = (description: string) => Type.String({ format: 'date-time', description })
+const nullableTime = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description })
+const windowName = (description: string) =>
+  Type.Unsafe<WindowName>({ type: 'string', enum: [...windowNames], description })
+
+/** The query parameter that says which window. */
+export const windowParameter = Type.Optional(
+  Type.Unsafe<WindowName>({
+    type: 'string',
+    enum: [...windowNames],
+    default: '24h',
+    description:
+      'How long back: `1h` by the minute, `24h` by quarters of an hour, `7d` by the hour, `30d` by days of UTC',
+  }),
+)
+
+const byClass = Type.Unsafe<Readonly<Record<string, number>>>({
+  type: 'object',
+  additionalProperties: { type: 'integer', minimum: 1 },
+  description: 'How many of the failed ones failed in which way: `error_class` of the log',
+  examples: [{ timeout: 3, http: 1 }],
+})
+
+const counts = {
+  success: count('Attempts that were accepted'),
+  failed: count('Attempts that failed'),
+  given_up: count('Of the failed ones: those after which the delivery was given up'),
+  by_class: byClass,
+  p50_ms: milliseconds(
+    'Half of the attempts, failed ones included, took at most this long; off by 3.2 % at most. Null: there was none',
+  ),
+  p95_ms: milliseconds('The same of 95 of a hundred attempts'),
+  p99_ms: milliseconds('The same of 99 of a hundred attempts'),
+}
+
+export const StatsBucket = Type.Object(
+  { start: time('When it begins; it lasts for `step_seconds`'), ...counts },
+  {
+    $id: 'StatsBucket',
+    description: 'The attempts of one part of the window, by the time at which they were logged',
+  },
+)
+export type StatsBucket = Static<typeof StatsBucket>
+
+export const StatsTotals = Type.Object(
+  {
+    ...counts,
+    success_rate: Type.Unsafe<number | null>({
+      type: ['number', 'null'],
+      minimum: 0,
+      maximum: 1,
+      description: 'Accepted attempts of all attempts, rounded down to four digits; null: there was none',
+    }),
+    last_success_at: nullableTime('The last accepted attempt of the window'),
+  },
+  { $id: 'StatsTotals', description: 'All attempts of the window together' },
+)
+export type StatsTotals = Static<typeof StatsTotals>
+
+const ofWindow = {
+  window: windowName('As it was asked for'),
+  step_seconds: Type.Integer({ description: 'How long a bucket is' }),
+  complete_until: time(
+    'All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out',
+  ),
+}
+
+const backlog = {
+  oldest_due_at: nullableTime('Since when the oldest delivery waits that is due; null: none is'),
+  pending: count('Deliveries that wait: for a retry, for their turn, or until the subscription is resumed'),
+  pending_exact: Type.Boolean({ description: 'False: `pending` stopped at a bound, or is an estimate' }),
+}
+
+export const SubscriptionStats = Type.Object(
+  { ...ofWindow, buckets: Type.Array(Type.Ref('StatsBucket')), totals: Type.Ref('StatsTotals'), ...backlog },
+  { $id: 'SubscriptionStats', description: 'The attempts to one subscription, and what it is owed' },
+)
+
+export const AllStats = Type.Object(
+  {
+    ...ofWindow,
+    buckets: Type.Array(Type.Ref('StatsBucket')),
+    totals: Type.Ref('StatsTotals'),
+    ...backlog,
+    in_flight: Type.Unsafe<number | null>({
+      type: ['integer', 'null'],
+      minimum: 0,
+      description: 'Attempts that run now, of all processes; null in the figures of one tenant',
+    }),
+  },
+  {
+    $id: 'Stats',
+    description: 'The attempts to all subscriptions, or to those of one tenant, and what they are owed',
+  },
+)
+
+export const SubscriptionFigures = Type.Object(
+  {
+    subscription_id: Type.Integer(),
+    uid: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+    tenant: Type.String(),
+    target_url: Type.String(),
+    state: Type.String({ description: 'As in the subscription' }),
+    ...ofWindow,
+    buckets: Type.Array(
+      Type.Object({ start: time('When it begins'), success: counts.success, failed: counts.failed }),
+    ),
+    totals: Type.Ref('StatsTotals'),
+  },
+  { $id: 'SubscriptionFigures', description: 'One of several subscriptions' },
+)
+
+interface OfWindow {
+  window: WindowName
+  step_seconds: number
+  complete_until: string
+  buckets: StatsBucket[]
+  totals: StatsTotals
+}
+
+interface Backlog {
+  oldest_due_at: string | null
+  pending: number
+  pending_exact: boolean
+}
+
+export type SubscriptionStats = OfWindow & Backlog
+export type AllStats = OfWindow & Backlog & { in_flight: number | null }
+export type SubscriptionFigures = Omit<OfWindow, 'buckets'> & {
+  subscription_id: number
+  uid: string | null
+  tenant: string
+  target_url: string
+  state: string
+  buckets: Pick<StatsBucket, 'start' | 'success' | 'failed'>[]
+}
+
+export const statsSchemas = [StatsBucket, StatsTotals, SubscriptionStats, AllStats, SubscriptionFigures]

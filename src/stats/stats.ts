@@ -1,0 +1,253 @@
+import type { Reach } from '../model/caller.ts'
+import { readQueue } from '../monitor/system.ts'
+import type { Clock } from '../platform/clock.ts'
+import type { Database } from '../platform/postgres.ts'
+import { firstLoggedMinute } from './roll-up.ts'
+import { readRolledUp } from './roll-up-store.ts'
+import type { AllStats, StatsBucket, StatsTotals, SubscriptionFigures, SubscriptionStats } from './schema.ts'
+import {
+  beginOf,
+  type Cover,
+  coverOf,
+  minuteMs,
+  minuteOf,
+  periodOf,
+  type Step,
+  type Window,
+  type WindowName,
+  windows,
+} from './steps.ts'
+import {
+  type CountedPeriod,
+  type Head,
+  readFailing,
+  readHeads,
+  readSubscriptionPeriods,
+  readTailOf,
+  readTailOfTenant,
+  readTenantPeriods,
+  readWaiting,
+  readWaitingOfTenant,
+  type Tail,
+} from './store.ts'
+import { Tally } from './tally.ts'
+
+export interface StatsDeps {
+  readonly database: Database
+  readonly clock: Clock
+}
+
+/** What waits is counted up to here, so that the cost of an answer is bounded. */
+const waitingMax = 10_000
+
+/** No id is larger. */
+const int4Max = 2_147_483_647
+
+/**
+ * Figures of attempts over a window of time: from roll-ups, and for the last minute, which is not rolled up yet, from the
+ * log. How many rows are read depends on the window, and not on how many the log has.
+ */
+export class Stats {
+  readonly #database: Database
+  readonly #clock: Clock
+
+  constructor({ database, clock }: StatsDeps) {
+    this.#database = database
+    this.#clock = clock
+  }
+
+  /** Of one subscription. */
+  async ofSubscription(id: number, window: WindowName): Promise<SubscriptionStats> {
+    const db = this.#database
+    const now = this.#clock.now()
+    const { from, cover, series } = await this.#begin(window, now)
+    const closed = await readSubscriptionPeriods(db, [id], cover.periods)
+    const tail = await readTailOf(db, [id], cover.until, minuteOf(now))
+    const tallies = tally(series.window, [...closed, ...tail.counted], now)
+    const waiting = await readWaiting(db, id, now, waitingMax)
+    return {
+      ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
+      oldest_due_at: timeOrNull(waiting.oldest_due_ms),
+      pending: waiting.count,
+      pending_exact: waiting.is_whole,
+    }
+  }
+
+  /** Of all that a tenant has, or of everything. */
+  async ofAll({ tenant }: Reach, window: WindowName): Promise<AllStats> {
+    const db = this.#database
+    const now = this.#clock.now()
+    const { from, cover, series } = await this.#begin(window, now)
+    const closed = await readTenantPeriods(db, tenant, cover.periods)
+    const tail = await readTailOfTenant(db, tenant, cover.until, minuteOf(now))
+    const tallies = tally(series.window, [...closed, ...tail.counted], now)
+    return {
+      ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
+      ...(await this.#backlog(tenant, now)),
+    }
+  }
+
+  /** Of several subscriptions, in the order of the ids; those that the caller may not read, or that there are not, are left out. */
+  async ofSubscriptions(
+    reach: Reach,
+    ids: readonly number[],
+    window: WindowName,
+  ): Promise<readonly SubscriptionFigures[]> {
+    const db = this.#database
+    const now = this.#clock.now()
+    const known = await readHeads(
+      db,
+      reach.tenant,
+      ids.filter(id => id <= int4Max),
+    )
+    const heads = new Map(known.map(head => [head.id, head]))
+    const found = [...new Set(ids)].flatMap(id => heads.get(id) ?? [])
+    const { from, cover, series } = await this.#begin(window, now)
+    const closed = await readSubscriptionPeriods(db, [...heads.keys()], cover.periods)
+    const tail = await readTailOf(db, [...heads.keys()], cover.until, minuteOf(now))
+    const counted = Map.groupBy([...closed, ...tail.counted], row => row.subscription_id)
+    const until = completeUntil(tail, cover.until, now)
+    return found.map(head => {
+      const tallies = tally(series.window, counted.get(head.id) ?? [], now)
+      return figures(head, answer(window, from, series.window, tallies, until))
+    })
+  }
+
+  /** Of the subscriptions with most failed attempts in the window, most first. */
+  async ofFailing(reach: Reach, limit: number, window: WindowName): Promise<readonly SubscriptionFigures[]> {
+    const db = this.#database
+    const now = this.#clock.now()
+    const cover = await this.#cover(beginOf(windows[window], now), now, windows[window].sumStep)
+    const tail = await readTailOfTenant(db, reach.tenant, cover.until, minuteOf(now))
+    const more = tail.counted.filter(row => row.failed > 0)
+    const failing = await readFailing(db, reach.tenant, cover.periods, more, limit)
+    return this.ofSubscriptions(
+      reach,
+      failing.map(row => row.subscription_id),
+      window,
+    )
+  }
+
+  async #begin(name: WindowName, now: number) {
+    const window = windows[name]
+    const from = beginOf(window, now)
+    return { from, cover: await this.#cover(from, now, window.step), series: { window } }
+  }
+
+  /** Where nothing is rolled up yet, the log is all there is, from its first row on. */
+  async #cover(from: number, now: number, longest: Step): Promise<Cover> {
+    const rolledUp = await readRolledUp(this.#database)
+    const cover = coverOf(from, rolledUp, longest)
+    if (rolledUp[1] !== undefined) return cover
+    const first = (await firstLoggedMinute(this.#database, from)) ?? minuteOf(now)
+    return { ...cover, until: Math.min(first, minuteOf(now)) }
+  }
+
+  async #backlog(tenant: string | null, now: number) {
+    if (tenant === null) {
+      const { owed, isExact, oldestDueAt, inFlight } = await readQueue(this.#database)
+      return {
+        oldest_due_at: timeOrNull(oldestDueAt),
+        pending: owed,
+        pending_exact: isExact,
+        in_flight: inFlight,
+      }
+    }
+    const waiting = await readWaitingOfTenant(this.#database, tenant, now, waitingMax)
+    return {
+      oldest_due_at: timeOrNull(waiting.oldest_due_ms),
+      pending: waiting.count,
+      pending_exact: waiting.is_whole,
+      in_flight: null,
+    }
+  }
+}
+
+/** By the beginning of their period. What another clock has dated ahead of ours is in the last one. */
+function tally({ step }: Window, counted: readonly CountedPeriod[], now: number): ReadonlyMap<number, Tally> {
+  const last = periodOf(minuteOf(now), step)
+  const tallies = new Map<number, Tally>()
+  for (const row of counted) {
+    const begin = Math.min(periodOf(row.minute, step), last)
+    const sum = tallies.get(begin) ?? new Tally()
+    tallies.set(begin, sum)
+    sum.add(row)
+  }
+  return tallies
+}
+
+/** Up to which moment all is counted (Unix milliseconds). */
+function completeUntil({ isWhole }: Tail, rolledUpUntil: number, now: number): number {
+  return isWhole ? now : rolledUpUntil * minuteMs
+}
+
+interface Answer {
+  readonly window: WindowName
+  readonly step_seconds: number
+  readonly complete_until: string
+  buckets: StatsBucket[]
+  readonly totals: StatsTotals
+}
+
+function answer(
+  window: WindowName,
+  from: number,
+  { step, count }: Window,
+  tallies: ReadonlyMap<number, Tally>,
+  until: number,
+): Answer {
+  const total = new Tally()
+  const begins = Array.from({ length: count }, (_, index) => from + index * step)
+  for (const begin of begins) {
+    const sum = tallies.get(begin)
+    if (sum !== undefined) total.merge(sum)
+  }
+  return {
+    window,
+    step_seconds: step * 60,
+    complete_until: new Date(until).toISOString(),
+    buckets: begins
+      .filter(begin => begin * minuteMs < until)
+      .map(begin => bucketOf(begin, tallies.get(begin) ?? new Tally())),
+    totals: totalsOf(total),
+  }
+}
+
+function bucketOf(minute: number, sum: Tally): StatsBucket {
+  return {
+    start: new Date(minute * minuteMs).toISOString(),
+    success: sum.success,
+    failed: sum.failed,
+    given_up: sum.givenUp,
+    by_class: sum.byClass,
+    ...sum.percentiles,
+  }
+}
+
+function totalsOf(sum: Tally): StatsTotals {
+  const attempts = sum.success + sum.failed
+  return {
+    success: sum.success,
+    failed: sum.failed,
+    given_up: sum.givenUp,
+    success_rate: attempts === 0 ? null : Math.floor((sum.success / attempts) * 10_000) / 10_000,
+    by_class: sum.byClass,
+    ...sum.percentiles,
+    last_success_at: timeOrNull(sum.lastSuccessAt),
+  }
+}
+
+function figures(
+  { id, uid, tenant, target_url, state }: Head,
+  { buckets, ...rest }: Answer,
+): SubscriptionFigures {
+  return {
+    ...{ subscription_id: id, uid, tenant, target_url, state },
+    ...rest,
+    buckets: buckets.map(({ start, success, failed }) => ({ start, success, failed })),
+  }
+}
+
+function timeOrNull(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString()
+}
