@@ -147,3 +147,10 @@ async function readPid(dataDir: string): Promise<string> {
   }
   throw new Error(`no postmaster.pid below ${dataDir}`)
 }
+
+test('what one process compiled the next one has, beside the code', async () => {
+  const cache = new URL('../../node_modules/.cache/webhooks/', import.meta.url)
+  const nowhere = { DATABASE_URL: 'postgresql://u@127.0.0.1:9/none', NODE_COMPILE_CACHE: undefined }
+  assert.equal(runCommand(['audit'], nowhere).status, 1)
+  assert.ok((await readdir(cache)).length > 0)
+})
