@@ -32,13 +32,14 @@ import {
   setTime,
   settle,
 } from '../support/lane-steps.ts'
+import { atLength } from '../support/length.ts'
 
 // The state machine of lanes on a real PostgreSQL against a simple model: three processes and three subscriptions go
 // through what may happen to them in any order. A longer run, and one again that failed:
 //   LANES_SECONDS=600 npm test -- test/lanes/lanes.states.test.ts
 //   LANES_SEED=<seed of the failure> npm test -- test/lanes/lanes.states.test.ts
 
-const seconds = Number(process.env.LANES_SECONDS ?? 12)
+const seconds = Number(process.env.LANES_SECONDS ?? atLength(60, 5))
 const seed = process.env.LANES_SEED
 
 let world: TestDatabase

@@ -30,10 +30,13 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 })
+/** Not in the suite: each takes as long as a tenth of it. They have commands of their own, and .ci/run runs those. */
+const own = ['test/upgrade/', 'test/e2e/ways-to-start.test.ts']
 const found = (await testFiles(positionals)).filter(
   path =>
     !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)) &&
-    (values.long || positionals.includes(path) || !path.endsWith('.long.test.ts')),
+    (values.long || positionals.includes(path) || !path.endsWith('.long.test.ts')) &&
+    (positionals.length > 0 || !own.some(start => path.startsWith(start))),
 )
 const withDatabase = databaseTests(found)
 const files = values['with-database'] ? withDatabase : found
@@ -75,7 +78,7 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   if (values.name !== undefined) options.push(`--test-name-pattern=${values.name}`)
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
-  else options.push('--test-concurrency=3', '--test-timeout=300000')
+  else options.push('--test-concurrency=4', '--test-timeout=300000')
   running = spawn(process.execPath, [...options, ...(entries?.paths ?? files)], {
     cwd: root,
     stdio: 'inherit',
