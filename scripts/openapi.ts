@@ -1,5 +1,7 @@
+import type { TestSends } from '../src/deliver/test-sends.ts'
 import { httpHint } from '../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../src/event-types/event-types.ts'
+import { Expunges } from '../src/events/expunges.ts'
 import type { Ingest } from '../src/ingest/ingest.ts'
 import { Once } from '../src/ingest/once.ts'
 import { ingestRoutes } from '../src/ingest/routes.ts'
@@ -23,6 +25,7 @@ import { buildServer } from '../src/server/server.ts'
 import { Stats } from '../src/stats/stats.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../src/tenants/tenants.ts'
+import { TestReceivers } from '../src/test-receivers/test-receivers.ts'
 import { version } from '../src/version.ts'
 
 /**
@@ -33,10 +36,17 @@ export async function openapiDocument(): Promise<string> {
   const logger = silentLogger()
   const clock = systemClock()
   const database = new Database({ connection: {}, poolSize: 1, queryTimeoutMs: 1, connectTimeoutMs: 1 })
+  const seal = createSealer([Buffer.alloc(32)])
   const subscriptions = new Subscriptions({
     database,
-    seal: createSealer([Buffer.alloc(32)]),
-    defaults: { retry: defaultRetryPolicy, timeoutMs: 1, connectTimeoutMs: 1, maxInFlight: 1 },
+    seal,
+    defaults: {
+      retry: defaultRetryPolicy,
+      timeoutMs: 1,
+      connectTimeoutMs: 1,
+      maxInFlight: 1,
+      capture: 'failures',
+    },
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
     mayReveal: true,
@@ -48,6 +58,7 @@ export async function openapiDocument(): Promise<string> {
   const publisher = {} as Publisher
   const once = new Once(database)
   const eventTypes = new EventTypes({ database, log: logger })
+  const testReceivers = new TestReceivers({ database, clock, seal, publicUrl: undefined })
   const app = await buildServer({
     subscriptions,
     eventTypes,
@@ -59,6 +70,14 @@ export async function openapiDocument(): Promise<string> {
     replays: new Replays({ database, clock, retentionMs: 1 }),
     live: { close: async () => {} } as Live, // only requests for a stream would reach more of it
     stats: new Stats({ database, clock }),
+    expunges: new Expunges({ database, clock, logger }),
+    testReceivers,
+    testSends: {} as TestSends,
+    receiving: {
+      ...{ receivers: testReceivers, database, clock, seal },
+      subscriptionsTo: async () => [],
+      isDeleted: () => false,
+    },
     database,
     hint: httpHint,
     keys: undefined,

@@ -76,7 +76,7 @@ const ranks: readonly (readonly string[])[] = [
   ['replay', 'deliver', 'monitor', 'metrics', 'stats', 'backup'],
   ['handover'],
   ['ingest'],
-  ['publish', 'sources', 'live', 'events', 'system-events'],
+  ['publish', 'sources', 'live', 'events', 'system-events', 'test-receivers'],
   ['server'],
   ['service'],
   ['cli'],

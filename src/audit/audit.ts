@@ -14,6 +14,7 @@ export const subjectKinds = [
   'event',
   'delivery',
   'replay',
+  'test_receiver',
   'encryption_key',
   'backup',
   'retention',

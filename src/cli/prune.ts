@@ -7,6 +7,7 @@ import { commandLine } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
+import { openSealer } from '../platform/seal.ts'
 import { openSubscriptions } from '../service/open-subscriptions.ts'
 import { retentionSettings } from '../service/retention.ts'
 import { type CommandIo, exitCode } from './command.ts'
@@ -61,7 +62,8 @@ async function prune(
   await prepareForChanges(database, config)
   const clock = systemClock()
   const checkTarget = async () => undefined // no subscription is made or changed here
-  const subscriptions = await openSubscriptions({ config, database, clock, logger, checkTarget })
+  const seal = await openSealer(database, config)
+  const subscriptions = openSubscriptions({ config, database, clock, logger, seal, checkTarget })
   await subscriptions.load()
   const done = await runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) })
   // After it, since it is many transactions: each of them is what the service does by itself every hour.

@@ -15,9 +15,9 @@ import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import type { ContentLoader } from './content-loader.ts'
-import { inFormat } from './formats.ts'
-import { authorize, describe, type LoadedDelivery, sign, trace } from './message.ts'
+import type { LoadedDelivery } from './message.ts'
 import { tellPostponed } from './outages.ts'
+import { send } from './send.ts'
 
 export interface DeliverDeps {
   readonly clock: Clock
@@ -49,6 +49,7 @@ const ownPauseMs = { proxy: 5000, other: 1000 } as const
 /** A delivery that may be sent now. */
 interface Loaded extends LoadedDelivery {
   readonly kind: 'loaded'
+  readonly delivery: Delivery
   /** Unix milliseconds after which no attempt may be made. */
   readonly expiresAt: number
 }
@@ -109,23 +110,14 @@ export class Deliver {
    * Never rejects.
    */
   async attempt(delivery: Delivery, subscription: Subscription | undefined): Promise<boolean> {
-    const { clock, destination, userAgent, tracing } = this.#deps
     // Waited for only where it takes time: so the request of a fresh event leaves before its sender is answered. The other
     // way round costs 10 % of all deliveries per second, as each answer wakes a sender while there is work to do here.
     const loading = this.#load(delivery, subscription)
     const loaded = loading instanceof Promise ? await loading : loading
     if (loaded.kind !== 'loaded') return this.#record(delivery, loaded)
-    const message = inFormat(loaded)
-    const { to, content } = message
-    // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
-    const span = tracing?.attempting({ delivery, content, origin: to.origin })
-    const headers = [
-      ...authorize(message),
-      ...describe(message, userAgent),
-      ...trace(message, span),
-      ...sign(message, clock.now()),
-    ]
-    const outcome = await destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
+    const { to, content } = loaded
+    const span = this.#deps.tracing?.attempting({ delivery, content, origin: to.origin })
+    const outcome = await send(this.#deps, loaded, span)
     span?.ended(outcome)
     return this.#record(delivery, this.#verdict(loaded, outcome))
   }

@@ -7,7 +7,7 @@ import { signatures } from './signatures.ts'
 
 /** A delivery with all that is needed to send it. */
 export interface LoadedDelivery {
-  readonly delivery: Delivery
+  readonly delivery: Pick<Delivery, 'webhookId' | 'attempt'>
   readonly to: Subscription
   readonly content: DeliveryContent
 }

@@ -8,7 +8,11 @@ import type { ExpiringKey, SigningKey, Subscription, TextKey } from '../subscrip
  * @param now Unix milliseconds; keys that have expired by then do not sign
  */
 export function signatures(
-  { signingHeaders: names, signingKeys, textKeys }: Subscription,
+  {
+    signingHeaders: names,
+    signingKeys,
+    textKeys,
+  }: Pick<Subscription, 'signingHeaders' | 'signingKeys' | 'textKeys'>,
   id: string,
   timestamp: number,
   body: Uint8Array,

@@ -4,6 +4,9 @@ import { proxyUnavailable } from './egress-error.ts'
 /** No name server that this machine is set up with takes questions. */
 export const nameServersRefuse = 'DNS_REFUSED'
 
+/** This process does not answer where it listens, or does not know yet which addresses are its own. */
+export const selfUnavailable = 'SELF_UNAVAILABLE'
+
 /** What an operator can do about each lack of this service's own, by the code of the error that shows it. */
 const adviceOn: Readonly<Record<string, string>> = {
   EMFILE:
@@ -18,6 +21,8 @@ const adviceOn: Readonly<Record<string, string>> = {
     'the name servers of this machine take no questions. Look at /etc/resolv.conf, and whether they run',
   [proxyUnavailable]:
     'the egress proxy cannot be reached, or does not take our name and password. Look at EGRESS_PROXY, and whether it runs',
+  [selfUnavailable]:
+    'this process does not answer at its own address, where test receivers are. Look at HOST, and whether a firewall keeps the machine from its own port',
 }
 
 /** What the connections that are open hold, so that closing idle ones helps. */

@@ -1,12 +1,11 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
 import { AppError } from '../errors.ts'
-import { endOwedOfEvents } from '../lanes/end-owed.ts'
 import type { Caller, Reach } from '../model/caller.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import { readPayload, readWholeEvent } from './event-store.ts'
-import { expungePayload } from './expunge-store.ts'
+import { endOwed, takeOut } from './expunges.ts'
 
 export interface StoredPayload {
   readonly bytes: Buffer
@@ -36,11 +35,9 @@ export async function readPayloadOf(
   return { bytes: row.payload, contentType: row.content_type, contentEncoding: row.content_encoding }
 }
 
-/** Owed rows that end with one statement. */
-const cancelledMax = 1000
-
 /**
- * Removes the payload of an event, and ends what is still owed of it as cancelled. Done again, it ends what is left.
+ * Removes the payload of an event, what its attempts have kept and what test receivers got of it, and ends what is still owed
+ * of it as cancelled. Done again, it ends what is left.
  *
  * A process that holds the payload in memory may still send it, once to each receiver, and logs that attempt after the
  * end; none follows it. To tell all processes would take a look through all that each holds.
@@ -55,15 +52,13 @@ export async function expunge(
   const event = await readWholeEvent(database, reach.tenant, webhookId)
   if (event === undefined) return false
   await database.transaction(async tx => {
-    await expungePayload(tx, webhookId)
+    await takeOut(tx, [webhookId])
     await recordChange(tx, actor, {
       action: 'event.payload_expunged',
       ...{ subjectId: webhookId, tenant: event.tenant },
       changes: differences({ size_bytes: event.size_bytes }, { size_bytes: 0 }),
     })
   })
-  // In short transactions: an event can be owed to ten thousand subscriptions. Whatever a crash leaves of it ends the same
-  // way when its turn comes, because a payload that was expunged is not sent.
-  while ((await endOwedOfEvents(database, [webhookId], 'the payload was expunged', cancelledMax)) > 0);
+  await endOwed(database, [webhookId])
   return true
 }

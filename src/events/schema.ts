@@ -132,7 +132,28 @@ export const EventDetails = Type.Object(
 export type EventDetails = Static<typeof EventDetails>
 
 /** The schemas that the OpenAPI document names. */
+export const Expunge = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    tenant: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description: 'Whose events; null: of all tenants',
+    }),
+    before: Type.String({ format: 'date-time', description: 'Events that were accepted before then' }),
+    state: Type.Unsafe<'running' | 'done'>({ type: 'string', enum: ['running', 'done'] }),
+    events: Type.Integer({ minimum: 0, description: 'Whose payload is gone now' }),
+    deliveries: Type.Integer({
+      minimum: 0,
+      description: 'That were still owed, and have ended as cancelled',
+    }),
+    created_at: Type.String({ format: 'date-time' }),
+    finished_at: Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time' }),
+  },
+  { $id: 'Expunge', description: 'The removal of what all events before a moment hold' },
+)
+
 export const eventSchemas = [
+  Expunge,
   DeliveryCounts,
   EventSummary,
   DeliveryDetails,

@@ -1,6 +1,10 @@
+/** Of which attempts request and answer are remembered. */
+export const captures = ['failures', 'all', 'none'] as const
+export type CaptureOf = (typeof captures)[number]
+
 /** What is remembered of attempts: of which, and how much of an answer's body. */
 export interface Capture {
-  readonly of: 'all' | 'failures' | 'none'
+  readonly of: CaptureOf
   readonly bodyBytesMax: number
 }
 

@@ -1,4 +1,5 @@
 import type { Reach } from '../model/caller.ts'
+import { shownBody } from '../model/shown-body.ts'
 import type { Uuid } from '../platform/id.ts'
 import { attemptOf, isWithin, type LogReader } from './monitor.ts'
 import type { AttemptDetails } from './schema.ts'
@@ -27,22 +28,5 @@ function responseOf(
 ): AttemptDetails['response'] {
   if (response === null || status === null) return null
   const { headers, body_bytes, body_truncated } = response
-  const text = asText(bytes, body_truncated)
-  return {
-    status,
-    headers,
-    body: text ?? bytes.toString('base64'),
-    body_encoding: text === undefined ? 'base64' : 'utf-8',
-    body_bytes,
-    body_truncated,
-  }
-}
-
-/** @returns undefined when the bytes are not UTF-8. An incomplete last character of a cut body is left out */
-function asText(bytes: Buffer, isCut: boolean): string | undefined {
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut })
-  } catch {
-    return undefined
-  }
+  return { status, headers, ...shownBody(bytes, body_truncated), body_bytes, body_truncated }
 }

@@ -59,13 +59,13 @@ const headerFields = (description: string) =>
 const milliseconds = (description: string) =>
   Type.Unsafe<number | null>({ type: ['number', 'null'], description })
 
-const RequestMade = Type.Object({
+export const RequestMade = Type.Object({
   method: Type.Literal('POST'),
   url: Type.String({ description: 'The target_url at that time' }),
   headers: headerFields('As they were sent; possible secrets are `[redacted]`'),
 })
 
-const ResponseSeen = Type.Object({
+export const ResponseSeen = Type.Object({
   status: Type.Integer(),
   headers: headerFields('As they came; cookies are `[redacted]`'),
   body: Type.String({
@@ -81,7 +81,7 @@ const ResponseSeen = Type.Object({
   body_truncated: Type.Boolean({ description: 'There was more than is shown' }),
 })
 
-const AttemptTimings = Type.Object({
+export const AttemptTimings = Type.Object({
   reused: Type.Boolean({
     description: 'It used the connection of an earlier attempt; then dns, connect and tls are null',
   }),

@@ -31,6 +31,10 @@ export const advisoryLocks = {
   discard: 17,
   /** One process rolls up the log at a time. */
   stats: 12,
+  /** One test receiver is made at a time, so that their bounds hold. */
+  testReceivers: 11,
+  /** One process at a time expunges what events hold. */
+  expunge: 21,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

@@ -39,6 +39,9 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /events/:webhook_id': 'read',
   'GET /events/:webhook_id/payload': 'read',
   'DELETE /events/:webhook_id/payload': 'write',
+  'POST /events/expunge': 'write',
+  'GET /events/expunges': 'read',
+  'GET /events/expunges/:id': 'read',
 
   'GET /status/:webhook_id': 'read',
   'GET /logs/:subscription_id': 'read',
@@ -67,6 +70,21 @@ export const access: Readonly<Record<string, Access>> = {
   'POST /subscriptions/:id/recover': 'write',
   'GET /deliveries': 'read',
   'POST /deliveries/discard': 'write',
+
+  'POST /subscriptions/:id/test': 'write',
+  'POST /subscriptions/test': 'write',
+  'GET /test-receivers': 'read',
+  'POST /test-receivers': 'write',
+  'GET /test-receivers/:id': 'read',
+  'PATCH /test-receivers/:id': 'write',
+  'DELETE /test-receivers/:id': 'write',
+  'GET /test-receivers/:id/requests': 'read',
+  // The address is what lets in.
+  'GET /t/:token': 'open',
+  'POST /t/:token': 'open',
+  'PUT /t/:token': 'open',
+  'PATCH /t/:token': 'open',
+  'DELETE /t/:token': 'open',
 
   'GET /system': 'read_all',
   'GET /metrics': 'read_all',

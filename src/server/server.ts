@@ -5,11 +5,16 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
+import { registerTests } from '../deliver/test-routes.ts'
+import { testSchemas } from '../deliver/test-schema.ts'
+import type { TestSends } from '../deliver/test-sends.ts'
 import type { Hint } from '../destinations/destination.ts'
 import { codeOf, type ErrorCode, overloaded } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { registerEventTypes } from '../event-types/routes.ts'
 import { eventTypeSchemas } from '../event-types/schema.ts'
+import { registerExpunges } from '../events/expunge-routes.ts'
+import type { Expunges } from '../events/expunges.ts'
 import { registerEvents } from '../events/routes.ts'
 import { eventSchemas } from '../events/schema.ts'
 import { Callers, identifyCaller, type KeyCheck } from '../http/auth.ts'
@@ -44,6 +49,13 @@ import { registerSubscriptions, subscriptionSchemas } from '../subscriptions/rou
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { registerTenants, tenantSchemas } from '../tenants/routes.ts'
 import type { Tenants } from '../tenants/tenants.ts'
+import {
+  type ReceivingRoutesDeps,
+  registerReceiving,
+  registerTestReceivers,
+} from '../test-receivers/routes.ts'
+import { testReceiverSchemas } from '../test-receivers/schema.ts'
+import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import { giveAccess } from './access.ts'
 import { Connections } from './connections.ts'
 import { type DashboardDeps, registerDashboard } from './dashboard.ts'
@@ -62,6 +74,11 @@ export interface ServerDeps {
   readonly replays: Replays
   readonly live: Live
   readonly stats: Stats
+  readonly expunges: Expunges
+  readonly testReceivers: TestReceivers
+  readonly testSends: TestSends
+  /** What takes requests to test receivers: every process does. */
+  readonly receiving: Omit<ReceivingRoutesDeps, 'bodies'>
   readonly database: Database
   /** Undefined: no API keys are needed. */
   readonly keys: KeyCheck | undefined
@@ -187,6 +204,8 @@ const schemas = [
   ...replaySchemas,
   ...tenantSchemas,
   ...keySchemas,
+  ...testReceiverSchemas,
+  ...testSchemas,
 ]
 
 /** Whether a request brings events, which come in any number. */
@@ -222,7 +241,11 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerReplay(scope, deps)
     registerEvents(scope, deps)
     registerLive(scope, { ...deps, callers })
+    registerExpunges(scope, deps.expunges)
+    registerTestReceivers(scope, deps.testReceivers)
+    registerTests(scope, deps)
   })
+  await app.register(async scope => registerReceiving(scope, { bodies, ...deps.receiving }))
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)
     if (!registerIngest) return

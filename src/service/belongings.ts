@@ -1,9 +1,11 @@
+import { deleteSomeExpungesOf, hasExpungesOf } from '../events/expunges.ts'
 import { cancelSomeOf, hasLanesLeftBy, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { isCarried } from '../log/retention.ts'
 import { deleteSomeReplaysOf, hasReplaysOf } from '../replay/of-tenant.ts'
 import { deleteSomeStatsOf, hasStatsOf } from '../stats/of-tenant.ts'
 import { deleteSomeOf, hasSubscriptions, leftTombstones } from '../subscriptions/of-tenant.ts'
 import type { Belongings } from '../tenants/removal.ts'
+import { deleteSomeTestReceiversOf } from '../test-receivers/of-tenant.ts'
 
 /**
  * All that tenants have, in the order in which it is removed when one is deleted. A table that says whose its rows are has
@@ -35,6 +37,17 @@ export const belongings: readonly Belongings[] = [
     tables: ['tenant_stats'],
     remove: (session, tenant, _after, limit) => deleteSomeStatsOf(session, tenant, limit),
     isGone: async (session, tenant) => !(await hasStatsOf(session, tenant)),
+  },
+  {
+    what: 'expungings',
+    tables: ['expunges'],
+    remove: (session, tenant, _after, limit) => deleteSomeExpungesOf(session, tenant, limit),
+    isGone: async (session, tenant) => !(await hasExpungesOf(session, tenant)),
+  },
+  {
+    what: 'test receivers',
+    tables: ['test_receivers'],
+    remove: (session, tenant, _after, limit) => deleteSomeTestReceiversOf(session, tenant, limit),
   },
   // They go with the row of the tenant (`on delete cascade`).
   { what: 'event types', tables: ['event_types'] },

@@ -3,11 +3,13 @@ import { Horizon, horizonNotice } from '../cluster/horizon.ts'
 import { type Holdings, Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
+import type { TestSends } from '../deliver/test-sends.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
 import { EventTypes, eventTypeNotice } from '../event-types/event-types.ts'
+import { Expunges, expungeNotice } from '../events/expunges.ts'
 import type { Handover } from '../handover/handover.ts'
 import { LaneReturn } from '../handover/lane-return.ts'
 import { LeasedRows } from '../handover/leased-rows.ts'
@@ -30,12 +32,14 @@ import { installationId } from '../platform/installation.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Connection, type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
+import { openSealer, type Sealer } from '../platform/seal.ts'
 import { fixedPlans } from '../platform/sql.ts'
 import type { Troubles } from '../platform/troubles.ts'
 import { Replays, replayNotice } from '../replay/replays.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
+import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { type Access, openAccess } from './access.ts'
@@ -43,6 +47,7 @@ import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './des
 import { Inbound } from './inbound.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
+import { type Listening, openOwnReceivers, openTestSends } from './own-receivers.ts'
 import { makePathPartitions } from './partitions.ts'
 
 /** What every part is made from. */
@@ -74,7 +79,13 @@ export interface Parts {
   /** Up to where all is written, for the event stream. */
   readonly horizon: Horizon
   readonly live: Live
+  readonly expunges: Expunges
   readonly receivers: ReceiverStates
+  readonly seal: Sealer
+  readonly testReceivers: TestReceivers
+  readonly testSends: TestSends
+  /** To be set when this process listens. */
+  readonly listening: Listening
   readonly throttle: Throttle
   /** How lanes of other processes are woken. */
   readonly bell: Bell
@@ -110,17 +121,13 @@ export async function compose(ground: Ground): Promise<Parts> {
   })
   membership.on('beat', () => notices.keepListening())
   const access = await openAccess(ground, notices)
-  const subscriptions = await openSubscriptions({ ...ground, checkTarget: url => ground.egress.check(url) })
+  const seal = await openSealer(database, config)
+  const own = openOwnReceivers({ ...ground, seal }, notices)
+  const subscriptions = openSubscriptions({ ...ground, seal, checkTarget: own.checkTarget })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
-  const replays = new Replays({
-    database,
-    clock,
-    retentionMs: (config.payloadRetentionHours ?? config.logRetentionHours) * 3_600_000,
-  })
-  notices.on(replayNotice, () => replays.noticed())
-  const discards = new Discards({ database, logger })
-  notices.on(discardNotice, () => discards.noticed())
+  const testSends = openTestSends(ground, { ...own, subscriptions, eventTypes })
+  const asked = openAskedFor(ground, notices)
   const stream = openStream(ground, notices, membership)
   const facts = openFacts(ground)
   const receivers = new ReceiverStates({
@@ -151,8 +158,6 @@ export async function compose(ground: Ground): Promise<Parts> {
       membership,
       subscriptions,
       eventTypes,
-      replays,
-      discards,
       receivers,
       throttle,
       link,
@@ -160,6 +165,8 @@ export async function compose(ground: Ground): Promise<Parts> {
     },
     ...stream,
     ensurePartitions: async () => void (await makePathPartitions(ground)),
+    ...asked,
+    ...{ ...own, seal, testSends },
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
@@ -201,6 +208,24 @@ function openFacts({ logger, metrics }: Ground): PathFacts {
 function troublesIn({ troubles }: Ground): object {
   const told = troublesToTell(troubles)
   return told.length > 0 ? { troubles: told } : {}
+}
+
+/** What runs in the background when somebody has asked for it, in whichever process. */
+function openAskedFor(
+  { config, database, clock, logger }: Ground,
+  notices: Notices,
+): Pick<Parts, 'replays' | 'discards' | 'expunges'> {
+  const replays = new Replays({
+    database,
+    clock,
+    retentionMs: (config.payloadRetentionHours ?? config.logRetentionHours) * 3_600_000,
+  })
+  notices.on(replayNotice, () => replays.noticed())
+  const discards = new Discards({ database, logger })
+  notices.on(discardNotice, () => discards.noticed())
+  const expunges = new Expunges({ database, clock, logger })
+  notices.on(expungeNotice, () => expunges.noticed())
+  return { replays, discards, expunges }
 }
 
 /** What the parts below are joined from. */

@@ -2,6 +2,7 @@ import type { Bell } from '../cluster/bell.ts'
 import type { Member, Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
+import type { Expunges } from '../events/expunges.ts'
 import type { Discards } from '../lanes/discard-waiting.ts'
 import { repair } from '../lanes/repair.ts'
 import { oldestMoment } from '../log/partitions.ts'
@@ -21,6 +22,7 @@ import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { publishFacts } from '../system-events/system-events.ts'
 import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
+import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import type { Access } from './access.ts'
 import { belongings } from './belongings.ts'
 import { makePartitions } from './partitions.ts'
@@ -41,6 +43,8 @@ export interface House {
   readonly membership: Member & Pick<Membership, 'unwritten'>
   readonly discards: Discards
   readonly access: Access
+  readonly testReceivers: TestReceivers
+  readonly expunges: Expunges
 }
 
 /**
@@ -58,6 +62,8 @@ export function keepHouse(house: House): readonly Repeated[] {
   const discarding = every(30_000, 'discard of what waited', logger, signal => house.discards.run(signal))
   house.discards.onAsked(() => discarding.hurry())
   const rollUps = new RollUps({ ...{ database, clock, logger }, ...config })
+  const expunging = every(30_000, 'expunge', logger, signal => house.expunges.run(signal))
+  house.expunges.onMade(() => expunging.hurry())
   return [
     every(3_600_000, 'retention', logger, signal =>
       runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) }, signal),
@@ -93,6 +99,10 @@ export function keepHouse(house: House): readonly Repeated[] {
     replaying,
     discarding,
     every(5000, 'rolling up of the log', logger, signal => rollUps.run(signal)),
+    every(60_000, 'removal of expired test receivers', logger, signal =>
+      house.testReceivers.removeExpired(signal),
+    ),
+    expunging,
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

@@ -4,7 +4,7 @@ import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
-import { openSealer } from '../platform/seal.ts'
+import type { Sealer } from '../platform/seal.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 
 export interface OpenSubscriptionsDeps {
@@ -12,6 +12,7 @@ export interface OpenSubscriptionsDeps {
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
+  readonly seal: Sealer
   /** Says what is wrong with a target URL; undefined: nothing. */
   readonly checkTarget: ConstructorParameters<typeof Subscriptions>[0]['checkTarget']
 }
@@ -19,16 +20,15 @@ export interface OpenSubscriptionsDeps {
 /**
  * The subscriptions, with the defaults of these settings. They are read when the process listens to changes of them: by
  * `Notices.keepListening`.
- *
- * @throws StartupError when an encryption key that the database needs is missing
  */
-export async function openSubscriptions(deps: OpenSubscriptionsDeps): Promise<Subscriptions> {
-  const { config, database, clock, logger, checkTarget } = deps
+export function openSubscriptions(deps: OpenSubscriptionsDeps): Subscriptions {
+  const { config, database, clock, logger, seal, checkTarget } = deps
   const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+  const capture = config.captureResponses
   return new Subscriptions({
     database,
-    seal: await openSealer(database, config),
-    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight },
+    seal,
+    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight, capture },
     checkTarget,
     lanes: subscriptionLanes,
     mayReveal: config.revealSecrets,

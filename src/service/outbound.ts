@@ -3,11 +3,14 @@ import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
-import { HttpDestination, type HttpFigures } from '../destinations/http/http-destination.ts'
+import {
+  type ConnectorFor,
+  HttpDestination,
+  type HttpFigures,
+} from '../destinations/http/http-destination.ts'
 import { isLaneOnly, partOf } from '../dispatch/concurrency-share.ts'
 import { Dispatcher } from '../dispatch/dispatcher.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
-import type { Egress } from '../egress/egress.ts'
 import { Lanes } from '../lanes/lanes.ts'
 import { DeliveryLog } from '../log/log.ts'
 import type { Delivery } from '../model/delivery.ts'
@@ -35,7 +38,8 @@ export interface OutboundDeps {
   readonly tracing: Tracing | undefined
   readonly subscriptions: Subscriptions
   readonly receivers: ReceiverStates
-  readonly egress: Egress
+  /** Where connections to receivers come from. */
+  readonly connectorFor: ConnectorFor
   readonly throttle: Throttle
   readonly clock: SteerableClock
   readonly random: () => number
@@ -98,7 +102,7 @@ export class Outbound {
     this.#destination = new HttpDestination({
       clock,
       responseBytesMax: config.responseLimitBytes,
-      connectorFor: () => deps.egress.connector,
+      connectorFor: deps.connectorFor,
       connectionsMax: deps.receiverConnectionsMax,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })

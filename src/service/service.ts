@@ -1,3 +1,4 @@
+import type { AddressInfo } from 'node:net'
 import type { Config } from '../config/config.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
@@ -111,7 +112,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, eventTypes, replays, membership, notices, access } = parts
+  const { subscriptions, eventTypes, replays, testReceivers, testSends, membership, notices, access } = parts
   const { bell, link, inbound, outbound, live } = parts
   const { tenants, keys, sessions, managedKeys, portalTokens } = access
   await database.open().catch(error => {
@@ -131,6 +132,14 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     replays,
     live,
     stats: new Stats({ database, clock }),
+    expunges: parts.expunges,
+    testReceivers,
+    testSends,
+    receiving: {
+      ...{ receivers: testReceivers, database, clock, seal: parts.seal },
+      subscriptionsTo: url => subscriptions.leadingTo(url),
+      isDeleted: tenant => tenants.isDeleted(tenant),
+    },
     database,
     hint: httpHint,
     keys,
@@ -157,6 +166,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     logger,
   )
   const url = await listen(running.server, config)
+  parts.listening.at = running.server.server.address() as AddressInfo // it listens on TCP
   // Not before all else has gone well: a key that was made by a start that failed would be told to nobody.
   const first = keys ? await makeFirstKey(ground) : undefined
   outbound?.start()
@@ -245,6 +255,7 @@ async function stop(running: Running): Promise<void> {
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
       { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
       { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
+      { what: 'tests', deadline: late, close: () => parts?.testSends.close() },
       { what: 'handover', deadline: whole.earlier(2000), close: () => parts?.handover.stop() },
       { what: 'connections to receivers', deadline: late, close: () => egress.close() },
       {

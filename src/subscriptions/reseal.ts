@@ -12,6 +12,9 @@ export interface ResealReport {
   failed: { readonly id: number; readonly reason: string }[]
 }
 
+/** Seals values that are not those of subscriptions, so few that all of them are sealed in one transaction. */
+export type ResealOthers = (tx: Queryable, seal: Sealer) => Promise<void>
+
 /** Rows in one transaction. A change of one of them by the API waits until all of them are sealed: a few milliseconds. */
 const batchRows = 100
 
@@ -21,12 +24,20 @@ const batchRows = 100
  *
  * Safe beside a working service, and safe to run again: rows are changed under their lock. Processes need no notice,
  * because they hold the opened values in memory. The audit log says that it was done, and by whom.
+ *
+ * @param others what seals few values elsewhere
  */
-export async function resealAll(database: Database, seal: Sealer, actor: Actor): Promise<ResealReport> {
+export async function resealAll(
+  database: Database,
+  seal: Sealer,
+  actor: Actor,
+  others: readonly ResealOthers[] = [],
+): Promise<ResealReport> {
   const report: ResealReport = { resealed: 0, failed: [] }
   await resealRows(seal, work => database.transaction(work), report)
   await retireOlderKeys(database, seal, async tx => {
     report.failed = [] // the second pass tries those rows again
+    for (const reseal of others) await reseal(tx, seal)
     await resealRows(seal, work => work(tx), report)
     await recordChange(tx, actor, {
       action: 'encryption_key.rotated',

@@ -1,6 +1,7 @@
 import { type FieldError, validationFailed } from '../errors.ts'
 import { compileFilter } from '../filters/filter.ts'
 import { charsOf, mergedMetadata, metadataFaults } from '../http/metadata.ts'
+import type { CaptureOf } from '../model/exchange-details.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
 import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
 import type { RetryFields } from './retry-fields.ts'
@@ -23,6 +24,7 @@ export interface SubscriptionDefaults {
   readonly connectTimeoutMs: number
   /** The most that are found out to be good for a receiver whose subscription says nothing of it. */
   readonly maxInFlight: number
+  readonly capture: CaptureOf
 }
 
 /** What a caller wants to happen to the inbound secret. */
@@ -81,6 +83,7 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
       ordered: body.ordered ?? false,
       format: body.format ?? 'raw',
       forward_traceparent: body.forward_traceparent ?? false,
+      capture: captureToStore(body.capture ?? defaults.capture, defaults),
       signing: signingOverrides(signing),
       metadata: body.metadata ?? {},
     },
@@ -108,6 +111,11 @@ function secretWish(secret: string | null | undefined): SecretWish {
 
 function unlessDefault(value: number | null | undefined, byDefault: number): number | null {
   return value === undefined || value === byDefault ? null : value
+}
+
+/** `none` is stored in any case: where the subscription says so itself, the log quotes no answer either. */
+function captureToStore(capture: CaptureOf, defaults: SubscriptionDefaults): CaptureOf | null {
+  return capture === defaults.capture && capture !== 'none' ? null : capture
 }
 
 /** How long a connection may take, in milliseconds. A value above the time for the whole attempt counts as that time. */
@@ -184,6 +192,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     ordered: row.ordered,
     format: row.format,
     forward_traceparent: row.forward_traceparent,
+    capture: row.capture,
   }
   return {
     ...stored,
@@ -221,6 +230,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     ordered: row.ordered,
     format: row.format,
     forward_traceparent: row.forward_traceparent,
+    capture: row.capture ?? defaults.capture,
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
     metadata: row.metadata,

@@ -3,6 +3,7 @@ import { filterInput } from '../filters/schema.ts'
 import { metadataInput } from '../http/metadata.ts'
 import { tenantParameter, uidPattern } from '../http/parameters.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
+import { type CaptureOf, captures } from '../model/exchange-details.ts'
 import { type Format, formats } from '../model/format.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
 import { headersInput } from './custom-headers.ts'
@@ -147,6 +148,16 @@ const optionalFields = {
         'Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any',
     }),
   ),
+  capture: Type.Optional(
+    Type.Unsafe<CaptureOf | null>({
+      type: ['string', 'null'],
+      enum: [...captures, null],
+      'x-sentence': `Give one of: ${captures.join(', ')}; leave it out or give null for what the service does by default.`,
+      description:
+        'Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of ' +
+        '`none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says',
+    }),
+  ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
@@ -249,6 +260,7 @@ export const Subscription = Type.Object(
     ordered: Type.Boolean(),
     format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
     forward_traceparent: Type.Boolean(),
+    capture: Type.Unsafe<CaptureOf>({ type: 'string', enum: [...captures] }),
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
@@ -296,6 +308,7 @@ export const Subscription = Type.Object(
         ordered: false,
         format: 'raw',
         forward_traceparent: false,
+        capture: 'failures',
         headers: { Authorization: secretMask },
         signing: signingAnswer({}),
         metadata: {},

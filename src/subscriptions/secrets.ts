@@ -178,6 +178,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     ordered: row.ordered,
     format: row.format,
     forwardTraceparent: row.forward_traceparent,
+    capture: row.capture,
     version: row.version,
     stateSince: row.stateSince,
   }

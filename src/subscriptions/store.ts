@@ -1,4 +1,5 @@
 import type { Reach } from '../model/caller.ts'
+import type { CaptureOf } from '../model/exchange-details.ts'
 import type { Format } from '../model/format.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
@@ -43,6 +44,8 @@ export interface SubscriptionValues {
   readonly ordered: boolean
   readonly format: Format
   readonly forward_traceparent: boolean
+  /** Null: as the settings of the service say. */
+  readonly capture: CaptureOf | null
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
@@ -115,6 +118,7 @@ const packedColumns = [
   'forward_traceparent',
   'headers',
   'signing',
+  'capture',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
@@ -145,7 +149,7 @@ export function unpackWanted(text: string): WantedRow {
 /** Of a `SubscriptionRow`. */
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent`
+  updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -164,8 +168,9 @@ export async function insertSubscription(
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms, uid, channels, filter, format, forward_traceparent, tenant)
-           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+             connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, tenant)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
+             $24)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -183,7 +188,7 @@ export async function updateSubscription(
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
-               forward_traceparent = $22,
+               forward_traceparent = $22, capture = $23,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -216,6 +221,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.filter === null ? null : JSON.stringify(values.filter),
     values.format,
     values.forward_traceparent,
+    values.capture,
   ]
 }
 
@@ -298,6 +304,22 @@ export async function readSubscriptions(
   const { rows } = await database.query<SubscriptionRow>({
     text: `select ${columns} from subscriptions where id = any($1::int[])`,
     values: [[...ids]],
+  })
+  return rows
+}
+
+/**
+ * Those that lead to the address of a test receiver, newest first. They have an index of their own, which is used only where
+ * its condition stands here as it stands there.
+ */
+export async function readSubscriptionsTo(
+  database: Queryable,
+  url: string,
+  limit: number,
+): Promise<readonly SubscriptionRow[]> {
+  const { rows } = await database.query<SubscriptionRow>({
+    text: `select ${columns} from subscriptions where target_url = $1 and target_url like '%/t/%' order by id desc limit $2`,
+    values: [url, limit],
   })
   return rows
 }

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { Filter } from '../filters/filter.ts'
+import type { CaptureOf } from '../model/exchange-details.ts'
 import type { Format } from '../model/format.ts'
 import type { RetryPolicy } from '../model/retry-policy.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
@@ -75,6 +76,8 @@ export interface Subscription {
   readonly format: Format
   /** Attempts tell where they are in a trace. */
   readonly forwardTraceparent: boolean
+  /** Of which attempts request and answer are remembered; null: as the settings of the service say. */
+  readonly capture: CaptureOf | null
   /** Grows with every change by a caller. */
   readonly version: number
   /** Unix milliseconds; later with every change of the state, which leaves the version as it is. */

@@ -43,6 +43,7 @@ import {
   readIdOfUid,
   readSubscription,
   readSubscriptions,
+  readSubscriptionsTo,
   type SubscriptionRow,
   type SubscriptionValues,
   scanSubscriptions,
@@ -80,6 +81,7 @@ const pageRows = 1000
 /** Rows read at a time, of all: with 5,000 instead of 1,000 PostgreSQL takes 0.8 and Node 0.6 times as long for each. */
 const scanRows = 5000
 const idMax = 2 ** 31 - 1
+const leadingMax = 20
 
 /**
  * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
@@ -283,6 +285,30 @@ export class Subscriptions {
   /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
   async whichExist(ids: readonly number[]): Promise<ReadonlySet<number>> {
     return new Set(await readExisting(this.#database, ids))
+  }
+
+  /** Those that lead to the address of a test receiver, as they are in the table now; the 20 newest that can be opened. */
+  async leadingTo(url: string): Promise<readonly Subscription[]> {
+    const rows = await readSubscriptionsTo(this.#database, url, leadingMax)
+    return rows.flatMap(row => this.#open(row.id, pack(row).packed) ?? [])
+  }
+
+  /**
+   * A subscription that is not saved, as the path of an event would see it. Its id is 0.
+   *
+   * @throws AppError validation_failed, as `create`
+   */
+  async draft({ reach }: Caller, body: SubscriptionCreate): Promise<Subscription> {
+    if (body.secret === secretMask) throw validationFailed([maskedSecret])
+    const fault = await targetFault(this.#checkTarget, body.target_url)
+    const rules = parseRules(body, this.#defaults, fault)
+    const secret = firstSigningSecret(body.signing_secret, rules)
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [] }
+    const before = { ...nothing, signing_secrets: [sealSigningSecret(this.#seal, 0, secret)] }
+    const values = sealRules(this.#seal, 0, rules, before, this.#clock.now())
+    const state = { id: 0, state: 'active', version: 0, stateSince: 0 } as const
+    const row = { ...values, ...state, tenant: reach.tenant ?? defaultTenant }
+    return openSubscription(row, this.#seal, this.#defaults)
   }
 
   /** Newest first; `before` is the id to begin below. */

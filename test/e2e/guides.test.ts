@@ -22,11 +22,14 @@ test('the guide to event types does what it says', t => trial(t, 'event-types.md
 
 test('the guide to sending once does what it says', t => trial(t, 'sending-once.md', 3))
 
-test('the guide to finding events does what it says', t => trial(t, 'events.md', 1))
+test('the guide to finding events does what it says', t => trial(t, 'events.md', 3))
 
 test('the guide to sending again does what it says', t => trial(t, 'replay.md', 4))
 
 test('the guide to watching what happens does what it says', t => trial(t, 'live.md', 2))
+test('the guide to testing does what it says', t => trial(t, 'testing.md', 8))
+
+test('the README does what it says', t => trial(t, 'README.md', 4))
 
 test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2))
 

@@ -29,7 +29,8 @@ type Content = Record<
 // Held against the code by test/generated.test.ts.
 const document = JSON.parse(readFileSync(new URL('../../openapi.json', import.meta.url), 'utf8')) as Document
 
-const world = await testService({ ROLE: 'api' })
+// What is sent for a test of a subscription goes nowhere.
+const world = await testService({ ROLE: 'api', EGRESS_PROXY: 'http://127.0.0.1:9' })
 after(() => world[Symbol.asyncDispose]())
 
 /** The first example of what the document says of the body; undefined: it takes none. */

@@ -15,7 +15,8 @@ import { testService } from '../support/service.ts'
 // Two tenants, a key of each scope, and every route of the table, against the whole service. The requests are made from the
 // table and from openapi.json, so that a new route is tried as soon as it has an entry.
 
-const world = await testService({ AUTH: 'keys', ROLE: 'api' })
+// What is sent for a test of a subscription goes nowhere.
+const world = await testService({ AUTH: 'keys', ROLE: 'api', EGRESS_PROXY: 'http://127.0.0.1:9' })
 const { database } = world.world
 after(() => world[Symbol.asyncDispose]())
 
@@ -107,6 +108,27 @@ async function aReplay(tenant: string): Promise<string> {
   return id
 }
 
+async function anExpunge(tenant: string): Promise<string> {
+  const answer = await send('POST', '/events/expunge', keys.admin, {
+    json: { tenant, before: '2020-01-01T00:00:00Z' },
+  })
+  assert.equal(answer.status, 202, answer.text)
+  const { id } = Object(JSON.parse(answer.text))
+  await eventually(async () => {
+    const { rows } = await database.query({ text: 'select from expunges where finished_at is null' })
+    return rows.length === 0
+  })
+  return id
+}
+
+async function aTestReceiver(tenant: string): Promise<number> {
+  // Those of the tests before, of which a tenant can have twenty.
+  await database.query({ text: 'delete from test_receivers where tenant = $1', values: [tenant] })
+  const answer = await send('POST', '/test-receivers', keys.admin, { json: { tenant, name: mark } })
+  assert.equal(answer.status, 201, answer.text)
+  return Object(JSON.parse(answer.text)).id
+}
+
 /** How a thing is made that the parameter of a path names, and an id of its kind that is nobody's. */
 interface Thing {
   make(tenant: string): Promise<string | number>
@@ -154,6 +176,8 @@ const things: Readonly<Record<string, Thing>> = {
     },
     ofRed: '?tenant=red',
   },
+  '/events/expunges/:id': { make: anExpunge, unknown: nobodysUuid },
+  '/test-receivers/:id': { make: aTestReceiver, unknown: '2000000000' },
   '/tenants/:id': { make: anotherTenant, unknown: 'nobody' },
   '/keys/:id': { make: aKeyOf, unknown: '2000000000' },
   '/portal-tokens/:id': {

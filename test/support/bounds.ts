@@ -139,14 +139,15 @@ function ofObject(schema: Schema): readonly BoundaryValue[] {
   }
   if (others === false) found.push(value('additionalProperties', { ...whole, nonsense: 1 }, false))
   if (typeof others !== 'object') return found
+  const sample = String(propertyNames?.examples?.[0] ?? 'name')
   const names = (count: number) =>
-    Object.fromEntries(Array.from({ length: count }, (_, n) => [`name-${n}`, 'x']))
+    Object.fromEntries(Array.from({ length: count }, (_, n) => [`${sample}-${n}`, 'x']))
   if (maxProperties !== undefined) {
     found.push(value(`maxProperties ${maxProperties}`, names(maxProperties), true))
     found.push(value(`maxProperties ${maxProperties}`, names(maxProperties + 1), false))
   }
-  for (const inner of boundaryValues(others)) found.push({ ...inner, value: { name: inner.value } })
-  for (const inner of ofText(propertyNames ?? {}, 'name'))
+  for (const inner of boundaryValues(others)) found.push({ ...inner, value: { [sample]: inner.value } })
+  for (const inner of ofText(propertyNames ?? {}, sample))
     found.push({ ...inner, value: { [String(inner.value)]: 'x' } })
   return found
 }

@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test'
 import { HttpDestination, type HttpDestinationOptions } from '../../src/destinations/http/http-destination.ts'
 import type { Connector } from '../../src/egress/connector.ts'
+import type { CaptureOf } from '../../src/model/exchange-details.ts'
 import type { Outcome } from '../../src/model/outcome.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
 import { systemClock } from '../../src/platform/clock.ts'
@@ -22,6 +23,8 @@ export interface RequestOptions {
   readonly terminalStatuses?: readonly number[]
   /** Which subscription it is for. */
   readonly id?: number
+  /** What that wants to be remembered; as the destination has it unless given. */
+  readonly capture?: CaptureOf
 }
 
 export interface TestDestinationOptions extends Partial<HttpDestinationOptions> {
@@ -54,9 +57,10 @@ function receiverAt(origin: string, request: RequestOptions): Subscription {
     timeoutMs = 3000,
     connectTimeoutMs = timeoutMs,
     terminalStatuses = [],
+    capture = null,
   } = request
   const retry = { ...defaultRetryPolicy, terminalStatuses }
-  return aSubscription({ id, origin, path, timeoutMs, connectTimeoutMs, retry })
+  return aSubscription({ id, origin, path, timeoutMs, connectTimeoutMs, retry, capture })
 }
 
 /** The outcome of a request is known before its connection is free for the next one: two turns of the event loop. */

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { httpHint } from '../../src/destinations/http/http-destination.ts'
+import { TestSends } from '../../src/deliver/test-sends.ts'
+import { HttpDestination, httpHint } from '../../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../../src/event-types/event-types.ts'
+import { Expunges } from '../../src/events/expunges.ts'
 import { readRawBodies } from '../../src/http/json-body.ts'
 import { withdrawAccess } from '../../src/keys/keys.ts'
 import { ManagedKeys } from '../../src/keys/managed-keys.ts'
@@ -17,7 +19,9 @@ import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
+import { TestReceivers } from '../../src/test-receivers/test-receivers.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
+import { testEgress } from './egress.ts'
 import { testLive } from './live.ts'
 import { someTroubles } from './troubles.ts'
 
@@ -28,6 +32,7 @@ export const testDefaults = {
   timeoutMs: 10_000,
   connectTimeoutMs: 5000,
   maxInFlight: 10,
+  capture: 'failures' as const,
 }
 
 export function testSubscriptions(
@@ -53,6 +58,7 @@ export interface TestServer extends AsyncDisposable {
   readonly port: number
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
+  readonly testReceivers: TestReceivers
   readonly world: TestDatabase
   /** `fetch` at this server; an object given as `json` is sent as JSON. */
   request(path: string, init?: RequestInit & { readonly json?: unknown }): Promise<TestAnswer>
@@ -72,6 +78,9 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
   const eventTypes = changes.eventTypes ?? new EventTypes({ database: world.database, log: silentLogger() })
   const retentionMs = 72 * 3_600_000
+  const testReceivers = new TestReceivers({
+    ...{ database: world.database, clock: systemClock(), seal: testSealer, publicUrl: undefined },
+  })
   const app = await buildServer({
     subscriptions,
     eventTypes,
@@ -87,6 +96,23 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     replays: new Replays({ database: world.database, clock: systemClock(), retentionMs }),
     live: testLive(world),
     stats: new Stats({ database: world.database, clock: systemClock() }),
+    expunges: new Expunges({ database: world.database, clock: systemClock(), logger: silentLogger() }),
+    testReceivers,
+    testSends: new TestSends({
+      ...{ database: world.database, clock: systemClock(), subscriptions, eventTypes },
+      destination: new HttpDestination({
+        clock: systemClock(),
+        responseBytesMax: 65_536,
+        connectorFor: () => testEgress().connector,
+        capture: { of: 'all', bodyBytesMax: 16_384 },
+      }),
+      ...{ userAgent: 'test/1', hint: httpHint, capture: 'failures' },
+    }),
+    receiving: {
+      ...{ receivers: testReceivers, database: world.database, clock: systemClock(), seal: testSealer },
+      subscriptionsTo: url => subscriptions.leadingTo(url),
+      isDeleted: () => false,
+    },
     database: world.database,
     hint: httpHint,
     keys: undefined,
@@ -118,6 +144,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     port,
     subscriptions,
     eventTypes,
+    testReceivers,
     world,
     request: (path, init) => requestAt(url + path, init),
     async [Symbol.asyncDispose]() {

@@ -35,6 +35,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     ordered: false,
     format: 'raw',
     forwardTraceparent: false,
+    capture: null,
     version: 1,
     stateSince: 0,
     ...changes,

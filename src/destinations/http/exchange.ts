@@ -2,6 +2,7 @@ import type { Dispatcher as Undici } from 'undici'
 import { isHeldByConnections } from '../../egress/own-lack.ts'
 import {
   type Capture,
+  type CaptureOf,
   type ExchangeDetails,
   redactRequest,
   redactResponse,
@@ -35,6 +36,8 @@ export interface OutgoingRequest {
   readonly terminalStatuses: readonly number[]
   /** How the headers are called that hold id, time and number of the attempt. */
   readonly names?: Pick<SigningHeaders, 'id' | 'timestamp' | 'attempt'>
+  /** Whether its answer is remembered; null or left out: as the options say. With `none` the error quotes nothing of it. */
+  readonly capture?: CaptureOf | null
 }
 
 export interface ExchangeOptions {
@@ -148,7 +151,7 @@ export class Exchange implements TracedHandler, Listed {
     this.#statusText = statusMessage ?? ''
     if (statusCode >= 300 && statusCode < 400) this.#location = String(headers.location ?? '')
     if (statusCode >= 300) {
-      this.#keepBytes = quotedBytesMax
+      this.#keepBytes = this.#request.capture === 'none' ? 0 : quotedBytesMax
       if (headers['retry-after'] !== undefined) this.#retryAfter = String(headers['retry-after'])
     }
     if (!this.#isRemembered(statusCode < 300)) return
@@ -263,6 +266,7 @@ export class Exchange implements TracedHandler, Listed {
 
   /** What the log says of an answer that is not 2xx: where it pointed to, else its body, else its status line. */
   #refusal(): string {
+    if (this.#request.capture === 'none') return `HTTP ${this.#status}`
     if (this.#location !== undefined) {
       return errorText(`redirect not followed, Location: ${this.#clean(this.#location)}`)
     }
@@ -281,7 +285,7 @@ export class Exchange implements TracedHandler, Listed {
   }
 
   #isRemembered(success: boolean): boolean {
-    const { of } = this.#options.capture
+    const of = this.#request.capture ?? this.#options.capture.of
     return of === 'all' || (of === 'failures' && (!success || this.#isRepeated))
   }
 

@@ -19,12 +19,21 @@ export interface HttpDestinationOptions {
   readonly capture?: Capture
   /**
    * Makes the connections to the receiver of a subscription; it alone decides where one may lead (egress.ts).
-   * Subscriptions share connections to an origin if they have the same connector, and never else.
+   * Subscriptions share connections to an origin if they have the same connector, and never else. A promise where it has to
+   * be looked up; the time for the whole attempt runs meanwhile.
    */
-  readonly connectorFor: (to: Subscription) => Connector
+  readonly connectorFor: ConnectorFor
   /** Connections to receivers, in all; unlimited when not given. Idle ones give way to new ones. */
   readonly connectionsMax?: number | undefined
 }
+
+/** A connector that leads to this service itself, where the receiver has another path than from outside. */
+export interface OwnWay {
+  readonly connector: Connector
+  readonly path: string
+}
+
+export type ConnectorFor = (to: Subscription) => Connector | OwnWay | Promise<Connector | OwnWay>
 
 /** What an operator may want to know of the connections. */
 export interface HttpFigures {
@@ -39,7 +48,7 @@ export interface HttpFigures {
  * not followed (undici's `dispatch` never does). 2xx is accepted at the headers; what other answers mean is in answer.ts.
  */
 export class HttpDestination implements Destination {
-  readonly #connectorFor: (to: Subscription) => Connector
+  readonly #connectorFor: ConnectorFor
   readonly #exchangeOptions: ExchangeOptions
   readonly #pools: ConnectionPools
   readonly #running = new UnorderedList<Exchange>()
@@ -77,9 +86,24 @@ export class HttpDestination implements Destination {
   }
 
   #dispatch(to: Subscription, request: OutgoingRequest, exchange: Exchange, onNew = false): void {
-    const { origin, path, headers, body } = request
+    const found = this.#connectorFor(to)
+    if (!(found instanceof Promise)) {
+      this.#dispatchBy(found, request, exchange, onNew)
+      return
+    }
+    found.then(
+      way => {
+        if (!exchange.isOver) this.#dispatchBy(way, request, exchange, onNew)
+      },
+      error => exchange.onResponseError(undefined, error),
+    )
+  }
+
+  #dispatchBy(way: Connector | OwnWay, request: OutgoingRequest, exchange: Exchange, onNew: boolean): void {
+    const { origin, headers, body } = request
+    const [connector, path] = typeof way === 'function' ? [way, request.path] : [way.connector, way.path]
     try {
-      const pool = this.#pools.poolFor({ origin, connector: this.#connectorFor(to) })
+      const pool = this.#pools.poolFor({ origin, connector })
       // undici's type wants a list that may be changed; it does not change it.
       const options = { path, method: 'POST', headers: headers as string[], body } as const
       if (onNew) pool.dispatchOnNew(options, exchange)
@@ -111,7 +135,7 @@ export class HttpDestination implements Destination {
 }
 
 function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
-  const { origin, path, connectTimeoutMs, retry, signingHeaders } = to
+  const { origin, path, connectTimeoutMs, retry, signingHeaders, capture } = to
   return {
     origin,
     path,
@@ -121,5 +145,6 @@ function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingR
     connectTimeoutMs,
     terminalStatuses: retry.terminalStatuses,
     names: signingHeaders,
+    capture,
   }
 }

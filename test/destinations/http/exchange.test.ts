@@ -170,3 +170,48 @@ test('a host that does not exist has no time of a connection', async t => {
     [null, null, null, null],
   )
 })
+
+for (const [capture, status, isKept] of [
+  ['all', 200, true],
+  ['failures', 200, false],
+  ['failures', 500, true],
+  ['none', 200, false],
+  ['none', 500, false],
+] as const) {
+  test(`a subscription with capture ${capture} ${isKept ? 'remembers' : 'forgets'} an answer of ${status}, whatever the settings say`, async t => {
+    for (const usual of ['all', 'failures', 'none'] as const) {
+      const settings = { of: usual, bodyBytesMax: 100 }
+      const outcome = await sendTo(t, { status, body: 'its words' }, settings, { capture })
+      assert.equal(outcome.exchange !== undefined, isKept, usual)
+    }
+  })
+}
+
+test('what a receiver repeats of our headers is not in what is kept of a success either', async t => {
+  const sent = ['webhook-signature', secret, 'authorization', 'Bearer correct-horse']
+  const program: Program = request => ({
+    status: 200,
+    headers: { 'x-echo': String(request.headers.authorization) },
+    body: JSON.stringify(request.headers),
+  })
+  const outcome = await sendTo(
+    t,
+    program,
+    { of: 'failures', bodyBytesMax: 4096 },
+    { headers: sent, capture: 'all' },
+  )
+  assert.equal(outcome.kind, 'accepted')
+  const details = detailsOf(outcome)
+  assert.match(details.responseBody.toString(), /\[redacted\]/)
+  assert.doesNotMatch(details.responseBody.toString() + JSON.stringify(details), /correct-horse|bm90/)
+})
+
+test('with capture none the log quotes no answer', async t => {
+  const secretive = await sendTo(t, { status: 500, body: 'its words' }, failures, { capture: 'none' })
+  assert.ok(secretive.kind === 'refused')
+  assert.equal(secretive.error, 'HTTP 500')
+  const redirect = { status: 302, headers: { location: 'https://example.com/its-words' } }
+  const moved = await sendTo(t, redirect, failures, { capture: 'none' })
+  assert.ok(moved.kind === 'refused')
+  assert.equal(moved.error, 'HTTP 302')
+})

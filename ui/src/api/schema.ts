@@ -77,6 +77,7 @@ export type Subscription = {
   ordered: boolean
   format: "raw" | "slack"
   forward_traceparent: boolean
+  capture: "failures" | "all" | "none"
   /** Each value masked as ******** */
   headers: { [name: string]: string }
   /** How deliveries are signed, defaults filled in */
@@ -167,6 +168,8 @@ export type SubscriptionCreate = {
   format?: "raw" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
+  /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
+  capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -253,6 +256,8 @@ export type SubscriptionReplace = {
   format?: "raw" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
+  /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
+  capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -359,6 +364,8 @@ export type SubscriptionPatch = {
   format?: "raw" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
+  /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
+  capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
@@ -668,6 +675,22 @@ export type FilterTestResult = {
     value?: unknown
     holds: boolean
   })[]
+}
+
+/** The removal of what all events before a moment hold */
+export type Expunge = {
+  id: string
+  /** Whose events; null: of all tenants */
+  tenant: string | null
+  /** Events that were accepted before then */
+  before: string
+  state: "running" | "done"
+  /** Whose payload is gone now */
+  events: number
+  /** That were still owed, and have ended as cancelled */
+  deliveries: number
+  created_at: string
+  finished_at: string | null
 }
 
 /** How many deliveries of an event are in which state */
@@ -1533,6 +1556,268 @@ export type Me = {
   views?: (string)[] | null
 }
 
+/** A receiver to try deliveries with */
+export type TestReceiverCreate = {
+  /** The id of a tenant; a key that is for one tenant needs none */
+  tenant?: string
+  /** For people */
+  name?: string | null
+  /** How requests are answered; what is left out is as usual: 200, at once, without a body */
+  answer?: {
+    status?: number
+    /** How long it waits before it answers */
+    delay_ms?: number
+    /** Headers of the answer: content-type, location, retry-after, and names that begin with webhook- or x-test-. Others are refused, since the answer comes from the address of this service. A content type is application/json, application/problem+json, application/octet-stream or text/plain */
+    headers?: { [name: string]: string }
+    /** The body of the answer */
+    body?: string
+    /** This number of requests fail from now on, and all after them succeed: they fail as `drop` or a `status` of 300 or more says, else with 500; they succeed with a `status` below 300, else 200. Null: every request is answered as the other fields say */
+    fail_times?: number | null
+    /** The connection is closed without an answer */
+    drop?: boolean
+    /** The header `Retry-After` of answers that are no success, in seconds */
+    retry_after?: number | null
+  }
+  /** What signatures are verified with. Null or left out: the secrets of the subscriptions that lead here, as they are when a request comes */
+  signing_secret?: string | null
+  expires_in_seconds?: number
+}
+
+/** What is to change. Fields of `answer` that are left out stay as they are; `fail_times` is counted anew. */
+export type TestReceiverPatch = {
+  /** For people */
+  name?: string | null
+  /** How requests are answered; what is left out is as usual: 200, at once, without a body */
+  answer?: {
+    status?: number
+    /** How long it waits before it answers */
+    delay_ms?: number
+    /** Headers of the answer: content-type, location, retry-after, and names that begin with webhook- or x-test-. Others are refused, since the answer comes from the address of this service. A content type is application/json, application/problem+json, application/octet-stream or text/plain */
+    headers?: { [name: string]: string }
+    /** The body of the answer */
+    body?: string
+    /** This number of requests fail from now on, and all after them succeed: they fail as `drop` or a `status` of 300 or more says, else with 500; they succeed with a `status` below 300, else 200. Null: every request is answered as the other fields say */
+    fail_times?: number | null
+    /** The connection is closed without an answer */
+    drop?: boolean
+    /** The header `Retry-After` of answers that are no success, in seconds */
+    retry_after?: number | null
+  }
+  /** What signatures are verified with. Null or left out: the secrets of the subscriptions that lead here, as they are when a request comes */
+  signing_secret?: string | null
+}
+
+/** A receiver to try deliveries with */
+export type TestReceiver = {
+  id: number
+  tenant: string
+  name: string | null
+  /** Where requests are sent to; who knows it may send */
+  url: string
+  answer: {
+    status: number
+    delay_ms: number
+    headers: { [name: string]: string }
+    body: string
+    fail_times: number | null
+    drop: boolean
+    retry_after: number | null
+  }
+  /** How many of the next requests fail, by `fail_times` */
+  failures_left: number
+  /** Masked as ********; null: that of the subscriptions that lead here */
+  signing_secret: string | null
+  /** How many requests came in all */
+  received: number
+  created_at: string
+  /** When it ends, with all that it got */
+  expires_at: string
+}
+
+/** A request that a test receiver got */
+export type ReceivedRequest = {
+  id: string
+  at: string
+  method: string
+  /** Of the address, without the question mark */
+  query: string | null
+  /** Credentials are `[redacted]`: `authorization`, cookies, and the headers that the subscription adds */
+  headers: { [name: string]: string | (string)[] }
+  body: string
+  /** How the bytes are written in `body`: as text, or in base64 where they are no UTF-8 */
+  body_encoding: "utf-8" | "base64"
+  body_bytes: number
+  body_truncated: boolean
+  webhook_id: string | null
+  /** Whose secret the signature was made with */
+  subscription_id: number | null
+  /** `unchecked`: no secret is known that it could be verified with */
+  signature: "valid" | "invalid" | "unchecked"
+  /** Why it is not valid */
+  signature_detail: string | null
+  /** What was answered; null: the connection was closed without an answer */
+  status: number | null
+}
+
+/** What to send */
+export type SubscriptionTest = {
+  /** Left out: the first exact type that the subscription wants, else `webhook.test` */
+  event_type?: string
+  /** Sent as JSON. Left out: the first example of the event type in the catalogue, else a sample that says that it is a test */
+  payload?: unknown
+}
+
+/** A subscription that is not saved, as `POST /subscriptions/` takes it, and what to send */
+export type DraftTest = {
+  /** Where events are sent: an http or https address, without user name, password and fragment, and allowed by the service */
+  target_url: string
+  /** The id of a tenant; a key that is for one tenant needs none */
+  tenant?: string
+  /** Your own name for it, unique within its tenant; `uid:<value>` stands for the id in every path */
+  uid?: string | null
+  /** For people */
+  description?: string | null
+  /** When it is set, every ingest must be signed with it (HMAC-SHA256 of the raw body, in `X-Hub-Signature-256`). Shown in the 201 answer only. */
+  secret?: string | null
+  /** Only events of these types are delivered; null: all events. Exact types, or patterns in which `*` stands for a segment between dots, at the end for one or more: `order.*`, `order.*.paid`. A pattern has at most 8 segments. `*` alone stands for every event, also one without a type */
+  event_types?: (string)[] | null
+  /** Only events that have at least one of these channels are delivered; null: all events, with channels or without */
+  channels?: (string)[] | null
+  /** Only events that it matches are delivered; null: all events. Conditions on `payload`, `headers`, `metadata` and `event_type`: nested objects are paths, a bare value means equality, and the operators are `$eq`, `$neq`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`, `$exist`, `$or`, `$and`, `$not`. At most 16 levels, 100 values to compare with, 100 in one `$in` or `$nin`, and 8192 bytes of JSON in all */
+  filter?: { [name: string]: unknown } | null
+  /** Events are accepted, and delivered once it is resumed */
+  paused?: boolean
+  /** When a failed delivery is tried again. A field that is left out or null has the default of the service. */
+  retry?: {
+    /** Attempts in all, the first included. Left out: the default of the service, or as many as use each delay of `schedule_seconds` where that is more */
+    max_attempts?: number | null
+    /** Delay after the first failed attempt */
+    base_seconds?: number | null
+    /** Each further delay is this many times the one before */
+    factor?: number | null
+    /** No delay is longer */
+    max_delay_seconds?: number | null
+    /** Explicit delays: the first follows attempt 1, the last one is repeated. They replace base, factor and maximum */
+    schedule_seconds?: (number)[] | null
+    /** Up to this share of a delay is added at random */
+    jitter?: number | null
+    /** No attempt later than this after the event was accepted */
+    max_age_seconds?: number | null
+    /** Statuses after which there is no further attempt, such as 400; 410 always is one */
+    terminal_statuses?: (number)[] | null
+    /** What the other fields start from. `standard`: 10 attempts over 75 hours (0 s, 5 s, 5 min, 30 min, 2 h, 5 h, 10 h, 14 h, 20 h, 24 h) with jitter. Not stored by name. */
+    preset?: "default" | "standard" | null
+  } | null
+  /** How long one attempt may take */
+  timeout_ms?: number | null
+  /** How long name look-up, connection and TLS handshake may take together, within `timeout_ms`; a larger value has no effect. An attempt over an open connection does none of them */
+  connect_timeout_ms?: number | null
+  /** How many requests may be open to the receiver at a time. Null: the service finds out how many it is best served with */
+  max_in_flight?: number | null
+  /** At most `requests` attempts in `per_seconds` seconds. Deliveries beyond it wait, which spends no attempt */
+  rate_limit?: {
+    requests: number
+    per_seconds: number
+  } | null
+  /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
+  ordered?: boolean
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
+  format?: "raw" | "slack" | null
+  /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
+  forward_traceparent?: boolean
+  /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
+  capture?: "failures" | "all" | "none" | null
+  /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
+  headers?: { [name: string]: string } | null
+  /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
+  signing?: {
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** Other names for these headers */
+    headers?: {
+      /** The id of the event */
+      id?: string | null
+      /** The time of the attempt, in Unix seconds */
+      timestamp?: string | null
+      /** The list of signatures (v1, v1a) */
+      signature?: string | null
+      /** The signature of hub-sha256 */
+      hub_signature?: string | null
+      /** The time and the signatures of stripe-sha256 */
+      stripe_signature?: string | null
+      /** The signature of shopify-sha256 */
+      shopify_signature?: string | null
+      /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
+      attempt?: string | null
+    } | null
+  } | null
+  /** Your own names and texts; shown, never sent to the receiver */
+  metadata?: { [name: string]: string } | null
+  /** A secret of your own to sign with: `whsec_` and base64 of 24 to 64 bytes, also without the prefix; for the schemes of other services, without `v1`, also any 16 ASCII characters or more. Made when it is left out. */
+  signing_secret?: string | null
+  /** Left out: the first exact type that the subscription wants, else `webhook.test` */
+  event_type?: string
+  /** Sent as JSON. Left out: the first example of the event type in the catalogue, else a sample that says that it is a test */
+  payload?: unknown
+}
+
+/** One test: the whole exchange */
+export type TestResult = {
+  /** The receiver has accepted it */
+  delivered: boolean
+  /** The id that it was sent with; of no event */
+  webhook_id: string
+  /** Its row of the log; null: the subscription is not saved */
+  attempt_id: string | null
+  event_type: string
+  request: {
+    method: "POST"
+    /** The target_url at that time */
+    url: string
+    /** As they were sent; possible secrets are `[redacted]` */
+    headers: { [name: string]: string | (string)[] }
+    /** As it was sent, byte for byte */
+    body: string
+  }
+  /** Null: there was no answer */
+  response: {
+    status: number
+    /** As they came; cookies are `[redacted]` */
+    headers: { [name: string]: string | (string)[] }
+    /** Its beginning, not decompressed. What it repeats of the headers that it was sent is `[redacted]`, in values of 8 characters or more */
+    body: string
+    /** `base64` when the body is not valid UTF-8 */
+    body_encoding: "utf-8" | "base64"
+    /** How much of the body arrived */
+    body_bytes: number
+    /** There was more than is shown */
+    body_truncated: boolean
+  } | null
+  timings: {
+    /** It used the connection of an earlier attempt; then dns, connect and tls are null */
+    reused: boolean
+    /** The request was sent twice within this attempt: the receiver had just closed the connection that was kept, so a new one was made at once */
+    repeated: boolean
+    /** To resolve the host name */
+    dns: number | null
+    /** To open the TCP connection */
+    connect: number | null
+    /** For the TLS handshake */
+    tls: number | null
+    /** From the start of the attempt to the headers of the answer */
+    first_byte: number | null
+    /** From the start of the attempt to its end */
+    total: number | null
+  }
+  /** The address the connection went to */
+  remote_address: string | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  /** What went wrong */
+  error: string | null
+  /** What its owner can do about it */
+  hint: string | null
+}
+
 /** What each operation takes (path, query, body) and answers. */
 export interface Operations {
   /** Cancel an event of which nothing was sent yet */
@@ -1551,12 +1836,16 @@ export interface Operations {
   createSubscription: { path: undefined; query: undefined; body: SubscriptionCreate; answer: Subscription }
   /** Create a tenant */
   createTenant: { path: undefined; query: undefined; body: TenantCreate; answer: Tenant }
+  /** Make a receiver to try deliveries with */
+  createTestReceiver: { path: undefined; query: undefined; body: TestReceiverCreate; answer: TestReceiver }
   /** Delete an event type */
   deleteEventType: { path: { name: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
   /** Delete a subscription */
   deleteSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
   /** Delete a tenant, with all that it has */
   deleteTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
+  /** End a test receiver */
+  deleteTestReceiver: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** End what is owed, or dead letters */
   discardDeliveries: { path: undefined; query: undefined; body: {
     /** `pending`, `failed` or both with a comma between; left out: both */
@@ -1583,6 +1872,17 @@ export interface Operations {
   } }
   /** The event types as an OpenAPI 3.1 document */
   exportEventTypes: { path: undefined; query: { tenant?: string }; body: undefined; answer: EventTypeDocument }
+  /** Expunge the payloads of all events before a moment */
+  expungeEvents: { path: undefined; query: undefined; body: {
+    /** The id of a tenant; a key that is for one tenant needs none */
+    tenant?: string
+    /** Events that were accepted before then */
+    before: string
+    /** Only counts, and changes nothing */
+    dry_run?: boolean
+  }; answer: {
+    count: number
+  } | Expunge }
   /** Expunge the payload of an event */
   expungePayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** One attempt: what was sent, what came back, and how long it took */
@@ -1591,6 +1891,8 @@ export interface Operations {
   getEvent: { path: { webhook_id: string | number }; query: { limit?: number; cursor?: string; unmatched_limit?: number; unmatched_cursor?: string }; body: undefined; answer: EventDetails }
   /** Read one event type */
   getEventType: { path: { name: string | number }; query: { tenant?: string }; body: undefined; answer: EventType }
+  /** How far an expunging has come */
+  getExpunge: { path: { id: string | number }; query: undefined; body: undefined; answer: Expunge }
   /** Read one API key, without its secret text */
   getKey: { path: { id: string | number }; query: undefined; body: undefined; answer: Key }
   /** Who the caller is, and what they may do */
@@ -1613,6 +1915,8 @@ export interface Operations {
   getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
   /** Read one tenant */
   getTenant: { path: { id: string | number }; query: undefined; body: undefined; answer: Tenant }
+  /** Read one test receiver */
+  getTestReceiver: { path: { id: string | number }; query: undefined; body: undefined; answer: TestReceiver }
   /** The same as /readyz */
   healthz: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** Make event types from an OpenAPI document */
@@ -1629,10 +1933,14 @@ export interface Operations {
   listEventTypes: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (EventType)[] }
   /** Search events, newest first */
   listEvents: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; event_type?: string; status?: "pending" | "success" | "failed" | "cancelled" | "unmatched"; subscription_id?: number | string; channel?: string; event_id?: string; idempotency_key?: string; since?: string; until?: string; q?: string }; body: undefined; answer: (EventSummary)[] }
+  /** List expungings of many events, newest first */
+  listExpunges: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Expunge)[] }
   /** List API keys, newest first */
   listKeys: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Key)[] }
   /** Recent attempts of a subscription, newest first */
   listLogs: { path: { subscription_id: string | number }; query: { limit?: number; cursor?: string; tenant?: string; status?: "success" | "failed"; webhook_id?: string }; body: undefined; answer: (Attempt)[] }
+  /** What a test receiver got, newest first */
+  listReceivedRequests: { path: { id: string | number }; query: { limit?: number; cursor?: string }; body: undefined; answer: (ReceivedRequest)[] }
   /** List replays, newest first */
   listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
   /** The figures of several subscriptions: those of a page, or those that fail most */
@@ -1641,12 +1949,16 @@ export interface Operations {
   listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Subscription)[] }
   /** List tenants, newest first */
   listTenants: { path: undefined; query: { limit?: number; cursor?: string; q?: string }; body: undefined; answer: (Tenant)[] }
+  /** List test receivers, newest first */
+  listTestReceivers: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (TestReceiver)[] }
   /** Is this process alive? */
   livez: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** Change some fields of a subscription */
   patchSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionPatch; answer: Subscription }
   /** Change the name, the metadata or the retention of a tenant */
   patchTenant: { path: { id: string | number }; query: undefined; body: TenantPatch; answer: Tenant }
+  /** Change how a test receiver answers */
+  patchTestReceiver: { path: { id: string | number }; query: undefined; body: TestReceiverPatch; answer: TestReceiver }
   /** Pause a subscription */
   pauseSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
   /** Publish up to 1,000 events */
@@ -1690,6 +2002,8 @@ export interface Operations {
   putEventType: { path: { name: string | number }; query: { tenant?: string }; body: EventTypeInput; answer: EventType }
   /** Can this process take requests? */
   readyz: { path: undefined; query: undefined; body: undefined; answer: Health }
+  /** What a test receiver gets */
+  receive: { path: { token: string | number }; query: undefined; body: undefined; answer:  }
   /** Send again what has failed since a moment */
   recoverSubscription: { path: { id: string | number }; query: { tenant?: string }; body: {
     /** Of the acceptance of their events */
@@ -1713,8 +2027,12 @@ export interface Operations {
   rotateSecret: { path: { id: string | number }; query: { tenant?: string }; body: SecretRotation; answer: RotatedSecret }
   /** What happens, as it happens */
   stream: { path: undefined; query: { tenant?: string; subscription_id?: number | string; event_type?: string; kind?: string; status?: "success" | "failed"; last_event_id?: string }; body: undefined; answer: unknown }
+  /** Try a subscription before it is saved */
+  testDraft: { path: undefined; query: undefined; body: DraftTest; answer: TestResult }
   /** Hold a filter against an event, and see why it matches or not */
   testFilter: { path: undefined; query: undefined; body: FilterTest; answer: FilterTestResult }
+  /** Send a signed sample now */
+  testSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionTest; answer: TestResult }
 }
 
 /** Method and path of each operation. */
@@ -1726,15 +2044,19 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   createReplay: ['POST', '/replays'],
   createSubscription: ['POST', '/subscriptions/'],
   createTenant: ['POST', '/tenants'],
+  createTestReceiver: ['POST', '/test-receivers'],
   deleteEventType: ['DELETE', '/event-types/{name}'],
   deleteSubscription: ['DELETE', '/subscriptions/{id}'],
   deleteTenant: ['DELETE', '/tenants/{id}'],
+  deleteTestReceiver: ['DELETE', '/test-receivers/{id}'],
   discardDeliveries: ['POST', '/deliveries/discard'],
   exportEventTypes: ['GET', '/event-types/openapi.json'],
+  expungeEvents: ['POST', '/events/expunge'],
   expungePayload: ['DELETE', '/events/{webhook_id}/payload'],
   getAttempt: ['GET', '/attempts/{id}'],
   getEvent: ['GET', '/events/{webhook_id}'],
   getEventType: ['GET', '/event-types/{name}'],
+  getExpunge: ['GET', '/events/expunges/{id}'],
   getKey: ['GET', '/keys/{id}'],
   getMe: ['GET', '/me'],
   getMetrics: ['GET', '/metrics'],
@@ -1746,6 +2068,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   getSubscriptionStats: ['GET', '/subscriptions/{id}/stats'],
   getSystem: ['GET', '/system'],
   getTenant: ['GET', '/tenants/{id}'],
+  getTestReceiver: ['GET', '/test-receivers/{id}'],
   healthz: ['GET', '/healthz'],
   importEventTypes: ['POST', '/event-types/import'],
   ingest: ['POST', '/ingest/{id}'],
@@ -1753,20 +2076,25 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listDeliveries: ['GET', '/deliveries'],
   listEventTypes: ['GET', '/event-types'],
   listEvents: ['GET', '/events'],
+  listExpunges: ['GET', '/events/expunges'],
   listKeys: ['GET', '/keys'],
   listLogs: ['GET', '/logs/{subscription_id}'],
+  listReceivedRequests: ['GET', '/test-receivers/{id}/requests'],
   listReplays: ['GET', '/replays'],
   listSubscriptionStats: ['GET', '/stats/subscriptions'],
   listSubscriptions: ['GET', '/subscriptions/'],
   listTenants: ['GET', '/tenants'],
+  listTestReceivers: ['GET', '/test-receivers'],
   livez: ['GET', '/livez'],
   patchSubscription: ['PATCH', '/subscriptions/{id}'],
   patchTenant: ['PATCH', '/tenants/{id}'],
+  patchTestReceiver: ['PATCH', '/test-receivers/{id}'],
   pauseSubscription: ['POST', '/subscriptions/{id}/pause'],
   publishBatch: ['POST', '/events/batch'],
   publishEvent: ['POST', '/events'],
   putEventType: ['PUT', '/event-types/{name}'],
   readyz: ['GET', '/readyz'],
+  receive: ['POST', '/t/{token}'],
   recoverSubscription: ['POST', '/subscriptions/{id}/recover'],
   replaceSubscription: ['PUT', '/subscriptions/{id}'],
   replayEvent: ['POST', '/events/{webhook_id}/replay'],
@@ -1776,5 +2104,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   revokePortalToken: ['DELETE', '/portal-tokens/{id}'],
   rotateSecret: ['POST', '/subscriptions/{id}/rotate-secret'],
   stream: ['GET', '/stream'],
+  testDraft: ['POST', '/subscriptions/test'],
   testFilter: ['POST', '/filters/test'],
+  testSubscription: ['POST', '/subscriptions/{id}/test'],
 }

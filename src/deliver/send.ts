@@ -1,0 +1,34 @@
+import type { Destination } from '../destinations/destination.ts'
+import type { Outcome } from '../model/outcome.ts'
+import type { Clock } from '../platform/clock.ts'
+import { inFormat } from './formats.ts'
+import { authorize, describe, type LoadedDelivery, sign, trace } from './message.ts'
+
+export interface SendDeps {
+  readonly clock: Clock
+  readonly destination: Destination
+  readonly userAgent: string
+}
+
+/**
+ * Makes the message of an attempt and sends it: format → authorize → describe → trace → sign → send. Deliveries and tests go
+ * this one way. Never rejects.
+ *
+ * @param span of the attempt, where it is traced
+ */
+export function send(
+  { clock, destination, userAgent }: SendDeps,
+  loaded: LoadedDelivery,
+  span?: Parameters<typeof trace>[1],
+): Promise<Outcome> {
+  const message = inFormat(loaded)
+  const { to, content } = message
+  // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
+  const headers = [
+    ...authorize(message),
+    ...describe(message, userAgent),
+    ...trace(message, span),
+    ...sign(message, clock.now()),
+  ]
+  return destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
+}
