@@ -7,9 +7,9 @@ import {
   type DeliveryQuery,
   type DeliveryState,
   deliveryStates,
-  discardDeliveries,
   listDeliveries,
 } from '../replay/deliveries.ts'
+import { discardDeliveries } from '../replay/discard.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import {
   Mistake,

@@ -189,13 +189,14 @@ export async function readDeliveries(
  * Dead letters become dead letters no more: each has a row in the log that says so. Those that are owed again by now, or have
  * been delivered, stay as they are.
  *
+ * @param wanted of these only those whose last attempt failed in this way; null: all
  * @param loggedFrom no row of the log with a smaller id is about these events
  * @returns how many
  */
 export async function endDeadLetters(
   tx: Queryable,
   keys: readonly DeliveryKey[],
-  reason: string,
+  wanted: { readonly reason: string; readonly errorClass: string | null },
   loggedFrom: Uuid,
 ): Promise<number> {
   if (keys.length === 0) return 0
@@ -205,7 +206,7 @@ export async function endDeadLetters(
     text: `
       with last as materialized (
         -- The array keeps the planner to the index on webhook_id.
-        select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, attempt, trigger, verdict
+        select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, attempt, trigger, verdict, error_class
         from delivery_logs
         where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]) and id >= $4
         order by webhook_id, subscription_id, id desc),
@@ -216,14 +217,15 @@ export async function endDeadLetters(
         select l.webhook_id, l.subscription_id, l.attempt, l.trigger
         from unnest($1::uuid[], $2::int[]) as k (webhook_id, subscription_id)
         join last l on l.webhook_id = k.webhook_id and l.subscription_id = k.subscription_id
-        where l.verdict in ('given_up', 'expired') and not exists (
+        where l.verdict in ('given_up', 'expired') and ($5::text is null or l.error_class = $5) and not exists (
           select from owing o where o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id))
       ${logEnds('dead', '$3')}`,
     values: [
       uuidArray(keys.map(({ webhookId }) => webhookId)),
       int4Array(keys.map(({ subscriptionId }) => subscriptionId)),
-      reason,
+      wanted.reason,
       loggedFrom,
+      wanted.errorClass,
     ],
   })
   return rowCount

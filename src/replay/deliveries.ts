@@ -1,7 +1,4 @@
-import { recordChange } from '../audit/audit.ts'
-import { differences } from '../audit/changes.ts'
-import { endOwed } from '../lanes/end-owed.ts'
-import type { Caller, Reach } from '../model/caller.ts'
+import type { Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -9,7 +6,6 @@ import { planByIndexes } from '../platform/sql.ts'
 import {
   type DeliveryRow,
   type DeliverySelection,
-  endDeadLetters,
   type KeyPage,
   type Look,
   readDeadKeys,
@@ -45,7 +41,12 @@ export interface Deliveries {
  * What one request reads at the most, whatever the tables hold: rows of which nothing but the key is looked at, and
  * deliveries that are read with their log. The statement that passes a bound is the last one.
  */
-const bounds = { rows: 1_000_000, rowsAtOnce: 50_000, deliveries: 20_000, deliveriesAtOnce: 1000 } as const
+export const deliveryBounds = {
+  rows: 1_000_000,
+  rowsAtOnce: 50_000,
+  deliveries: 20_000,
+  deliveriesAtOnce: 1000,
+} as const
 
 /** Sorts above every delivery. */
 const top: DeliveryKey = {
@@ -85,57 +86,6 @@ export async function listDeliveries(
   return { rows: page, next: rows.length > limit && last ? keyOf(last) : floor }
 }
 
-/** How far a discard has come. */
-export interface Discarded {
-  readonly count: number
-  /** Where to go on; undefined: that was all. */
-  readonly next: DeliveryKey | undefined
-}
-
-/**
- * Ends all that the query matches now as cancelled, a thousand at a time, each with an entry in the audit log.
- *
- * @param mayGoOn asked between two batches
- * @param after where one that was not done has stopped
- */
-export async function discardDeliveries(
-  database: Database,
-  { actor, reach }: Caller,
-  query: DeliveryQuery,
-  isDryRun: boolean,
-  mayGoOn: () => boolean,
-  after?: DeliveryKey,
-): Promise<Discarded> {
-  let count = 0
-  let next = after
-  do {
-    const page = await listDeliveries(database, reach, query, bounds.deliveriesAtOnce, next)
-    next = page.next
-    if (isDryRun || page.rows.length === 0) {
-      count += page.rows.length
-      continue
-    }
-    count += await database.transaction(async tx => {
-      const discarded = await endAll(tx, page.rows)
-      await recordChange(tx, actor, {
-        ...{ action: 'delivery.discarded', subjectId: null, tenant: reach.tenant },
-        changes: differences(undefined, { ...query, discarded }),
-      })
-      return discarded
-    })
-  } while (next !== undefined && mayGoOn())
-  return { count, next }
-}
-
-/** What has changed since it was listed is left as it is. */
-async function endAll(tx: Queryable, rows: readonly DeliveryRow[]): Promise<number> {
-  const keysIn = (wanted: DeliveryState) => rows.filter(({ state }) => state === wanted).map(keyOf)
-  const owed = await endOwed(tx, keysIn('pending'), 'discarded')
-  const oldest = rows.at(-1)
-  if (oldest === undefined) return owed
-  return owed + (await endDeadLetters(tx, keysIn('failed'), 'discarded', loggedFrom(oldest.webhook_id)))
-}
-
 /** A table in which deliveries of some states are found. */
 interface Source {
   readonly states: readonly DeliveryState[]
@@ -170,8 +120,8 @@ async function readUpTo(
   const isNarrow = tenant !== null || subscriptionId !== null || errorClass !== null
   const rows: DeliveryRow[] = []
   let [before, looked, described] = [from, 0, 0]
-  for (let keysMax = Math.min(limit + 1, bounds.deliveriesAtOnce); ; ) {
-    const rowsMax = isNarrow ? bounds.rowsAtOnce : keysMax
+  for (let keysMax = Math.min(limit + 1, deliveryBounds.deliveriesAtOnce); ; ) {
+    const rowsMax = isNarrow ? deliveryBounds.rowsAtOnce : keysMax
     const look = { before, rowsMax, keysMax, loggedFrom: loggedFrom(selection.from) }
     const { keys, looked: more, end } = await readKeys(tx, selection, look)
     const oldest = keys.at(-1)
@@ -185,13 +135,13 @@ async function readUpTo(
     before = end
     looked += more
     described += keys.length
-    if (rows.length > limit || looked >= bounds.rows || described >= bounds.deliveries) break
-    keysMax = bounds.deliveriesAtOnce
+    if (rows.length > limit || looked >= deliveryBounds.rows || described >= deliveryBounds.deliveries) break
+    keysMax = deliveryBounds.deliveriesAtOnce
   }
   return { rows, stopped: before }
 }
 
-function selectionOf(query: DeliveryQuery, reach: Reach): DeliverySelection {
+export function selectionOf(query: DeliveryQuery, reach: Reach): DeliverySelection {
   return {
     tenant: reach.tenant,
     subscriptionId: query.subscriptionId ?? null,
@@ -200,15 +150,16 @@ function selectionOf(query: DeliveryQuery, reach: Reach): DeliverySelection {
   }
 }
 
-function topOf({ until }: DeliveryQuery): DeliveryKey {
+/** Where the newest of what is asked for begin. */
+export function topOf({ until }: DeliveryQuery): DeliveryKey {
   return until === undefined ? top : { webhookId: uuidLowerBound(until), subscriptionId: 0 }
 }
 
-function keyOf(row: DeliveryRow): DeliveryKey {
+export function keyOf(row: DeliveryRow): DeliveryKey {
   return { webhookId: row.webhook_id, subscriptionId: row.subscription_id }
 }
 
-function compare(one: DeliveryKey, other: DeliveryKey): number {
+export function compare(one: DeliveryKey, other: DeliveryKey): number {
   if (one.webhookId !== other.webhookId) return one.webhookId < other.webhookId ? -1 : 1
   return one.subscriptionId - other.subscriptionId
 }

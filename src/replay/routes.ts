@@ -24,11 +24,11 @@ import {
   type DeliveryQuery,
   type DeliveryState,
   deliveryStates,
-  discardDeliveries,
   listDeliveries,
   parseCursor,
 } from './deliveries.ts'
 import type { DeliveryRow } from './deliveries-store.ts'
+import { discardCursor, discardDeliveries, parseDiscardCursor } from './discard.ts'
 import type { Replays } from './replays.ts'
 import { Delivery, type DeliveryAnswer, EventReplay, Replay, ReplayCreate } from './schema.ts'
 
@@ -367,10 +367,10 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
       const caller = callerFor(request, tenant)
       const end = performance.now() + discardMsMax
       const query = await queryOf(filters, caller.reach, subscriptions)
-      const after = decodeCursor('discard', cursor, parseCursor)
+      const after = decodeCursor('discard', cursor, parseDiscardCursor)
       const mayGoOn = () => performance.now() < end
       const { count, next } = await discardDeliveries(database, caller, query, isDryRun, mayGoOn, after)
-      const next_cursor = next === undefined ? null : encodeCursor('discard', cursorOf(next))
+      const next_cursor = next === undefined ? null : encodeCursor('discard', discardCursor(next))
       return { count, is_complete: next === undefined, next_cursor }
     },
   )

@@ -220,7 +220,8 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     filter: row.filter,
     paused: row.paused,
     state: row.paused ? 'paused' : row.state,
-    state_reason: row.state_reason,
+    // Why it failed before is no reason for its pause.
+    state_reason: row.paused ? null : row.state_reason,
     state_since: row.state_since.toISOString(),
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,

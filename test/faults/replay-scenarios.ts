@@ -162,7 +162,7 @@ function wrongFigures({ state, total, queued, delivered, failed, skipped, gone }
 
 async function replay(ground: Ground): Promise<Ran> {
   const count = ground.short ? 300 : 3000
-  await using world = await World.open(ground, { processes: 3, perSecond: 100, env: settings })
+  await using world = await World.open(ground, { processes: 3, perSecond: 40, env: settings })
   await using down = await withDeadLetters(world, count)
   const made = await startReplay(world, down, ground.short ? 40 : 50)
   let turn = 0
@@ -181,7 +181,7 @@ async function replay(ground: Ground): Promise<Ran> {
 
 async function replayCancelled(ground: Ground): Promise<Ran> {
   const count = ground.short ? 300 : 2000
-  await using world = await World.open(ground, { processes: 3, perSecond: 100, env: settings })
+  await using world = await World.open(ground, { processes: 3, perSecond: 40, env: settings })
   await using down = await withDeadLetters(world, count)
   const made = await startReplay(world, down, ground.short ? 60 : 100)
   while ((await told(world, made)).delivered < count / 3) await sleep(50)
@@ -203,7 +203,7 @@ async function replayCancelled(ground: Ground): Promise<Ran> {
 
 async function discard(ground: Ground): Promise<Ran> {
   const count = ground.short ? 20_000 : 200_000
-  await using world = await World.open(ground, { processes: 3, perSecond: 100, env: settings })
+  await using world = await World.open(ground, { processes: 3, perSecond: 40, env: settings })
   const receiver = new Receiver(answersWell)
   await receiver.listen()
   await using down = await subscribe(world, receiver, { paused: true, retry: { max_attempts: 1 } }, 100)

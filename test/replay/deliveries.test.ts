@@ -3,7 +3,8 @@ import { after, beforeEach, test } from 'node:test'
 import { localOperator, Reach } from '../../src/model/caller.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import type { Database, Queryable, Statement } from '../../src/platform/postgres.ts'
-import { type DeliveryQuery, discardDeliveries, listDeliveries } from '../../src/replay/deliveries.ts'
+import { type DeliveryQuery, listDeliveries } from '../../src/replay/deliveries.ts'
+import { discardCursor, discardDeliveries, parseDiscardCursor } from '../../src/replay/discard.ts'
 import type { DeliveryKey } from '../../src/replay/store.ts'
 import { testDatabase } from '../support/database.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
@@ -101,7 +102,8 @@ test('what has been delivered, or was sent again, since it was listed is not dis
   const interfering = {
     query: (statement: Statement) => database.query(statement),
     async transaction(work: (tx: Queryable) => Promise<unknown>) {
-      if (++transactions !== 2) return database.transaction(work) // the first one lists
+      if (++transactions % 2 === 1) return database.transaction(work) // these look
+      if (transactions > 2) return database.transaction(work)
       await settle(database, delivered, 1, 1, 'delivered')
       await owedAgain(again)
       return database.transaction(work)
@@ -109,7 +111,7 @@ test('what has been delivered, or was sent again, since it was listed is not dis
   } as unknown as Database // what discarding uses of it
   const done = await discardDeliveries(interfering, localOperator, owedOrDead, false, () => true)
   assert.deepEqual(done, { count: 0, next: undefined })
-  assert.equal(transactions, 2)
+  assert.equal(transactions, 4)
   assert.deepEqual(await statesOf({ states: ['success', 'pending'] }), ['pending 1', 'success 1'])
 })
 
@@ -124,4 +126,34 @@ test('what ends without an attempt says why its attempt would have been made', a
   assert.deepEqual(rows, [
     { webhook_id: webhookId, verdict: 'cancelled', trigger: 'replay', error: 'discarded' },
   ])
+})
+
+test('a discard that is not done goes on where it was', async () => {
+  await subscribe(database, [1, 2])
+  await owe(database, { webhookId: idAt(Date.now() - 60_000), subscriptionIds: [1, 2] })
+  await ended(database, { 1: 'given_up', 2: 'expired' })
+  let after: ReturnType<typeof parseDiscardCursor>
+  let count = 0
+  for (let requests = 0; requests < 10; requests++) {
+    const part = await discardDeliveries(database, localOperator, owedOrDead, false, () => false, after)
+    count += part.count
+    if (part.next === undefined) break
+    after = parseDiscardCursor(discardCursor(part.next))
+    assert.deepEqual(after, part.next)
+  }
+  assert.equal(count, 4)
+  assert.deepEqual(await statesOf(owedOrDead), [])
+  assert.equal(parseDiscardCursor('lost/x'), undefined)
+})
+
+test('of dead letters those of one class are discarded, and no others', async () => {
+  await subscribe(database, [1, 2])
+  await ended(database, { 1: 'given_up', 2: 'given_up' })
+  await database.query({ text: `update delivery_logs set error_class = 'tls' where subscription_id = 2` })
+  const query: DeliveryQuery = { ...owedOrDead, errorClass: 'tls' }
+  for (const isDryRun of [true, false]) {
+    const done = await discardDeliveries(database, localOperator, query, isDryRun, () => true)
+    assert.deepEqual(done, { count: 1, next: undefined })
+  }
+  assert.deepEqual(await statesOf(owedOrDead), ['failed 1'])
 })
