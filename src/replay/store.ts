@@ -155,11 +155,13 @@ export interface Candidate extends DeliveryKey {
   readonly sizeBytes: number
   /** The number of its last attempt. */
   readonly attempt: number
+  /** It is owed again already, and may be settled at any moment. */
+  readonly isOwed: boolean
 }
 
 /**
  * Looks at up to `limit` deliveries after `after`, in order of their events: dead letters by an index of their own, all
- * others by their events. Fewer do not mean the end, as several rows of the log can be of one delivery. Which of them match is decided by the last row of the log of each; those that are still owed do not.
+ * others by their events. Fewer do not mean the end, as several rows of the log can be of one delivery. Which of them match is decided by the last row of the log of each.
  *
  * @param loggedFrom no row of the log with a smaller id is about these events
  */
@@ -175,6 +177,7 @@ export async function readCandidates(
     subscription_id: number
     size_bytes: number | null
     attempt: number | null
+    is_owed: boolean
   }>({
     text: `
       with page as materialized (${selection.state === 'failed' ? deadLetters : deliveriesOfEvents}),
@@ -183,9 +186,13 @@ export async function readCandidates(
         select distinct on (webhook_id, subscription_id) webhook_id, subscription_id, verdict, attempt
         from delivery_logs
         where webhook_id = any(array(select distinct webhook_id from page)) and id >= $8
-        order by webhook_id, subscription_id, id desc)
-      select p.webhook_id, p.subscription_id, e.size_bytes, case when ${matches} then d.attempt end as attempt
+        order by webhook_id, subscription_id, id desc),
+      owing as materialized (
+        select webhook_id, subscription_id from owed where webhook_id = any(array(select distinct webhook_id from page)))
+      select p.webhook_id, p.subscription_id, e.size_bytes, case when ${matches} then d.attempt end as attempt,
+             o.webhook_id is not null as is_owed
       from page p
+      left join owing o on o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
       left join ended d on d.webhook_id = p.webhook_id and d.subscription_id = p.subscription_id
       left join lateral (
         select tenant, event_type, metadata, octet_length(payload) as size_bytes from events where webhook_id = p.webhook_id
@@ -212,7 +219,15 @@ export async function readCandidates(
     matching: rows.flatMap(({ webhook_id: webhookId, subscription_id: subscriptionId, ...row }) =>
       row.attempt === null || row.size_bytes === null
         ? []
-        : [{ webhookId, subscriptionId, sizeBytes: row.size_bytes, attempt: row.attempt }],
+        : [
+            {
+              webhookId,
+              subscriptionId,
+              sizeBytes: row.size_bytes,
+              attempt: row.attempt,
+              isOwed: row.is_owed,
+            },
+          ],
     ),
   }
 }
@@ -244,15 +259,19 @@ const deliveriesOfEvents = `
     and ($7::text is null or e.event_type = $7)
   order by e.webhook_id, s.subscription_id limit $9`
 
+/** What was written into the log since candidates were read has no smaller id than one of this long ago. */
+const readWithinMs = 600_000
+
 /**
- * Owes deliveries again, in their lanes, due now: a new run with new attempt numbers. Those that are owed already, and those
- * of subscriptions that are gone, are left as they are. Returns how many are owed now.
+ * Owes deliveries again, in their lanes, due now: a new run with new attempt numbers. Those that are owed already, those of
+ * subscriptions that are gone, and those that have had another attempt since they were read are left as they are: else one
+ * that was settled at that very moment would be sent twice. Returns how many are owed now.
  *
  * @param replay remembers them as its own; null: of no replay
  */
 export async function oweAgain(
   tx: Queryable,
-  candidates: readonly Candidate[],
+  candidates: readonly Omit<Candidate, 'isOwed'>[],
   trigger: AttemptTrigger,
   replay: Uuid | null,
 ): Promise<number> {
@@ -262,11 +281,16 @@ export async function oweAgain(
       with wanted as (
         select * from unnest($1::text[]::uuid[], $2::int[], $3::int[], $4::int[]) as t (webhook, sub, size, attempt)
         order by webhook, sub),
+      newer as materialized (
+        select webhook_id, subscription_id, max(attempt) as attempt from delivery_logs
+        where webhook_id = any($1::text[]::uuid[]) and id >= $7 group by webhook_id, subscription_id),
       again as (
         insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt, replay_from, replayed_at, trigger)
         select webhook, sub, size, now(), attempt + 1, attempt + 1, now(), $5::text::attempt_trigger
         from wanted w
         where attempt < 32000 and exists (select from subscriptions s where s.id = w.sub)
+          and not exists (
+            select from newer n where n.webhook_id = w.webhook and n.subscription_id = w.sub and n.attempt > w.attempt)
         on conflict do nothing
         returning webhook_id, subscription_id, due_at),
       ${wakeOrMakeLanes('again')},
@@ -281,6 +305,7 @@ export async function oweAgain(
       candidates.map(({ attempt }) => attempt),
       trigger,
       replay,
+      uuidLowerBound(Date.now() - readWithinMs),
     ],
   })
   return rows[0]?.owed ?? 0

@@ -187,9 +187,10 @@ async function replayCancelled(ground: Ground): Promise<Ran> {
   while ((await told(world, made)).delivered < count / 3) await sleep(50)
   await ask(world, 'POST', `/replays/${made.id}/cancel`)
   await disturb(world, 3)
-  await world.untilSettled(down.subscriptionId, 30_000)
+  const owed = await world.untilSettled(down.subscriptionId, 120_000)
   const { state, queued } = await told(world, made)
   const problems = state === 'cancelled' ? [] : [`the cancelled replay is ${state}`]
+  if (owed > 0) problems.push(`${owed} of it are still owed after two minutes`)
   const left = await deadLetters(world, down)
   if (left !== count - queued) problems.push(`${left} dead letters are left, and should ${count - queued}`)
   problems.push(...(await wrongsOf(world, down, queued)))
@@ -232,7 +233,7 @@ async function discard(ground: Ground): Promise<Ran> {
     const rows = await world.query('select from lane_discards')
     return rows.length > 0
   }
-  for (; (await isDiscarding()) && turn < 60; turn++) {
+  for (; (await isDiscarding()) && turn < (ground.short ? 10 : 60); turn++) {
     await sleep(between(200, 800))
     await disturb(world, turn)
   }

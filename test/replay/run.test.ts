@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import { localOperator, Reach } from '../../src/model/caller.ts'
+import { loggedFrom } from '../../src/model/logged-from.ts'
 import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { parseUuid, type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { countFinishedReplays, removeFinishedReplays } from '../../src/replay/finished.ts'
-import { Replays } from '../../src/replay/replays.ts'
+import { firstKey, Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
+import { oweAgain, readCandidates } from '../../src/replay/store.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
@@ -148,6 +150,27 @@ test('what was counted and cannot be sent any more is told', async () => {
   await running
   const { total, queued, skipped, gone } = await read(again)
   assert.equal(queued + skipped + gone, total)
+})
+
+test('what was delivered since it was looked at is not sent once more', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  const selection = replays.selection({}, Reach.all)
+  const from = loggedFrom(selection.from)
+  const { matching } = await readCandidates(database, selection, firstKey, from, 10)
+  assert.deepEqual(
+    matching.map(({ attempt, isOwed }) => [attempt, isOwed]),
+    [[1, false]],
+  )
+  await replays.replayEvent(localOperator, webhookId)
+  const again = await readCandidates(database, selection, firstKey, from, 10)
+  assert.deepEqual(
+    again.matching.map(({ isOwed }) => isOwed),
+    [true],
+  )
+  await settle(database, webhookId, 1, 2, 'delivered')
+  assert.equal(await oweAgain(database, matching, 'replay', null), 0)
+  assert.deepEqual(await owedRuns(database), [])
 })
 
 test('what retention takes while a replay runs is told, and all else is sent', async () => {
