@@ -20,8 +20,8 @@ export interface LiveDeps {
   readonly logger: Logger
   /** At most this many streams are open. */
   readonly streamsMax: number
-  /** What is older is not told any more. */
-  readonly retentionMs: number
+  /** How long the log of a tenant is kept, or that of all (null). What is older is not told any more. */
+  readonly retentionMs: (tenant: string | null) => number | Promise<number>
   /** A stream that tells nothing sends a comment this often; 15 s unless given. */
   readonly heartbeatMs?: number
 }
@@ -32,6 +32,8 @@ export interface StreamRequest {
   readonly filter: StreamFilter
   /** The last that the reader has; undefined: it begins with the present. */
   readonly lastId: Uuid | undefined
+  /** From when on there is something to tell (Unix milliseconds); see `oldest`. */
+  readonly oldest: number
   /** Whether the reader may still read; asked from time to time. */
   readonly isAllowed: () => boolean | Promise<boolean>
 }
@@ -83,6 +85,11 @@ export class Live {
     return this.#isClosed
   }
 
+  /** From when on what a tenant has is kept, or what all have (null), in Unix milliseconds. */
+  async oldest(tenant: string | null): Promise<number> {
+    return this.#deps.clock.now() - (await this.#deps.retentionMs(tenant))
+  }
+
   /** @throws AppError when no more streams may be opened, by this reader or at all; when `lastId` cannot be of a stream */
   check({ caller, lastId }: Pick<StreamRequest, 'caller' | 'lastId'>): void {
     const { streamsMax, clock } = this.#deps
@@ -110,7 +117,7 @@ export class Live {
   }
 
   /** Begins a stream, whose head was written. It ends with its connection. */
-  open(response: ServerResponse, { caller, filter, lastId, isAllowed }: StreamRequest): void {
+  open(response: ServerResponse, { caller, filter, lastId, oldest, isAllowed }: StreamRequest): void {
     const stream = new EventStream(
       {
         response,
@@ -122,7 +129,8 @@ export class Live {
     )
     this.#open.set(stream, { stream, reader: readerOf(caller), isAllowed })
     this.#heartbeat ??= setInterval(() => this.#beat(), this.#deps.heartbeatMs ?? heartbeatMs)
-    if (lastId !== undefined) this.#skipWhatIsGone(stream, lastId)
+    const first = uuidLowerBound(oldest)
+    if (lastId !== undefined && lastId < first) stream.gap(first, null, 'retention')
     this.#tail.add(stream)
     if (lastId !== undefined) void this.#catchUp.run(stream)
   }
@@ -132,12 +140,6 @@ export class Live {
     this.#isClosed = true
     for (const { stream } of [...this.#open.values()]) stream.end()
     await this.#tail.close()
-  }
-
-  #skipWhatIsGone(stream: EventStream, lastId: Uuid): void {
-    const { clock, retentionMs } = this.#deps
-    const oldest = uuidLowerBound(clock.now() - retentionMs)
-    if (lastId < oldest) stream.gap(oldest, null, 'retention')
   }
 
   #ended(stream: EventStream): void {

@@ -119,6 +119,7 @@ export function registerLive(scope: FastifyInstance, { live, subscriptions, call
       const { reach } = caller
       const lastId = lastIdOf(request.headers['last-event-id'], request.query.last_event_id)
       const subscriptionId = named === undefined ? undefined : await idOf(subscriptions, reach, String(named))
+      const oldest = lastId === undefined ? 0 : await live.oldest(reach.tenant)
       live.check({ caller, lastId })
       reply.hijack()
       const response = reply.raw
@@ -137,7 +138,13 @@ export function registerLive(scope: FastifyInstance, { live, subscriptions, call
       }
       const kinds = kind === undefined ? liveKinds : (kind.split(',') as LiveKind[]) // as the pattern says
       const filter = { reach, kinds, subscriptionId, eventType, status }
-      live.open(response, { caller, filter, lastId, isAllowed: () => mayStillRead(callers, request, reach) })
+      live.open(response, {
+        caller,
+        filter,
+        lastId,
+        oldest,
+        isAllowed: () => mayStillRead(callers, request, reach),
+      })
     },
   )
 }

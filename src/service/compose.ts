@@ -49,6 +49,7 @@ import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
 import { type Listening, openOwnReceivers, openTestSends } from './own-receivers.ts'
 import { makePathPartitions } from './partitions.ts'
+import { logRetentionMs } from './retention.ts'
 
 /** What every part is made from. */
 export interface Ground {
@@ -368,7 +369,7 @@ function openStream(
     tail: { connection, horizon },
     sources: ownSources(httpHint),
     streamsMax: config.maxStreams,
-    retentionMs: config.logRetentionHours * 3_600_000,
+    retentionMs: tenant => logRetentionMs(database, config, tenant),
   })
   return { horizon, live }
 }

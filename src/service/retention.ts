@@ -3,6 +3,7 @@ import { ensurePartitions, type OtherPeriods } from '../log/partitions.ts'
 import type { RetentionDeps } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
+import { ownPeriods } from '../tenants/retention.ts'
 
 /** How long each kind is kept, as the settings say. */
 export type RetentionSettings = Pick<
@@ -18,6 +19,23 @@ export function retentionSettings(config: Config): RetentionSettings {
     namesHours: config.idempotencyRetentionHours,
     auditDays: config.auditRetentionDays,
   }
+}
+
+/** How long the log of a tenant is kept, or that of all (null). */
+export async function logRetentionMs(
+  database: Database,
+  config: Config,
+  tenant: string | null,
+): Promise<number> {
+  const ofAll = {
+    logHours: config.logRetentionHours,
+    payloadHours: config.payloadRetentionHours ?? config.logRetentionHours,
+    detailsHours: config.detailsRetentionHours ?? config.logRetentionHours,
+    auditDays: config.auditRetentionDays,
+  }
+  const own = tenant === null ? [] : await ownPeriods(database, ofAll)
+  const { logHours } = own.find(one => one.tenant === tenant)?.periods ?? ofAll
+  return logHours * 3_600_000
 }
 
 /** Sees that there are partitions for the present, as long as the settings ask for. @returns how many were made */

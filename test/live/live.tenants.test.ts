@@ -32,7 +32,10 @@ await keys.load()
 const unwritten = new Unwritten(systemClock())
 const server = await testServer({
   ...{ keys, database, subscriptions: testSubscriptions(own) },
-  live: testLive(own, { unwritten, heartbeatMs: 100 }),
+  live: testLive(own, {
+    ...{ unwritten, heartbeatMs: 100 },
+    retentionMs: tenant => (tenant === 'blue' ? 1 : 72) * 3_600_000,
+  }),
 })
 after(async () => {
   await server[Symbol.asyncDispose]()
@@ -89,6 +92,18 @@ test('an operator can ask for one tenant; a key for another one is refused', asy
   assert.equal(refused.response.status, 403)
   await using theirs = await open(tokens.read, '?subscription_id=2')
   assert.equal(theirs.response.status, 404)
+})
+
+test('what is older than the log of a tenant is a gap for its keys alone', async () => {
+  await using reader = await open(tokens.read, `?last_event_id=${uuidLowerBound(Date.now() - 2 * 3_600_000)}`)
+  await eventually(() => reader.told.length > 0)
+  assert.deepEqual(reader.told[0]?.data, { dropped: null, reason: 'retention' })
+  await using operator = await open(
+    tokens.admin,
+    `?last_event_id=${uuidLowerBound(Date.now() - 2 * 3_600_000)}`,
+  )
+  await eventually(() => operator.lastId)
+  assert.ok(operator.told.every(({ event }) => event !== 'gap'))
 })
 
 test('the streams of a key end soon after it was revoked', async () => {

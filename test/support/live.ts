@@ -28,7 +28,7 @@ export function testLive(
     tail: { connection, horizon },
     sources: ownSources(httpHint),
     streamsMax: 100,
-    retentionMs: 72 * 3_600_000,
+    retentionMs: () => 72 * 3_600_000,
     ...changes,
   })
 }
