@@ -264,7 +264,7 @@ export const families = {
     'nodejs_eventloop_lag_seconds',
     'max',
     'How much later than asked for the event loop was there in the last 15 to 30 s: at the mean, at the 99th percentile, at most',
-    { quantile: ['mean', 'p99', 'max'] },
+    { statistic: ['mean', 'p99', 'max'] },
   ),
   eventLoopUtilization: gauge(
     'nodejs_eventloop_utilization_ratio',

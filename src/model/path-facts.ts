@@ -19,9 +19,13 @@ export interface AcceptedEvent {
 /** The state of a subscription was changed by the service itself. */
 export interface MovedState {
   readonly id: number
+  /** What it was. */
+  readonly from: string
   readonly to: string
   /** In words for people. */
   readonly reason: string | null
+  /** Since when the receiver has failed; where it had not, when the state before began (Unix milliseconds). */
+  readonly since: number
 }
 
 /** What others want to hear of the path. Each is called after the commit, in the process where it happened. */

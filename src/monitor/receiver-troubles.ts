@@ -1,19 +1,8 @@
+import type { MovedState } from '../model/path-facts.ts'
 import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Troubles, TroubleWords } from '../platform/troubles.ts'
 import { countWaiting } from './system-store.ts'
-
-/** The state of a subscription was changed by the service itself. */
-interface MovedState {
-  readonly id: number
-  readonly to: string
-  /** In words for people. */
-  readonly reason: string | null
-  /** What the state was. */
-  readonly from: string
-  /** Since when it has failed (Unix milliseconds). */
-  readonly since: number
-}
 
 export interface ReceiverTroublesDeps {
   readonly database: Queryable

@@ -24,6 +24,7 @@ import { ownSources } from '../live/sources.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { PathFacts } from '../model/path-facts.ts'
 import { pauseNotice } from '../model/pause.ts'
+import { ReceiverTroubles } from '../monitor/receiver-troubles.ts'
 import { troublesToTell } from '../monitor/troubles.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
@@ -147,9 +148,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   hearOfPauses(database, notices, throttle)
   const link = await openLink(ground)
   const bell = openBell(link, control)
-  const descriptors = new DescriptorCount(allowedDescriptors())
-  const advice = descriptorAdvice(config, descriptors.allowed)
-  if (advice !== undefined) logger.warn(advice)
+  const descriptors = countDescriptors(ground)
   const shared = {
     ...ground,
     ...{
@@ -180,14 +179,25 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...troublesIn(ground),
   }))
   membership.on('beat', async () => {
-    // What broke is opened again before an event needs it.
-    await database.reopen().then(
-      () => health.succeeded('connections'),
-      error => health.failed('connections', error),
-    )
+    await reopen(ground)
     await inbound?.writer.tryAgain()
   })
   return { ...shared, ...hand, concurrencyShare, descriptors, inbound, outbound }
+}
+
+/** What broke is opened again before an event needs it. */
+async function reopen({ database, health }: Ground): Promise<void> {
+  await database.reopen().then(
+    () => health.succeeded('connections'),
+    error => health.failed('connections', error),
+  )
+}
+
+function countDescriptors({ config, logger }: Ground): DescriptorCount {
+  const descriptors = new DescriptorCount(allowedDescriptors())
+  const advice = descriptorAdvice(config, descriptors.allowed)
+  if (advice !== undefined) logger.warn(advice)
+  return descriptors
 }
 
 async function recover({ database, clock, logger, metrics }: Ground, held: Holdings, signal: AbortSignal) {
@@ -197,11 +207,13 @@ async function recover({ database, clock, logger, metrics }: Ground, held: Holdi
 }
 
 /** What the path tells, with those that are always told. */
-function openFacts({ logger, metrics }: Ground): PathFacts {
+function openFacts({ database, logger, metrics, troubles }: Ground): PathFacts {
+  const receiverTroubles = new ReceiverTroubles({ database, troubles, logger })
   const facts = new PathFacts(error => logger.error({ err: error }, 'a fact of the path was not taken'))
   facts.on({
     accepted: events => metrics.path.accepted(events),
     settled: settlements => metrics.path.settled(settlements),
+    moved: moves => receiverTroubles.moved(moves),
   })
   return facts
 }

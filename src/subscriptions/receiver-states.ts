@@ -1,4 +1,4 @@
-import type { PathFacts } from '../model/path-facts.ts'
+import type { MovedState, PathFacts } from '../model/path-facts.ts'
 import type { ReceiverPauseReason } from '../model/pause.ts'
 import type { Logger } from '../platform/logger.ts'
 import { type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
@@ -156,10 +156,13 @@ export class ReceiverStates {
     const { logger, refresh } = this.#deps
     try {
       const moved = await this.#inTransaction(moves)
-      for (const { id, to, reason } of moves.filter(move => moved.has(move.id)))
-        logger.warn({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
-      if (moved.size > 0) this.#deps.facts?.moved(moves.filter(move => moved.has(move.id)))
-      await Promise.all([...moved].map(id => refresh(id)))
+      for (const { id, to, reason } of moved) {
+        // What becomes of a receiver that is not sent to is told by those who hear of the facts.
+        const level = to === 'degraded' ? 'warn' : 'info'
+        logger[level]({ subscription_id: id, state: to, reason }, 'the state of a subscription has changed')
+      }
+      if (moved.length > 0) this.#deps.facts?.moved(moved)
+      await Promise.all(moved.map(({ id }) => refresh(id)))
     } catch (error) {
       const [only] = moves
       if (isDatabaseUnavailable(error)) {
@@ -175,13 +178,17 @@ export class ReceiverStates {
     }
   }
 
-  #inTransaction(moves: readonly StateMove[]): Promise<ReadonlySet<number>> {
+  #inTransaction(moves: readonly StateMove[]): Promise<readonly MovedState[]> {
     const { database, lanes } = this.#deps
     const disabling = new Set(moves.filter(({ to }) => to === 'disabled').map(({ id }) => id))
     return database.transaction(async tx => {
       const moved = await moveStates(tx, moves) // in the order of ids, in which lanes are locked too
       for (const { id } of moved) if (disabling.has(id)) await lanes.hold(tx, id)
-      return new Set(moved.map(({ id }) => id))
+      const wanted = new Map(moves.map(move => [move.id, move]))
+      return moved.flatMap(({ id, from, since }) => {
+        const { to, reason } = wanted.get(id) ?? {}
+        return to === undefined ? [] : [{ id, from, to, reason: reason ?? null, since }]
+      })
     })
   }
 }

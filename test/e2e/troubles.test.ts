@@ -12,6 +12,7 @@ import { startService } from '../../src/service/service.ts'
 import { makeTemplate, PostgresServer } from '../faults/postgres-server.ts'
 import { systemOf } from '../support/acquainted.ts'
 import { eventually } from '../support/eventually.ts'
+import { startReceiver } from '../support/receiver.ts'
 import { testRedis } from '../support/redis.ts'
 import { client, type TestService, testService } from '../support/service.ts'
 
@@ -189,6 +190,24 @@ test('Redis is killed and started: two lines, in /readyz though ready, in /syste
   await server.start()
   await listed(url, 'redis', true)
   assertTwoLines(lines, 'redis', 'warn', 'errors')
+})
+
+test('a receiver that fails until its circuit opens, and answers again', async () => {
+  let isWell = false
+  await using receiver = await startReceiver(() => ({ status: isWell ? 200 : 500 }))
+  await using service = await aService({ CIRCUIT_FAILURES: '3', CIRCUIT_COOLDOWN_SECONDS: '60' })
+  const { url, lines, clock } = service
+  const api = client(url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, retry: { base_seconds: 1 } })
+  for (let n = 0; n < 6; n++) await api.ingest(id)
+  const trouble = await listed(url, 'receiver', false)
+  assert.deepEqual([trouble.subject, trouble.process], [String(id), null])
+  assert.equal((await readiness(url)).status, 200)
+  isWell = true
+  clock.advance(120_000)
+  await listed(url, 'receiver', true)
+  assertTwoLines(lines, 'receiver', 'warn', 'waiting')
+  assert.equal(lines.find(line => line.trouble === 'receiver')?.subscription_id, id)
 })
 
 /** Nobody can make a table any more. */

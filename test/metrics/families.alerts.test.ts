@@ -10,7 +10,7 @@ const file = (name: string) => new URL(`../../docs/monitoring/${name}`, import.m
 const read = (name: string) => readFile(file(name), 'utf8')
 
 const words = new Set(
-  'sum rate increase absent and histogram_quantile by le max min connection reason outcome verdict state scope kind quantile success p99 partitions disk_full overloaded database_unavailable internal m h __rate_interval'.split(
+  'sum rate increase absent and histogram_quantile by le max min connection reason outcome verdict state scope kind statistic success p99 partitions disk_full overloaded database_unavailable internal m h __rate_interval'.split(
     ' ',
   ),
 )

@@ -13,7 +13,7 @@ test('every listener hears what it asked for, also behind one that fails', () =>
   })
   facts.on({ moved: moves => heard.push(moves.length) })
   facts.on({ accepted: events => heard.push(-events.length) })
-  facts.moved([{ id: 1, to: 'degraded', reason: null }])
+  facts.moved([{ id: 1, from: 'active', to: 'degraded', reason: null, since: 0 }])
   assert.deepEqual(heard, [1])
   assert.equal(failed.length, 1)
 })
