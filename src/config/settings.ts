@@ -23,6 +23,14 @@ function parseHostName(text: string): string | undefined {
   return /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*$/.test(name) && name.length <= 253 ? name : undefined
 }
 
+/** An origin as a policy of browsers has it: a scheme, a host that may begin with `*.`, and a port. */
+function parseOrigin(text: string): string | undefined {
+  const origin = text.toLowerCase().replace(/\/$/, '')
+  return /^https?:\/\/(\*\.)?[a-z0-9-]+(\.[a-z0-9-]+)*(:\d{1,5})?$/.test(origin) && origin.length <= 253
+    ? origin
+    : undefined
+}
+
 function parsePort(text: string): number | undefined {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : 0
   return port >= 1 && port <= 65_535 ? port : undefined
@@ -188,6 +196,18 @@ export const settings = {
     description:
       'Whether the dashboard is served at `/ui/`. It shows nothing without a valid API key, where keys are asked for.',
   }),
+  portalFrameAncestors: list(
+    'PORTAL_FRAME_ANCESTORS',
+    {
+      item: Type.String(),
+      allowed: 'an origin or several with commas between, such as https://app.example.com,https://*.example.com',
+      defaultText: 'none',
+      description:
+        "The origins whose pages may show a tenant's own page (`POST /portal-tokens`) in a frame. The rest of the dashboard is shown in none.",
+    },
+    parseOrigin,
+    String,
+  ),
   sessionHours: integer('SESSION_HOURS', {
     minimum: 1,
     maximum: 720,

@@ -12,15 +12,18 @@ export interface DashboardDeps {
   readonly basePath: string
   /** Whether a key has to be given. */
   readonly auth: 'keys' | 'none'
+  /** Which pages may show a tenant's own page in a frame: origins, such as `https://app.example.com`. */
+  readonly frameAncestors: readonly string[]
 }
 
 /**
  * Scripts and requests go to this service only, and no script is inline. Styles may be: what floats over the page keeps the
  * page below from scrolling by one.
  */
-const policy =
+const policy = (frameAncestors: readonly string[]) =>
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+  "connect-src 'self'; base-uri 'self'; form-action 'self'; " +
+  `frame-ancestors ${frameAncestors.length === 0 ? "'none'" : frameAncestors.join(' ')}`
 
 /** Beside the built program; in a checkout, where `npm start` has built it. */
 const folders = [new URL('../ui/', import.meta.url), new URL('../../dist/ui/', import.meta.url)]
@@ -61,7 +64,7 @@ export function registerDashboard(scope: FastifyInstance, deps: DashboardDeps): 
     // What looks like a file is none of the page's addresses; those have no dots in their last part.
     if (/^assets\/|\.\w+$/.test(path))
       throw new AppError('not_found', 'There is no such file of the dashboard.')
-    return sendPage(request, reply, all)
+    return sendPage(request, reply, all, path === 'portal' ? deps.frameAncestors : [])
   })
 }
 
@@ -124,9 +127,13 @@ function sendPage(
   request: FastifyRequest,
   reply: FastifyReply,
   files: ReadonlyMap<string, BuiltFile> | undefined,
+  frameAncestors: readonly string[] = [],
 ): FastifyReply {
   const file = files?.get(pageFile)
-  if (file !== undefined) return sendFile(request, reply, pageFile, file)
+  if (file !== undefined) {
+    reply.header('content-security-policy', policy(frameAncestors))
+    return sendFile(request, reply, pageFile, file)
+  }
   return reply
     .code(503)
     .type('text/html; charset=utf-8')
@@ -148,7 +155,6 @@ function sendFile(
     .header('x-content-type-options', 'nosniff')
   if (path === pageFile) {
     reply
-      .header('content-security-policy', policy)
       .header('referrer-policy', 'no-referrer')
       .header('cross-origin-opener-policy', 'same-origin')
   }

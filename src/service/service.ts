@@ -152,7 +152,9 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     connectionsMax: config.maxConnections,
     version,
     basePath: config.basePath,
-    dashboard: config.uiEnabled ? { auth: config.auth } : undefined,
+    dashboard: config.uiEnabled
+      ? { auth: config.auth, frameAncestors: config.portalFrameAncestors ?? [] }
+      : undefined,
     drainMs: config.shutdownDrainMs,
     metrics: ground.metrics,
     onRefusedEvent: code => ground.metrics.path.rejected(code),

@@ -166,6 +166,7 @@ const routes = [
   '/events',
   '/dead-letters',
   '/replays',
+  '/live',
   '/send',
   '/event-types',
   '/system',

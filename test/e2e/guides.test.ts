@@ -38,6 +38,8 @@ test('the guide to system events does what it says', t => trial(t, 'system-event
 test('the guide to retention does what it says', t => trial(t, 'retention.md', 1))
 test('the guide to watching does what it says', t => trial(t, 'watching.md', 2))
 
+test('the guide to the dashboard does what it says', t => trial(t, 'dashboard.md', 1))
+
 test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))
 
 

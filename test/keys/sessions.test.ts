@@ -20,7 +20,7 @@ async function world(t: TestContext) {
   const keys = new ApiKeys({ database, clock })
   await keys.load()
   const sessions = new Sessions({ database, clock, keys, hours: 12 })
-  const server = await testServer({ keys, sessions, dashboard: { auth: 'keys' } })
+  const server = await testServer({ keys, sessions, dashboard: { auth: 'keys', frameAncestors: [] } })
   t.after(() => server[Symbol.asyncDispose]())
   const signIn = (key: string, headers: Record<string, string> = own) =>
     server.request('/ui/session', { method: 'POST', json: { key }, headers })

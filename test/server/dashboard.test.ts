@@ -42,8 +42,17 @@ test('what is no file is not found, and nothing outside the folder is read', asy
 })
 
 test('the page is told what it needs to know before it knows who asks', async () => {
-  await using server = await testServer({ dashboard: { auth: 'keys' } })
+  await using server = await testServer({ dashboard: { auth: 'keys', frameAncestors: [] } })
   assert.deepEqual((await server.request('/ui/config.json')).json, { version: '0.0.0-test', auth: 'keys' })
+})
+
+test("a tenant's own page may be shown in a frame by those who are listed, and no other page by anyone", async () => {
+  await using server = await testServer({
+    dashboard: { auth: 'keys', frameAncestors: ['https://app.example.com', 'https://*.example.org'] },
+  })
+  const policyOf = async (path: string) => (await server.request(path)).headers.get('content-security-policy') ?? ''
+  assert.match(await policyOf('/ui/portal'), /frame-ancestors https:\/\/app\.example\.com https:\/\/\*\.example\.org$/)
+  for (const path of ['/ui/', '/ui/events', '/ui/portal/x']) assert.match(await policyOf(path), /frame-ancestors 'none'$/)
 })
 
 test('with UI_ENABLED=false there is none, and nothing leads to it', async () => {

@@ -124,7 +124,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     connectionsMax: 1000,
     version: '0.0.0-test',
     basePath: '',
-    dashboard: { auth: 'none' },
+    dashboard: { auth: 'none', frameAncestors: [] },
     metrics: new Metrics({ database: world.database }),
     system: { troubles: someTroubles(), id: () => 0, now: Date.now },
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),

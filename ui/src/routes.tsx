@@ -94,6 +94,13 @@ const send = createRoute({
   component: lazyRouteComponent(() => import('./screens/send/send.tsx'), 'Send'),
 })
 
+const live = createRoute({
+  getParentRoute: () => root,
+  path: '/live',
+  validateSearch: texts('kind', 'status', 'event_type', 'subscription_id'),
+  component: lazyRouteComponent(() => import('./screens/live/live.tsx'), 'Live'),
+})
+
 const eventTypes = createRoute({
   getParentRoute: () => root,
   path: '/event-types',
@@ -136,6 +143,7 @@ const routeTree = root.addChildren([
   attempt,
   deadLetters,
   replays,
+  live,
   send,
   eventTypes,
   system,

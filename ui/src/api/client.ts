@@ -69,11 +69,19 @@ interface FetchInit extends Omit<RequestInit, 'signal' | 'body'> {
   readonly body?: BodyInit | undefined
 }
 
-/** The token of the tenant's own page: in memory only, and only there. */
-let bearer: string | undefined
-export function setToken(token: string | undefined): void {
-  bearer = token
+/**
+ * The token of a tenant's own page: it comes behind # in the link, is kept in memory only, and is taken out of the address.
+ */
+let bearer = tokenOfLink()
+
+function tokenOfLink(): string | undefined {
+  const token = /^#token=(whp_[\w-]+)$/.exec(location.hash)?.[1]
+  if (token !== undefined) history.replaceState(null, '', new URL('./', document.baseURI))
+  return token
 }
+
+/** Whether this is a tenant's own page, opened by its link. */
+export const isPortal = bearer !== undefined
 
 /** Carries out an operation. @throws ApiProblem */
 export async function call<Id extends OperationId>(id: Id, input: Input<Id> = {}): Promise<Answer<Id>> {

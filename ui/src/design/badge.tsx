@@ -25,6 +25,8 @@ const states: Readonly<Record<string, StateLook>> = {
   active: { tone: 'good', shape: '●', word: 'active' },
   ok: { tone: 'good', shape: '●', word: 'ok' },
   done: { tone: 'good', shape: '●', word: 'done' },
+  accepted: { tone: 'busy', shape: '→', word: 'accepted' },
+  received: { tone: 'busy', shape: '←', word: 'received' },
   pending: { tone: 'busy', shape: '◔', word: 'pending' },
   running: { tone: 'busy', shape: '◔', word: 'running' },
   counting: { tone: 'busy', shape: '◔', word: 'counting' },

@@ -1,14 +1,16 @@
 import { type FormEvent, useState } from 'react'
 import { useChange } from '../api/queries.ts'
+import { useConfig } from '../api/session.ts'
 import { Button } from '../design/button.tsx'
 import { CodeBlock } from '../design/code-block.tsx'
 import { Dialog } from '../design/dialog.tsx'
 import { Checkbox, Field, Select } from '../design/field.tsx'
-import { ErrorState } from '../design/states.tsx'
+import { ErrorState, Notice } from '../design/states.tsx'
 import { Time } from '../design/time.tsx'
 
 /** Makes a link by which a customer sees what their tenant has, for a while. */
 export function PortalLink({ tenant, onClose }: { readonly tenant: string; readonly onClose: () => void }) {
+  const config = useConfig()
   const [seconds, setSeconds] = useState('3600')
   const [readOnly, setReadOnly] = useState(false)
   const make = useChange('createPortalToken', { quiet: true })
@@ -38,6 +40,9 @@ export function PortalLink({ tenant, onClose }: { readonly tenant: string; reado
         </div>
       ) : (
         <form onSubmit={submit} className="space-y-4">
+          {config.data?.auth === 'none' && (
+            <Notice kind="warn">This service asks for no keys, so whoever can reach it sees everything, with or without a link.</Notice>
+          )}
           <Field label="Valid for">
             <Select value={seconds} onChange={event => setSeconds(event.target.value)}>
               <option value="3600">1 hour</option>

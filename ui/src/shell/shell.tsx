@@ -14,6 +14,7 @@ import {
   X,
 } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState } from 'react'
+import { isPortal } from '../api/client.ts'
 import { isStatus } from '../api/problem.ts'
 import type { Me } from '../api/schema.ts'
 import { can, signOut, useConfig, useMe } from '../api/session.ts'
@@ -22,7 +23,7 @@ import { cx } from '../design/cx.ts'
 import { Kbd } from '../design/kbd.tsx'
 import { Menu } from '../design/menu.tsx'
 import { Spinner } from '../design/spinner.tsx'
-import { ErrorState } from '../design/states.tsx'
+import { EmptyState, ErrorState } from '../design/states.tsx'
 import { toastError } from '../design/toast.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
 import { rememberKeys, useKeys } from './keys.ts'
@@ -49,14 +50,14 @@ export function Root() {
     }
     return (
       <Suspense fallback={<Waiting />}>
-        <SignIn />
+        {isPortal ? <LinkEnded /> : <SignIn />}
       </Suspense>
     )
   }
   if (me.isError && isStatus(me.error, 401)) {
     return (
       <Suspense fallback={<Waiting />}>
-        <SignIn ended />
+        {isPortal ? <LinkEnded /> : <SignIn ended />}
       </Suspense>
     )
   }
@@ -67,12 +68,27 @@ export function Root() {
   )
 }
 
+function LinkEnded() {
+  return (
+    <main className="grid min-h-dvh place-items-center p-4">
+      <EmptyState title="This link has ended">
+        It was valid for a while only, or was withdrawn. Ask whoever sent it for a new one.
+      </EmptyState>
+    </main>
+  )
+}
+
 function Waiting() {
   return (
     <main className="grid min-h-dvh place-items-center text-ink-3" aria-busy="true">
       <Spinner />
     </main>
   )
+}
+
+/** A portal token may name the pages that its page shows. */
+function isOfViews({ views }: Me, { to }: Place): boolean {
+  return views == null || views.includes(to === '/' ? 'overview' : to.slice(1))
 }
 
 type Overlay = 'palette' | 'help' | undefined
@@ -86,7 +102,7 @@ function Frame({ me }: { readonly me: Me }) {
   const [isThere, setThere] = useState(false)
   useEffect(() => setThere(true), [])
   useEffect(rememberKeys, [])
-  const shown = places.filter(place => can(me, place.need))
+  const shown = places.filter(place => can(me, place.need) && isOfViews(me, place))
   useKeys({
     'mod+k': () => setOverlay(overlay === 'palette' ? undefined : 'palette'),
     '?': () => setOverlay('help'),
@@ -129,15 +145,19 @@ function Frame({ me }: { readonly me: Me }) {
           <MenuIcon className="h-4 w-4" />
         </IconButton>
         <div id="crumbs" className="min-w-0 grow" />
-        <Button
-          size="sm"
-          look="secondary"
-          className="hidden text-ink-2 sm:inline-flex"
-          icon={<Search className="h-3.5 w-3.5" />}
-          onClick={() => setOverlay('palette')}
-        >
-          Search <Kbd keys="mod+k" />
-        </Button>
+        <span className="hidden sm:block">
+          <Button
+            size="sm"
+            className="text-ink-2"
+            icon={<Search className="h-3.5 w-3.5" />}
+            onClick={() => setOverlay('palette')}
+          >
+            Search <Kbd keys="mod+k" />
+          </Button>
+        </span>
+        <IconButton label="Search" className="sm:hidden" onClick={() => setOverlay('palette')}>
+          <Search className="h-4 w-4" />
+        </IconButton>
         <Choices me={me} />
       </header>
       <main id="page" tabIndex={-1} className="outline-none">

@@ -61,7 +61,7 @@ export function Subscription() {
       crumbs={crumbs}
       badge={<StateBadge state={data.state} />}
       facts={
-        <span className="flex flex-wrap gap-x-3">
+        <span className="flex flex-wrap items-center gap-x-3">
           <span className="text-ink-3">#{data.id}</span>
           <span className="flex min-w-0 max-w-full items-center gap-1">
             <span className="truncate">{data.target_url}</span>

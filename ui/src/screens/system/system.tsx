@@ -23,6 +23,7 @@ export function System() {
         <SkeletonLines lines={8} />
       ) : (
         <>
+          <Troubles report={data} />
           <Backlog report={data} />
           <Section title={`Processes (${data.processes.length})`}>
             <Card>
@@ -65,6 +66,41 @@ export function System() {
         </>
       )}
     </Page>
+  )
+}
+
+/** What is wrong now, with its cause, and what was a while ago. */
+function Troubles({ report: { troubles } }: { readonly report: SystemReport }) {
+  const [now, over] = [troubles.filter(({ until }) => until === null), troubles.filter(({ until }) => until !== null)]
+  if (troubles.length === 0) return null
+  return (
+    <Section>
+      <div className="space-y-2">
+        {now.map(({ kind, subject, process, level, message, cause, since, count }) => (
+          <Notice key={`${kind} ${subject} ${process} ${since}`} kind={level === 'error' ? 'bad' : 'warn'}>
+            <b className="font-semibold">{message}</b>
+            <p className="text-ink-2">
+              Since <Time at={since} />
+              {count > 0 && ` · ${numberText(count)} hit`}
+              {process !== null && ` · process #${process}`}
+            </p>
+            {cause && <p className="font-mono text-xs break-all text-ink-2">{cause}</p>}
+          </Notice>
+        ))}
+        {over.length > 0 && (
+          <details className="text-sm">
+            <summary className="rounded text-ink-2">{over.length} that {over.length === 1 ? 'is' : 'are'} over</summary>
+            <ul className="mt-2 space-y-1 text-xs text-ink-2">
+              {over.map(({ kind, subject, process, message, since, until }) => (
+                <li key={`${kind} ${subject} ${process} ${since}`}>
+                  <Time at={since} /> to <Time at={until} />: {message}
+                </li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </div>
+    </Section>
   )
 }
 
