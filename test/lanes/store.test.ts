@@ -204,6 +204,7 @@ test('contents are read wherever they are kept, byte for byte; what is gone is m
     contentEncoding: null,
     payload,
     hops: 0,
+    traceparent: null,
   })
   assert.equal(contents.get(carried)?.payload.toString(), 'carried')
   assert.equal(contents.get(carried)?.hops, 3)
