@@ -74,7 +74,7 @@ export async function openapiDocument(): Promise<string> {
     testReceivers,
     testSends: {} as TestSends,
     receiving: {
-      ...{ receivers: testReceivers, database, clock, seal },
+      ...{ receivers: testReceivers, database, clock, seal, unwritten: { during: work => work() } },
       subscriptionsTo: async () => [],
       isDeleted: () => false,
     },

@@ -20,6 +20,8 @@ import type { SubscriptionTest, TestResult } from './test-schema.ts'
 export interface TestSendsDeps {
   readonly clock: Clock
   readonly database: Database
+  /** Knows of ids whose rows are not written yet. */
+  readonly unwritten: { during<T>(work: () => Promise<T>): Promise<T> }
   readonly subscriptions: Subscriptions
   readonly eventTypes: Pick<EventTypes, 'read'>
   /** Of its own, so that a test takes no connection from deliveries. It remembers every exchange. */
@@ -55,22 +57,22 @@ export class TestSends {
    * @throws AppError too_many_tests
    */
   async test(caller: Caller, id: number, test: SubscriptionTest): Promise<TestResult | undefined> {
-    const { subscriptions, database, clock, capture } = this.#deps
+    const { subscriptions, database, clock, capture, unwritten } = this.#deps
     if (!(await subscriptions.exists(caller.reach, id))) return undefined
     if (subscriptions.get(id) === undefined) await subscriptions.refresh(id)
     const to = subscriptions.get(id)
     if (to === undefined) throw unreadable(id)
     const { webhookId, outcome, result } = await this.#send(to, test)
-    const attemptId = this.#newId()
-    await database.transaction(async tx => {
-      await logTestAttempt(tx, {
-        ...{ id: attemptId, webhookId, subscriptionId: id, at: clock.now(), outcome },
-        capture: to.capture ?? capture,
+    const attemptId = await unwritten.during(async () => {
+      const attempt = { id: this.#newId(), webhookId, subscriptionId: id, at: clock.now(), outcome }
+      await database.transaction(async tx => {
+        await logTestAttempt(tx, { ...attempt, capture: to.capture ?? capture })
+        await recordChange(tx, caller.actor, {
+          ...{ action: 'subscription.tested', subjectId: id, tenant: to.tenant },
+          changes: differences(undefined, { event_type: result.event_type, delivered: result.delivered }),
+        })
       })
-      await recordChange(tx, caller.actor, {
-        ...{ action: 'subscription.tested', subjectId: id, tenant: to.tenant },
-        changes: differences(undefined, { event_type: result.event_type, delivered: result.delivered }),
-      })
+      return attempt.id
     })
     return { ...result, attempt_id: attemptId }
   }

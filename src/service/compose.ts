@@ -40,6 +40,7 @@ import { Replays, replayNotice } from '../replay/replays.ts'
 import { beginWithFound } from '../subscriptions/in-flight.ts'
 import { ReceiverStates } from '../subscriptions/receiver-states.ts'
 import { type Subscriptions, subscriptionNotice } from '../subscriptions/subscriptions.ts'
+import { receivedSource } from '../test-receivers/live.ts'
 import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
@@ -128,7 +129,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   const subscriptions = openSubscriptions({ ...ground, seal, checkTarget: own.checkTarget })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
-  const testSends = openTestSends(ground, { ...own, subscriptions, eventTypes })
+  const testSends = openTestSends(ground, membership.unwritten, { ...own, subscriptions, eventTypes })
   const asked = openAskedFor(ground, notices)
   const stream = openStream(ground, notices, membership)
   const facts = openFacts(ground)
@@ -379,7 +380,7 @@ function openStream(
   const live = new Live({
     ...{ clock, logger, database },
     tail: { connection, horizon },
-    sources: ownSources(httpHint),
+    sources: [...ownSources(httpHint), receivedSource],
     streamsMax: config.maxStreams,
     retentionMs: tenant => logRetentionMs(database, config, tenant),
   })

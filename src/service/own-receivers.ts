@@ -1,4 +1,5 @@
 import type { Notices } from '../cluster/notices.ts'
+import type { Unwritten } from '../cluster/unwritten.ts'
 import type { Config } from '../config/config.ts'
 import { TestSends } from '../deliver/test-sends.ts'
 import { type ConnectorFor, HttpDestination, httpHint } from '../destinations/http/http-destination.ts'
@@ -39,7 +40,7 @@ export interface OwnReceivers {
 export function openOwnReceivers(deps: OwnReceiversDeps, notices: Notices): OwnReceivers {
   const { config, database, clock, logger, egress, seal } = deps
   const publicUrl = config.publicUrl.replace(/\/+$/, '') || undefined
-  const testReceivers = new TestReceivers({ database, clock, seal, publicUrl })
+  const testReceivers = new TestReceivers({ database, clock, seal, publicUrl, basePath: config.basePath })
   const { addresses } = testReceivers
   notices.on(
     testReceiverNotice,
@@ -62,6 +63,7 @@ export function openOwnReceivers(deps: OwnReceiversDeps, notices: Notices): OwnR
 /** Makes what tests subscriptions. It has connections of its own. */
 export function openTestSends(
   { config, database, clock }: Pick<OwnReceiversDeps, 'config' | 'database' | 'clock'>,
+  unwritten: Unwritten,
   parts: Pick<OwnReceivers, 'connectorFor'> & {
     readonly subscriptions: Subscriptions
     readonly eventTypes: EventTypes
@@ -69,7 +71,7 @@ export function openTestSends(
 ): TestSends {
   const { subscriptions, eventTypes, connectorFor } = parts
   return new TestSends({
-    ...{ clock, database, subscriptions, eventTypes },
+    ...{ clock, database, unwritten, subscriptions, eventTypes },
     destination: new HttpDestination({
       ...{ clock, connectorFor },
       responseBytesMax: config.responseLimitBytes,

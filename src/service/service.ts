@@ -136,7 +136,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     testReceivers,
     testSends,
     receiving: {
-      ...{ receivers: testReceivers, database, clock, seal: parts.seal },
+      ...{ receivers: testReceivers, database, clock, seal: parts.seal, unwritten: membership.unwritten },
       subscriptionsTo: url => subscriptions.leadingTo(url),
       isDeleted: tenant => tenants.isDeleted(tenant),
     },

@@ -20,6 +20,8 @@ export interface ReceivingDeps {
   readonly database: Database
   readonly seal: Sealer
   readonly clock: Clock
+  /** Knows of ids whose rows are not written yet. */
+  readonly unwritten: { during<T>(work: () => Promise<T>): Promise<T> }
   /** Those that lead to an address; see `Subscriptions.leadingTo`. */
   readonly subscriptionsTo: (url: string) => Promise<readonly Subscription[]>
 }
@@ -69,7 +71,7 @@ export class Receiving {
    */
   receive(receiver: KnownReceiver, request: IncomingRequest): Promise<Reply> {
     return this.#turns.take(
-      () => this.#receive(receiver, request),
+      () => this.#deps.unwritten.during(() => this.#receive(receiver, request)),
       () => overloaded('More requests come to test receivers than can be kept; send this one again shortly.'),
     )
   }

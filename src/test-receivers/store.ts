@@ -1,4 +1,5 @@
 import type { HeaderFields } from '../model/exchange-details.ts'
+import type { LiveRange } from '../model/live-source.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { ReceiverAnswer, SignatureWord } from './schema.ts'
@@ -264,6 +265,27 @@ export async function listRequests(
              status
            from test_receiver_requests where receiver = $1 and id < $2 order by id desc limit $3`,
     values: [receiver, before, limit],
+  })
+  return rows
+}
+
+/** A request as the event stream tells of it. */
+export type ReceivedRow = Omit<RequestRow, 'headers' | 'body' | 'query'> & {
+  readonly receiver: number
+  readonly tenant: string
+}
+
+/** Requests to all receivers, in the order of their ids. */
+export async function readReceived(
+  db: Queryable,
+  { after, before, limit, tenant }: Pick<LiveRange, 'after' | 'before' | 'limit' | 'tenant'>,
+): Promise<readonly ReceivedRow[]> {
+  const { rows } = await db.query<ReceivedRow>({
+    text: `select r.id, receiver, tenant, method, body_bytes, webhook_id, subscription_id, signature, signature_detail, status
+           from test_receiver_requests r join test_receivers t on t.id = r.receiver
+           where r.id > $1 and r.id < $2 and ($4::text is null or tenant = $4)
+           order by r.id limit $3`,
+    values: [after, before, limit, tenant],
   })
   return rows
 }

@@ -45,6 +45,8 @@ export interface TestReceiversDeps {
   readonly clock: Clock
   /** Where clients reach this service, without the last slash; undefined: where the request was sent to. */
   readonly publicUrl: string | undefined
+  /** Below which path that is, where `publicUrl` does not say it: empty, or such as `/hooks`. */
+  readonly basePath?: string
 }
 
 /** A request that a test receiver got, for whoever shows it live. It is committed by then. */
@@ -105,7 +107,7 @@ export class TestReceivers {
     body: TestReceiverCreate,
     askedAt: string,
   ): Promise<TestReceiverAnswer> {
-    const { database, seal, clock, publicUrl = askedAt } = this.#deps
+    const { database, seal, clock, basePath = '', publicUrl = askedAt + basePath } = this.#deps
     const tenant = reach.tenant ?? defaultTenant
     const answer = { ...usualAnswer, ...checked(body.answer ?? {}) }
     const secret = secretOf(body.signing_secret)

@@ -78,6 +78,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const subscriptions = changes.subscriptions ?? testSubscriptions(world)
   const eventTypes = changes.eventTypes ?? new EventTypes({ database: world.database, log: silentLogger() })
   const retentionMs = 72 * 3_600_000
+  const unwritten = { during: <T>(work: () => Promise<T>) => work() }
   const testReceivers = new TestReceivers({
     ...{ database: world.database, clock: systemClock(), seal: testSealer, publicUrl: undefined },
   })
@@ -99,7 +100,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     expunges: new Expunges({ database: world.database, clock: systemClock(), logger: silentLogger() }),
     testReceivers,
     testSends: new TestSends({
-      ...{ database: world.database, clock: systemClock(), subscriptions, eventTypes },
+      ...{ database: world.database, clock: systemClock(), unwritten, subscriptions, eventTypes },
       destination: new HttpDestination({
         clock: systemClock(),
         responseBytesMax: 65_536,
@@ -109,7 +110,13 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
       ...{ userAgent: 'test/1', hint: httpHint, capture: 'failures' },
     }),
     receiving: {
-      ...{ receivers: testReceivers, database: world.database, clock: systemClock(), seal: testSealer },
+      ...{
+        receivers: testReceivers,
+        database: world.database,
+        clock: systemClock(),
+        seal: testSealer,
+        unwritten,
+      },
       subscriptionsTo: url => subscriptions.leadingTo(url),
       isDeleted: () => false,
     },
