@@ -377,7 +377,7 @@ export class Subscriptions {
     if (!resumed) return undefined
     await this.refresh(id)
     const now = await this.read(reach, id)
-    return now && { ...now, waiting: { fate, count: waiting, ended: now.waiting?.ended ?? 0 } }
+    return now && { ...now, waiting: { fate, count: waiting, ended: 0 } }
   }
 
   async #change(
