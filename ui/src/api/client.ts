@@ -72,7 +72,7 @@ interface FetchInit extends Omit<RequestInit, 'signal' | 'body'> {
 /**
  * The token of a tenant's own page: it comes behind # in the link, is kept in memory only, and is taken out of the address.
  */
-let bearer = tokenOfLink()
+const bearer = tokenOfLink()
 
 function tokenOfLink(): string | undefined {
   const token = /^#token=(whp_[\w-]+)$/.exec(location.hash)?.[1]

@@ -41,7 +41,9 @@ export function PortalLink({ tenant, onClose }: { readonly tenant: string; reado
       ) : (
         <form onSubmit={submit} className="space-y-4">
           {config.data?.auth === 'none' && (
-            <Notice kind="warn">This service asks for no keys, so whoever can reach it sees everything, with or without a link.</Notice>
+            <Notice kind="warn">
+              This service asks for no keys, so whoever can reach it sees everything, with or without a link.
+            </Notice>
           )}
           <Field label="Valid for">
             <Select value={seconds} onChange={event => setSeconds(event.target.value)}>

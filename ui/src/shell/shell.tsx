@@ -48,18 +48,10 @@ export function Root() {
         </main>
       )
     }
-    return (
-      <Suspense fallback={<Waiting />}>
-        {isPortal ? <LinkEnded /> : <SignIn />}
-      </Suspense>
-    )
+    return <Suspense fallback={<Waiting />}>{isPortal ? <LinkEnded /> : <SignIn />}</Suspense>
   }
   if (me.isError && isStatus(me.error, 401)) {
-    return (
-      <Suspense fallback={<Waiting />}>
-        {isPortal ? <LinkEnded /> : <SignIn ended />}
-      </Suspense>
-    )
+    return <Suspense fallback={<Waiting />}>{isPortal ? <LinkEnded /> : <SignIn ended />}</Suspense>
   }
   return (
     <MeContext value={me.data}>

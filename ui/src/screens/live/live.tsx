@@ -18,7 +18,12 @@ import { usePreferences } from '../../shell/preferences.ts'
 const route = getRouteApi('/live')
 
 const filters: readonly Filter[] = [
-  { key: 'kind', name: 'kind', hint: 'what is told', options: ['accepted', 'attempt', 'subscription', 'received'] },
+  {
+    key: 'kind',
+    name: 'kind',
+    hint: 'what is told',
+    options: ['accepted', 'attempt', 'subscription', 'received'],
+  },
   { key: 'status', name: 'status', hint: 'attempts only', options: ['success', 'failed'], only: true },
   { key: 'event_type', name: 'type', hint: 'order.paid, order.*' },
   { key: 'subscription_id', name: 'subscription', hint: 'its id' },
@@ -69,7 +74,11 @@ export function Live() {
         </>
       }
     >
-      <FilterBar filters={filters} values={search} onChange={values => void navigate({ search: values, replace: true })} />
+      <FilterBar
+        filters={filters}
+        values={search}
+        onChange={values => void navigate({ search: values, replace: true })}
+      />
       {tail.problem !== undefined && <ErrorState error={tail.problem} />}
       {tail.waiting > 0 && (
         <div className="sticky top-14 z-10 flex justify-center">
@@ -172,7 +181,8 @@ function LineRow({ line: { at, item } }: { readonly line: Line }) {
     return (
       <li className="py-1">
         <Notice kind="warn">
-          {item.data.dropped == null ? 'Some' : numberText(Number(item.data.dropped))} left out here. {String(item.data.reason ?? '')}
+          {item.data.dropped == null ? 'Some' : numberText(Number(item.data.dropped))} left out here.{' '}
+          {String(item.data.reason ?? '')}
         </Notice>
       </li>
     )
@@ -215,7 +225,10 @@ function Line({ kind, data }: { readonly kind: string; readonly data: Data }) {
         <span className="flex min-w-0 items-center gap-3">
           {event(text('webhook_id'), text('event_type') ?? 'no type')}
           <span className="truncate text-xs text-ink-2">
-            {count === 0 ? 'no subscription wanted it' : `to ${count} ${count === 1 ? 'subscription' : 'subscriptions'}`} · {bytesText(Number(data.size_bytes ?? 0))}
+            {count === 0
+              ? 'no subscription wanted it'
+              : `to ${count} ${count === 1 ? 'subscription' : 'subscriptions'}`}{' '}
+            · {bytesText(Number(data.size_bytes ?? 0))}
           </span>
         </span>
       </>
@@ -229,7 +242,11 @@ function Line({ kind, data }: { readonly kind: string; readonly data: Data }) {
           <StateBadge state={text('status') === 'success' ? 'success' : (text('verdict') ?? 'failed')} />
         </span>
         <span className="flex min-w-0 items-center gap-3">
-          <Link to="/attempts/$id" params={{ id: text('id') ?? '' }} className="shrink-0 rounded font-medium hover:underline">
+          <Link
+            to="/attempts/$id"
+            params={{ id: text('id') ?? '' }}
+            className="shrink-0 rounded font-medium hover:underline"
+          >
             {text('event_type') ?? 'event'}
           </Link>
           <span className="min-w-0 truncate text-ink-2">
@@ -240,7 +257,9 @@ function Line({ kind, data }: { readonly kind: string; readonly data: Data }) {
           <span className="hidden shrink-0 text-xs text-ink-3 sm:inline">
             {Number(data.attempt) > 1 && `attempt ${data.attempt} · `}
             {durationText(data.duration_ms == null ? null : Number(data.duration_ms))}
-            {status === null && text('status') === 'failed' && ` · ${attemptWords(data as unknown as Attempt)}`}
+            {status === null &&
+              text('status') === 'failed' &&
+              ` · ${attemptWords(data as unknown as Attempt)}`}
           </span>
         </span>
       </>

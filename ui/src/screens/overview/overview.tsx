@@ -1,4 +1,4 @@
-import { Link } from '@tanstack/react-router'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { Check, Plus, Send } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useList, useRead } from '../../api/queries.ts'
@@ -8,9 +8,12 @@ import { ButtonLink } from '../../design/button.tsx'
 import { cx } from '../../design/cx.ts'
 import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
-import { durationText, numberText, Time } from '../../design/time.tsx'
+import { numberText, Time } from '../../design/time.tsx'
+import { StatsView, WindowPicker, windowOf } from '../../parts/stats.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
+
+const route = getRouteApi('/')
 
 /** Is everything being delivered? And if not, what is in trouble and why. */
 export function Overview() {
@@ -19,6 +22,10 @@ export function Overview() {
   const maySend = useCan('publish')
   const subscriptions = useList('listSubscriptions', { query: { limit: 250, tenant } }, { everyMs: 5000 })
   const events = useList('listEvents', { query: { tenant, limit: 12 } }, { everyMs: 3000 })
+  const { window: chosen } = route.useSearch()
+  const navigate = useNavigate({ from: '/' })
+  const window = windowOf(chosen)
+  const stats = useRead('getStats', { query: { window, tenant } }, { everyMs: 10_000, keep: true })
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
   return (
     <Page
@@ -26,6 +33,12 @@ export function Overview() {
       facts={!subscriptions.loading && <InWords subscriptions={subscriptions.rows} events={events.rows} />}
       actions={
         <>
+          {!isNew && (
+            <WindowPicker
+              value={window}
+              onChange={next => void navigate({ search: { window: next }, replace: true })}
+            />
+          )}
           {maySend && !isNew && (
             <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />}>
               Send an event
@@ -43,7 +56,19 @@ export function Overview() {
         <FirstSteps hasEvents={events.rows.length > 0} />
       ) : (
         <>
-          <Figures tenant={tenant} />
+          <StatsView
+            read={stats}
+            failedLink={figure => (
+              <Link to="/dead-letters" className="-m-2 rounded-control p-2 transition-colors hover:bg-hover">
+                {figure}
+              </Link>
+            )}
+            more={
+              stats.data?.in_flight != null && (
+                <Figure label="In flight" value={numberText(stats.data.in_flight)} hint="requests now" />
+              )
+            }
+          />
           <div className="grid gap-6 narrow:grid-cols-2">
             <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
               <Card>
@@ -103,89 +128,6 @@ function InWords({
         : `${failed} of the last ${events.length} events failed for somebody.`
       : `${unwell} of ${subscriptions.length} subscriptions ${unwell === 1 ? 'is' : 'are'} in trouble.`
   return `${first}${paused > 0 ? ` ${paused} ${paused === 1 ? 'is' : 'are'} paused.` : ''}`
-}
-
-function Figures({ tenant }: { readonly tenant: string | undefined }) {
-  const mayReadAll = useCan('read_all')
-  const system = useRead('getSystem', {}, { everyMs: 3000, enabled: mayReadAll })
-  const dead = useList(
-    'listDeliveries',
-    { query: { state: 'failed', tenant, limit: 250 } },
-    { everyMs: 10_000 },
-  )
-  const pending = useList(
-    'listDeliveries',
-    { query: { state: 'pending', tenant, limit: 250 } },
-    { everyMs: 5000 },
-  )
-  const late = system.data?.backlog.oldest_due_seconds
-  const count = (list: typeof dead) =>
-    list.loading ? '–' : `${numberText(list.rows.length)}${list.hasMore ? '+' : ''}`
-  return (
-    <Card className="mb-6">
-      <div className="grid grid-cols-2 gap-6 sm:grid-cols-4">
-        <FigureLink to="/dead-letters">
-          <Figure
-            label="Dead letters"
-            value={count(dead)}
-            tone={dead.rows.length > 0 ? 'bad' : undefined}
-            hint="given up"
-          />
-        </FigureLink>
-        <FigureLink to="/events" search={{ status: 'pending' }}>
-          <Figure label="Pending" value={count(pending)} hint="deliveries not settled" />
-        </FigureLink>
-        {mayReadAll && (
-          <>
-            <FigureLink to="/system">
-              <Figure
-                label="Oldest due"
-                value={late === undefined ? '–' : late < 1 ? 'now' : durationText(late * 1000)}
-                tone={
-                  late !== undefined && late > 60
-                    ? 'bad'
-                    : late !== undefined && late > 10
-                      ? 'warn'
-                      : undefined
-                }
-                hint={late !== undefined && late < 1 ? 'nothing waits' : 'has waited so long'}
-              />
-            </FigureLink>
-            <FigureLink to="/system">
-              <Figure
-                label="In flight"
-                value={
-                  system.data
-                    ? numberText(system.data.processes.reduce((sum, one) => sum + one.in_flight, 0))
-                    : '–'
-                }
-                hint={
-                  system.data &&
-                  `${system.data.processes.length} ${system.data.processes.length === 1 ? 'process' : 'processes'}`
-                }
-              />
-            </FigureLink>
-          </>
-        )}
-      </div>
-    </Card>
-  )
-}
-
-function FigureLink({
-  to,
-  search,
-  children,
-}: {
-  readonly to: '/dead-letters' | '/events' | '/system'
-  readonly search?: { status?: string }
-  readonly children: ReactNode
-}) {
-  return (
-    <Link to={to} search={search ?? {}} className="-m-2 rounded-control p-2 transition-colors hover:bg-hover">
-      {children}
-    </Link>
-  )
 }
 
 function Trouble({ rows }: { readonly rows: readonly Subscription[] }) {

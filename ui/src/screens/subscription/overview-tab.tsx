@@ -1,20 +1,81 @@
-import { Link } from '@tanstack/react-router'
-import { useList } from '../../api/queries.ts'
-import type { Subscription } from '../../api/schema.ts'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { type List, useList, useRead } from '../../api/queries.ts'
+import type { Attempt, Subscription } from '../../api/schema.ts'
 import { Tag } from '../../design/badge.tsx'
 import { KeyValue } from '../../design/key-value.tsx'
-import { Card, Section } from '../../design/page.tsx'
+import { Card, Figure, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
+import { StatsView, WindowPicker, windowOf } from '../../parts/stats.tsx'
+
+const route = getRouteApi('/subscriptions/$id')
 
 /** How it is: the last attempts, and its rules at a glance. */
 export function OverviewTab({ subscription }: { readonly subscription: Subscription }) {
   const { id } = subscription
   const logs = useList('listLogs', { path: { subscription_id: id }, query: { limit: 15 } }, { everyMs: 3000 })
   const failing = logs.rows.filter(({ status }) => status === 'failed').length
+  const { window: chosen } = route.useSearch()
+  const navigate = useNavigate({ from: '/subscriptions/$id' })
+  const window = windowOf(chosen)
+  const stats = useRead(
+    'getSubscriptionStats',
+    { path: { id }, query: { window } },
+    { everyMs: 10_000, keep: true },
+  )
+  return (
+    <>
+      <div className="mb-3 flex justify-end">
+        <WindowPicker
+          value={window}
+          onChange={next => void navigate({ search: { window: next }, replace: true, resetScroll: false })}
+        />
+      </div>
+      <StatsView
+        read={stats}
+        failedLink={figure => (
+          <Link
+            to="/dead-letters"
+            search={{ subscription_id: String(id) }}
+            className="-m-2 rounded-control p-2 transition-colors hover:bg-hover"
+          >
+            {figure}
+          </Link>
+        )}
+        more={
+          <Figure
+            label="Last accepted"
+            value={
+              <span className="text-xl">
+                {stats.data?.totals.last_success_at ? (
+                  <Time at={stats.data.totals.last_success_at} />
+                ) : (
+                  'none'
+                )}
+              </span>
+            }
+            hint={`in ${window}`}
+          />
+        }
+      />
+      <Recent subscription={subscription} logs={logs} failing={failing} />
+    </>
+  )
+}
+
+function Recent({
+  subscription,
+  logs,
+  failing,
+}: {
+  readonly subscription: Subscription
+  readonly logs: List<Attempt>
+  readonly failing: number
+}) {
+  const { id } = subscription
   return (
     <div className="grid gap-6 narrow:grid-cols-[minmax(0,3fr)_minmax(0,2fr)]">
       <Section

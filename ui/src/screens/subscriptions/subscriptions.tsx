@@ -1,14 +1,16 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { Plus, Webhook } from 'lucide-react'
-import { useList } from '../../api/queries.ts'
-import type { Subscription } from '../../api/schema.ts'
+import { useList, useRead } from '../../api/queries.ts'
+import type { Subscription, SubscriptionFigures } from '../../api/schema.ts'
 import { StateBadge, Tag } from '../../design/badge.tsx'
 import { ButtonLink } from '../../design/button.tsx'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
+import { OutcomeBars } from '../../design/sparkline.tsx'
 import { EmptyState } from '../../design/states.tsx'
 import { type Column, DataTable } from '../../design/table.tsx'
-import { Time } from '../../design/time.tsx'
+import { durationText, Time } from '../../design/time.tsx'
+import { percentText } from '../../parts/stats.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
 
@@ -29,11 +31,11 @@ const trouble: Readonly<Record<Subscription['state'], number>> = {
   active: 4,
 }
 
-const columns: readonly Column<Subscription>[] = [
+const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Column<Subscription>[] => [
   {
     id: 'target',
     head: 'Subscription',
-    width: '34%',
+    width: '26%',
     cell: ({ id, uid, target_url: url, description }) => (
       <Link
         to="/subscriptions/$id"
@@ -52,7 +54,7 @@ const columns: readonly Column<Subscription>[] = [
   {
     id: 'why',
     head: 'Why',
-    width: '26%',
+    width: '22%',
     from: 'lg',
     cell: ({ state, state_reason: reason, state_since: since }) =>
       state === 'active' ? (
@@ -62,6 +64,44 @@ const columns: readonly Column<Subscription>[] = [
           {reason === null ? 'by hand' : <Reason text={reason} />} · <Time at={since} />
         </span>
       ),
+  },
+  {
+    id: 'stats',
+    head: 'Last 24 h',
+    width: '7rem',
+    from: 'sm',
+    cell: ({ id }) => {
+      const found = figures.get(id)
+      if (found === undefined) return null
+      const { success, failed } = found.totals
+      return (
+        <OutcomeBars
+          bars={found.buckets}
+          label={`${success} accepted, ${failed} failed in the last 24 hours`}
+        />
+      )
+    },
+  },
+  {
+    id: 'rate',
+    head: 'Accepted',
+    width: '5.5rem',
+    align: 'right',
+    from: 'md',
+    cell: ({ id }) => {
+      const rate = figures.get(id)?.totals.success_rate ?? null
+      return (
+        <span className={rate !== null && rate < 0.9 ? 'text-bad' : 'text-ink-2'}>{percentText(rate)}</span>
+      )
+    },
+  },
+  {
+    id: 'p95',
+    head: 'p95',
+    width: '5rem',
+    align: 'right',
+    from: 'lg',
+    cell: ({ id }) => <span className="text-ink-2">{durationText(figures.get(id)?.totals.p95_ms)}</span>,
   },
   {
     id: 'types',
@@ -114,6 +154,13 @@ export function Subscriptions() {
   const rows = list.rows
     .filter(row => fits(row, search))
     .sort((a, b) => trouble[a.state] - trouble[b.state] || b.id - a.id)
+  const ids = list.rows.slice(0, 100).map(({ id }) => id)
+  const stats = useRead(
+    'listSubscriptionStats',
+    { query: { window: '24h', ids: ids.join(',') } },
+    { enabled: ids.length > 0, everyMs: 30_000, keep: true },
+  )
+  const figures = new Map((stats.data ?? []).map(one => [one.subscription_id, one]))
   const unwell = list.rows.filter(({ state }) => trouble[state] < 3).length
   const isFiltered = Object.values(search).some(Boolean)
   return (
@@ -140,7 +187,7 @@ export function Subscriptions() {
       />
       <DataTable
         label="Subscriptions"
-        columns={columns}
+        columns={columns(figures)}
         list={{ ...list, rows }}
         keyOf={({ id }) => String(id)}
         onOpen={({ id }) => void navigate({ to: '/subscriptions/$id', params: { id: String(id) } })}

@@ -71,7 +71,10 @@ export function System() {
 
 /** What is wrong now, with its cause, and what was a while ago. */
 function Troubles({ report: { troubles } }: { readonly report: SystemReport }) {
-  const [now, over] = [troubles.filter(({ until }) => until === null), troubles.filter(({ until }) => until !== null)]
+  const [now, over] = [
+    troubles.filter(({ until }) => until === null),
+    troubles.filter(({ until }) => until !== null),
+  ]
   if (troubles.length === 0) return null
   return (
     <Section>
@@ -89,7 +92,9 @@ function Troubles({ report: { troubles } }: { readonly report: SystemReport }) {
         ))}
         {over.length > 0 && (
           <details className="text-sm">
-            <summary className="rounded text-ink-2">{over.length} that {over.length === 1 ? 'is' : 'are'} over</summary>
+            <summary className="rounded text-ink-2">
+              {over.length} that {over.length === 1 ? 'is' : 'are'} over
+            </summary>
             <ul className="mt-2 space-y-1 text-xs text-ink-2">
               {over.map(({ kind, subject, process, message, since, until }) => (
                 <li key={`${kind} ${subject} ${process} ${since}`}>
