@@ -87,7 +87,7 @@ function operationType({ parameters = [], requestBody, responses }: Operation): 
   const answers = Object.entries(responses).flatMap(([status, response]) =>
     status.startsWith('2') ? [contentType(response)] : [],
   )
-  return `{ path: ${object('path')}; query: ${object('query')}; body: ${contentType(requestBody)}; answer: ${union(answers)} }`
+  return `{ path: ${object('path')}; query: ${object('query')}; body: ${contentType(requestBody)}; answer: ${union(answers) || 'unknown'} }`
 }
 
 function contentType(content: Content | undefined): string {

@@ -2003,7 +2003,7 @@ export interface Operations {
   /** Can this process take requests? */
   readyz: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** What a test receiver gets */
-  receive: { path: { token: string | number }; query: undefined; body: undefined; answer:  }
+  receive: { path: { token: string | number }; query: undefined; body: undefined; answer: unknown }
   /** Send again what has failed since a moment */
   recoverSubscription: { path: { id: string | number }; query: { tenant?: string }; body: {
     /** Of the acceptance of their events */
