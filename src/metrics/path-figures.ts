@@ -102,7 +102,7 @@ export class PathFigures {
 
   /** A statement was answered, or refused. @param connection its name, such as `ingest-1` */
   queried(connection: string, ms: number): void {
-    observe(this.#numbers, at.query[useOf(connection)], buckets.query, ms / 1000)
+    observe(this.#numbers, at.query[purposeOf(connection)], buckets.query, ms / 1000)
   }
 
   #settled(settlement: Settlement): void {
@@ -156,7 +156,7 @@ function isReason(code: ErrorCode): code is ErrorCode & (typeof refusalReasons)[
 /** Name of a connection → what it is for. There are as many as the code has connections. */
 const uses = new Map<string, (typeof databaseUses)[number]>()
 
-function useOf(connection: string): (typeof databaseUses)[number] {
+function purposeOf(connection: string): (typeof databaseUses)[number] {
   const known = uses.get(connection)
   if (known !== undefined) return known
   const name = connection.replace(/-\d+$/, '')
