@@ -17,8 +17,10 @@ function sentenceOf(event: string, data: Fields): string {
       return `${at(data.changed_at)} ● ${changed(data)}`
     case 'gap':
       return `… ${data.dropped ?? 'an unknown number of'} left out (${String(data.reason).replace('_', ' ')})`
+    case 'received':
+      return `${at(data.at)} ← test receiver ${data.test_receiver_id} got ${data.method}, ${data.body_bytes} bytes, signature ${data.signature}`
     default:
-      return `${at(data.at)} ← ${event} ${JSON.stringify(data)}`
+      return `${event} ${JSON.stringify(data)}`
   }
 }
 

@@ -81,7 +81,7 @@ export function registerLive(scope: FastifyInstance, { live, subscriptions, call
           'Server-sent events: `accepted`, `attempt`, `subscription`, `received`, each with the `id` of what it tells of, in the order of these ids, ' +
           'from whichever process they come; a client that connects again with the last one (`Last-Event-ID`) gets all that it has missed and nothing twice, ' +
           'for as long as the log is kept. `gap` says that something was left out. Comments keep a silent connection open. ' +
-          'The schemas of the data are `StreamAccepted`, `StreamAttempt`, `StreamSubscription`, `StreamGap`.',
+          'The schemas of the data are `StreamAccepted`, `StreamAttempt`, `StreamSubscription`, `StreamReceived`, `StreamGap`.',
         tags: ['Monitoring'],
         querystring: query,
         headers: Type.Object({

@@ -50,6 +50,23 @@ export const StreamSubscription = Type.Object(
   { $id: 'StreamSubscription', description: '`event: subscription`: the state of a subscription changed' },
 )
 
+export const StreamReceived = Type.Object(
+  {
+    id: Type.String({ format: 'uuid' }),
+    test_receiver_id: Type.Integer({ description: 'The test receiver' }),
+    tenant: Type.String(),
+    at: time('When it came'),
+    method: Type.String(),
+    body_bytes: Type.Integer({ description: 'Of the body' }),
+    webhook_id: orNull('string', 'As its header says'),
+    subscription_id: orNull('integer', 'Whose signature it has'),
+    signature: Type.Unsafe<string>({ type: 'string', enum: ['valid', 'invalid', 'unchecked'] }),
+    signature_detail: orNull('string', 'What is wrong with it, in words'),
+    status: orNull('integer', 'What it was answered; null: the connection was closed'),
+  },
+  { $id: 'StreamReceived', description: '`event: received`: a test receiver got a request' },
+)
+
 export const StreamGap = Type.Object(
   {
     dropped: orNull('integer', 'How many were left out here; null: it is not known', { minimum: 1 }),
@@ -64,4 +81,4 @@ export const StreamGap = Type.Object(
 )
 
 /** The schemas that the OpenAPI document names. */
-export const liveSchemas = [StreamAccepted, StreamAttempt, StreamSubscription, StreamGap]
+export const liveSchemas = [StreamAccepted, StreamAttempt, StreamSubscription, StreamReceived, StreamGap]

@@ -967,6 +967,28 @@ export type StreamSubscription = {
   changed_at: string
 }
 
+/** `event: received`: a test receiver got a request */
+export type StreamReceived = {
+  id: string
+  /** The test receiver */
+  test_receiver_id: number
+  tenant: string
+  /** When it came */
+  at: string
+  method: string
+  /** Of the body */
+  body_bytes: number
+  /** As its header says */
+  webhook_id: string | null
+  /** Whose signature it has */
+  subscription_id: number | null
+  signature: "valid" | "invalid" | "unchecked"
+  /** What is wrong with it, in words */
+  signature_detail: string | null
+  /** What it was answered; null: the connection was closed */
+  status: number | null
+}
+
 /** `event: gap`: something is missing here */
 export type StreamGap = {
   /** How many were left out here; null: it is not known */
