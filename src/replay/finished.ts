@@ -1,23 +1,30 @@
-import type { Batch } from '../platform/batches.ts'
-import type { Uuid } from '../platform/id.ts'
-import type { Queryable } from '../platform/postgres.ts'
-import { countFinished, deleteFinished } from './store.ts'
+import { besideThePath, inBatches } from '../platform/batches.ts'
+import type { Clock } from '../platform/clock.ts'
+import { uuidLowerBound } from '../platform/id.ts'
+import type { Logger } from '../platform/logger.ts'
+import type { Database } from '../platform/postgres.ts'
+import { deleteFinished } from './store.ts'
 
-/**
- * Looks at up to `limit` replays behind `after`, in the order in which they were made, and removes those that had ended before a
- * moment (Unix milliseconds): their events have gone with retention, so nothing can be done with them any more. Those that still
- * run stay. To be called by retention, batch by batch.
- */
-export function removeFinishedReplays(
-  session: Queryable,
-  before: number,
-  after: Uuid,
-  limit: number,
-): Promise<Batch<Uuid>> {
-  return deleteFinished(session, before, after, limit)
+export interface FinishedDeps {
+  readonly database: Database
+  readonly clock: Clock
+  readonly logger: Logger
+  /** For how long events are kept. */
+  readonly retentionMs: number
 }
 
-/** How many these are, for a dry run. */
-export function countFinishedReplays(db: Queryable, before: number): Promise<number> {
-  return countFinished(db, before)
+/**
+ * Removes replays that had ended before all events that are kept now: nothing can be done with them any more. Those that still
+ * run stay.
+ */
+export async function removeFinishedReplays(
+  { database, clock, logger, retentionMs }: FinishedDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  const before = clock.now() - retentionMs
+  await besideThePath(database, 'removal of finished replays', session =>
+    inBatches({ name: 'removal of finished replays', logger, signal }, uuidLowerBound(0), (after, limit) =>
+      deleteFinished(session, before, after, limit),
+    ),
+  )
 }

@@ -422,15 +422,6 @@ export async function deleteFinished(
   return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
 }
 
-/** How many replays had ended before a moment (Unix milliseconds). */
-export async function countFinished(db: Queryable, before: number): Promise<number> {
-  const { rows } = await db.query<{ n: number }>({
-    text: 'select count(*)::int as n from replays where id < $1 and finished_at < ($2::timestamptz[])[1]',
-    values: [uuidLowerBound(before), timestamptzArray([before])],
-  })
-  return rows[0]?.n ?? 0
-}
-
 /** Removes up to `limit` replays of a tenant that have come to their end. @returns how many there were */
 export async function deleteEndedOf(db: Queryable, tenant: string, limit: number): Promise<number> {
   const { rowCount } = await db.query({

@@ -13,6 +13,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { RedisLink } from '../platform/redis.ts'
 import type { Troubles } from '../platform/troubles.ts'
+import { removeFinishedReplays } from '../replay/finished.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
 import { RollUps } from '../stats/roll-up.ts'
@@ -70,6 +71,12 @@ export function keepHouse(house: House): readonly Repeated[] {
     ),
     every(3_600_000, 'removal of old changes of states', logger, signal =>
       removeOldChanges(
+        { database, clock, logger, retentionMs: config.logRetentionHours * 3_600_000 },
+        signal,
+      ),
+    ),
+    every(3_600_000, 'removal of finished replays', logger, signal =>
+      removeFinishedReplays(
         { database, clock, logger, retentionMs: config.logRetentionHours * 3_600_000 },
         signal,
       ),

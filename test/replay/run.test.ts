@@ -5,9 +5,9 @@ import { loggedFrom } from '../../src/model/logged-from.ts'
 import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import { systemClock } from '../../src/platform/clock.ts'
-import { parseUuid, type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
+import { parseUuid, type Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
-import { countFinishedReplays, removeFinishedReplays } from '../../src/replay/finished.ts'
+import { removeFinishedReplays } from '../../src/replay/finished.ts'
 import { firstKey, Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
 import { oweAgain, readCandidates } from '../../src/replay/store.ts'
@@ -213,10 +213,10 @@ test('replays go some time after they have ended, those that run stay', async ()
     text: `update replays set id = overlay(id::text placing '01900000' from 1)::uuid where id = $1`,
     values: [old],
   })
-  const before = Date.now() - 3_600_000
-  assert.equal(await countFinishedReplays(database, before), 1)
-  const first = await removeFinishedReplays(database, before, uuidLowerBound(0), 100)
-  assert.equal(first.rows, 1)
+  await removeFinishedReplays(
+    { ...deps, clock: systemClock(), retentionMs: 3_600_000 },
+    new AbortController().signal,
+  )
   const left = await replays.list(Reach.all, 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid, 10)
   assert.deepEqual(
     left.map(row => row.id),
