@@ -167,6 +167,7 @@ const routes = [
   '/dead-letters',
   '/replays',
   '/live',
+  '/test-receivers',
   '/send',
   '/event-types',
   '/system',

@@ -101,6 +101,13 @@ const live = createRoute({
   component: lazyRouteComponent(() => import('./screens/live/live.tsx'), 'Live'),
 })
 
+const testReceivers = createRoute({
+  getParentRoute: () => root,
+  path: '/test-receivers',
+  validateSearch: texts('id'),
+  component: lazyRouteComponent(() => import('./screens/test-receivers/test-receivers.tsx'), 'TestReceivers'),
+})
+
 const eventTypes = createRoute({
   getParentRoute: () => root,
   path: '/event-types',
@@ -145,6 +152,7 @@ const routeTree = root.addChildren([
   replays,
   live,
   send,
+  testReceivers,
   eventTypes,
   system,
   tenants,

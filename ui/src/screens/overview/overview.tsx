@@ -1,5 +1,5 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { Check, Plus, Send } from 'lucide-react'
+import { Check, FlaskConical, Plus, Send } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useList, useRead } from '../../api/queries.ts'
 import type { EventSummary, Subscription } from '../../api/schema.ts'
@@ -205,6 +205,11 @@ function FirstSteps({ hasEvents }: { readonly hasEvents: boolean }) {
         {mayWrite && (
           <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
             New subscription
+          </ButtonLink>
+        )}
+        {mayWrite && (
+          <ButtonLink to="/test-receivers" icon={<FlaskConical className="h-4 w-4" />}>
+            Try it with a test receiver
           </ButtonLink>
         )}
       </Step>

@@ -16,6 +16,7 @@ import { Tabs } from '../../design/tabs.tsx'
 import { Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
+import { TestDialog } from '../../parts/test-result.tsx'
 import { useCan } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
 import { DeliveriesTab } from './deliveries-tab.tsx'
@@ -151,7 +152,8 @@ function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }
   const { id, paused } = subscription
   const client = useQueryClient()
   const navigate = useNavigate()
-  const [asking, setAsking] = useState<'delete' | 'recover'>()
+  const [asking, setAsking] = useState<'delete' | 'recover' | 'test'>()
+  const test = useChange('testSubscription', { affects: ['listLogs'], quiet: true })
   const pause = useChange('pauseSubscription', { affects: ['getSubscription', 'listSubscriptions'] })
   const resume = useResume(subscription)
   const remove = useChange('deleteSubscription', { quiet: true })
@@ -185,6 +187,13 @@ function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }
           </IconButton>
         }
         items={[
+          {
+            label: 'Send a test',
+            onSelect: () => {
+              setAsking('test')
+              test.mutate({ path: { id }, body: {} })
+            },
+          },
           { label: 'Retry what failed', onSelect: () => setAsking('recover') },
           {
             label: 'Its events',
@@ -202,6 +211,7 @@ function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }
           { label: 'Delete', danger: true, onSelect: () => setAsking('delete') },
         ]}
       />
+      {asking === 'test' && <TestDialog test={test} onClose={() => setAsking(undefined)} />}
       {asking === 'recover' && <Recover subscription={subscription} onClose={() => setAsking(undefined)} />}
       {asking === 'delete' && (
         <ConfirmDialog

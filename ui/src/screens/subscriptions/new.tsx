@@ -1,11 +1,14 @@
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { useChange } from '../../api/queries.ts'
-import type { Subscription } from '../../api/schema.ts'
-import { ButtonLink } from '../../design/button.tsx'
+import type { DraftTest, Subscription } from '../../api/schema.ts'
+import { FlaskConical } from 'lucide-react'
+import { useState } from 'react'
+import { Button, ButtonLink } from '../../design/button.tsx'
 import { CodeBlock, CodeSamples } from '../../design/code-block.tsx'
 import { Page, Section } from '../../design/page.tsx'
 import { Notice } from '../../design/states.tsx'
 import { verifySamples } from '../../parts/samples.ts'
+import { TestDialog } from '../../parts/test-result.tsx'
 import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
 
 const route = getRouteApi('/subscriptions/new')
@@ -14,6 +17,8 @@ const route = getRouteApi('/subscriptions/new')
 export function NewSubscription() {
   const search = route.useSearch()
   const create = useChange('createSubscription', { affects: ['listSubscriptions'], quiet: true })
+  const test = useChange('testDraft', { quiet: true })
+  const [testing, setTesting] = useState(false)
   const crumbs = [{ label: 'Subscriptions', to: '/subscriptions' }]
   if (create.data) return <Made subscription={create.data} crumbs={crumbs} />
   return (
@@ -25,7 +30,22 @@ export function NewSubscription() {
         busy={create.isPending}
         verb="Create"
         onSubmit={body => create.mutate({ body })}
+        beside={written => (
+          <Button
+            icon={<FlaskConical className="h-3.5 w-3.5" />}
+            busy={test.isPending}
+            onClick={() => {
+              const subscription = written()
+              if (subscription === undefined) return
+              setTesting(true)
+              test.mutate({ body: subscription as DraftTest })
+            }}
+          >
+            Test it first
+          </Button>
+        )}
       />
+      {testing && <TestDialog test={test} onClose={() => setTesting(false)} />}
     </Page>
   )
 }
