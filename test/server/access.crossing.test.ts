@@ -207,8 +207,10 @@ const routes: readonly Route[] = Object.entries(access)
       return one.method === method && one.path === documented
     }
   })
+/** The dashboard signs in with a key in the body, and out with its session: test/keys/sessions.test.ts. */
+const ofDashboard = ['POST /ui/session', 'DELETE /ui/session']
 /** Those that ask who calls. A path of `own` takes a signature instead of a key; with a key it is as `publish`. */
-const asking = routes.filter(({ kind }) => kind !== 'open')
+const asking = routes.filter(({ kind, entry }) => kind !== 'open' && !ofDashboard.includes(entry))
 
 interface Answer {
   readonly status: number
