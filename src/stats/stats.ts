@@ -79,7 +79,7 @@ export class Stats {
     const now = this.#clock.now()
     const { from, cover, series } = await this.#begin(window, now)
     const closed = await readTenantPeriods(db, tenant, cover.periods)
-    const tail = await readTailOfTenant(db, tenant, cover.until, minuteOf(now))
+    const tail = await readTailOfTenant(db, tenant, cover.until, minuteOf(now), 'sums')
     const tallies = tally(series.window, [...closed, ...tail.counted], now)
     return {
       ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
@@ -118,9 +118,8 @@ export class Stats {
     const db = this.#database
     const now = this.#clock.now()
     const cover = await this.#cover(beginOf(windows[window], now), now, windows[window].sumStep)
-    const tail = await readTailOfTenant(db, reach.tenant, cover.until, minuteOf(now))
-    const more = tail.counted.filter(row => row.failed > 0)
-    const failing = await readFailing(db, reach.tenant, cover.periods, more, limit)
+    const tail = await readTailOfTenant(db, reach.tenant, cover.until, minuteOf(now), 'failures')
+    const failing = await readFailing(db, reach.tenant, cover.periods, tail.counted, limit)
     return this.ofSubscriptions(
       reach,
       failing.map(row => row.subscription_id),

@@ -89,15 +89,22 @@ export function readTailOf(
   return readTail(db, log, [ids], from, until)
 }
 
-/** Of a tenant, or of all of them (null). The rows of other tenants are read as well. */
+/**
+ * Of a tenant, or of all of them (null). The rows of other tenants are read as well.
+ *
+ * @param kind `sums`: of all subscriptions together (then they are all under one id, 0); `failures`: failed attempts only, by
+ *   subscription
+ */
 export function readTailOfTenant(
   db: Queryable,
   tenant: string | null,
   from: number,
   until: number,
+  kind: 'sums' | 'failures',
 ): Promise<Tail> {
   const log = 'select * from delivery_logs where id >= $3 order by id limit $4'
-  return readTail(db, log, [], from, until, tenant)
+  if (kind === 'sums') return readTail(db, log, [], from, until, tenant, '0')
+  return readTail(db, log, [], from, until, tenant, 'subscription_id', `status = 'failed'`)
 }
 
 async function readTail(
@@ -107,6 +114,8 @@ async function readTail(
   from: number,
   until: number,
   tenant: string | null = null,
+  groupBy = 'subscription_id',
+  condition = 'true',
 ): Promise<Tail> {
   if (until - from > tailMinutesMax) return { counted: [], isWhole: false }
   // Clocks of processes may differ: what is ahead of ours belongs to the last minute.
@@ -118,11 +127,11 @@ async function readTail(
     text: `
       with log as materialized (${log}),
       attempts as (
-        select subscription_id, $${next}::int4 - 1 + width_bucket(id, $${next + 1}::uuid[]) as minute, ${cellKey} as key,
+        select ${groupBy} as subscription_id, $${next}::int4 - 1 + width_bucket(id, $${next + 1}::uuid[]) as minute, ${cellKey} as key,
           count(*) as n, count(*) filter (where verdict = 'given_up') as given_up,
           max("timestamp") filter (where status = 'success') as last_success_at
         from log
-        where ${isAttempt} and ($${next + 2}::text is null or $${next + 2} = ${tenantOf('log.subscription_id')})
+        where ${isAttempt} and ${condition} and ($${next + 2}::text is null or $${next + 2} = ${tenantOf('log.subscription_id')})
         group by 1, 2, 3),
       c as (
         select subscription_id, minute, ${successCount} as success, ${failedCount} as failed, sum(given_up) as given_up,
