@@ -30,6 +30,8 @@ export interface ReplaysDeps {
   readonly clock: Clock
   /** Events that are older may leave with their partition at any time. */
   readonly retentionMs: number
+  /** How long a tenant keeps its events, where that is not as for all. */
+  readonly keptMs?: (tenant: string) => number | undefined
 }
 
 /** How long a count that someone waits for may take. */
@@ -74,10 +76,10 @@ export class Replays {
     webhookId: Uuid,
     subscriptionIds?: readonly number[],
   ): Promise<number> {
-    const { database, clock, retentionMs } = this.#deps
+    const { database } = this.#deps
     const event = await readReplayableEvent(database, webhookId)
     if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
-    if (uuidTime(webhookId) < clock.now() - retentionMs + dropMarginMs) throw unknownEvent(webhookId)
+    if (uuidTime(webhookId) < this.#keptFrom(event.tenant)) throw unknownEvent(webhookId)
     if (event.isExpunged) {
       throw new AppError(
         'payload_expunged',
@@ -182,12 +184,18 @@ export class Replays {
     })
   }
 
+  /** Of a tenant; null: of all, so not of what some keep for longer. Unix milliseconds. */
+  #keptFrom(tenant: string | null): number {
+    const { clock, retentionMs, keptMs } = this.#deps
+    const own = tenant === null ? undefined : keptMs?.(tenant)
+    return clock.now() - (own ?? retentionMs) + dropMarginMs
+  }
+
   /** What a filter selects for someone with this reach, of what retention does not take meanwhile. */
   selection(filter: ReplayFilter, reach: Reach): Selection {
-    const { clock, retentionMs } = this.#deps
     const selection = selectionOf(filter)
-    const kept = uuidLowerBound(clock.now() - retentionMs + dropMarginMs)
     const tenant = reach.tenant ?? selection.tenant
+    const kept = uuidLowerBound(this.#keptFrom(tenant))
     return { ...selection, tenant, from: selection.from > kept ? selection.from : kept }
   }
 }

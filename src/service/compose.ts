@@ -51,7 +51,7 @@ import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
 import { type Listening, openOwnReceivers, openTestSends } from './own-receivers.ts'
 import { makePathPartitions } from './partitions.ts'
-import { logRetentionMs } from './retention.ts'
+import { eventsKeptMs, logRetentionMs } from './retention.ts'
 
 /** What every part is made from. */
 export interface Ground {
@@ -130,7 +130,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
   const testSends = openTestSends(ground, membership.unwritten, { ...own, subscriptions, eventTypes })
-  const asked = openAskedFor(ground, notices)
+  const asked = openAskedFor(ground, notices, access)
   const stream = openStream(ground, notices, membership)
   const facts = openFacts(ground)
   const receivers = new ReceiverStates({
@@ -228,11 +228,13 @@ function troublesIn({ troubles }: Ground): object {
 function openAskedFor(
   { config, database, clock, logger }: Ground,
   notices: Notices,
+  { tenants }: Access,
 ): Pick<Parts, 'replays' | 'discards' | 'expunges'> {
   const replays = new Replays({
     database,
     clock,
     retentionMs: (config.payloadRetentionHours ?? config.logRetentionHours) * 3_600_000,
+    keptMs: tenant => eventsKeptMs(config, tenants.retentionOf(tenant)),
   })
   notices.on(replayNotice, () => replays.noticed())
   const discards = new Discards({ database, logger })

@@ -77,7 +77,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     ),
     every(3_600_000, 'removal of finished replays', logger, signal =>
       removeFinishedReplays(
-        { database, clock, logger, retentionMs: config.logRetentionHours * 3_600_000 },
+        { database, clock, logger, retentionMs: config.replayRetentionDays * 24 * 3_600_000 },
         signal,
       ),
     ),

@@ -3,7 +3,8 @@ import { ensurePartitions, type OtherPeriods } from '../log/partitions.ts'
 import type { RetentionDeps } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { ownPeriods } from '../tenants/retention.ts'
+import { ownPeriods, periodsOf, type RetentionPeriods } from '../tenants/retention.ts'
+import type { TenantRetention } from '../tenants/schema.ts'
 
 /** How long each kind is kept, as the settings say. */
 export type RetentionSettings = Pick<
@@ -27,15 +28,23 @@ export async function logRetentionMs(
   config: Config,
   tenant: string | null,
 ): Promise<number> {
-  const ofAll = {
-    logHours: config.logRetentionHours,
-    payloadHours: config.payloadRetentionHours ?? config.logRetentionHours,
-    detailsHours: config.detailsRetentionHours ?? config.logRetentionHours,
-    auditDays: config.auditRetentionDays,
-  }
+  const ofAll = periodsOfAll(config)
   const own = tenant === null ? [] : await ownPeriods(database, ofAll)
   const { logHours } = own.find(one => one.tenant === tenant)?.periods ?? ofAll
   return logHours * 3_600_000
+}
+
+/** How long a tenant keeps its events (milliseconds); undefined: as long as all do. */
+export function eventsKeptMs(config: Config, own: TenantRetention | undefined): number | undefined {
+  if (own === undefined) return undefined
+  return periodsOf(own, periodsOfAll(config)).payloadHours * 3_600_000
+}
+
+function periodsOfAll(config: Config): RetentionPeriods {
+  const { logRetentionHours: logHours, auditRetentionDays: auditDays } = config
+  const { payloadRetentionHours: payloadHours = logHours, detailsRetentionHours: detailsHours = logHours } =
+    config
+  return { logHours, payloadHours, detailsHours, auditDays }
 }
 
 /** Sees that there are partitions for the present, as long as the settings ask for. @returns how many were made */

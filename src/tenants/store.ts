@@ -110,9 +110,11 @@ export interface TenantState {
   readonly id: string
   readonly deleted: boolean
   readonly emptied: boolean
+  /** As `TenantRow` has it. */
+  readonly retention: TenantRetention | null
 }
 
-const state = 'id, deleted_at is not null as deleted, emptied_at is not null as emptied'
+const state = 'id, deleted_at is not null as deleted, emptied_at is not null as emptied, retention'
 
 export async function readTenantState(db: Queryable, id: string): Promise<TenantState | undefined> {
   const { rows } = await db.query<TenantState>({

@@ -5,7 +5,7 @@ import { mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { mergedRetention, retentionAnswer, retentionFaults } from './retention.ts'
-import type { TenantAnswer, TenantCreate, TenantPatch } from './schema.ts'
+import type { TenantAnswer, TenantCreate, TenantPatch, TenantRetention } from './schema.ts'
 import {
   insertTenant,
   keepTenant,
@@ -48,6 +48,8 @@ export class Tenants {
   #open = new Set<string>()
   /** Deleted ones whose rows are kept, and whether they are emptied. Nearly always there is none. */
   #deleted = new Map<string, boolean>()
+  /** Those that keep something for another time than all do. */
+  #retentions = new Map<string, TenantRetention>()
   #readings: Promise<unknown> = Promise.resolve()
 
   constructor(deps: TenantsDeps) {
@@ -59,11 +61,13 @@ export class Tenants {
   load(): Promise<void> {
     return this.#inTurn(async () => {
       const [open, deleted] = [new Set<string>(), new Map<string, boolean>()]
+      const retentions = new Map<string, TenantRetention>()
       for (let after = -1; ; ) {
         const rows = await scanTenantStates(this.#database, after, pageRows)
         for (const row of rows) {
           if (row.deleted) deleted.set(row.id, row.emptied)
           else open.add(row.id)
+          if (!row.deleted && row.retention !== null) retentions.set(row.id, row.retention)
         }
         const last = rows.at(-1)
         if (last === undefined || rows.length < pageRows) break
@@ -71,6 +75,7 @@ export class Tenants {
       }
       this.#open = open
       this.#deleted = deleted
+      this.#retentions = retentions
     })
   }
 
@@ -84,6 +89,8 @@ export class Tenants {
     else this.#open.add(id)
     if (state?.deleted) this.#deleted.set(id, state.emptied)
     else this.#deleted.delete(id)
+    if (state === undefined || state.deleted || state.retention === null) this.#retentions.delete(id)
+    else this.#retentions.set(id, state.retention)
   }
 
   #inTurn(read: () => Promise<void>): Promise<void> {
@@ -105,6 +112,11 @@ export class Tenants {
   /** Whether a tenant was deleted. For the path of an event: what it has may still be there, and takes nothing more. */
   isDeleted(id: string): boolean {
     return this.#deleted.size > 0 && this.#deleted.has(id)
+  }
+
+  /** What a tenant keeps for another time than all do; undefined: nothing. */
+  retentionOf(id: string): TenantRetention | undefined {
+    return this.#retentions.get(id)
   }
 
   /** Deleted ones of which something may be left that has to be removed. */
@@ -174,8 +186,10 @@ export class Tenants {
         ...{ action: 'tenant.updated', subjectId: id, tenant: id },
         changes: differences(fieldsOf(before), after && fieldsOf(after)),
       })
+      if (patch.retention !== undefined) await notifyTenant(tx, id)
       return after
     })
+    if (row !== undefined && patch.retention !== undefined) await this.refresh(id)
     return row && answer(row)
   }
 

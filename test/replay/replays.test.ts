@@ -59,6 +59,20 @@ test("another tenant's event is not there, and neither is one that retention may
   await assert.rejects(late.replayEvent(localOperator, webhookId), { code: 'not_found' })
 })
 
+test('a tenant that keeps its events for another time sends again what it keeps, and no more', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  const after = (hours: number, keptHours: number) =>
+    new Replays({
+      ...{ database, retentionMs: 72 * hourMs, clock: fakeClock(Date.now() + hours * hourMs) },
+      keptMs: tenant => (tenant === 'default' ? keptHours * hourMs : undefined),
+    })
+  await assert.rejects(after(11, 10).replayEvent(localOperator, webhookId), { code: 'not_found' })
+  assert.equal(await after(11, 10).count(localOperator, { tenant: 'default' }), 0)
+  assert.equal(await after(80, 100).count(localOperator, { tenant: 'default' }), 1)
+  assert.equal(await after(80, 100).replayEvent(localOperator, webhookId), 1)
+})
+
 test('an event whose payload was removed cannot be sent again, and is not counted', async () => {
   await subscribe(database, [1])
   const webhookId = await ended(database, { 1: 'given_up' })

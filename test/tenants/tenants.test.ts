@@ -215,3 +215,17 @@ test('a time that cannot be is refused with a sentence', async () => {
     assert.match(answer.text, words)
   }
 })
+
+test('what a tenant keeps for another time is known in memory', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  const [one, other] = [new Tenants({ database, withdrawAccess }), new Tenants({ database, withdrawAccess })]
+  await one.create(localOperator, { id: 'acme', name: 'Acme', retention: { log_hours: 5 } })
+  await other.load()
+  for (const tenants of [one, other]) assert.deepEqual(tenants.retentionOf('acme'), { log_hours: 5 })
+  await one.patch(localOperator, 'acme', { retention: { log_hours: 6 } })
+  assert.deepEqual(one.retentionOf('acme'), { log_hours: 6 })
+  await one.patch(localOperator, 'acme', { retention: null })
+  await other.refresh('acme')
+  for (const tenants of [one, other]) assert.equal(tenants.retentionOf('acme'), undefined)
+})
