@@ -112,7 +112,7 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt }: 
     },
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
     axes: [
-      { ...axis, space: 70 },
+      { ...axis, space: 70, size: 40, values: (_, splits, __, ___, step) => timeLabels(splits, step, utc) },
       { ...axis, size: 52, space: 34, values: (_, values) => values.map(value => format(value)) },
     ],
     series: [
@@ -149,4 +149,21 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt }: 
       ],
     },
   }
+}
+
+const months = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
+
+/** Hours and minutes, with the day below where it begins; days alone where steps are that long. */
+function timeLabels(seconds: readonly number[], step: number, utc: boolean): string[] {
+  let before = ''
+  return seconds.map(second => {
+    const date = new Date(second * 1000)
+    const day = `${months[utc ? date.getUTCMonth() : date.getMonth()]} ${utc ? date.getUTCDate() : date.getDate()}`
+    if (step >= 86_400) return day
+    const two = (value: number) => String(value).padStart(2, '0')
+    const time = `${two(utc ? date.getUTCHours() : date.getHours())}:${two(utc ? date.getUTCMinutes() : date.getMinutes())}`
+    const isNew = day !== before
+    before = day
+    return isNew ? `${time}\n${day}` : time
+  })
 }

@@ -3,7 +3,7 @@ import { useEffect, useRef } from 'react'
 export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>
 
 /** A first key of two, such as the g of `g e`, counts for this long. */
-const sequenceMs = 900
+const sequenceMs = 1200
 let pending = ''
 let pendingAt = 0
 

@@ -1,15 +1,15 @@
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { useChange } from '../../api/queries.ts'
-import type { DraftTest, Subscription } from '../../api/schema.ts'
 import { FlaskConical } from 'lucide-react'
 import { useState } from 'react'
+import { useChange } from '../../api/queries.ts'
+import type { DraftTest, Subscription } from '../../api/schema.ts'
 import { Button, ButtonLink } from '../../design/button.tsx'
 import { CodeBlock, CodeSamples } from '../../design/code-block.tsx'
 import { Page, Section } from '../../design/page.tsx'
 import { Notice } from '../../design/states.tsx'
 import { verifySamples } from '../../parts/samples.ts'
-import { TestDialog } from '../../parts/test-result.tsx'
 import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
+import { TestDialog } from '../../parts/test-result.tsx'
 
 const route = getRouteApi('/subscriptions/new')
 

@@ -35,27 +35,28 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
   {
     id: 'target',
     head: 'Subscription',
-    width: '26%',
-    cell: ({ id, uid, target_url: url, description }) => (
+    cell: ({ id, uid, tenant, target_url: url, description }) => (
       <Link
         to="/subscriptions/$id"
         params={{ id: String(id) }}
         className="flex min-w-0 items-baseline gap-2 rounded"
       >
         <span className="text-ink-3">#{id}</span>
-        <span className="truncate font-medium">{description || shortUrl(url)}</span>
-        {(description || uid) && (
-          <span className="hidden truncate text-xs text-ink-3 md:inline">{uid ?? shortUrl(url)}</span>
-        )}
+        <span className="shrink-[0.2] truncate font-medium">{description || shortUrl(url)}</span>
+        <span className="hidden min-w-0 truncate text-xs text-ink-3 md:inline">
+          {[tenant !== 'default' && tenant, uid ?? (description && shortUrl(url))]
+            .filter(Boolean)
+            .join(' · ')}
+        </span>
       </Link>
     ),
   },
-  { id: 'state', head: 'State', width: '9rem', cell: ({ state }) => <StateBadge state={state} /> },
+  { id: 'state', head: 'State', width: '7.75rem', cell: ({ state }) => <StateBadge state={state} /> },
   {
     id: 'why',
     head: 'Why',
-    width: '22%',
-    from: 'lg',
+    width: '18%',
+    from: 'xl',
     cell: ({ state, state_reason: reason, state_since: since }) =>
       state === 'active' ? (
         <span className="text-ink-3">–</span>
@@ -106,7 +107,8 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
   {
     id: 'types',
     head: 'Event types',
-    from: 'md',
+    width: '15%',
+    from: 'xl',
     cell: ({ event_types: types, filter }) => (
       <span className="space-x-1">
         {types === null || types.length === 0 ? (
@@ -116,25 +118,6 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
         )}
         {types && types.length > 3 && <span className="text-xs text-ink-3">+{types.length - 3}</span>}
         {filter && <Tag>filter</Tag>}
-      </span>
-    ),
-  },
-  {
-    id: 'tenant',
-    head: 'Tenant',
-    width: '8rem',
-    from: 'xl',
-    cell: ({ tenant }) => <span className="text-ink-2">{tenant}</span>,
-  },
-  {
-    id: 'changed',
-    head: 'Changed',
-    width: '7rem',
-    align: 'right',
-    from: 'sm',
-    cell: ({ updated_at: at }) => (
-      <span className="text-ink-3">
-        <Time at={at} />
       </span>
     ),
   },
