@@ -1,41 +1,77 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
-import { countOldStats } from '../../src/stats/retention.ts'
-import { minuteOf, steps } from '../../src/stats/steps.ts'
-import { fakeClock, hourMs, noon } from '../support/clock.ts'
+import { after, beforeEach, test } from 'node:test'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { countOldStats, removeOldStats } from '../../src/stats/retention.ts'
+import { minuteOf, periodOf, type Step, steps } from '../../src/stats/steps.ts'
+import { noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
-import { subscribe } from '../support/replay.ts'
-import { logAttempts, rollUpsAt, storedRollUps } from '../support/stats.ts'
+import { emptyAll } from '../support/rows.ts'
+import { storedRollUps } from '../support/stats.ts'
 
 const { database, close } = await testDatabase()
 after(close)
+beforeEach(() => emptyAll(database))
 
-const dayMs = 24 * hourMs
+const retentionDays = 10
+const keptDays = { 1: 2, 15: 8, 60: retentionDays, 1440: retentionDays }
+
+/** The period that is kept for as long as it can be, and the one before it, which is too old. */
+function lastKept(step: Step): readonly [kept: number, tooOld: number] {
+  const kept = periodOf(minuteOf(noon) - keptDays[step] * 1440, step)
+  return [kept, kept - step]
+}
+
+/** Roll-ups of a subscription and its tenant in some periods. */
+async function rolledUp(step: Step, minutes: readonly number[]): Promise<void> {
+  for (const [table, key, value] of [
+    ['subscription_stats', 'subscription_id', 1],
+    ['tenant_stats', 'tenant', 'default'],
+  ] as const) {
+    await database.query({
+      text: `insert into ${table} (step, minute, ${key}, success, failed, given_up, cells)
+             select $1, minute, $3, 1, 0, 0, '{1}' from unnest($2::int4[]) as m (minute)`,
+      values: [step, minutes, value],
+    })
+  }
+  await database.query({
+    text: 'insert into stats_periods (step, minute) select $1, minute from unnest($2::int4[]) as m (minute)',
+    values: [step, minutes],
+  })
+}
+
+const remove = () =>
+  removeOldStats(database, noon, retentionDays, silentLogger(), new AbortController().signal)
+
+async function left(step: Step): Promise<readonly number[]> {
+  return [...new Set((await storedRollUps(database, step)).map(row => row.minute))]
+}
 
 test('minutes are kept for two days, quarters for eight, hours and days as long as the setting says', async () => {
-  await subscribe(database, [1])
-  const clock = fakeClock(noon)
-  const rollUps = rollUpsAt(database, clock, 10)
-  const [first, last] = [noon, noon + 14 * dayMs]
-  for (let at = first; at < last; at += 24 * hourMs) {
-    await logAttempts(database, [{ at }])
-    clock.set(at + 61_000 + 3000)
-    await rollUps.run()
-  }
-  clock.set(last)
-  assert.ok((await countOldStats(database, clock.now(), 10)) > 0)
-  await rollUps.run()
-  assert.equal(await countOldStats(database, clock.now(), 10), 0)
-  const keptDays = { 1: 2, 15: 8, 60: 10, 1440: 10 }
+  const newest = (step: Step) => periodOf(minuteOf(noon), step) - step
+  for (const step of steps) await rolledUp(step, [...lastKept(step), newest(step)])
+  assert.equal(await countOldStats(database, noon, retentionDays), 8, 'one period of each, in two tables')
+  assert.equal(await remove(), 8)
+  assert.equal(await countOldStats(database, noon, retentionDays), 0)
   for (const step of steps) {
-    const minutes = [...new Set((await storedRollUps(database, step)).map(row => row.minute))]
-    const oldest = minuteOf(last) - keptDays[step] * 1440
-    assert.ok(Math.min(...minutes) + step > oldest, `${step}: the oldest is gone`)
-    assert.ok(Math.min(...minutes) <= oldest + 1440, `${step}: nothing goes too soon`)
-    const { rows } = await database.query({
-      text: 'select from stats_periods where step = $1 and minute + step <= $2',
-      values: [step, oldest],
+    const [kept] = lastKept(step)
+    assert.deepEqual(await left(step), [kept, newest(step)], `periods of ${step} minutes`)
+    const { rows } = await database.query<{ minute: number }>({
+      text: 'select minute from stats_periods where step = $1 order by minute',
+      values: [step],
     })
-    assert.equal(rows.length, 0, `${step}: no mark is left`)
+    assert.deepEqual(
+      rows.map(({ minute }) => minute),
+      [kept, newest(step)],
+      'no mark is left of what is gone',
+    )
   }
+})
+
+test('what no longer period is made of yet stays, however old it is', async () => {
+  const [, tooOld] = lastKept(1)
+  await rolledUp(1, [tooOld - 1440, tooOld])
+  assert.equal(await remove(), 0)
+  await rolledUp(15, [periodOf(tooOld - 1440, 15)])
+  assert.equal(await remove(), 2)
+  assert.deepEqual(await left(1), [tooOld])
 })
