@@ -15,7 +15,7 @@ const looks: Readonly<Record<Look, string>> = {
   quiet: 'text-ink-2 hover:bg-hover hover:text-ink',
   danger: 'border border-bad text-bad bg-surface hover:bg-bad-soft',
 }
-const sizes: Readonly<Record<Size, string>> = { md: 'h-8 px-3 text-sm', sm: 'h-7 px-2 text-xs' }
+const sizes: Readonly<Record<Size, string>> = { md: 'h-8 w-fit px-3 text-sm', sm: 'h-7 w-fit px-2 text-xs' }
 
 export function buttonClass(look: Look = 'secondary', size: Size = 'md', more?: string): string {
   return cx(base, looks[look], sizes[size], more)

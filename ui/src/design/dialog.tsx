@@ -2,7 +2,7 @@ import { X } from 'lucide-react'
 import { Dialog as Radix } from 'radix-ui'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { sentenceOf } from '../api/problem.ts'
-import { Button, IconButton } from './button.tsx'
+import { Button } from './button.tsx'
 import { cx } from './cx.ts'
 import { Field, Input } from './field.tsx'
 import { ErrorState } from './states.tsx'
@@ -32,9 +32,14 @@ export function Dialog({ open, onClose, title, description, wide, children }: Di
           <div className="mb-3 flex items-start justify-between gap-3">
             <Radix.Title className="text-lg font-semibold">{title}</Radix.Title>
             <Radix.Close asChild>
-              <IconButton label="Close" className="-mt-0.5 -mr-1">
+              {/* Without a tooltip: it has the focus when the dialog opens. */}
+              <button
+                type="button"
+                aria-label="Close"
+                className="-mt-0.5 -mr-1 grid h-7 w-7 shrink-0 place-items-center rounded-control text-ink-2 hover:bg-hover hover:text-ink"
+              >
                 <X className="h-4 w-4" />
-              </IconButton>
+              </button>
             </Radix.Close>
           </div>
           {description !== undefined && (

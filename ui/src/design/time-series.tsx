@@ -37,6 +37,14 @@ export function TimeSeries(props: TimeSeriesProps) {
         </span>
         <span className="text-xs text-ink-2">{sentence}</span>
       </figcaption>
+      <ul aria-hidden="true" className="mb-1 flex flex-wrap gap-x-3 text-xs text-ink-3">
+        {series.map(({ name, colour }) => (
+          <li key={name} className="flex items-center gap-1.5">
+            <span className="h-2 w-2 rounded-sm" style={{ background: `var(${colour})` }} />
+            {name}
+          </li>
+        ))}
+      </ul>
       <div style={{ height }} className="min-w-0">
         <Suspense fallback={<Skeleton className="h-full w-full" />}>
           <Plot {...props} height={height} />

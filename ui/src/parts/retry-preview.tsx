@@ -121,7 +121,7 @@ export function RetryLine({ value }: { readonly value: RetryShape }) {
               .map(seconds => (seconds === 0 ? 'once' : durationText(seconds * 1000)))
               .join(
                 ', ',
-              )}${times.length > 8 ? ', …' : ''} after the first; given up after ${durationText(last * 1000)}. A little chance is added to each wait.`}
+              )}${times.length > 8 ? ', …' : ''} after the first; given up after ${durationText(last * 1000)}.`}
       </figcaption>
       <div className="relative mx-1.5 h-3" aria-hidden="true">
         <div className="absolute inset-x-0 top-[5px] h-px bg-line" />

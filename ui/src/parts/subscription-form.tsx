@@ -111,7 +111,7 @@ export function bodyOf(draft: Draft): SubscriptionCreate | Fault {
     max_in_flight: number(draft.max_in_flight),
     rate_limit: requests === undefined ? null : { requests: Number(requests), per_seconds: Number(per ?? 1) },
     ordered: draft.ordered,
-    retry: schedule.length > 0 ? { ...pick(curve), schedule_seconds: schedule } : pick(curve),
+    retry: { ...pick(curve), schedule_seconds: schedule.length > 0 ? schedule : null },
   }
   return body as unknown as SubscriptionCreate // null is "the default" for each of these
 }

@@ -195,6 +195,7 @@ function LastEvents({ rows }: { readonly rows: readonly EventSummary[] }) {
 
 /** What a new installation shows: three steps, the next one lit. */
 function FirstSteps({ hasEvents }: { readonly hasEvents: boolean }) {
+  const maySend = useCan('publish')
   const mayWrite = useCan('write')
   return (
     <ol className="grid gap-4 narrow:grid-cols-3">
@@ -215,6 +216,11 @@ function FirstSteps({ hasEvents }: { readonly hasEvents: boolean }) {
       </Step>
       <Step number={2} title="Send an event" lit={hasEvents}>
         <p>From this page, with curl or from your program. It is on disk before it is accepted.</p>
+        {maySend && (
+          <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />}>
+            Send an event
+          </ButtonLink>
+        )}
       </Step>
       <Step number={3} title="Watch it arrive">
         <p>Every attempt with request, answer and timings; why it failed; and when it is tried next.</p>

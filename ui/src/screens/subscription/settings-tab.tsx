@@ -26,7 +26,7 @@ export function SettingsTab({ subscription }: { readonly subscription: Subscript
           {
             path: { id: subscription.id },
             headers: { 'if-match': `"${subscription.version}"` },
-            body: changed(body as SubscriptionPatch, draftOf(subscription).headers),
+            body: changed(body as SubscriptionPatch, subscription),
           },
           { onSuccess: () => toast('Saved.') },
         )
@@ -35,7 +35,10 @@ export function SettingsTab({ subscription }: { readonly subscription: Subscript
   )
 }
 
-/** Masked values of headers stay what they are, as the service keeps them. */
-function changed(body: SubscriptionPatch, _headersBefore: string): SubscriptionPatch {
-  return body
+/** A change of headers leaves those that it does not name: what was taken away has to be said. Masked values stay what they are. */
+function changed(body: SubscriptionPatch, before: Subscription): SubscriptionPatch {
+  const { headers } = body
+  if (headers == null) return body
+  const gone = Object.keys(before.headers).filter(name => !(name in headers))
+  return { ...body, headers: { ...headers, ...Object.fromEntries(gone.map(name => [name, null])) } }
 }

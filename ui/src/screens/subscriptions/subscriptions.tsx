@@ -42,7 +42,7 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
         className="flex min-w-0 items-baseline gap-2 rounded"
       >
         <span className="text-ink-3">#{id}</span>
-        <span className="shrink-[0.2] truncate font-medium">{description || shortUrl(url)}</span>
+        <span className="max-w-[75%] shrink-0 truncate font-medium">{description || shortUrl(url)}</span>
         <span className="hidden min-w-0 truncate text-xs text-ink-3 md:inline">
           {[tenant !== 'default' && tenant, uid ?? (description && shortUrl(url))]
             .filter(Boolean)
