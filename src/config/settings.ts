@@ -200,7 +200,8 @@ export const settings = {
     'PORTAL_FRAME_ANCESTORS',
     {
       item: Type.String(),
-      allowed: 'an origin or several with commas between, such as https://app.example.com,https://*.example.com',
+      allowed:
+        'an origin or several with commas between, such as https://app.example.com,https://*.example.com',
       defaultText: 'none',
       description:
         "The origins whose pages may show a tenant's own page (`POST /portal-tokens`) in a frame. The rest of the dashboard is shown in none.",

@@ -154,9 +154,7 @@ function sendFile(
     .header('vary', 'accept-encoding')
     .header('x-content-type-options', 'nosniff')
   if (path === pageFile) {
-    reply
-      .header('referrer-policy', 'no-referrer')
-      .header('cross-origin-opener-policy', 'same-origin')
+    reply.header('referrer-policy', 'no-referrer').header('cross-origin-opener-policy', 'same-origin')
   }
   if (headers['if-none-match']?.includes(etag)) return reply.code(304).send()
   reply.type(types[extname(path)] ?? 'application/octet-stream')

@@ -20,7 +20,7 @@ import { Troubles } from '../platform/troubles.ts'
 import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
-import { buildServer, type Edge } from '../server/server.ts'
+import { buildServer, type Edge, type ServerDeps } from '../server/server.ts'
 import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
@@ -105,16 +105,13 @@ interface Running {
 
 async function start(running: Running, signal: AbortSignal | undefined): Promise<Service> {
   const { ground, opened } = running
-  const { config, logger, clock, database } = ground
-  const { rateLimitPerKey: requestsPerSecond } = config
+  const { config, logger, database } = ground
   await unlessCancelled(migrate(database, { logger }), signal)
   await makePartitions(ground)
   throwIfCancelled(signal)
   const parts = await compose(ground)
   running.parts = parts
-  const { subscriptions, eventTypes, replays, testReceivers, testSends, membership, notices, access } = parts
-  const { bell, link, inbound, outbound, live } = parts
-  const { tenants, keys, sessions, managedKeys, portalTokens } = access
+  const { membership, notices, outbound } = parts
   await database.open().catch(error => {
     throw asStartupError(error, `${opened.description} with the ${database.size} connections of this process`)
   })
@@ -124,7 +121,39 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   await membership.start()
   throwIfCancelled(signal)
-  running.server = await buildServer({
+  running.server = await buildServer(serverDeps(running, parts))
+  ground.metrics.start(
+    () => membership.id,
+    set => collectFigures(ground, parts, set),
+    logger,
+  )
+  const url = await listen(running.server, config)
+  parts.listening.at = running.server.server.address() as AddressInfo // it listens on TCP
+  // Not before all else has gone well: a key that was made by a start that failed would be told to nobody.
+  const first = parts.access.keys ? await makeFirstKey(ground) : undefined
+  outbound?.start()
+  parts.leasedRows?.start()
+  parts.receiver?.start()
+  running.housekeeping = keepHouse({ ...ground, ...parts })
+  const close = async () => void (await stop(running))
+  return {
+    url,
+    databaseDescription: opened.description,
+    firstKey: first?.key,
+    firstKeyFile: first?.file,
+    close,
+  }
+}
+
+/** What the HTTP server of this process answers with. */
+function serverDeps(running: Running, parts: Parts): ServerDeps {
+  const { ground } = running
+  const { config, logger, clock, database } = ground
+  const { rateLimitPerKey: requestsPerSecond } = config
+  const { subscriptions, eventTypes, replays, testReceivers, testSends, membership, access } = parts
+  const { bell, link, inbound, live } = parts
+  const { tenants, keys, sessions, managedKeys, portalTokens } = access
+  return {
     subscriptions,
     eventTypes,
     tenants,
@@ -161,27 +190,6 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
     system: { troubles: ground.troubles, id: () => membership.id, now: () => clock.now() },
     readiness: () => readiness(ground.health, ground.troubles, bell.state, running.isStopping),
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
-  })
-  ground.metrics.start(
-    () => membership.id,
-    set => collectFigures(ground, parts, set),
-    logger,
-  )
-  const url = await listen(running.server, config)
-  parts.listening.at = running.server.server.address() as AddressInfo // it listens on TCP
-  // Not before all else has gone well: a key that was made by a start that failed would be told to nobody.
-  const first = keys ? await makeFirstKey(ground) : undefined
-  outbound?.start()
-  parts.leasedRows?.start()
-  parts.receiver?.start()
-  running.housekeeping = keepHouse({ ...ground, ...parts })
-  const close = async () => void (await stop(running))
-  return {
-    url,
-    databaseDescription: opened.description,
-    firstKey: first?.key,
-    firstKeyFile: first?.file,
-    close,
   }
 }
 

@@ -50,9 +50,14 @@ test("a tenant's own page may be shown in a frame by those who are listed, and n
   await using server = await testServer({
     dashboard: { auth: 'keys', frameAncestors: ['https://app.example.com', 'https://*.example.org'] },
   })
-  const policyOf = async (path: string) => (await server.request(path)).headers.get('content-security-policy') ?? ''
-  assert.match(await policyOf('/ui/portal'), /frame-ancestors https:\/\/app\.example\.com https:\/\/\*\.example\.org$/)
-  for (const path of ['/ui/', '/ui/events', '/ui/portal/x']) assert.match(await policyOf(path), /frame-ancestors 'none'$/)
+  const policyOf = async (path: string) =>
+    (await server.request(path)).headers.get('content-security-policy') ?? ''
+  assert.match(
+    await policyOf('/ui/portal'),
+    /frame-ancestors https:\/\/app\.example\.com https:\/\/\*\.example\.org$/,
+  )
+  for (const path of ['/ui/', '/ui/events', '/ui/portal/x'])
+    assert.match(await policyOf(path), /frame-ancestors 'none'$/)
 })
 
 test('with UI_ENABLED=false there is none, and nothing leads to it', async () => {
