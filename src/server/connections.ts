@@ -53,6 +53,16 @@ export class Connections {
     })
   }
 
+  /**
+   * Closes those over which nothing has come since they were opened. Browsers open connections ahead of their need, and
+   * Node does not take these for idle: a stop would wait for them.
+   */
+  closeUnused(openForMs: number): void {
+    const before = performance.now() - openForMs
+    for (const { socket, since, response } of [...this.#bySocket.values()])
+      if (response === undefined && socket.bytesRead === 0 && since < before) socket.destroy()
+  }
+
   /** Only of clients that have at least as many connections as the one that asks for room. */
   #makeRoom(asking: string): void {
     const byClient = Map.groupBy(this.#bySocket.values(), ({ socket }) => clientOf(socket.remoteAddress))

@@ -167,7 +167,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
     await readWhatArrived(app.server)
-    closeAsTheyFallIdle(app.server)
+    closeAsTheyFallIdle(app.server, connections)
   })
   app.setValidatorCompiler(validatorCompiler)
   // Response schemas are for the document, and tests check answers against them. Serialising by schema would drop fields.
@@ -300,6 +300,9 @@ async function readWhatArrived(server: Server): Promise<void> {
   server.off('connection', note)
 }
 
+/** What was opened this long ago and has brought nothing is not about to. */
+const unusedMs = 1000
+
 /** Clients that come without end do not keep a process from its stop. */
 const arrivedTurnsMax = 1000
 
@@ -307,8 +310,11 @@ const arrivedTurnsMax = 1000
  * Closes each busy connection when it becomes idle. Else it would stay open until its client or a timeout closes it. Looks
  * just after the requests that had arrived were read: what is idle then has none in it.
  */
-function closeAsTheyFallIdle(server: Server): void {
-  const sweep = () => server.closeIdleConnections()
+function closeAsTheyFallIdle(server: Server, connections: Connections): void {
+  const sweep = () => {
+    server.closeIdleConnections()
+    connections.closeUnused(unusedMs)
+  }
   const sweeping = setInterval(() => startImmediate(sweep), 20).unref()
   server.once('close', () => clearInterval(sweeping))
 }

@@ -199,8 +199,8 @@ test('a reader that does not read has a gap with the number, and can get what is
   socket.off('data', hear)
   socket.pause()
   // More than the buffers of two sockets and the megabyte that may wait here.
-  const long = 'x'.repeat(100)
-  const made = 40_000
+  const long = 'x'.repeat(1500)
+  const made = 8000
   const many = {
     text: `insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
            select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7000'

@@ -97,3 +97,21 @@ test('a connection that ends makes room', () => {
   assert.ok(open('new', '192.0.2.1').taken)
   assert.deepEqual(gone, [])
 })
+
+test('one that was opened ahead of its need is closed after a while, and no other is', t => {
+  let now = 0
+  t.mock.method(performance, 'now', () => now)
+  const { connections, gone, open, begin } = world(16)
+  const unused = open('unused', '192.0.2.1').socket
+  const used = open('used', '192.0.2.1').socket
+  const busy = open('busy', '192.0.2.1').socket
+  Object.assign(unused, { bytesRead: 0 })
+  Object.assign(used, { bytesRead: 100 })
+  Object.assign(busy, { bytesRead: 0 })
+  begin(busy, working)
+  connections.closeUnused(1000)
+  assert.deepEqual(gone, [])
+  now = 1001
+  connections.closeUnused(1000)
+  assert.deepEqual(gone, ['unused'])
+})
