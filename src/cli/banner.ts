@@ -58,11 +58,13 @@ const roleTexts = {
 
 function firstSteps(config: Config, url: string): readonly string[] {
   const key = config.auth === 'keys' ? ` -H "Authorization: Bearer $KEY"` : ''
+  const json = '-H "Content-Type: application/json"'
   return [
-    'Try it:',
-    `  curl${key} -d '{"target_url":"https://httpbin.org/post"}' -H "Content-Type: application/json" ${url}/subscriptions/`,
-    `  curl${key} -d '{"data":{"foo":"bar"}}' -H "Content-Type: application/json" ${url}/ingest/1`,
-    `  curl${key} ${url}/logs/1`,
+    'Try it, with a receiver that is a part of the service:',
+    `  URL=$(curl -s${key} -d '{}' ${json} ${url}/test-receivers | grep -o 'http[^"]*/t/[^"]*')`,
+    `  curl${key} -d '{"target_url":"'$URL'"}' ${json} ${url}/subscriptions/`,
+    `  curl${key} -d '{"data":{"foo":"bar"}}' ${json} ${url}/ingest/1`,
+    `  curl${key} ${url}/test-receivers/1/requests`,
   ]
 }
 

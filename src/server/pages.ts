@@ -62,17 +62,20 @@ ${dashboard ? `<li><a href="${basePath}/ui/">Dashboard</a>: see everything, do e
 <li><a href="${basePath}/readyz">Is it ready?</a></li>
 </ul>
 <h2>Send one event</h2>
-<p>Say where events go, send one, and see what became of it:</p>
-<pre><code>curl -X POST ${printedOrigin}/subscriptions/ \\
+<p>Make a receiver to try with, say that events go there, send one, and see what the receiver got:</p>
+<pre><code>URL=$(curl -s -X POST ${printedOrigin}/test-receivers \\
+  -H 'Content-Type: application/json' -d '{}' | grep -o 'http[^"]*/t/[^"]*')
+
+curl -X POST ${printedOrigin}/subscriptions/ \\
   -H 'Content-Type: application/json' \\
-  -d '{"target_url":"https://httpbin.org/post"}'
+  -d "{\\"target_url\\":\\"$URL\\"}"
 
 curl -X POST ${printedOrigin}/ingest/1 \\
   -H 'Content-Type: application/json' \\
   -d '{"data":{"foo":"bar"}}'
 
-curl ${printedOrigin}/logs/1</code></pre>
-<p>The <code>1</code> is the <code>id</code> in the first answer. Where the service asks for API keys, add
+curl ${printedOrigin}/test-receivers/1/requests</code></pre>
+<p>The <code>1</code> is the <code>id</code> in the answers. Where the service asks for API keys, add
 <code>-H 'Authorization: Bearer whk_…'</code>. The quick start in README.md says more.</p>`,
   )
 }
