@@ -1,3 +1,4 @@
+// In a process of its own: it makes so many ids that those of the files after it would be of a later time.
 import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { after, test } from 'node:test'
