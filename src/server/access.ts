@@ -56,6 +56,8 @@ export const access: Readonly<Record<string, Access>> = {
   'PUT /event-types/:name': 'write',
   'DELETE /event-types/:name': 'write',
 
+  'GET /sources/presets': 'any',
+
   'GET /audit': 'read',
 
   'GET /stats': 'read',

@@ -23,6 +23,7 @@ const tags = [
     name: 'Event types',
     description: 'What events are for, what their payloads look like, and whether that is checked',
   },
+  { name: 'Sources', description: 'How providers sign what they send' },
   { name: 'Testing', description: 'Trying subscriptions, and receivers of this service to try them with' },
   { name: 'Health', description: 'For load balancers and orchestrators; no key needed' },
 ]

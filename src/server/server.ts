@@ -42,6 +42,8 @@ import type { Database } from '../platform/postgres.ts'
 import { registerCancelling } from '../publish/cancel-routes.ts'
 import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
+import { registerSources } from '../sources/routes.ts'
+import { sourceSchemas } from '../sources/schema.ts'
 import { registerStats } from '../stats/routes.ts'
 import { statsSchemas } from '../stats/schema.ts'
 import type { Stats } from '../stats/stats.ts'
@@ -204,6 +206,7 @@ const schemas = [
   ...replaySchemas,
   ...tenantSchemas,
   ...keySchemas,
+  ...sourceSchemas,
   ...testReceiverSchemas,
   ...testSchemas,
 ]
@@ -242,6 +245,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerEvents(scope, deps)
     registerLive(scope, { ...deps, callers })
     registerExpunges(scope, deps.expunges)
+    registerSources(scope)
     registerTestReceivers(scope, deps.testReceivers)
     registerTests(scope, deps)
   })

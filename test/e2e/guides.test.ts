@@ -40,6 +40,8 @@ test('the guide to watching does what it says', t => trial(t, 'watching.md', 2))
 
 test('the guide to the dashboard does what it says', t => trial(t, 'dashboard.md', 1))
 
+test('the guide to sources does what it says', t => trial(t, 'sources.md', 1))
+
 test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))
 
 test('the guide to figures does what it says', t => trial(t, 'figures.md', 4))

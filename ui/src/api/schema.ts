@@ -1578,6 +1578,50 @@ export type Me = {
   views?: (string)[] | null
 }
 
+/** How one provider signs what it sends */
+export type SourcePreset = {
+  /** Of the preset: the name of the provider in lower case */
+  id: string
+  /** For people */
+  name: string
+  /** Where the provider says how it signs; null: this is no provider in particular */
+  documentation: string | null
+  /** What is to be given as a secret */
+  secret: {
+    /** What kind of secret a request is checked with */
+    kind: "shared_secret" | "public_key" | "shared_secret_or_public_key" | "token" | "user_and_password" | "none"
+    /** Which of the texts of the provider that is */
+    description: string
+  }
+  /** The ways in which it signs; none: the secret itself is sent, or nothing is */
+  signatures: ({
+    /** How the signature is made */
+    algorithm: "hmac-sha1" | "hmac-sha256" | "hmac-sha512" | "ed25519" | "ecdsa-sha256"
+    /** How the signature is written */
+    encoding: "hex" | "base64"
+    /** Where the signature stands: such as `header:x-github-event`, `field:event.type` (of a JSON body), `form:command`, `query:code` */
+    at: string
+    /** What stands before the signature; null: nothing */
+    prefix: string | null
+    /** What is signed: `{body}` byte for byte, `{timestamp}` and `{id}` as they came, `{url}` with which the provider was given, other places by their name; all else as it is */
+    signed: string
+    /** Where the time of the signature stands; null: nothing says how old a request is */
+    signed_at: string | null
+    /** How far that time may be from now, in both directions; null: any time will do */
+    tolerance_seconds: number | null
+  })[]
+  /** The headers by which it is seen who sends, and that a proxy must let through */
+  headers: (string)[]
+  /** Where the event type stands, such as `header:x-github-event`, `field:event.type` (of a JSON body), `form:command`, `query:code`: the first of these places that has one */
+  event_type: (string)[]
+  /** Where the id stands by which a repeat is known: the first of these places that has one; none: repeats are not known */
+  dedupe: (string)[]
+  /** Whether the provider asks first whether the URL is yours, in a way that is known */
+  answers_challenge: boolean
+  /** Whether the URL is signed, so that it must be known how the provider was given it */
+  needs_public_url: boolean
+}
+
 /** A receiver to try deliveries with */
 export type TestReceiverCreate = {
   /** The id of a tenant; a key that is for one tenant needs none */
@@ -1965,6 +2009,8 @@ export interface Operations {
   listReceivedRequests: { path: { id: string | number }; query: { limit?: number; cursor?: string }; body: undefined; answer: (ReceivedRequest)[] }
   /** List replays, newest first */
   listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
+  /** List the providers whose signatures are known, and how they sign */
+  listSourcePresets: { path: undefined; query: undefined; body: undefined; answer: (SourcePreset)[] }
   /** The figures of several subscriptions: those of a page, or those that fail most */
   listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
   /** List all subscriptions, newest first */
@@ -2103,6 +2149,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listLogs: ['GET', '/logs/{subscription_id}'],
   listReceivedRequests: ['GET', '/test-receivers/{id}/requests'],
   listReplays: ['GET', '/replays'],
+  listSourcePresets: ['GET', '/sources/presets'],
   listSubscriptionStats: ['GET', '/stats/subscriptions'],
   listSubscriptions: ['GET', '/subscriptions/'],
   listTenants: ['GET', '/tenants'],
