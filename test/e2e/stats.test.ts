@@ -11,12 +11,12 @@ test('kill -9 of a process that delivers and rolls up, again and again: the roll
   await using receiver = await startReceiver((_request, index) => ({ status: index % 7 === 0 ? 500 : 204 }))
   await using world = await processWorld()
   const { database } = world.world
-  // A log of the past that takes the process a while.
+  // A log of the past that takes the process a while; of others than the subscription that is made below.
   await database.query({
     text: `
       insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict, duration_ms)
       select (lpad(to_hex($1::bigint + n * 150), 12, '0') || '7000' || lpad(to_hex(n), 16, '8000'))::uuid,
-        gen_random_uuid(), 1 + n % 50, 1, 'success', 'delivered', n % 1000
+        gen_random_uuid(), 2 + n % 50, 1, 'success', 'delivered', n % 1000
       from generate_series(0, 19999) n`,
     values: [Date.now() - 55 * minuteMs],
   })
