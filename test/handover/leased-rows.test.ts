@@ -1,4 +1,4 @@
-// In a process of its own: it makes so many ids that those of the files after it would be of a later time.
+// In a process of its own: it makes tens of thousands of ids, after which the next ones are of a later time.
 import assert from 'node:assert/strict'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { after, test } from 'node:test'
