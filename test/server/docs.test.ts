@@ -102,14 +102,17 @@ test('the page at / leads to the others, and is JSON for who asks for it', async
 test('the commands on the page at / name the address it was asked at, unless that is not plain', async () => {
   // Not by fetch, which lets nobody say another host.
   const ask = async (headers: Record<string, string>) => (await server.app.inject({ url: '/', headers })).body
-  assert.match(await ask({ host: 'hooks.test:81' }), /curl http:\/\/hooks\.test:81\/logs\/1/)
+  assert.match(
+    await ask({ host: 'hooks.test:81' }),
+    /curl http:\/\/hooks\.test:81\/test-receivers\/1\/requests/,
+  )
   assert.match(
     await ask({ host: 'hooks.test', 'x-forwarded-proto': 'https' }),
-    /curl https:\/\/hooks\.test\/logs\/1/,
+    /curl https:\/\/hooks\.test\/test-receivers\/1\/requests/,
   )
   const html = await ask({ host: 'a"><script>x</script>' })
   assert.doesNotMatch(html, /<script/)
-  assert.match(html, /curl http:\/\/localhost:8000\/logs\/1/)
+  assert.match(html, /curl http:\/\/localhost:8000\/test-receivers\/1\/requests/)
 })
 
 test('the example signature of an ingest fits its example body as Swagger UI sends it', async () => {
