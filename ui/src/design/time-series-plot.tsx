@@ -1,8 +1,8 @@
 import { useEffect, useRef, useState } from 'react'
 import UPlot, { type AlignedData, type Options } from 'uplot'
 import { usePreferences } from '../shell/preferences.ts'
+import type { TimeSeriesProps } from './series.ts'
 import { exactTime } from './time.tsx'
-import type { TimeSeriesProps } from './time-series.tsx'
 
 /** All plots of a page share the crosshair. */
 const crosshair = UPlot.sync('page')

@@ -1,27 +1,6 @@
 import { lazy, Suspense, useId } from 'react'
+import type { TimeSeriesProps } from './series.ts'
 import { Skeleton } from './states.tsx'
-
-export interface Series {
-  readonly name: string
-  /** A colour of the tokens: `--good`. */
-  readonly colour: `--${string}`
-  readonly values: readonly (number | null)[]
-}
-
-export interface TimeSeriesProps {
-  readonly title: string
-  /** What the picture says, in words. */
-  readonly sentence: string
-  /** `bars` stand on one another; `lines` stand for themselves; `area` is filled. */
-  readonly kind: 'bars' | 'lines' | 'area'
-  /** Unix seconds, one for each value. */
-  readonly times: readonly number[]
-  readonly series: readonly Series[]
-  readonly format: (value: number) => string
-  readonly height?: number
-  /** A range was drawn with the pointer. */
-  readonly onRange?: (since: number, until: number) => void
-}
 
 const Plot = lazy(() => import('./time-series-plot.tsx').then(module => ({ default: module.Plot })))
 

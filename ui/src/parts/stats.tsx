@@ -2,9 +2,10 @@ import { type ReactNode, useMemo } from 'react'
 import type { StatsBucket, StatsTotals } from '../api/schema.ts'
 import { Segmented } from '../design/field.tsx'
 import { Card, Figure, Section } from '../design/page.tsx'
+import type { Series } from '../design/series.ts'
 import { ErrorState, Skeleton } from '../design/states.tsx'
 import { durationText, numberText, Time } from '../design/time.tsx'
-import { type Series, TimeSeries } from '../design/time-series.tsx'
+import { TimeSeries } from '../design/time-series.tsx'
 
 export const windows = ['1h', '24h', '7d', '30d'] as const
 export type Window = (typeof windows)[number]
