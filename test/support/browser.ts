@@ -29,7 +29,7 @@ function isExecutable(path: string): boolean {
 /** A fresh browser with a profile of its own, closed with `opened`. @throws where there is none, and CI wants one */
 export async function openBrowser(
   opened: AsyncDisposableStack,
-  timeoutMs = 20_000,
+  timeoutMs = 60_000,
 ): Promise<BrowserContext | undefined> {
   if (browserPath === undefined) {
     // Where every change is checked, a browser that went missing must not go unnoticed.
