@@ -168,7 +168,11 @@ export async function readBatchEnd(
   return rows[0]?.end ?? undefined
 }
 
-/** Makes the rows of longer periods from those of their parts, of the keys after `after` up to `end`. */
+/**
+ * Makes the rows of longer periods from those of their parts, of the keys after `after` up to `end`. Sums and cells are grouped
+ * together: joined, PostgreSQL expects one row where statistics are old, and compares each with each (8 s for 1,000
+ * subscriptions, and 0.2 s so).
+ */
 export async function combineRows(
   tx: Queryable,
   { table, key, type, count }: Subject,
@@ -186,17 +190,20 @@ export async function combineRows(
       with parts as materialized (
         select *, minute / $5::int4 * $5 as begin from ${table}
         where step = $1 and minute = any($2::int4[]) and ${isInBatch}),
-      sums as (
-        select begin, ${key}, sum(success)::${count} as success, sum(failed)::${count} as failed,
-          sum(given_up)::${count} as given_up, max(last_success_at) as last_success_at
-        from parts group by begin, ${key}),
       keys as (
-        select begin, ${key}, ${keyOfCell} as key, sum(${countOfCell})::bigint as n
-        from parts cross join unnest(cells) as c (cell) group by 1, 2, 3)
+        select begin, ${key}, key, sum(n)::bigint as n, sum(success) as success, sum(failed) as failed, sum(given_up) as given_up,
+          max(last_success_at) as last_success_at
+        from (
+          select begin, ${key}, ${keyOfCell} as key, ${countOfCell} as n, null::int8 as success, null::int8 as failed,
+            null::int8 as given_up, null::timestamptz as last_success_at
+          from parts cross join unnest(cells) as c (cell)
+          union all
+          select begin, ${key}, null, null, success, failed, given_up, last_success_at from parts) p
+        group by 1, 2, 3)
       insert into ${table} (step, minute, ${key}, success, failed, given_up, last_success_at, cells)
-      select $5::int2, begin, ${key}, success, failed, given_up, last_success_at, cells
-      from sums join (select begin, ${key}, ${packedCells} as cells from keys group by begin, ${key}) k
-        using (begin, ${key})`,
+      select $5::int2, begin, ${key}, sum(success)::${count}, sum(failed)::${count}, sum(given_up)::${count},
+        max(last_success_at), ${packedCells} filter (where key is not null)
+      from keys group by begin, ${key}`,
     values: [finerStep[span.step], partsOf(span), after, end ?? null, span.step],
   })
 }

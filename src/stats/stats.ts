@@ -19,9 +19,11 @@ import {
 } from './steps.ts'
 import {
   type CountedPeriod,
+  type CountsOfPeriods,
   type Head,
   readFailing,
   readHeads,
+  readSubscriptionCounts,
   readSubscriptionPeriods,
   readTailOf,
   readTailOfTenant,
@@ -95,22 +97,35 @@ export class Stats {
   ): Promise<readonly SubscriptionFigures[]> {
     const db = this.#database
     const now = this.#clock.now()
-    const known = await readHeads(
+    const rows = await readHeads(
       db,
       reach.tenant,
       ids.filter(id => id <= int4Max),
     )
-    const heads = new Map(known.map(head => [head.id, head]))
+    const heads = new Map(rows.map(head => [head.id, head]))
     const found = [...new Set(ids)].flatMap(id => heads.get(id) ?? [])
-    const { from, cover, series } = await this.#begin(window, now)
-    const closed = await readSubscriptionPeriods(db, [...heads.keys()], cover.periods)
-    const tail = await readTailOf(db, [...heads.keys()], cover.until, minuteOf(now))
-    const counted = Map.groupBy([...closed, ...tail.counted], row => row.subscription_id)
+    const known = [...heads.keys()]
+    const series = windows[window]
+    const from = beginOf(series, now)
+    // Percentiles are of the whole window: latencies are read for its longest periods, and for its many short ones only counts.
+    const [sums, cover] = await this.#covers(from, now, [series.sumStep, series.step])
+    const closed = await readSubscriptionPeriods(db, known, sums.periods)
+    const tail = await readTailOf(db, known, sums.until, minuteOf(now))
+    const totals = Map.groupBy([...closed, ...tail.counted], row => row.subscription_id)
+    const counts = new Map(
+      (await readSubscriptionCounts(db, known, cover.periods)).map(row => [row.subscription_id, row]),
+    )
     const until = completeUntil(tail, cover.until, now)
-    return found.map(head => {
-      const tallies = tally(series.window, counted.get(head.id) ?? [], now)
-      return figures(head, answer(window, from, series.window, tallies, until))
-    })
+    const recent = Map.groupBy(tail.counted, row => row.subscription_id)
+    return found.map(head => ({
+      ...namesOf(head),
+      ...frameOf(window, until),
+      totals: totalsOf(sumOf(totals.get(head.id) ?? [])),
+      buckets: countedBuckets(series, from, until, [
+        ...periodsOf(counts.get(head.id)),
+        ...(recent.get(head.id) ?? []),
+      ]),
+    }))
   }
 
   /** Of the subscriptions with most failed attempts in the window, most first. */
@@ -133,13 +148,26 @@ export class Stats {
     return { from, cover: await this.#cover(from, now, window.step), series: { window } }
   }
 
-  /** Where nothing is rolled up yet, the log is all there is, from its first row on. */
   async #cover(from: number, now: number, longest: Step): Promise<Cover> {
+    const [cover] = await this.#covers(from, now, [longest])
+    return cover
+  }
+
+  /**
+   * As far as the log is rolled up at one moment: all of them end at the same minute. Where nothing is rolled up yet, the log
+   * is all there is, from its first row on.
+   */
+  async #covers<Longest extends readonly [Step, ...Step[]]>(
+    from: number,
+    now: number,
+    longest: Longest,
+  ): Promise<{ [Index in keyof Longest]: Cover }> {
     const rolledUp = await readRolledUp(this.#database)
-    const cover = coverOf(from, rolledUp, longest)
-    if (rolledUp[1] !== undefined) return cover
+    const covers = longest.map(step => coverOf(from, rolledUp, step)) as { [Index in keyof Longest]: Cover } // by its own index
+    if (rolledUp[1] !== undefined) return covers
     const first = (await firstLoggedMinute(this.#database, from)) ?? minuteOf(now)
-    return { ...cover, until: Math.min(first, minuteOf(now)) }
+    const until = Math.min(first, minuteOf(now))
+    return covers.map(cover => ({ ...cover, until })) as typeof covers
   }
 
   async #backlog(tenant: string | null, now: number) {
@@ -180,12 +208,8 @@ function completeUntil({ isWhole }: Tail, rolledUpUntil: number, now: number): n
   return isWhole ? now : rolledUpUntil * minuteMs
 }
 
-interface Answer {
-  readonly window: WindowName
-  readonly step_seconds: number
-  readonly complete_until: string
-  buckets: StatsBucket[]
-  readonly totals: StatsTotals
+function frameOf(window: WindowName, until: number) {
+  return { window, step_seconds: windows[window].step * 60, complete_until: new Date(until).toISOString() }
 }
 
 function answer(
@@ -194,17 +218,15 @@ function answer(
   { step, count }: Window,
   tallies: ReadonlyMap<number, Tally>,
   until: number,
-): Answer {
+) {
   const total = new Tally()
-  const begins = Array.from({ length: count }, (_, index) => from + index * step)
+  const begins = beginsOf(step, count, from)
   for (const begin of begins) {
     const sum = tallies.get(begin)
     if (sum !== undefined) total.merge(sum)
   }
   return {
-    window,
-    step_seconds: step * 60,
-    complete_until: new Date(until).toISOString(),
+    ...frameOf(window, until),
     buckets: begins
       .filter(begin => begin * minuteMs < until)
       .map(begin => bucketOf(begin, tallies.get(begin) ?? new Tally())),
@@ -236,15 +258,49 @@ function totalsOf(sum: Tally): StatsTotals {
   }
 }
 
-function figures(
-  { id, uid, tenant, target_url, state }: Head,
-  { buckets, ...rest }: Answer,
-): SubscriptionFigures {
-  return {
-    ...{ subscription_id: id, uid, tenant, target_url, state },
-    ...rest,
-    buckets: buckets.map(({ start, success, failed }) => ({ start, success, failed })),
+function namesOf({ id, uid, tenant, target_url, state }: Head) {
+  return { subscription_id: id, uid, tenant, target_url, state }
+}
+
+function sumOf(counted: readonly CountedPeriod[]): Tally {
+  const sum = new Tally()
+  for (const row of counted) sum.add(row)
+  return sum
+}
+
+/** What is counted of a period, without its latencies. */
+type Counts = Pick<CountedPeriod, 'minute' | 'success' | 'failed'>
+
+function periodsOf(counts: CountsOfPeriods | undefined): readonly Counts[] {
+  if (counts === undefined) return []
+  const { minutes, success, failed } = counts
+  return minutes.map((minute, index) => ({
+    ...{ minute, success: success[index] ?? 0, failed: failed[index] ?? 0 },
+  }))
+}
+
+function countedBuckets(
+  { step, count }: Window,
+  from: number,
+  until: number,
+  counted: readonly Counts[],
+): SubscriptionFigures['buckets'] {
+  const buckets = beginsOf(step, count, from).map(begin => ({
+    start: new Date(begin * minuteMs).toISOString(),
+    ...{ success: 0, failed: 0 },
+  }))
+  for (const { minute, success, failed } of counted) {
+    // What another clock has dated ahead of ours is in the last one.
+    const bucket = buckets[Math.min(Math.floor((minute - from) / step), count - 1)]
+    if (bucket === undefined) continue
+    bucket.success += success
+    bucket.failed += failed
   }
+  return buckets.filter((_, index) => (from + index * step) * minuteMs < until)
+}
+
+function beginsOf(step: Step, count: number, from: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => from + index * step)
 }
 
 function timeOrNull(ms: number | null): string | null {
