@@ -40,6 +40,8 @@ interface Run {
   readonly load: Load
   /** Retries that become due in a second of a phase. */
   readonly retries: number
+  /** Empty: the rate that a replay has where none was given. */
+  readonly pace: { readonly rate_per_second?: number }
 }
 
 /** Makes a subscription with this number of dead letters, by SQL: to have them fail would take hours. */
@@ -113,7 +115,7 @@ async function runOne(run: Run): Promise<Phase> {
 async function runBeside(run: Run): Promise<readonly [Phase, number]> {
   const { world, replayed, load } = run
   const filter = { subscription_id: replayed.subscriptionId, state: 'failed' }
-  const { id } = await call(world, 'POST', '/replays', { filter })
+  const { id } = await call(world, 'POST', '/replays', { filter, ...run.pace })
   while (Number((await call(world, 'GET', `/replays/${id}`)).queued) === 0) await pause(100)
   const from = await makeRetries(run)
   const before = replayed.requests()
@@ -230,18 +232,20 @@ async function main(): Promise<number> {
       seconds: { ...text, default: '8' },
       rate: { ...text, default: '200' },
       retries: { ...text, default: '20' },
+      pace: { type: 'string' },
       whole: { type: 'boolean', default: false },
     },
   })
   const [replayedCount, rate] = [Number(values.replayed), Number(values.rate)]
   const load = { seconds: Number(values.seconds), rate, size: 500, connections: 64 }
+  const pace = values.pace === undefined ? {} : { rate_per_second: Number(values.pace) }
   const children = new Children()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
   try {
     const ends = await startEnds(children)
     const world = await openWorld(children, ends.receiverPort)
     const replayed = await makeReplayed(world, replayedCount)
-    const run = { ends, world, replayed, load, retries: Number(values.retries) }
+    const run = { ends, world, replayed, load, retries: Number(values.retries), pace }
     await runPhase(ends, world.contender, { ...load, seconds: 4 }) // warm-up
     const figures = figuresOf(await runRounds(run, Number(values.rounds)))
     const whole = values.whole ? await runWhole(run) : undefined

@@ -10,6 +10,7 @@ import { countCandidates, firstKey, type Replays } from './replays.ts'
 import {
   addProgress,
   countUnderWay,
+  type DeliveryKey,
   endReplay,
   lockOpenReplay,
   oweAgain,
@@ -33,9 +34,14 @@ export interface RunReplaysDeps {
 const waitingMax = 500
 /** At most this much of a replay is under way in all: retries of receivers that fail, and what waits in closed lanes. */
 const openMax = 50_000
-/** Deliveries looked at in one step. */
-const stepRows = 1000
-const tickMs = 200
+/** Deliveries per second of a replay that was given no rate. */
+const defaultRate = 1000
+/** Deliveries looked at with one statement, and statements of one step, where few of them match. */
+const pageRows = 1000
+const pagesPerStep = 10
+/** Between steps. A step that took long is followed by a longer rest, so that a large replay does not fill a core of PostgreSQL. */
+const tickMs = 25
+const restPerStep = 3
 
 /**
  * Runs all replays there are, in one process at a time, until none has anything to do. Each step is a transaction that owes
@@ -52,13 +58,15 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
     while (!signal.aborted) {
       const open = await readOpenReplays(session)
       if (open.length === 0) return true
+      const beganAt = performance.now()
       for (const row of open) {
         if (signal.aborted) break
         const run = runs.get(row.id) ?? new Run(deps, row)
         runs.set(row.id, run)
         await run.step(session, signal)
       }
-      await sleep(tickMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+      const rest = Math.max(tickMs, restPerStep * (performance.now() - beganAt))
+      await sleep(rest, undefined, { signal }).catch(() => {}) // aborted: the loop ends
     }
     return true
   })
@@ -73,6 +81,8 @@ class Run {
   #allowedAt = performance.now()
   /** All that matches has been queued. */
   #isQueued = false
+  /** How many deliveries were looked at for one that matches, on the last page. */
+  #rowsPerMatch = 1
 
   constructor(deps: RunReplaysDeps, row: ReplayRow) {
     this.#deps = deps
@@ -85,7 +95,7 @@ class Run {
       const row = await lockOpenReplay(tx, this.#id)
       if (row === undefined || row.state === 'counting') return
       const { from } = this.#selection(row)
-      await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), stepRows * 5))
+      await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), pageRows))
       const underWay = await countUnderWay(tx, row.id)
       const room = Math.min(waitingMax - underWay.waiting, openMax - underWay.open, this.#mayQueue(row))
       const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(tx, row, Math.floor(room))
@@ -95,22 +105,36 @@ class Run {
 
   /** Owes up to `room` deliveries again. @returns how many */
   async #queue(tx: Queryable, row: ReplayRow, room: number): Promise<number> {
-    const after =
+    let queued = 0
+    let after: DeliveryKey =
       row.after_webhook_id === null || row.after_subscription_id === null
         ? firstKey
         : { webhookId: row.after_webhook_id, subscriptionId: row.after_subscription_id }
+    for (let pages = 0; pages < pagesPerStep && queued < room && !this.#isQueued; pages++) {
+      const page = await this.#queuePage(tx, row, after, room - queued)
+      queued += page.queued
+      after = page.after
+    }
+    this.#allowed -= queued
+    return queued
+  }
+
+  async #queuePage(tx: Queryable, row: ReplayRow, from: DeliveryKey, room: number) {
     const selection = this.#selection(row)
-    const page = await readCandidates(tx, selection, after, loggedFrom(selection.from), stepRows)
+    // As many rows as are likely to hold what there is room for: to read a whole page for 25 deliveries costs more than all the rest.
+    const rows = Math.min(pageRows, Math.ceil(room * this.#rowsPerMatch))
+    const page = await readCandidates(tx, selection, from, loggedFrom(selection.from), rows)
     const taken = page.matching.slice(0, room)
     // What is owed comes anyway. Where it was settled between the two statements, it would be sent once more.
     const ready = taken.filter(({ isOwed }) => !isOwed)
     const queued = await oweAgain(tx, ready, 'replay', row.id)
     const isWhole = taken.length === page.matching.length
     const skipped = taken.length - queued
-    await addProgress(tx, row.id, { queued, skipped, after: isWhole ? page.last : taken.at(-1) })
-    this.#allowed -= queued
+    const after = (isWhole ? page.last : taken.at(-1)) ?? from
+    await addProgress(tx, row.id, { queued, skipped, after })
+    this.#rowsPerMatch = page.looked / Math.max(1, page.matching.length)
     this.#isQueued = page.last === undefined
-    return queued
+    return { queued, after }
   }
 
   /** The exact number first, outside of the transactions of the steps. */
@@ -126,8 +150,8 @@ class Run {
     return this.#deps.replays.selection(row.filter, reach)
   }
 
-  #mayQueue({ rate_per_second: rate }: ReplayRow): number {
-    if (rate === null) return Number.POSITIVE_INFINITY
+  #mayQueue({ rate_per_second: given }: ReplayRow): number {
+    const rate = given ?? defaultRate
     const now = performance.now()
     this.#allowed = Math.min(rate, this.#allowed + ((now - this.#allowedAt) / 1000) * rate)
     this.#allowedAt = now

@@ -148,6 +148,8 @@ export async function addProgress(
 export interface CandidatePage {
   /** The last that was looked at; undefined: there are no more. */
   readonly last: DeliveryKey | undefined
+  /** How many were looked at. */
+  readonly looked: number
   readonly matching: readonly Candidate[]
 }
 
@@ -216,6 +218,7 @@ export async function readCandidates(
   const last = rows.at(-1)
   return {
     last: last && { webhookId: last.webhook_id, subscriptionId: last.subscription_id },
+    looked: rows.length,
     matching: rows.flatMap(({ webhook_id: webhookId, subscription_id: subscriptionId, ...row }) =>
       row.attempt === null || row.size_bytes === null
         ? []
