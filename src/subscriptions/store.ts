@@ -348,19 +348,25 @@ export async function listSubscriptions(
   return rows
 }
 
-/** Oldest first, from above `after`; used to read all of them, a page at a time. PostgreSQL packs them. */
+const scans = {
+  upwards: 'where id > $1::bigint order by id',
+  downwards: 'where id < $1::bigint order by id desc',
+} as const
+
+/** Oldest first from above an id, or newest first from below it; used to read all of them, a page at a time. PostgreSQL packs them. */
 export async function scanSubscriptions(
   database: Queryable,
-  after: number,
+  direction: keyof typeof scans,
+  id: number,
   limit: number,
 ): Promise<readonly PackedSubscription[]> {
   const { rows } = await database.query<PackedSubscription>({
-    name: 'scan_subscriptions',
+    name: `scan_subscriptions_${direction}`,
     text: `select id, version || ' ' || floor(extract(epoch from state_since) * 1000)::bigint || ' ' ||
              json_build_array(${wantedColumns.join(', ')})::text || chr(10) ||
              json_build_array(${packedColumns.join(', ')})::text as packed
-           from subscriptions where id > $1 order by id limit $2`,
-    values: [after, limit],
+           from subscriptions ${scans[direction]} limit $2`,
+    values: [id, limit],
   })
   return rows
 }

@@ -181,12 +181,10 @@ export class Subscriptions {
     const unseen = this.#cache.ids()
     const isFirst = unseen.size === 0
     await this.#cache.reading(async () => {
-      for await (const rows of allPages(this.#database)) {
-        for (const row of rows) {
-          unseen.delete(row.id)
-          if (this.#hasKeysOf(row)) this.#cache.take(row, !isFirst)
-        }
-      }
+      await readAll(this.#database, row => {
+        unseen.delete(row.id)
+        if (this.#hasKeysOf(row)) this.#cache.take(row, !isFirst)
+      })
     })
     for (const id of unseen) this.#cache.drop(id)
   }
@@ -539,20 +537,33 @@ export class Subscriptions {
   }
 }
 
-/** All rows, oldest first. While a page is worked on, PostgreSQL packs the next one. */
-async function* allPages(database: Queryable): AsyncGenerator<readonly PackedSubscription[]> {
-  let next = scanSubscriptions(database, 0, scanRows)
-  for (;;) {
-    const rows = await next
-    const last = rows.at(-1)
-    if (last === undefined || rows.length < scanRows) {
-      yield rows
-      return
+/**
+ * Reads all rows, where they are more than a page on two connections: from both ends until they meet, where some may be taken
+ * twice. PostgreSQL packs rows half as fast as they are taken here: with one connection this process was idle for more than
+ * half of the time.
+ */
+async function readAll(database: Database, take: (row: PackedSubscription) => void): Promise<void> {
+  // What is between them is still to be read.
+  const ends = { upwards: 0, downwards: idMax + 1 }
+  const read = async (direction: keyof typeof ends, page: Promise<readonly PackedSubscription[]>) => {
+    for (let next = page; ends.upwards < ends.downwards; ) {
+      const rows = await next
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < scanRows) {
+        ends[direction] = direction === 'upwards' ? ends.downwards : ends.upwards
+      } else {
+        ends[direction] = last.id
+        next = scanSubscriptions(database, direction, last.id, scanRows)
+        next.catch(() => {}) // it is met when this page was taken
+      }
+      for (const row of rows) take(row)
     }
-    next = scanSubscriptions(database, last.id, scanRows)
-    next.catch(() => {}) // it is met when this page was taken
-    yield rows
   }
+  const first = scanSubscriptions(database, 'upwards', 0, scanRows)
+  if ((await first).length < scanRows) return read('upwards', first)
+  const down = scanSubscriptions(database, 'downwards', idMax + 1, scanRows)
+  const both = await Promise.allSettled([read('upwards', first), read('downwards', down)])
+  for (const end of both) if (end.status === 'rejected') throw end.reason
 }
 
 /** An error of a statement; the caller's where it says that another subscription of the tenant has the uid. */
