@@ -448,7 +448,7 @@ export const settings = {
     maximum: 600_000,
     default: 10_000,
     description:
-      'How long a stop may take after `SHUTDOWN_DRAIN_MS`, in milliseconds. Attempts that are still running 4 s before its end are cut off and made again.',
+      'How long a stop may take after `SHUTDOWN_DRAIN_MS`, in milliseconds. None is begun in its last 5 s; attempts that still run 4 s before its end are cut off and made again.',
   }),
   logLevel: choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
     defaultText: '`info`',

@@ -18,7 +18,7 @@ import { eventLines } from '../model/event-lines.ts'
 import type { PathFacts } from '../model/path-facts.ts'
 import type { SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
-import { Deadline } from '../platform/deadline.ts'
+import type { Deadline } from '../platform/deadline.ts'
 import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database } from '../platform/postgres.ts'
@@ -73,12 +73,14 @@ export class Outbound {
   readonly #isLaneOnly: (to: Subscription) => boolean
   readonly #subscription: (id: number) => Subscription | undefined
   readonly #held: HeldSince
+  readonly #logger: Logger
   #cuttingOff = false
   #onLeft: (delivery: Delivery) => void = () => {}
 
   constructor(deps: OutboundDeps) {
     const { config, database, subscriptions, clock, membership, logger } = deps
     const newId = uuidV7Source(clock)
+    this.#logger = logger
     this.maxInFlight = Math.min(config.maxInFlight, deps.receiverConnectionsMax ?? config.maxInFlight)
     this.#held = membership.held
     this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
@@ -184,18 +186,34 @@ export class Outbound {
     this.#onLeft = listener
   }
 
-  /**
-   * Starts no more attempts, gives those in flight until `deadline`, then cuts them off (they do not count), and writes
-   * what came of them. What still waits is freed with all that this process holds.
-   */
-  async stop(deadline: Deadline): Promise<void> {
-    await deadline.limit(this.lanes.stop())
+  /** Begins no more attempts. What waits stays held: it is freed with all that this process holds. */
+  beginNoMore(): void {
     this.dispatcher.stop()
-    await deadline.waitFor(() => this.dispatcher.load.inFlight === 0)
+  }
+
+  /**
+   * Begins no more attempts, gives those in flight until `attempts`, then cuts them off (they do not count), and writes
+   * what came of them until `log`. What still waits is freed with all that this process holds.
+   */
+  async stop(until: { readonly attempts: Deadline; readonly log: Deadline }): Promise<void> {
+    this.beginNoMore()
+    await until.attempts.limit(this.lanes.stop())
+    const haveEnded = await until.attempts.waitFor(() => this.dispatcher.load.inFlight === 0)
     this.#cuttingOff = true
+    if (!haveEnded) {
+      const { inFlight } = this.dispatcher.load
+      this.#logger.warn(
+        { cut_off: inFlight },
+        'attempts are cut off, as the stop lasts no longer; they are made again',
+      )
+    }
     await this.#destination.close()
-    const grace = new Deadline(1500)
-    await grace.limit(this.log.drained())
+    if (await until.log.limit(this.log.drained())) return
+    const { depth } = this.log
+    this.#logger.warn(
+      { unwritten: depth },
+      'what attempts have come to could not be written before the end of the stop; they are made again',
+    )
   }
 
   #makeDeliver(deps: OutboundDeps, connection: Connection): Deliver {

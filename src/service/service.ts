@@ -248,6 +248,10 @@ async function stop(running: Running): Promise<void> {
   running.isStopping = true
   const whole = new Deadline(config.shutdownDrainMs + config.shutdownTimeoutMs)
   const [early, middle, late] = [whole.earlier(5000), whole.earlier(4000), whole.earlier(500)]
+  // An answer that was heard and not written makes a repeat. But leaving takes its time, too.
+  const written = new Deadline(Math.max(1500, late.leftMs - 1500))
+  // Where the HTTP server or something else takes all of its time, attempts would begin that have none left to end in.
+  const noMore = setTimeout(() => parts?.outbound?.beginNoMore(), early.leftMs)
   await closeAll(
     [
       // Their readers come back, to another process or after the next start.
@@ -264,7 +268,11 @@ async function stop(running: Running): Promise<void> {
       { what: 'uses of keys', deadline: early, close: () => parts?.access.keys?.writeUses() },
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
       { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
-      { what: 'deliveries', deadline: late, close: () => parts?.outbound?.stop(middle) },
+      {
+        what: 'deliveries',
+        deadline: late,
+        close: () => parts?.outbound?.stop({ attempts: middle, log: written }),
+      },
       { what: 'tests', deadline: late, close: () => parts?.testSends.close() },
       { what: 'handover', deadline: whole.earlier(2000), close: () => parts?.handover.stop() },
       { what: 'connections to receivers', deadline: late, close: () => egress.close() },
@@ -282,6 +290,7 @@ async function stop(running: Running): Promise<void> {
     ],
     logger,
   )
+  clearTimeout(noMore)
 }
 
 function registerIngest(

@@ -21,9 +21,10 @@ export interface Member {
   url: string | undefined
   /** What it wrote last. */
   output: string
-  /** `performance.now()` when it was ready, and when it was sent the signal to end. */
+  /** `performance.now()` when it was ready, when it was sent the signal to end, and when it had ended. */
   readyAt: number | undefined
   endAt: number | undefined
+  endedAt: number | undefined
   /** Resolves when it is ready, or has ended before. */
   readonly settled: Promise<void>
 }
@@ -57,6 +58,7 @@ export class Crew {
       output: '',
       readyAt: undefined,
       endAt: undefined,
+      endedAt: undefined,
       settled,
     }
     const hear = (chunk: Buffer) => {
@@ -70,6 +72,7 @@ export class Crew {
     child.stdout.on('data', hear)
     child.stderr.on('data', hear)
     child.on('exit', () => {
+      member.endedAt = performance.now()
       this.members.splice(this.members.indexOf(member), 1)
       resolve()
     })

@@ -143,10 +143,7 @@ async function deploy(ground: Ground): Promise<Ran> {
     ground.say(`round ${round + 1}: all replaced, ${world.load.accepted.length} accepted`)
   }
   await sleep(1000)
-  const ran = await world.finish(30_000, () => ({
-    repeats: 0,
-    why: 'none: a process that leaves finishes what it has begun',
-  }))
+  const ran = await world.finish(30_000, () => unfinished(crew.everyone))
   const bad = ends.filter(code => code !== 0)
   const problems = bad.length > 0 ? [`processes ended with ${bad.join(', ')}`] : []
   const { lost } = ran.figures
@@ -159,6 +156,26 @@ async function deploy(ground: Ground): Promise<Ran> {
   const notes = described('by standstill').map(text => `while nothing was accepted anywhere, ${text}`)
   problems.push(...described('by deploy'))
   return { ...ran, notes: [...ran.notes, ...notes], problems: [...ran.problems, ...problems] }
+}
+
+/** The default of SHUTDOWN_TIMEOUT_MS, and how long before its end the first attempt is given up. */
+const stopMs = { whole: 10_000, cutOff: 4000 } as const
+
+/**
+ * A process that leaves finishes what it has begun, in the time that it has. One that the machine gave no processor for
+ * seconds, or no commit, says how many attempts it could not finish; each of them may be repeated once.
+ */
+function unfinished(everyone: readonly Member[]): Ran['allowed'] {
+  const late = everyone.filter(
+    ({ endAt = 0, endedAt = 0 }) => endedAt - endAt >= stopMs.whole - stopMs.cutOff,
+  )
+  const counts = late.flatMap(({ output }) =>
+    [...output.matchAll(/"(?:cut_off|unwritten)":(\d+)/g)].map(([, count]) => Number(count)),
+  )
+  const repeats = counts.reduce((sum, count) => sum + count, 0)
+  if (repeats === 0) return { repeats, why: 'none: a process that leaves finishes what it has begun' }
+  const why = `attempts that ${late.length} processes could not finish, or write down, in the time that a stop has (${repeats}): the machine gave them no processor, or no commit`
+  return { repeats, why }
 }
 
 /**

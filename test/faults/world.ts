@@ -182,14 +182,18 @@ export class World implements AsyncDisposable {
       const arrivals = this.receiver.records.get(id)?.arrivals ?? []
       lines.push(`${id} was read at ${arrivals.map(({ at }) => since(at)).join(', ')}`)
       const log = await this.query<{ line: string }>(
-        `select format('attempt %s: %s after %s ms, logged at %s', attempt, verdict, duration_ms, "timestamp") as line
-         from delivery_logs where webhook_id = $1 order by id`,
+        `select format('attempt %s: %s after %s ms, logged at %s%s', attempt, verdict, duration_ms, "timestamp",
+           case when (select timings ->> 'repeated' from attempt_details d where d.id = l.id) = 'true'
+             then ', sent twice within the attempt' end) as line
+         from delivery_logs l where webhook_id = $1 order by id`,
         [id],
       )
       lines.push(...log.map(({ line }) => `  ${line}`))
     }
-    for (const { child, output } of this.crew.members)
-      lines.push(`process ${child.pid} said last:\n${output.slice(-2000)}`)
+    for (const { child, endAt, endedAt, output } of this.crew.everyone) {
+      const left = endAt && endedAt ? `, which left from ${since(endAt)} to ${since(endedAt)},` : ''
+      lines.push(`process ${child.pid}${left} said last:\n${output.slice(-2000)}`)
+    }
     return lines
   }
 

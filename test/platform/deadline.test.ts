@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { test } from 'node:test'
 import { Deadline } from '../../src/platform/deadline.ts'
 
@@ -29,6 +31,33 @@ test('what becomes so in time is seen', async () => {
   let looks = 0
   assert.equal(await new Deadline(5000).waitFor(() => ++looks === 3), true)
   assert.equal(await new Deadline(15).waitFor(() => false), false)
+})
+
+/** Keeps the process from all else, as one that gets no processor. */
+function standStill(ms: number): void {
+  for (const end = performance.now() + ms; performance.now() < end; );
+}
+
+test('what came in time is seen by a process that stood still meanwhile, whose timers are over first', async t => {
+  const server = createServer(socket => socket.resume().on('error', () => {})).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const sender = connect((server.address() as AddressInfo).port, '127.0.0.1') // it listens on TCP
+  t.after(() => sender.destroy())
+  const [socket] = (await once(server, 'connection')) as [Socket] // as Node has it
+  for (const wait of ['limit', 'waitFor'] as const) {
+    const came = once(socket, 'data')
+    let hasCome = false
+    came.then(() => {
+      hasCome = true
+    })
+    const deadline = new Deadline(20)
+    const waiting = wait === 'limit' ? deadline.limit(came) : deadline.waitFor(() => hasCome)
+    await new Promise(resolve => setImmediate(resolve)) // after it timers come first, then what has arrived
+    sender.write('x')
+    standStill(60)
+    assert.equal(await waiting, true, wait)
+  }
 })
 
 test('what is so already is seen even when no time is left', async () => {
