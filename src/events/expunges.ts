@@ -161,7 +161,14 @@ export class Expunges {
       await session.transaction(async tx => {
         await addExpunged(tx, row.id, { events: await takeOut(tx, ids) })
       })
-      await endOwed(session, ids, deliveries => addExpunged(session, row.id, { deliveries }))
+      // In the transaction that ends them, so that the count is right whenever this process is killed.
+      const end = () =>
+        session.transaction(async tx => {
+          const deliveries = await endSomeOwed(tx, ids)
+          if (deliveries > 0) await addExpunged(tx, row.id, { deliveries })
+          return deliveries
+        })
+      while ((await end()) > 0);
     }
     if (page.last !== undefined) await addExpunged(session, row.id, { after: page.last })
     return { rows: page.rows, last: page.last }
@@ -193,16 +200,12 @@ export async function takeOut(tx: Queryable, ids: readonly Uuid[]): Promise<numb
  * Ends what is still owed of events. In short statements: an event can be owed to ten thousand subscriptions. Whatever a
  * crash leaves of it ends the same way when its turn comes, because a payload that was expunged is not sent.
  */
-export async function endOwed(
-  db: Queryable,
-  ids: readonly Uuid[],
-  ended: (deliveries: number) => Promise<void> = async () => {},
-): Promise<void> {
-  for (;;) {
-    const deliveries = await endOwedOfEvents(db, ids, expungedReason, endedMax)
-    if (deliveries === 0) return
-    await ended(deliveries)
-  }
+export async function endOwed(db: Queryable, ids: readonly Uuid[]): Promise<void> {
+  while ((await endSomeOwed(db, ids)) > 0);
+}
+
+function endSomeOwed(db: Queryable, ids: readonly Uuid[]): Promise<number> {
+  return endOwedOfEvents(db, ids, expungedReason, endedMax)
 }
 
 function answerOf(row: ExpungeRow): ExpungeAnswer {

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import pg from 'pg'
+import { eventually } from '../support/eventually.ts'
+import { client, processWorld } from '../support/service.ts'
+
+const json = { 'content-type': 'application/json' }
+const batches = 3
+const events = batches * 1000
+
+interface Expunge {
+  readonly state: string
+  readonly events: number
+  readonly deliveries: number
+}
+
+test('an expunging whose process is killed with kill -9 goes on in the next one: nothing is left, and nothing is counted twice', async () => {
+  await using world = await processWorld()
+  const { database, connection } = world.world
+  const first = await world.start()
+  const api = client(first.url)
+  await api.subscribe({ target_url: 'http://127.0.0.1:9/', paused: true })
+  const batch = JSON.stringify(Array.from({ length: 1000 }, () => ({ payload: { secret: true } })))
+  for (let n = 0; n < batches; n++) assert.equal((await api.post('/events/batch', batch, json)).status, 202)
+  const count = async (text: string) => (await database.query<{ n: number }>({ text })).rows[0]?.n
+
+  // While nothing can be logged, payloads go, and what is owed of their events cannot end.
+  const holder = new pg.Client(connection)
+  await holder.connect()
+  await holder.query('begin; lock table delivery_logs in exclusive mode')
+  const before = new Date().toISOString()
+  const begun = await api.post('/events/expunge', JSON.stringify({ before }), json)
+  assert.equal(begun.status, 202)
+  const { id } = (await begun.json()) as { id: string } // as openapi.json has it
+  const waits = `select count(*)::int as n from pg_locks where relation = 'delivery_logs'::regclass and not granted`
+  await eventually(async () => (await count(waits)) === 1)
+  first.child.kill('SIGKILL')
+  await once(first.child, 'exit')
+  const left = (await count(`select count(*)::int as n from events where payload <> ''`)) ?? 0
+  assert.ok(left > 0 && left < events, `${left} payloads were left when it was killed`)
+  assert.equal(await count('select count(*)::int as n from owed'), events)
+  await holder.end()
+
+  const second = await world.start()
+  const read = async () => (await fetch(`${second.url}/events/expunges/${id}`)).json() as Promise<Expunge>
+  const done = await eventually(read, ({ state }) => state === 'done')
+  assert.deepEqual([done.events, done.deliveries], [events, events])
+  assert.equal(await count(`select count(*)::int as n from events where payload <> ''`), 0)
+  assert.equal(await count('select count(*)::int as n from owed'), 0)
+  const ended = `select count(distinct webhook_id)::int as n from delivery_logs where verdict = 'cancelled'`
+  assert.equal(await count(ended), events)
+  assert.equal(await count('select count(*)::int as n from delivery_logs'), events, 'each ended once')
+})
