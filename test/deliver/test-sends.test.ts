@@ -137,8 +137,11 @@ test('it is in the log as a test, is no dead letter, and its details are kept as
     )
     const details = (await server.request(`/attempts/${attemptId}`)).json
     assert.equal(Object(details).request !== null, hasDetails)
-    assert.deepEqual((await server.request('/deliveries?state=failed')).json, [])
   }
+  program = {}
+  assert.equal((await tryIt((await subscribe()).id)).response?.status, 200)
+  for (const state of ['pending', 'success', 'failed', 'cancelled'])
+    assert.deepEqual((await server.request(`/deliveries?state=${state}`)).json, [], state)
 })
 
 test('who tried what is in the audit log', async () => {

@@ -5,6 +5,7 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { systemOf } from '../support/acquainted.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, processWorld, settledAudit, testService } from '../support/service.ts'
@@ -82,6 +83,16 @@ test('while the database cannot keep up, events are accepted for good or refused
   assert.ok(late.every(({ status }) => status === 503))
   const slowestMs = late.map(({ tookMs }) => tookMs).sort((a, b) => b - a)[late.length / 20] ?? 0
   assert.ok(slowestMs < ingestTimeoutMs / 4, `one in twenty refusals took longer than ${slowestMs} ms`)
+  const ofOverload = /"trouble":"overload","msg":"more events come in than can be written/g
+  assert.equal(service.output().match(ofOverload)?.length, 1, 'one line, however many are refused')
+  await eventually(async () => {
+    const { troubles } = await systemOf(service.url)
+    return troubles.some(({ kind, until, count }) => kind === 'overload' && until === null && count > 100)
+  })
+  assert.match(
+    await (await fetch(`${service.url}/metrics`)).text(),
+    /^webhook_troubles\{kind="overload"\} 1$/m,
+  )
   await stalled.end()
   await eventually(
     () => answers.slice(-100),
