@@ -7,6 +7,7 @@ import type { HasLine } from '../model/event-lines.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { LanePause } from '../model/pause.ts'
 import { maxAgeMs } from '../model/retry-policy.ts'
+import { type Traceparent, traceIdOf } from '../model/traceparent.ts'
 import { type Verdict, verdict } from '../model/verdict.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -119,7 +120,7 @@ export class Deliver {
     const span = this.#deps.tracing?.attempting({ delivery, content, origin: to.origin })
     const outcome = await send(this.#deps, loaded, span)
     span?.ended(outcome)
-    return this.#record(delivery, this.#verdict(loaded, outcome))
+    return this.#record(delivery, this.#verdict(loaded, outcome), span?.traceparent ?? content.traceparent)
   }
 
   /** Checks whether the delivery is to be sent at all, and reads its payload where that is not in memory. */
@@ -169,10 +170,10 @@ export class Deliver {
   }
 
   /** Writes down what was decided, and takes what waits behind it out of the way. @returns whether the receiver answered */
-  #record(delivery: Delivery, decision: Decision): boolean {
+  #record(delivery: Delivery, decision: Decision, traceparent?: Traceparent | null): boolean {
     switch (decision.kind) {
       case 'attempted':
-        this.#settle(delivery, decision)
+        this.#settle(delivery, decision, traceparent)
         return decision.outcome.kind !== 'unreachable'
       case 'subscription_gone':
       case 'subscription_paused':
@@ -200,13 +201,18 @@ export class Deliver {
     }
   }
 
-  #settle(delivery: Delivery, { to, outcome, verdict, at }: Attempted): void {
+  #settle(
+    delivery: Delivery,
+    { to, outcome, verdict, at }: Attempted,
+    traceparent: Traceparent | null | undefined,
+  ): void {
     const { log, logger, hasLine } = this.#deps
     const pause = this.#learn(to, outcome, verdict)
     const keepsPlace = to.ordered
     log.settle({ kind: 'attempted', delivery, outcome, verdict, at, keepsPlace, ...(pause && { pause }) })
     const failed = outcome.kind !== 'accepted'
-    if (hasLine?.(delivery.webhookId, failed) ?? true) logAttempt(logger, delivery, outcome, verdict)
+    if (hasLine?.(delivery.webhookId, failed) ?? true)
+      logAttempt(logger, delivery, outcome, verdict, traceparent)
   }
 
   /**
@@ -272,7 +278,13 @@ export class Deliver {
 }
 
 /** The one wide line of an attempt. */
-function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: Verdict): void {
+function logAttempt(
+  logger: Logger,
+  delivery: Delivery,
+  outcome: Outcome,
+  next: Verdict,
+  traceparent: Traceparent | null | undefined,
+): void {
   const failure = outcome.kind === 'accepted' ? undefined : outcome
   logger.info(
     {
@@ -287,6 +299,7 @@ function logAttempt(logger: Logger, delivery: Delivery, outcome: Outcome, next: 
       repeated: outcome.isRepeated,
       verdict: next.kind,
       next_at: next.kind === 'retry' ? new Date(next.dueAt).toISOString() : undefined,
+      trace_id: traceIdOf(traceparent),
     },
     'attempt',
   )

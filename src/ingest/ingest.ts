@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { Handover } from '../handover/handover.ts'
 import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '../model/delivery.ts'
+import type { Traceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -29,6 +30,13 @@ export interface PublishedFields {
   readonly deliverAt: number | null
   /** What the sender says of it, by names of its own. */
   readonly metadata: Readonly<Record<string, string>> | null
+}
+
+/** An event that is committed. */
+export interface AcceptedEvent {
+  readonly webhookId: Uuid
+  /** Where its acceptance is in a trace. */
+  readonly traceparent?: Traceparent | null | undefined
 }
 
 export interface IngestDeps {
@@ -60,30 +68,30 @@ export class Ingest {
   }
 
   /**
-   * Resolves with the event's id once the event and everything it owes are committed.
+   * Resolves with the id of the event once the event and everything it owes are committed.
    *
    * @throws AppError `overloaded` or `database_unavailable` when that cannot be done in time, `shutting_down`
    * @throws NameTaken when another event has one of its names
    */
-  accept(event: IncomingEvent): Promise<Uuid> {
+  accept(event: IncomingEvent): Promise<AcceptedEvent> {
     const { tracing } = this.#deps
     return tracing === undefined ? this.#accept(event) : this.#acceptTraced(tracing, event)
   }
 
-  async #acceptTraced(tracing: Pick<Tracing, 'accepting'>, event: IncomingEvent): Promise<Uuid> {
+  async #acceptTraced(tracing: Pick<Tracing, 'accepting'>, event: IncomingEvent): Promise<AcceptedEvent> {
     const span = tracing.accepting(event)
     if (span === undefined) return this.#accept(event)
     try {
-      const webhookId = await this.#accept({ ...event, traceparent: span.traceparent })
-      span.accepted(webhookId, event.subscriptions.length)
-      return webhookId
+      const accepted = await this.#accept({ ...event, traceparent: span.traceparent })
+      span.accepted(accepted.webhookId, event.subscriptions.length)
+      return accepted
     } catch (error) {
       span.failed(error)
       throw error
     }
   }
 
-  async #accept(event: IncomingEvent): Promise<Uuid> {
+  async #accept(event: IncomingEvent): Promise<AcceptedEvent> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
     const { newId, clock, writer, wideWriter } = this.#deps
     const webhookId = newId()
@@ -99,7 +107,7 @@ export class Ingest {
     }
     if (owed.length > handedOverPerTurn) await this.#commitInTurns(owed, event, acceptedAt)
     else this.#commit(owed, event, acceptedAt)
-    return webhookId
+    return { webhookId, traceparent: event.traceparent }
   }
 
   #offer(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OfferedRow[] {

@@ -1,4 +1,5 @@
 import { AppError, errorCodes } from '../errors.ts'
+import type { Traceparent } from '../model/traceparent.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { hashOfName, type Names, NameTaken } from './names.ts'
@@ -8,6 +9,8 @@ import { findTaken } from './taken-names-store.ts'
 export interface Accepted {
   readonly webhookId: Uuid
   readonly deliveries: number
+  /** Where its acceptance is in a trace; it is for the log only. */
+  readonly traceparent?: Traceparent | null | undefined
 }
 
 export interface Answered extends Accepted {

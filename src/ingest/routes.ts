@@ -13,14 +13,14 @@ import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { HasLine } from '../model/event-lines.ts'
-import type { Uuid } from '../platform/id.ts'
+import { traceIdOf } from '../model/traceparent.ts'
 import type { Logger } from '../platform/logger.ts'
 import { wants, wantsType } from '../subscriptions/matching.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readEnvelope } from './envelope.ts'
 import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
-import type { IncomingEvent, Ingest } from './ingest.ts'
+import type { AcceptedEvent, IncomingEvent, Ingest } from './ingest.ts'
 import { hashOfRequest, namesOf } from './names.ts'
 import type { Once } from './once.ts'
 
@@ -99,8 +99,7 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const { tenant } = subscription
   const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
-  const webhookId = await checkAndAccept(deps, event)
-  return accepted(deps, reply, event, webhookId)
+  return accepted(deps, reply, event, await checkAndAccept(deps, event))
 }
 
 /** For a sender that has given its request a name. */
@@ -119,16 +118,16 @@ async function acceptOnce(
     ),
   )
   const published = { channels: [], eventId: null, idempotencyKey, deliverAt: null, metadata: null }
-  const { webhookId, isReplayed } = await deps.once.accept(names, async () => ({
-    webhookId: await checkAndAccept(deps, { ...event, published, ...(names && { names }) }),
+  const answered = await deps.once.accept(names, async () => ({
+    ...(await checkAndAccept(deps, { ...event, published, ...(names && { names }) })),
     deliveries: 1,
   }))
-  if (!isReplayed) return accepted(deps, reply, event, webhookId)
-  return reply.code(202).header(replayedHeader, 'true').send(`{"webhook_id":"${webhookId}"}`)
+  if (!answered.isReplayed) return accepted(deps, reply, event, answered)
+  return reply.code(202).header(replayedHeader, 'true').send(`{"webhook_id":"${answered.webhookId}"}`)
 }
 
 /** @throws AppError payload_refused, and what `Ingest.accept` throws */
-async function checkAndAccept({ eventTypes, ingest }: Deps, event: OneEvent): Promise<Uuid> {
+async function checkAndAccept({ eventTypes, ingest }: Deps, event: OneEvent): Promise<AcceptedEvent> {
   const refusal = eventTypes.check(event.tenant, event.eventType, event.payload)
   const refused = refusal instanceof Promise ? await refusal : refusal
   if (refused !== undefined) throw refused
@@ -137,7 +136,12 @@ async function checkAndAccept({ eventTypes, ingest }: Deps, event: OneEvent): Pr
 
 type OneEvent = IncomingEvent & { readonly subscriptions: readonly [Subscription] }
 
-function accepted(deps: Deps, reply: FastifyReply, event: OneEvent, webhookId: Uuid): FastifyReply {
+function accepted(
+  deps: Deps,
+  reply: FastifyReply,
+  event: OneEvent,
+  { webhookId, traceparent }: AcceptedEvent,
+): FastifyReply {
   const { eventType, payload, subscriptions } = event
   if (deps.hasLine?.(webhookId, false) ?? true) {
     deps.logger.info(
@@ -146,6 +150,7 @@ function accepted(deps: Deps, reply: FastifyReply, event: OneEvent, webhookId: U
         subscription_id: subscriptions[0].id,
         event_type: eventType,
         size_bytes: payload.length,
+        trace_id: traceIdOf(traceparent),
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
       'accepted',

@@ -6,6 +6,11 @@ import type { IncomingHttpHeaders } from 'node:http'
  */
 export type Traceparent = string
 
+/** The id of the trace, by which log lines are found; undefined: there is none. */
+export function traceIdOf(traceparent: Traceparent | null | undefined): string | undefined {
+  return traceparent ? traceparent.slice(3, 35) : undefined
+}
+
 const pattern = /^(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(?=$|-)/
 
 /** @returns undefined where a request says nothing of a trace, or something that is not valid: then it begins none */

@@ -6,8 +6,9 @@ import { identifyCaller } from '../http/auth.ts'
 import { idempotencyKeyParameter, readIdempotencyKey } from '../http/idempotency-key.ts'
 import { refuseCoding } from '../http/json-body.ts'
 import { Problem, problems } from '../http/problem.ts'
+import type { Answered } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
-import { readTraceparent } from '../model/traceparent.ts'
+import { readTraceparent, traceIdOf } from '../model/traceparent.ts'
 import { type BatchResult, publishBatch } from './batch.ts'
 import { readBatch } from './batch-body.ts'
 import { itemBytesMax } from './batch-events.ts'
@@ -59,14 +60,18 @@ async function publishAll(
   const { body, id, headers } = request
   if (!Array.isArray(body)) throw unknownType()
   const items: readonly RawItem[] = body // as the parser of this scope has read them
-  const { bodies, clock, logger, hasLine } = deps
+  const { bodies, clock, logger } = deps
   const traceparent = readTraceparent(headers)
   const results = await publishBatch(
     {
       ...{ clock, requestId: id, payloadBytesMax: bodies.bytesMax },
       batchKey: readIdempotencyKey(headers),
       tenantFor: named => callerFor(request, named).reach.tenant ?? defaultTenant,
-      publish: (event, said) => publishOnce(deps, { ...event, traceparent }, said),
+      publish: async (event, said) => {
+        const answered = await publishOnce(deps, { ...event, traceparent }, said)
+        tellAccepted(deps, answered)
+        return answered
+      },
       refused: code => deps.onRefusedEvent?.(code),
       failed: err => logger.error({ err, request_id: id }, 'an event of a batch failed'),
     },
@@ -76,15 +81,13 @@ async function publishAll(
     { request_id: id, ...countsOf(results), ms: Math.round(reply.elapsedTime * 10) / 10 },
     'accepted a batch',
   )
-  for (const result of results) {
-    if (
-      'webhook_id' in result &&
-      !result.idempotent_replayed &&
-      (hasLine?.(result.webhook_id, false) ?? true)
-    )
-      logger.info({ webhook_id: result.webhook_id, deliveries: result.deliveries }, 'accepted')
-  }
   return reply.code(202).send({ results })
+}
+
+function tellAccepted({ logger, hasLine }: BatchRoutesDeps, event: Answered): void {
+  const { webhookId, deliveries, traceparent, isReplayed } = event
+  if (isReplayed || !(hasLine?.(webhookId, false) ?? true)) return
+  logger.info({ webhook_id: webhookId, deliveries, trace_id: traceIdOf(traceparent) }, 'accepted')
 }
 
 function countsOf(results: readonly BatchResult[]) {

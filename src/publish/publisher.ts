@@ -2,11 +2,10 @@ import { setImmediate } from 'node:timers/promises'
 import { AppError } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import { unknownSubscription } from '../http/parameters.ts'
-import type { Ingest } from '../ingest/ingest.ts'
+import type { AcceptedEvent, Ingest } from '../ingest/ingest.ts'
 import type { Names } from '../ingest/names.ts'
 import type { Traceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
-import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { EventToMatch } from '../subscriptions/matching.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
@@ -43,8 +42,7 @@ export interface PublishRequest {
 }
 
 /** An event that is committed. */
-export interface Published {
-  readonly webhookId: Uuid
+export interface Published extends AcceptedEvent {
   /** To how many subscriptions it is owed; 0: nobody wants it, and it is stored all the same. */
   readonly deliveries: number
 }
@@ -103,7 +101,7 @@ export class Publisher {
     if (ids.length > fanOutMax) throw tooManyWant(ids.length)
     const subscriptions = ids.length > lookUpsPerTurn ? await this.#lookUpAll(ids) : this.#lookUp(ids)
     const { channels, eventId, idempotencyKey, metadata, deliverAt, names } = request
-    const webhookId = await ingest.accept({
+    const accepted = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       ...(traceparent !== undefined && { traceparent }),
       published: {
@@ -112,7 +110,7 @@ export class Publisher {
       },
       ...(names && { names }),
     })
-    return { webhookId, deliveries: subscriptions.length }
+    return { ...accepted, deliveries: subscriptions.length }
   }
 
   #wanting(request: PublishRequest, to: number | undefined): readonly number[] {

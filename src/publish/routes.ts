@@ -12,7 +12,7 @@ import { envelopeLimits, readBodyHeaders, readHops } from '../ingest/envelope.ts
 import type { Once } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
 import type { HasLine } from '../model/event-lines.ts'
-import { readTraceparent } from '../model/traceparent.ts'
+import { readTraceparent, traceIdOf } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import { publishLimits } from './fields.ts'
@@ -89,7 +89,7 @@ async function publish(
     ...{ ...said, ...body, hops: readHops(headers), payload },
     traceparent: readTraceparent(headers),
   }
-  const { webhookId, deliveries, isReplayed } = await publishOnce(deps, event, { deliverAtText })
+  const { webhookId, deliveries, traceparent, isReplayed } = await publishOnce(deps, event, { deliverAtText })
   const { logger, hasLine } = deps
   if (isReplayed) reply.header(replayedHeader, 'true')
   else if (hasLine?.(webhookId, false) ?? true) {
@@ -100,6 +100,7 @@ async function publish(
         event_type: head.eventType,
         deliveries,
         size_bytes: payload.length,
+        trace_id: traceIdOf(traceparent),
         ms: Math.round(reply.elapsedTime * 10) / 10,
       },
       'accepted',

@@ -1,9 +1,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createLogger } from '../../src/platform/logger.ts'
 import { startCollector } from '../support/collector.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, testService } from '../support/service.ts'
+
+interface Line {
+  readonly msg: string
+  readonly trace_id?: string
+}
+
+function aLog() {
+  const lines: Line[] = []
+  const output = { write: (text: string) => void lines.push(JSON.parse(text)) }
+  return { lines, logger: createLogger({ level: 'info', format: 'json', output }) }
+}
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 const sender = `00-${traceId}-b7ad6b7169203331-01`
@@ -13,10 +25,11 @@ test('an event is accepted in the trace of its sender; each attempt links to it,
   await using collector = await startCollector()
   await using receiver = await startReceiver((_request, index) => ({ status: index === 0 ? 500 : 200 }))
   await using other = await startReceiver()
-  await using service = await testService({
-    OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`,
-    OTEL_SERVICE_NAME: 'hooks',
-  })
+  const { lines, logger } = aLog()
+  await using service = await testService(
+    { OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.url}/`, OTEL_SERVICE_NAME: 'hooks' },
+    logger,
+  )
   const api = client(service.url)
   const { id } = await api.subscribe({
     target_url: receiver.origin,
@@ -70,6 +83,28 @@ test('an event is accepted in the trace of its sender; each attempt links to it,
     own.map(({ traceId: trace, spanId }) => `00-${trace}-${spanId}-01`),
   )
   assert.equal(other.received[0]?.headers.traceparent, undefined, 'it did not ask')
+  const tracesOf = (msg: string) => lines.filter(line => line.msg === msg).map(line => line.trace_id)
+  assert.deepEqual(tracesOf('accepted'), [traceId])
+  assert.deepEqual(tracesOf('attempt').toSorted(), attempts.map(span => span.traceId).toSorted())
+})
+
+test('a line of the log has the trace of its sender where nothing is traced here, also of a batch and of a retry', async () => {
+  await using receiver = await startReceiver((_request, index) => ({ status: index === 0 ? 500 : 200 }))
+  const { lines, logger } = aLog()
+  await using service = await testService({}, logger)
+  const api = client(service.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, retry: { base_seconds: 1 } })
+  await api.ingest(id, '{}', { ...json, traceparent: sender })
+  await receiver.waitFor(1)
+  service.clock.advance(2000)
+  await receiver.waitFor(2)
+  await api.post('/events/batch', JSON.stringify([{ payload: {} }]), { ...json, traceparent: sender })
+  await api.ingest(id)
+  await eventually(() => lines.filter(({ msg }) => msg === 'attempt').length === 4)
+  const told = lines.filter(({ msg }) => msg === 'accepted' || msg === 'attempt')
+  assert.equal(told.length, 7)
+  assert.equal(told.filter(line => line.trace_id === traceId).length, 5)
+  assert.equal(told.filter(line => line.trace_id === undefined).length, 2)
 })
 
 test('what its sender does not record is not recorded here, and is passed on all the same', async () => {

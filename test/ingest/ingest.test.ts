@@ -57,7 +57,7 @@ test('a fresh delivery is born leased, and starts once the event is committed', 
   const event = anIncoming(aSubscription())
   const accepting = ingest.accept(event)
   assert.equal(started.length, 0)
-  const webhookId = await accepting
+  const { webhookId } = await accepting
   assert.equal(await countEvents(world.database), 1)
   assert.deepEqual(await allOwed(world.database), [
     { webhookId, subscriptionId: 1, attempt: 1, owner: me, dueAt: noon },
@@ -180,7 +180,7 @@ test('an event for many is one commit, and is handed over a hundred at a time, s
   }
   look()
   const subscriptions = Array.from({ length: 1500 }, (_, n) => aSubscription({ id: n + 1 }))
-  const webhookId = await ingest.accept(anIncoming(...subscriptions))
+  const { webhookId } = await ingest.accept(anIncoming(...subscriptions))
   clearImmediate(turns)
   const owed = await allOwed(world.database)
   assert.equal(owed.length, 1500)
@@ -213,7 +213,7 @@ test('a scheduled event waits in its lanes until its time, where its run begins'
   await aLane(world.database, 1)
   const deliverAt = noon + 3_600_000
   const published = { channels: ['a', 'b'], eventId: 'mine', deliverAt, metadata: { region: 'eu' } }
-  const webhookId = await ingest.accept({ ...anIncoming(aSubscription()), published })
+  const { webhookId } = await ingest.accept({ ...anIncoming(aSubscription()), published })
   assert.deepEqual(await allOwed(world.database), [
     { webhookId, subscriptionId: 1, attempt: 1, owner: null, dueAt: deliverAt },
   ])
