@@ -210,6 +210,7 @@ export const families = {
   lanesLeased: gauge('webhook_leased_lanes', 'sum', 'Lanes that processes behind this port work on'),
   waitingEvents: gauge('webhook_ingest_waiting', 'sum', 'Events that wait for a transaction'),
   settling: gauge('webhook_log_waiting', 'sum', 'Attempts that wait for the delivery log'),
+  streams: gauge('webhook_streams', 'sum', 'Event streams (`GET /stream`) that are open'),
   receiverConnections: gauge('webhook_receiver_connections', 'sum', 'Connections to receivers'),
   repeated: counter(
     'webhook_attempts_repeated_total',

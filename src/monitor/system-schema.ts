@@ -43,6 +43,7 @@ export const ProcessReport = Type.Object(
     repeated: count(
       'Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept',
     ),
+    streams: count('Event streams (`GET /stream`) that are open'),
     descriptors_used: countIfKnown('File descriptors that it has open; null: not known on this system'),
     descriptors_allowed: countIfKnown(
       'File descriptors that it may have open (`ulimit -n`); null: not known on this system',

@@ -133,6 +133,7 @@ function reportOf(row: ProcessStats): ProcessReport {
     settling: number('settling'),
     connections: number('connections'),
     repeated: number('repeated'),
+    streams: number('streams'),
     descriptors_used: numberOrNull('descriptorsUsed'),
     descriptors_allowed: numberOrNull('descriptorsAllowed'),
   }

@@ -176,7 +176,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   const hand = await (outbound ? ownMemory(shared, outbound) : handoverToOthers(shared))
   const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
   membership.describe(() => ({
-    ...statsOf(bell, descriptors, inbound, outbound),
+    ...statsOf(bell, descriptors, shared.live, inbound, outbound),
     ...troublesIn(ground),
   }))
   membership.on('beat', async () => {
@@ -393,11 +393,13 @@ function openStream(
 function statsOf(
   bell: Bell,
   descriptors: DescriptorCount,
+  live: Live,
   inbound: Inbound | undefined,
   outbound: Outbound | undefined,
 ): object {
   return {
     engine: bell.name,
+    streams: live.size,
     descriptorsUsed: descriptors.used,
     descriptorsAllowed: descriptors.allowed,
     ...(bell.state && { redis: bell.state }),

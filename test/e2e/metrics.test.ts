@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { systemOf } from '../support/acquainted.ts'
 import { eventually } from '../support/eventually.ts'
 import { promtool, readSamples, type Sample, total, typesIn } from '../support/prometheus.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, processWorld, type ServiceProcess } from '../support/service.ts'
+import { client, processWorld, type ServiceProcess, testService } from '../support/service.ts'
 
 function childrenOf(service: ServiceProcess): readonly number[] {
   const [, list] = /processes +\d+, sharing the port \(([\d, ]+)\)/.exec(service.output()) ?? []
@@ -29,6 +30,23 @@ function counters(text: string, samples: readonly Sample[]): ReadonlyMap<string,
     types.get(name) === 'counter' || types.get(name.replace(/_(bucket|sum|count)$/, '')) === 'histogram'
   return new Map(samples.filter(grows).map(sample => [keyOf(sample), sample.value]))
 }
+
+test('the event streams that are open are counted, in the metrics and of each process', async () => {
+  await using service = await testService()
+  const streams = async () => total((await scrape(service.url)).samples, 'webhook_streams')
+  assert.equal(await streams(), 0)
+  const closing = new AbortController()
+  const readers = [1, 2].map(() => fetch(`${service.url}/stream`, { signal: closing.signal }))
+  await Promise.all(readers)
+  assert.equal(await streams(), 2)
+  const { processes } = await eventually(
+    () => systemOf(service.url),
+    system => system.processes[0]?.streams === 2, // as of its last heartbeat
+  )
+  assert.equal(processes.length, 1)
+  closing.abort()
+  await eventually(async () => (await streams()) === 0)
+})
 
 test('several processes are scraped as one under load; a kill -9 leaves no gap and takes no counter back', async () => {
   await using receiver = await startReceiver()
