@@ -1,15 +1,14 @@
 import { parseArgs } from 'node:util'
 import { recordChange } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
-import { type PrunePlan, planPrune } from '../log/prune-plan.ts'
-import { type RetentionReport, runRetention } from '../log/retention.ts'
+import type { PrunePlan } from '../log/prune-plan.ts'
 import { commandLine } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { openSealer } from '../platform/seal.ts'
 import { openSubscriptions } from '../service/open-subscriptions.ts'
-import { retentionSettings } from '../service/retention.ts'
+import { planAll, pruneAll } from '../service/prune.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { prepareForChanges, withDatabase } from './with-database.ts'
 
@@ -31,7 +30,9 @@ export async function runPrune(args: readonly string[], io: CommandIo): Promise<
     return exitCode.usage
   }
   if (given === 'dry run') {
-    const plan = await withDatabase(io, (database, config) => planPrune(planDeps(database, config)))
+    const plan = await withDatabase(io, (database, config) =>
+      planAll({ database, config, clock: systemClock() }),
+    )
     io.out(shownPlan(plan))
     return exitCode.ok
   }
@@ -50,22 +51,16 @@ function readArguments(args: readonly string[]): 'help' | 'mistake' | 'dry run' 
   }
 }
 
-function planDeps(database: Database, config: Config) {
-  return { database, clock: systemClock(), ...retentionSettings(config) }
-}
+type Report = NonNullable<Awaited<ReturnType<typeof pruneAll>>>
 
-async function prune(
-  database: Database,
-  config: Config,
-  logger: Logger,
-): Promise<RetentionReport | undefined> {
+async function prune(database: Database, config: Config, logger: Logger): Promise<Report | undefined> {
   await prepareForChanges(database, config)
   const clock = systemClock()
   const checkTarget = async () => undefined // no subscription is made or changed here
   const seal = await openSealer(database, config)
   const subscriptions = openSubscriptions({ config, database, clock, logger, seal, checkTarget })
   await subscriptions.load()
-  const done = await runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) })
+  const done = await pruneAll({ database, config, clock, logger, subscriptions })
   // After it, since it is many transactions: each of them is what the service does by itself every hour.
   if (done !== undefined) {
     await recordChange(database, commandLine, {
@@ -76,18 +71,22 @@ async function prune(
         { field: 'partitions_dropped', before: null, after: done.partitionsDropped.length },
         { field: 'deliveries_expired', before: null, after: done.expired },
         { field: 'deliveries_cancelled', before: null, after: done.cancelled },
-        { field: 'rows_removed', before: null, after: rowsOf(done) },
+        { field: 'rows_removed', before: null, after: rowsOf(done) + rowsBeside(done) },
       ],
     })
   }
   return done
 }
 
-function rowsOf({ removed }: RetentionReport): number {
+function rowsOf({ removed }: Report): number {
   return removed.events + removed.log + removed.details + removed.audit
 }
 
-function shownReport(report: RetentionReport | undefined): string {
+function rowsBeside({ rows }: Report): number {
+  return rows.states + rows.figures + rows.replays + rows.testReceivers
+}
+
+function shownReport(report: Report | undefined): string {
   if (report === undefined)
     return 'Another process is at it: retention runs in one process at a time. Nothing was done here.'
   const { partitionsDropped: dropped, removed, unread } = report
@@ -101,6 +100,12 @@ function shownReport(report: RetentionReport | undefined): string {
     lines.push(
       `Of tenants that keep theirs for another time: ${removed.events} events, ${removed.log} rows of the log, ` +
         `${removed.details} details and ${removed.audit} entries of the audit log.`,
+    )
+  }
+  if (rowsBeside(report) > 0) {
+    const { states, figures, replays, testReceivers } = report.rows
+    lines.push(
+      `Row by row: ${states} changes of states, ${figures} rows of figures, ${replays} replays and ${testReceivers} test receivers.`,
     )
   }
   if (unread > 0)

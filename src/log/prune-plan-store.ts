@@ -1,14 +1,6 @@
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-
-/** Rows of one tenant. */
-export interface RowsOfTenant {
-  /** Null: of the whole installation, or of nobody that is known any more. */
-  readonly tenant: string | null
-  readonly rows: number
-  /** What they take, without indexes; about. */
-  readonly bytes: number
-}
 
 /** From which key on rows are kept: of tenants with periods of their own, and of all others. */
 export interface Bounds {

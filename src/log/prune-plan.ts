@@ -1,3 +1,4 @@
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { type OwnPeriods, ownPeriods, type RetentionPeriods } from '../tenants/retention.ts'
@@ -9,14 +10,22 @@ import {
   countOldEvents,
   countOldLog,
   countOldNames,
-  type RowsOfTenant,
   sizesOf,
 } from './prune-plan-store.ts'
 import type { RetentionDeps } from './retention.ts'
 
 /** What one kind of things would lose. */
 export interface PrunedKind {
-  readonly kind: 'events' | 'log' | 'details' | 'audit log' | 'names'
+  readonly kind:
+    | 'events'
+    | 'log'
+    | 'details'
+    | 'audit log'
+    | 'names'
+    | 'states'
+    | 'figures'
+    | 'replays'
+    | 'test receivers'
   readonly tenants: readonly RowsOfTenant[]
 }
 

@@ -1,5 +1,6 @@
 import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { timestamptzArray } from '../platform/binary-array.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -411,18 +412,31 @@ export async function deleteFinished(
   before: number,
   after: Uuid,
   limit: number,
-): Promise<{ readonly rows: number; readonly last: Uuid | undefined }> {
+): Promise<{ readonly rows: number; readonly last: Uuid | undefined; readonly removed: number }> {
   // What was made later cannot have ended before.
-  const { rows } = await db.query<{ rows: number; last: Uuid | null }>({
+  const { rows } = await db.query<{ rows: number; last: Uuid | null; removed: number }>({
     text: `
       with page as materialized (
         select id, finished_at from replays where id > $1 and id < $2 order by id limit $3),
       removed as (
-        delete from replays r using page p where r.id = p.id and p.finished_at < ($4::timestamptz[])[1])
-      select (select count(*)::int from page) as rows, (select id from page order by id desc limit 1) as last`,
+        delete from replays r using page p where r.id = p.id and p.finished_at < ($4::timestamptz[])[1] returning 1)
+      select (select count(*)::int from page) as rows, (select id from page order by id desc limit 1) as last,
+        (select count(*)::int from removed) as removed`,
     values: [after, uuidLowerBound(before), limit, timestamptzArray([before])],
   })
-  return { rows: rows[0]?.rows ?? 0, last: rows[0]?.last ?? undefined }
+  const [page] = rows
+  return { rows: page?.rows ?? 0, last: page?.last ?? undefined, removed: page?.removed ?? 0 }
+}
+
+/** Those that `deleteFinished` would remove, by tenant. */
+export async function countFinished(db: Queryable, before: number): Promise<readonly RowsOfTenant[]> {
+  const { rows } = await db.query<RowsOfTenant>({
+    text: `
+      select tenant, count(*)::float8 as rows, sum(pg_column_size(r))::float8 as bytes from replays r
+      where id < $1 and finished_at < ($2::timestamptz[])[1] group by tenant`,
+    values: [uuidLowerBound(before), timestamptzArray([before])],
+  })
+  return rows
 }
 
 /** Removes up to `limit` replays of a tenant that have come to their end. @returns how many there were */

@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
+import { ownStatsDays } from '../tenants/retention.ts'
 import { removeOldStats } from './retention.ts'
 import {
   combineRows,
@@ -83,6 +84,8 @@ export class RollUps {
   readonly #deps: RollUpDeps
   /** Some process has rolled up the minutes before this one. */
   #until = Number.NEGATIVE_INFINITY
+  /** The hour in which this process removed what is too old the last time. */
+  #removedIn = Number.NaN
 
   constructor(deps: RollUpDeps) {
     this.#deps = deps
@@ -97,8 +100,21 @@ export class RollUps {
     if (this.#until >= target) return undefined
     return besideThePath(database, 'roll-ups', async session => {
       if (!(await tryLockForSession(session, 'stats'))) return undefined
-      return new Round(this.#deps, session, target, signal).run()
+      const report = await new Round(this.#deps, session, target, signal).run()
+      return { ...report, removed: await this.#removeOld(session, signal) }
     })
+  }
+
+  /** Once an hour: what tenants keep for longer is passed over each time. */
+  async #removeOld(session: Connection, signal: AbortSignal): Promise<number> {
+    const { clock, logger, statsRetentionDays: retentionDays } = this.#deps
+    const now = clock.now()
+    const hour = periodOf(minuteOf(now), 60)
+    if (signal.aborted || hour === this.#removedIn) return 0
+    const own = await ownStatsDays(session)
+    const removed = await removeOldStats(session, { now, retentionDays, own }, logger, signal)
+    this.#removedIn = hour
+    return removed
   }
 }
 
@@ -125,16 +141,12 @@ class Round {
     this.#signal = signal
   }
 
-  async run(): Promise<RollUpReport> {
-    const { clock, logger, statsRetentionDays } = this.#deps
+  async run(): Promise<Omit<RollUpReport, 'removed'>> {
     await this.#checkMinutes()
     await this.#rollUpMinutes()
     await this.#combineAll()
-    const removed = this.#signal.aborted
-      ? 0
-      : await removeOldStats(this.#session, clock.now(), statsRetentionDays, logger, this.#signal)
-    const report = { minutes: this.#minutes, again: this.#again, combined: this.#combined, removed }
-    logger.debug(report, 'rolled up the log')
+    const report = { minutes: this.#minutes, again: this.#again, combined: this.#combined }
+    this.#deps.logger.debug(report, 'rolled up the log')
     return report
   }
 

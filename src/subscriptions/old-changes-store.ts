@@ -1,6 +1,21 @@
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import type { Batch } from '../platform/batches.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+
+/** Those that are older than an id, by tenant. */
+export async function countChangesBefore(db: Queryable, before: Uuid): Promise<readonly RowsOfTenant[]> {
+  const { rows } = await db.query<RowsOfTenant>({
+    text: `
+      select s.tenant, count(*)::float8 as rows, sum(pg_column_size(c))::float8 as bytes
+      from subscription_changes c left join (
+        select id, tenant from subscriptions union all select id, tenant from subscription_tombstones) s
+        on s.id = c.subscription_id
+      where c.id < $1 group by s.tenant`,
+    values: [before],
+  })
+  return rows
+}
 
 /** Removes the oldest changes of states that are older than an id. */
 export async function removeChangesBefore(db: Queryable, before: Uuid, limit: number): Promise<Batch<Uuid>> {

@@ -1,9 +1,10 @@
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Database } from '../platform/postgres.ts'
-import { removeChangesBefore } from './old-changes-store.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
+import { countChangesBefore, removeChangesBefore } from './old-changes-store.ts'
 
 export interface OldChangesDeps {
   readonly database: Database
@@ -12,16 +13,22 @@ export interface OldChangesDeps {
   readonly retentionMs: number
 }
 
-/** Removes changes of states of subscriptions that are older than the log. */
+/** Those that are removed by now, by tenant. @param before Unix milliseconds: they are older */
+export function countOldChanges(db: Queryable, before: number): Promise<readonly RowsOfTenant[]> {
+  return countChangesBefore(db, uuidLowerBound(before))
+}
+
+/** Removes changes of states of subscriptions that are older than the log. @returns how many */
 export async function removeOldChanges(
   { database, clock, logger, retentionMs }: OldChangesDeps,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const before = uuidLowerBound(clock.now() - retentionMs)
   const name = 'removal of old changes of states'
-  await besideThePath(database, 'old-changes', session =>
+  const { rows } = await besideThePath(database, 'old-changes', session =>
     inBatches<Uuid>({ name, logger, signal }, uuidLowerBound(0), (_after, limit) =>
       removeChangesBefore(session, before, limit),
     ),
   )
+  return rows
 }

@@ -4,7 +4,7 @@ import type { TenantAnswer, TenantRetention } from './schema.ts'
 import { markDetailsRemoved, readRetentions } from './store.ts'
 
 /** The kinds that a tenant can have kept for another time than all have, in the order in which they are shown. */
-const fields = ['payload_hours', 'log_hours', 'details_hours', 'audit_days'] as const
+const fields = ['payload_hours', 'log_hours', 'details_hours', 'audit_days', 'stats_days'] as const
 
 /** Applies a merge patch. @returns what is stored: without what is as for all; null where all is */
 export function mergedRetention(
@@ -41,10 +41,11 @@ export function retentionAnswer(stored: TenantRetention | null): TenantAnswer['r
     log_hours: stored?.log_hours ?? null,
     details_hours: stored?.details_hours ?? null,
     audit_days: stored?.audit_days ?? null,
+    stats_days: stored?.stats_days ?? null,
   }
 }
 
-/** How long each kind is kept, of all tenants or of one. */
+/** How long each kind that events leave behind is kept, of all tenants or of one; figures: `ownStatsDays`. */
 export interface RetentionPeriods {
   readonly payloadHours: number
   readonly logHours: number
@@ -71,6 +72,20 @@ export async function ownPeriods(db: Queryable, ofAll: RetentionPeriods): Promis
     periods: periodsOf(row.is_deleted ? {} : row.retention, ofAll),
     detailsRemovedBefore: row.details_removed_before?.getTime() ?? 0,
   }))
+}
+
+/** For how many days a tenant keeps its figures. */
+export interface OwnStatsDays {
+  readonly tenant: string
+  readonly days: number
+}
+
+/** The tenants that keep their figures for another time than all. One that is deleted has that of all. */
+export async function ownStatsDays(db: Queryable): Promise<readonly OwnStatsDays[]> {
+  return (await readRetentions(db)).flatMap(({ id, retention, is_deleted }) => {
+    const days = is_deleted ? null : retention.stats_days
+    return days == null ? [] : [{ tenant: id, days }]
+  })
 }
 
 /** The log is kept as long as the others at least, also where only they were asked for. */

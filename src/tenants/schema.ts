@@ -23,14 +23,16 @@ const name = Type.String({
 
 const hoursMax = 87_600
 const daysMax = 36_500
-const kept = (maximum: number, description: string) =>
+/** As of STATS_RETENTION_DAYS: the shorter periods that longer ones are made of are kept for about as long. */
+const statsDays = { least: 7, most: 3650 } as const
+const kept = (maximum: number, description: string, minimum = 1) =>
   Type.Optional(
     Type.Unsafe<number | null>({
       type: ['integer', 'null'],
-      minimum: 1,
+      minimum,
       maximum,
       description,
-      'x-sentence': `Give a whole number from 1 to ${maximum}, or null for as long as for all.`,
+      'x-sentence': `Give a whole number from ${minimum} to ${maximum}, or null for as long as for all.`,
     }),
   )
 
@@ -45,6 +47,11 @@ const RetentionInput = Type.Unsafe<TenantRetention | null>({
     log_hours: kept(hoursMax, 'The log of attempts. At least as long as the two others'),
     details_hours: kept(hoursMax, 'Requests and answers of attempts, where they are kept'),
     audit_days: kept(daysMax, 'Who has changed what of the tenant'),
+    stats_days: kept(
+      statsDays.most,
+      'The figures of `GET /stats` and `GET /subscriptions/{id}/stats`, by the hour and by the day',
+      statsDays.least,
+    ),
   },
   additionalProperties: false,
   description:
@@ -58,6 +65,7 @@ export interface TenantRetention {
   readonly log_hours?: number | null
   readonly details_hours?: number | null
   readonly audit_days?: number | null
+  readonly stats_days?: number | null
 }
 
 const metadataText = 'Your own names and texts'
@@ -80,6 +88,7 @@ export const Tenant = Type.Object(
         log_hours: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
         details_hours: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
         audit_days: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+        stats_days: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
       },
       { description: 'How long what it has is kept; null: as for all' },
     ),
@@ -94,7 +103,10 @@ export const Tenant = Type.Object(
         id: 'acme',
         name: 'Acme Inc.',
         metadata: {},
-        retention: { payload_hours: null, log_hours: null, details_hours: null, audit_days: null },
+        retention: {
+          ...{ payload_hours: null, log_hours: null, details_hours: null },
+          ...{ audit_days: null, stats_days: null },
+        },
         created_at: '2026-01-01T00:00:00.000Z',
         updated_at: '2026-01-01T00:00:00.000Z',
       },

@@ -1,5 +1,6 @@
 import type { HeaderFields } from '../model/exchange-details.ts'
 import type { LiveRange } from '../model/live-source.ts'
+import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { ReceiverAnswer, SignatureWord } from './schema.ts'
@@ -157,6 +158,22 @@ export async function deleteExpiredReceivers(db: Queryable, now: Date, limit: nu
     values: [now, limit],
   })
   return rowCount
+}
+
+/** Those that have expired, each with the requests that it got, by tenant. */
+export async function countExpiredReceivers(db: Queryable, now: Date): Promise<readonly RowsOfTenant[]> {
+  const { rows } = await db.query<RowsOfTenant>({
+    text: `
+      select tenant, count(*)::float8 as rows, sum(bytes)::float8 as bytes
+      from (
+        select t.tenant, pg_column_size(t) as bytes from test_receivers t where t.expires_at <= $1
+        union all
+        select t.tenant, pg_column_size(r) from test_receivers t join test_receiver_requests r on r.receiver = t.id
+        where t.expires_at <= $1) expired
+      group by tenant`,
+    values: [now],
+  })
+  return rows
 }
 
 /** Removes up to `limit` of a tenant, and tells every process. @returns how many */

@@ -12,6 +12,7 @@ import { checkSealingKey, type Sealer } from '../platform/seal.ts'
 import { secretMask } from '../subscriptions/signing-secret.ts'
 import { checkTenant } from '../tenants/tenants.ts'
 import { answerFaults } from './answer.ts'
+import { removeExpiredReceivers } from './expired.ts'
 import { OwnAddresses } from './own-addresses.ts'
 import {
   type ReceivedRequestAnswer,
@@ -226,8 +227,7 @@ export class TestReceivers {
 
   /** Removes those that have expired. To be called from time to time. */
   async removeExpired(signal: AbortSignal): Promise<void> {
-    const most = 10 // each with up to a hundred requests
-    while (!signal.aborted && (await deleteExpiredReceivers(this.#deps.database, this.#now, most)) === most);
+    await removeExpiredReceivers(this.#deps.database, this.#deps.clock.now(), signal)
   }
 
   get #now(): Date {

@@ -56,6 +56,38 @@ test('prune drops what is old, and keeps what is owed to a subscription whose se
   )
 })
 
+test('what goes row by row is counted too, and removed: states, figures, replays and test receivers', async () => {
+  await using world = await processWorld() // of which none is running
+  const { database } = world.world
+  const then = idAt(Date.now() - 3000 * hourMs)
+  const minute = Math.floor(Date.now() / 60_000) - 100 * 1440
+  for (const text of [
+    `insert into subscription_changes (id, subscription_id, paused_before, paused, state_before, state)
+     values ('${then}', 1, false, true, 'active', 'active')`,
+    `insert into tenant_stats (step, minute, tenant, success, failed, given_up, cells) values (1440, ${minute}, 'default', 1, 0, 0, '{1}')`,
+    `insert into stats_periods (step, minute) values (1440, ${minute})`,
+    `insert into replays (id, tenant, filter, state, finished_at) values ('${then}', 'default', '{}', 'done', now() - interval '100 d')`,
+    `insert into test_receivers (tenant, token, url, answer, expires_at) values ('default', 't', 'u', '{}', now() - interval '1 h')`,
+    `insert into test_receiver_requests (id, receiver, method, headers, body, body_bytes, signature)
+     select '${then}', id, 'POST', '{}', '', 0, 'unchecked' from test_receivers`,
+  ])
+    await database.query({ text })
+  const planned = (await prune(world.environment, ['--dry-run'])).text
+  for (const line of [
+    /^states +- +1 /m,
+    /^figures +default +1 /m,
+    /^replays +default +1 /m,
+    /^test receivers +default +2 /m,
+  ])
+    assert.match(planned, line)
+  const { text } = await prune(world.environment)
+  assert.match(
+    text,
+    /^Row by row: 1 changes of states, 1 rows of figures, 1 replays and 1 test receivers\.$/m,
+  )
+  assert.match((await prune(world.environment, ['--dry-run'])).text, /^Nothing is old enough to go\./m)
+})
+
 test('prune says when another process is at it', async () => {
   await using world = await testService()
   await besideThePath(world.world.database, 'another process', async session => {

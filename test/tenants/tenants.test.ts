@@ -22,7 +22,13 @@ test('a tenant is made, read, changed and deleted', async () => {
     id: 'acme',
     name: 'Acme Inc.',
     metadata: { plan: 'gold', seats: '7' },
-    retention: { payload_hours: null, log_hours: null, details_hours: null, audit_days: null },
+    retention: {
+      payload_hours: null,
+      log_hours: null,
+      details_hours: null,
+      audit_days: null,
+      stats_days: null,
+    },
     updated_at: at,
   })
   assert.deepEqual((await server.request('/tenants/acme')).json, made.json)
@@ -176,12 +182,20 @@ test('a tenant has times of its own for what is kept, which the audit log shows'
   await using server = await testServer()
   const own = { log_hours: 720, payload_hours: 24 }
   const made = await create(server, { id: 'acme', name: 'Acme', retention: own })
-  assert.deepEqual(Object(made.json).retention, { ...own, details_hours: null, audit_days: null })
-  const changed = await patch(server, 'acme', { retention: { payload_hours: null, audit_days: 30 } })
+  assert.deepEqual(Object(made.json).retention, {
+    ...own,
+    details_hours: null,
+    audit_days: null,
+    stats_days: null,
+  })
+  const changed = await patch(server, 'acme', {
+    retention: { payload_hours: null, audit_days: 30, stats_days: 7 },
+  })
   const { retention } = Object(changed.json)
-  assert.deepEqual(retention, { payload_hours: null, log_hours: 720, details_hours: null, audit_days: 30 })
+  const now = { payload_hours: null, log_hours: 720, details_hours: null, audit_days: 30, stats_days: 7 }
+  assert.deepEqual(retention, now)
   assert.deepEqual(Object((await patch(server, 'acme', { name: 'Acme Ltd.' })).json).retention, retention)
-  const none = { payload_hours: null, log_hours: null, details_hours: null, audit_days: null }
+  const none = { ...now, log_hours: null, audit_days: null, stats_days: null }
   assert.deepEqual(Object((await patch(server, 'acme', { retention: null })).json).retention, none)
   const { rows } = await server.world.database.query<{ changes: readonly { readonly field: string }[] }>({
     text: `select changes from audit_log where action = 'tenant.updated' order by id limit 1`,
@@ -190,6 +204,7 @@ test('a tenant has times of its own for what is kept, which the audit log shows'
   assert.deepEqual(changes, [
     { field: 'retention.audit_days', before: null, after: 30 },
     { field: 'retention.payload_hours', before: 24, after: null },
+    { field: 'retention.stats_days', before: null, after: 7 },
   ])
 })
 
@@ -201,6 +216,7 @@ test('a time that cannot be is refused with a sentence', async () => {
     [{ log_hours: 1.5 }, /whole number from 1 to 87600/],
     [{ details_hours: 87_601 }, /whole number from 1 to 87600/],
     [{ audit_days: 36_501 }, /whole number from 1 to 36500/],
+    [{ stats_days: 6 }, /whole number from 7 to 3650/],
     [
       { payload_hours: 101 },
       /"pointer":"\/retention\/payload_hours","detail":"Give at most the 100 hours of log_hours/,

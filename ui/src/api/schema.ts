@@ -1032,6 +1032,8 @@ export type ProcessReport = {
   connections: number
   /** Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept */
   repeated: number
+  /** Event streams (`GET /stream`) that are open */
+  streams: number
   /** File descriptors that it has open; null: not known on this system */
   descriptors_used: number | null
   /** File descriptors that it may have open (`ulimit -n`); null: not known on this system */
@@ -1118,6 +1120,8 @@ export type SystemReport = {
     connections: number
     /** Attempts since its start whose request was sent twice, as the receiver had just closed the connection that was kept */
     repeated: number
+    /** Event streams (`GET /stream`) that are open */
+    streams: number
     /** File descriptors that it has open; null: not known on this system */
     descriptors_used: number | null
     /** File descriptors that it may have open (`ulimit -n`); null: not known on this system */
@@ -1442,6 +1446,7 @@ export type Tenant = {
     log_hours: number | null
     details_hours: number | null
     audit_days: number | null
+    stats_days: number | null
   }
   created_at: string
   updated_at: string
@@ -1465,6 +1470,8 @@ export type TenantCreate = {
     details_hours?: number | null
     /** Who has changed what of the tenant */
     audit_days?: number | null
+    /** The figures of `GET /stats` and `GET /subscriptions/{id}/stats`, by the hour and by the day */
+    stats_days?: number | null
   } | null
 }
 
@@ -1484,6 +1491,8 @@ export type TenantPatch = {
     details_hours?: number | null
     /** Who has changed what of the tenant */
     audit_days?: number | null
+    /** The figures of `GET /stats` and `GET /subscriptions/{id}/stats`, by the hour and by the day */
+    stats_days?: number | null
   } | null
 }
 
