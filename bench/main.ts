@@ -106,7 +106,8 @@ async function runTrial(children: Children, name: ContenderName, options: Option
   await contender.stop()
   await children.stop(ends.generator)
   await children.stop(ends.receiver)
-  if (profiled) console.error(formatProfile(profileDirectory, full))
+  if (profiled) console.error(formatProfile(profileDirectory, full, 'at full load'))
+  if (profiled && steady) console.error(formatProfile(profileDirectory, steady, 'at the steady rate'))
   return { full, steady, memory }
 }
 

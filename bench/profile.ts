@@ -29,7 +29,7 @@ export function profileFlags(directory: string): readonly string[] {
 }
 
 /** Reads the largest profile in the directory and says where the time within the span went. */
-export function formatProfile(directory: string, span: Span): string {
+export function formatProfile(directory: string, span: Span, load: string): string {
   if (!existsSync(directory)) return 'No profile was written.'
   const texts = globSync('*.cpuprofile', { cwd: directory }).map(file =>
     readFileSync(join(directory, file), 'utf8'),
@@ -45,7 +45,7 @@ export function formatProfile(directory: string, span: Span): string {
   const groups = sumBy(profile.nodes, timeById, groupById)
   const functions = sumBy(profile.nodes, timeById, nameById)
   return [
-    `Profile of ${(total / 1e6).toFixed(1)} s at full load. By group (who called for it):`,
+    `Profile of ${(total / 1e6).toFixed(1)} s ${load}. By group (who called for it):`,
     ...shares(groups, total, groups.length),
     `By function (self time), the first ${FUNCTIONS_SHOWN}:`,
     ...shares(functions, total, FUNCTIONS_SHOWN),
