@@ -19,7 +19,7 @@ const usage = `Usage: webhooks replay <what>
 
 ${selectionUsage}
   --type TYPE                  only events of exactly this type
-  --rate N                     at most N a second; without it as fast as receivers take them
+  --rate N                     at most N a second (1000); the more, the later are fresh events
 It works on the database itself, so it needs no key; the running service does the sending`
 
 type Wish =

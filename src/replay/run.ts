@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import type { Selection } from './filter.ts'
 import { countCandidates, firstKey, type Replays } from './replays.ts'
+import { defaultRatePerSecond } from './schema.ts'
 import {
   addProgress,
   countUnderWay,
@@ -34,8 +35,6 @@ export interface RunReplaysDeps {
 const waitingMax = 500
 /** At most this much of a replay is under way in all: retries of receivers that fail, and what waits in closed lanes. */
 const openMax = 50_000
-/** Deliveries per second of a replay that was given no rate. */
-const defaultRate = 1000
 /** Deliveries looked at with one statement, and statements of one step, where few of them match. */
 const pageRows = 1000
 const pagesPerStep = 10
@@ -151,7 +150,7 @@ class Run {
   }
 
   #mayQueue({ rate_per_second: given }: ReplayRow): number {
-    const rate = given ?? defaultRate
+    const rate = given ?? defaultRatePerSecond
     const now = performance.now()
     this.#allowed = Math.min(rate, this.#allowed + ((now - this.#allowedAt) / 1000) * rate)
     this.#allowedAt = now

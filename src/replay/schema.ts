@@ -8,6 +8,9 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 const nullableTime = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description })
 
+/** Deliveries per second of a replay that was given no rate: fresh events beside it hardly notice (`npm run bench:replay`). */
+export const defaultRatePerSecond = 1000
+
 export const ReplayCreate = Type.Object(
   {
     filter: ReplayFilter,
@@ -15,7 +18,9 @@ export const ReplayCreate = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 100_000,
-        description: 'How many are queued per second at most; left out: as fast as receivers take them',
+        default: defaultRatePerSecond,
+        description:
+          'How many are queued per second at most. The more, the more do they delay fresh events; never more are queued than receivers take',
       }),
     ),
     dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and makes nothing' })),

@@ -1367,7 +1367,7 @@ export type ReplayCreate = {
     /** Only events that were accepted before this time */
     until?: string
   }
-  /** How many are queued per second at most; left out: as fast as receivers take them */
+  /** How many are queued per second at most. The more, the more do they delay fresh events; never more are queued than receivers take */
   rate_per_second?: number
   /** Only counts, and makes nothing */
   dry_run?: boolean

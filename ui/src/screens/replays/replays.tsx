@@ -214,7 +214,11 @@ function NewReplay({
         <Field label="Event type" optional>
           <Input value={draft.event_type} onChange={change => set({ event_type: change.target.value })} />
         </Field>
-        <Field label="At most, each second" optional hint="Left out: as fast as receivers take them">
+        <Field
+          label="At most, each second"
+          optional
+          hint="Left out: 1000. The more, the later are fresh events"
+        >
           <Input
             type="number"
             min={1}
