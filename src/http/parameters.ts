@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
+import { defaultTenant } from '../model/caller.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 import { documentedKey, sentenceKey } from './validation.ts'
 
@@ -58,6 +59,14 @@ export function uidIn(text: string): string | undefined {
 
 export function unknownSubscription(id: number | string): AppError {
   return new AppError('not_found', `There is no subscription ${id}.`)
+}
+
+/** For a caller who sees all tenants, and named none: a uid is one of a tenant. */
+export function unknownUid(text: string): AppError {
+  return new AppError(
+    'not_found',
+    `There is no subscription ${text} in the tenant ${defaultTenant}. If it is another tenant's, name that too (the parameter tenant), or give the number of the subscription.`,
+  )
 }
 
 export function unknownEvent(webhookId: string): AppError {

@@ -238,9 +238,14 @@ export const families = {
     { connection: databaseUses },
   ),
   redisUp: gauge('redis_up', 'min', 'Whether Redis is in use: 1 or 0; left out where none is set'),
-  troubles: gauge('webhook_troubles', 'max', 'Troubles that last, as GET /system lists them', {
-    kind: troubleKinds,
-  }),
+  troubles: gauge(
+    'webhook_troubles',
+    'max',
+    'Troubles that last, as GET /system lists them; those of receivers counted up to 10,000',
+    {
+      kind: troubleKinds,
+    },
+  ),
   processes: gauge('webhook_processes', 'sum', 'Processes behind this port that these figures are of'),
   processesEnded: counter(
     'webhook_processes_ended_total',

@@ -1,4 +1,5 @@
 import { readQueue } from '../monitor/system.ts'
+import { receiversInTrouble } from '../monitor/troubles.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Setter } from './figures.ts'
 import { countReplays } from './store.ts'
@@ -11,6 +12,7 @@ const waitMs = 1500
 interface Facts {
   readonly queue: Awaited<ReturnType<typeof readQueue>>
   readonly replays: Awaited<ReturnType<typeof countReplays>>
+  readonly receivers: number
 }
 
 /**
@@ -28,7 +30,7 @@ export class InstallationFigures {
 
   async collect(set: Setter): Promise<void> {
     const facts = await within(this.#read(), waitMs)
-    const { queue, replays } = facts ?? {}
+    const { queue, replays, receivers } = facts ?? {}
     const { owed, held = 0, inFlight = 0 } = queue ?? {}
     set('queueDepth', owed === undefined ? undefined : Math.max(0, owed - held), 'waiting')
     set('queueDepth', queue && Math.max(0, held - inFlight), 'held')
@@ -36,6 +38,7 @@ export class InstallationFigures {
     set('oldestDue', queue?.oldestDueSeconds)
     set('lanes', queue?.lanesDue, 'due')
     set('lanes', queue?.lanesLeased, 'leased')
+    set('troubles', receivers, 'receiver')
     set('replays', replays?.counting, 'counting')
     set('replays', replays?.running, 'running')
   }
@@ -54,7 +57,8 @@ export class InstallationFigures {
   async #ask(): Promise<Facts | undefined> {
     try {
       const queue = await readQueue(this.#database)
-      return { queue, replays: await countReplays(this.#database) }
+      const replays = await countReplays(this.#database)
+      return { queue, replays, receivers: await receiversInTrouble(this.#database) }
     } catch {
       return undefined // an outage is told elsewhere
     }

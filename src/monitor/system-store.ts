@@ -109,6 +109,17 @@ export async function readReceiversInTrouble(
   return rows
 }
 
+/** How many subscriptions are not sent to, since their receivers fail; counted up to `limit`. */
+export async function countReceiversInTrouble(db: Queryable, limit: number): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    text: `
+      select count(*)::int as count from (
+        select from subscriptions where failing_since is not null and state in ('circuit_open', 'disabled') limit $1) t`,
+    values: [limit],
+  })
+  return rows[0]?.count ?? 0
+}
+
 /** Deliveries that wait in the lane of each of these subscriptions, counted up to `limit`. */
 export async function countWaiting(
   db: Queryable,

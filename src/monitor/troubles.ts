@@ -2,7 +2,12 @@ import type { Queryable } from '../platform/postgres.ts'
 import { type Trouble, type Troubles, troubleKinds } from '../platform/troubles.ts'
 import { receiverMessages } from './receiver-troubles.ts'
 import type { TroubleReport } from './system-schema.ts'
-import { type ProcessStats, type ReceiverInTrouble, readReceiversInTrouble } from './system-store.ts'
+import {
+  countReceiversInTrouble,
+  type ProcessStats,
+  type ReceiverInTrouble,
+  readReceiversInTrouble,
+} from './system-store.ts'
 
 /** What the process that answers knows by itself. */
 export interface OwnSystem {
@@ -31,6 +36,11 @@ export function troublesToTell({
 /** Those that this process knows of. */
 export function ownTroubles({ troubles, id }: OwnSystem): readonly TroubleReport[] {
   return inOrder([...troubles.present, ...troubles.recent].map(trouble => reportOf(trouble, id())))
+}
+
+/** How many receivers there are that are not sent to, up to 10,000: of these `troublesOfAll` lists some. */
+export function receiversInTrouble(db: Queryable): Promise<number> {
+  return countReceiversInTrouble(db, 10_000)
 }
 
 /** Those of all processes, as of their last heartbeats; and the receivers that are not sent to. */

@@ -25,7 +25,8 @@ export function collectFigures(
   set('receiversThrottled', probing, 'open')
   set('receiversThrottled', paused, 'paused')
   const lasting = countsOf(troubles.present)
-  for (const kind of troubleKinds) set('troubles', lasting.get(kind) ?? 0, kind)
+  // Those of receivers are of the whole installation: they are counted in the database.
+  for (const kind of troubleKinds) if (kind !== 'receiver') set('troubles', lasting.get(kind) ?? 0, kind)
   if (inbound) set('waitingEvents', inbound.waiting)
   if (outbound) collectOutbound(outbound, set)
 }

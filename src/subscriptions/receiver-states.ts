@@ -73,7 +73,7 @@ export class ReceiverStates {
       id,
       ['active', 'degraded'],
       'circuit_open',
-      `too many failures in a row; one attempt after ${at}`,
+      `too many failures in a row; tried again with one attempt at a time from ${at} on, less and less often`,
     )
   }
 

@@ -1,7 +1,13 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
-import { parseSubscriptionId, uidIn, uidPattern, unknownSubscription } from '../http/parameters.ts'
+import {
+  parseSubscriptionId,
+  uidIn,
+  uidPattern,
+  unknownSubscription,
+  unknownUid,
+} from '../http/parameters.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -159,7 +165,7 @@ export class Subscriptions {
     const uid = uidIn(text)
     if (uid === undefined) return parseSubscriptionId(text, parameter)
     const id = await this.idOfUid(reach.tenant ?? defaultTenant, uid)
-    if (id === undefined) throw unknownSubscription(text)
+    if (id === undefined) throw reach.tenant === null ? unknownUid(text) : unknownSubscription(text)
     return id
   }
 

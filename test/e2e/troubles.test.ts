@@ -202,10 +202,13 @@ test('a receiver that fails until its circuit opens, and answers again', async (
   for (let n = 0; n < 6; n++) await api.ingest(id)
   const trouble = await listed(url, 'receiver', false)
   assert.deepEqual([trouble.subject, trouble.process], [String(id), null])
+  assert.match(trouble.cause ?? '', /one attempt at a time from 20[\d-]+T[\d:.]+Z on, less and less often$/)
+  await eventually(() => metric(url, /^webhook_troubles\{kind="receiver"\} 1$/m))
   assert.equal((await readiness(url)).status, 200)
   isWell = true
   clock.advance(120_000)
   await listed(url, 'receiver', true)
+  await eventually(() => metric(url, /^webhook_troubles\{kind="receiver"\} 0$/m))
   assertTwoLines(lines, 'receiver', 'warn', 'waiting')
   assert.equal(lines.find(line => line.trouble === 'receiver')?.subscription_id, id)
 })

@@ -120,6 +120,25 @@ test('a uid stands for the id in every path', async () => {
     assert.equal((await server.request(gone)).status, 404, gone)
 })
 
+test('who sees all tenants is told that a uid is one of a tenant, and which was looked at', async () => {
+  await create({ uid: 'theirs', tenant: 'acme' })
+  for (const path of [
+    '/subscriptions/uid:theirs',
+    '/logs/uid:theirs',
+    '/stream?subscription_id=uid:theirs',
+  ]) {
+    const { status, json } = await server.request(path)
+    assert.equal(status, 404, path)
+    assert.match(
+      Object(json).detail,
+      /no subscription uid:theirs in the tenant default\. .*\(the parameter tenant\)/,
+    )
+  }
+  assert.equal((await answered('GET', '/subscriptions/uid:theirs?tenant=acme')).uid, 'theirs')
+  const named = Object((await server.request('/subscriptions/uid:none?tenant=acme')).json)
+  assert.equal(named.detail, 'There is no subscription uid:none.')
+})
+
 test('a uid that another process has just given is found', async () => {
   const { id } = await create({})
   await server.world.database.query({
