@@ -19,11 +19,7 @@ const usage = `Usage: webhooks replay <what>
 
 ${selectionUsage}
   --type TYPE                  only events of exactly this type
-<<<<<<< Updated upstream
   --rate N                     at most N a second (1000); the more, the later are fresh events
-=======
-  --rate N                     at most N a second; 1,000 without it
->>>>>>> Stashed changes
 It works on the database itself, so it needs no key; the running service does the sending`
 
 type Wish =

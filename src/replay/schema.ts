@@ -18,13 +18,9 @@ export const ReplayCreate = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 100_000,
-<<<<<<< Updated upstream
         default: defaultRatePerSecond,
         description:
           'How many are queued per second at most. The more, the more do they delay fresh events; never more are queued than receivers take',
-=======
-        description: 'How many are queued per second at most; left out: 1,000',
->>>>>>> Stashed changes
       }),
     ),
     dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and makes nothing' })),
