@@ -1,4 +1,5 @@
 import type { Delivery, DeliveryContent } from '../model/delivery.ts'
+import { mayBeForwarded } from '../subscriptions/header-names.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { BegunSpan } from '../tracing/tracing.ts'
 import { signatures } from './signatures.ts'
@@ -39,6 +40,20 @@ export function trace({ to, content }: LoadedDelivery, span: BegunSpan | undefin
 }
 
 const none: readonly string[] = []
+
+/**
+ * Headers of the request that brought the event, where its source passes them on. What the subscription or the service
+ * says under such a name counts.
+ *
+ * @param others what the message has besides, names and values in turn
+ */
+export function forward({ content }: LoadedDelivery, others: readonly string[]): readonly string[] {
+  if (content.forwarded === undefined) return none // as nearly all
+  const taken = new Set(others.filter((_, index) => index % 2 === 0).map(name => name.toLowerCase()))
+  return Object.entries(content.forwarded)
+    .filter(([name]) => !taken.has(name.toLowerCase()) && mayBeForwarded(name))
+    .flat()
+}
 
 /**
  * The id of the event, the time of this attempt, and the signatures over both and the body.

@@ -2,7 +2,7 @@ import type { Destination } from '../destinations/destination.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { Clock } from '../platform/clock.ts'
 import { inFormat } from './formats.ts'
-import { authorize, describe, type LoadedDelivery, sign, trace } from './message.ts'
+import { authorize, describe, forward, type LoadedDelivery, sign, trace } from './message.ts'
 
 export interface SendDeps {
   readonly clock: Clock
@@ -11,7 +11,7 @@ export interface SendDeps {
 }
 
 /**
- * Makes the message of an attempt and sends it: format → authorize → describe → trace → sign → send. Deliveries and tests go
+ * Makes the message of an attempt and sends it: format → authorize → describe → trace → sign → forward → send. Deliveries and tests go
  * this one way. Never rejects.
  *
  * @param span of the attempt, where it is traced
@@ -24,11 +24,13 @@ export function send(
   const message = inFormat(loaded)
   const { to, content } = message
   // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
-  const headers = [
+  const own = [
     ...authorize(message),
     ...describe(message, userAgent),
     ...trace(message, span),
     ...sign(message, clock.now()),
   ]
+  const forwarded = forward(message, own)
+  const headers = forwarded.length === 0 ? own : [...forwarded, ...own]
   return destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)
 }

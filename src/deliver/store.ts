@@ -38,6 +38,7 @@ export async function readContents(
         ...(row.metadata?.expunged && { isExpunged: true }),
         hops: row.metadata?.hops ?? 0,
         traceparent: row.metadata?.traceparent ?? null,
+        ...(row.metadata?.forwarded && { forwarded: row.metadata.forwarded }),
       },
     ]),
   )

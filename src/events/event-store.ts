@@ -16,6 +16,7 @@ interface EventLabels {
   /** The service tells of itself with it. */
   readonly system?: boolean
   readonly given?: Readonly<Record<string, string>>
+  readonly forwarded?: Readonly<Record<string, string>>
 }
 
 /** An event by its id, wherever it is kept; undefined when there is none, or it is another tenant's. */

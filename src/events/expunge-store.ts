@@ -2,7 +2,7 @@ import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 
 /**
- * Empties the payloads of events and marks them, wherever they are kept; those that are marked already stay as they are.
+ * Empties the payloads of events, with what was kept of the headers they came with, and marks them, wherever they are kept; those that are marked already stay as they are.
  * Retention may be copying an event at this moment: it then holds a lock on the row of `events`, so that table comes first,
  * and the copy is seen by the second statement.
  *
@@ -14,7 +14,7 @@ export async function expungePayloads(tx: Queryable, webhookIds: readonly Uuid[]
   for (const table of ['events', 'events_carried']) {
     const { rowCount } = await tx.query({
       text: `
-        update ${table} set payload = '', metadata = coalesce(metadata, '{}') ||
+        update ${table} set payload = '', metadata = coalesce(metadata, '{}') - 'forwarded' ||
           jsonb_build_object('expunged', jsonb_build_object('at', to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'size_bytes', octet_length(payload)))
         where webhook_id = any($1::text[]::uuid[]) and not coalesce(metadata ? 'expunged', false)`,
       values: [[...webhookIds]],

@@ -122,6 +122,7 @@ function asMatched(event: WholeEventRow, payload: Buffer): EventToMatch {
   return {
     ...{ tenant, eventType, payload, channels: channels ?? [], metadata: metadata?.given ?? {} },
     headers: {
+      ...metadata?.forwarded,
       'content-type': event.content_type,
       ...(metadata?.content_encoding !== undefined && { 'content-encoding': metadata.content_encoding }),
       ...(eventType !== null && { 'x-event-type': eventType }),

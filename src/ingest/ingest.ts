@@ -161,14 +161,16 @@ function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[
   }
 }
 
-function metadataOf({ hops, contentEncoding, traceparent, published }: IncomingEvent): EventMetadata | null {
+function metadataOf(event: IncomingEvent): EventMetadata | null {
+  const { hops, contentEncoding, traceparent, published, forwarded } = event
   const given = published?.metadata
-  if (!hops && !contentEncoding && !given && !traceparent) return null
+  if (!hops && !contentEncoding && !given && !traceparent && !forwarded) return null
   return {
     ...(hops && { hops }),
     ...(contentEncoding && { content_encoding: contentEncoding }),
     ...(traceparent && { traceparent }),
     ...(given && { given }),
+    ...(forwarded && { forwarded }),
   }
 }
 

@@ -18,6 +18,8 @@ export interface DeliveryContent {
   readonly hops?: number
   /** Where its acceptance is in a trace; absent or null: its sender said nothing of one, and none was begun here. */
   readonly traceparent?: Traceparent | null
+  /** Headers of the request that brought it, to be delivered with it, by the names that they are delivered as; absent: none. */
+  readonly forwarded?: Readonly<Record<string, string>> | undefined
 }
 
 /** What `events.metadata` holds. Nearly all events have none of it, and the column is null. */
@@ -31,6 +33,8 @@ export interface EventMetadata {
   readonly system?: true
   /** What the sender said of the event, by names of its own. */
   readonly given?: Readonly<Record<string, string>>
+  /** Headers of the request that brought it (`DeliveryContent.forwarded`). */
+  readonly forwarded?: Readonly<Record<string, string>>
 }
 
 /**

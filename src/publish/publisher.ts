@@ -33,6 +33,8 @@ export interface PublishRequest {
   readonly hops: number
   /** Where the request is in a trace of its sender. */
   readonly traceparent?: Traceparent | undefined
+  /** Headers of the request that are delivered with it, by the names that they are delivered as. */
+  readonly forwarded?: Readonly<Record<string, string>> | undefined
   /** What is delivered, byte for byte. */
   readonly payload: Buffer
   /** Nobody but this subscription may get it: its id, or its uid; null: whoever wants it. */
@@ -89,7 +91,7 @@ export class Publisher {
    *   fan_out_too_large; and what `Ingest.accept` throws, NameTaken among it
    */
   async publish(request: PublishRequest): Promise<Published> {
-    const { tenant, eventType, contentType, contentEncoding, hops, traceparent, payload } = request
+    const { tenant, eventType, contentType, contentEncoding, hops, traceparent, forwarded, payload } = request
     const { ingest, clock, tenants } = this.#deps
     const exists = tenants.exists(tenant)
     if (!(exists === true || (await exists))) throw unknownTenant(tenant)
@@ -104,6 +106,7 @@ export class Publisher {
     const accepted = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       ...(traceparent !== undefined && { traceparent }),
+      ...(forwarded !== undefined && { forwarded }),
       published: {
         ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,
@@ -155,8 +158,9 @@ function unknownTenant(tenant: string): AppError {
 }
 
 /** The headers that are stored with an event, so that what a filter says of them can be told afterwards. */
-function headersOf({ contentType, contentEncoding, eventType }: PublishRequest) {
+function headersOf({ contentType, contentEncoding, eventType, forwarded }: PublishRequest) {
   return {
+    ...forwarded,
     'content-type': contentType,
     ...(contentEncoding !== null && { 'content-encoding': contentEncoding }),
     ...(eventType !== null && { 'x-event-type': eventType }),

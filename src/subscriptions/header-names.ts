@@ -23,6 +23,11 @@ const reservedNames = new Set([
   'x-event-type',
 ])
 
+/** Whether a header of a request that brought an event may be delivered with it, by this name. */
+export function mayBeForwarded(name: string): boolean {
+  return fieldNameFault(name) === undefined && !name.toLowerCase().startsWith('webhook-')
+}
+
 /**
  * Why a subscription may not choose this text as the name of a header: it is no token (RFC 9110), or belongs to HTTP or
  * to the service. @returns undefined when it may
