@@ -22,6 +22,8 @@ import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
 import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
+import { sourceReceivingRoutes } from '../src/sources/receive-routes.ts'
+import { Sources } from '../src/sources/sources.ts'
 import { Stats } from '../src/stats/stats.ts'
 import { Subscriptions } from '../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../src/tenants/tenants.ts'
@@ -59,6 +61,7 @@ export async function openapiDocument(): Promise<string> {
   const once = new Once(database)
   const eventTypes = new EventTypes({ database, log: logger })
   const testReceivers = new TestReceivers({ database, clock, seal, publicUrl: undefined })
+  const sources = new Sources({ database, clock, seal, logger, publicUrl: undefined })
   const app = await buildServer({
     subscriptions,
     eventTypes,
@@ -71,6 +74,7 @@ export async function openapiDocument(): Promise<string> {
     live: { close: async () => {} } as Live, // only requests for a stream would reach more of it
     stats: new Stats({ database, clock }),
     expunges: new Expunges({ database, clock, logger }),
+    sources,
     testReceivers,
     testSends: {} as TestSends,
     receiving: {
@@ -108,6 +112,12 @@ export async function openapiDocument(): Promise<string> {
       })
       const publishing = { ...edge, publisher, once, clock, logger }
       publishRoutes(scope, publishing)
+      sourceReceivingRoutes(scope, {
+        ...{ ...publishing, sources: sources.known, isDeleted: () => false },
+        records: { accepted: () => {}, refused: () => {} },
+        certificates: { keyOf: () => undefined, fetch: async () => {} },
+        visit: async () => ({ status: 500, body: Buffer.alloc(0) }),
+      })
       batchRoutes(scope, { ...publishing, batchBytesMax: 1 })
     },
   })

@@ -23,6 +23,7 @@ export const errorCodes = {
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
   already_sent: { status: 409, title: 'Sent already' },
   catalogue_full: { status: 409, title: 'The catalogue of event types is full' },
+  sources_full: { status: 409, title: 'Too many sources' },
   test_receivers_full: { status: 409, title: 'Too many test receivers' },
   payload_expunged: { status: 410, title: 'The payload was removed' },
   version_conflict: { status: 412, title: 'Changed by someone else' },
@@ -40,6 +41,7 @@ export const errorCodes = {
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },
   overloaded: { status: 503, title: 'Too busy to accept more' },
+  certificate_unavailable: { status: 503, title: 'The provider could not be reached' },
   database_unavailable: { status: 503, title: 'The database is not available' },
   shutting_down: { status: 503, title: 'Shutting down' },
 } as const satisfies Record<string, { readonly status: number; readonly title: string }>

@@ -15,6 +15,7 @@ export const subjectKinds = [
   'delivery',
   'replay',
   'test_receiver',
+  'source',
   'encryption_key',
   'backup',
   'retention',

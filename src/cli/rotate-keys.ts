@@ -1,5 +1,6 @@
 import { commandLine } from '../model/caller.ts'
 import { openSealer } from '../platform/seal.ts'
+import { resealSources } from '../sources/reseal.ts'
 import { resealAll } from '../subscriptions/reseal.ts'
 import { resealReceivers } from '../test-receivers/reseal.ts'
 import { type CommandIo, exitCode } from './command.ts'
@@ -10,7 +11,10 @@ export async function runRotateKeys(_args: readonly string[], io: CommandIo): Pr
   const { report, newest } = await withDatabase(io, async (database, config) => {
     await prepareForChanges(database, config)
     const seal = await openSealer(database, config)
-    return { report: await resealAll(database, seal, commandLine, [resealReceivers]), newest: seal.keyIds[0] }
+    return {
+      report: await resealAll(database, seal, commandLine, [resealReceivers, resealSources]),
+      newest: seal.keyIds[0],
+    }
   })
   io.out(`Sealed the secrets of ${report.resealed} subscriptions anew, with the key ${newest}.`)
   for (const { id, reason } of report.failed) io.err(`Subscription ${id} stays as it was: ${reason}.`)

@@ -40,12 +40,20 @@ export function readBodyHeaders(
   headers: IncomingHttpHeaders,
   payload: Buffer,
 ): { readonly contentType: string; readonly contentEncoding: string | null } {
+  const { contentType, contentEncoding } = readContentHeaders(headers)
+  if (isJson(contentType) && !isEncoded(contentEncoding)) checkJson(payload)
+  return { contentType, contentEncoding }
+}
+
+/** The same without a look at the body. @throws AppError validation_failed */
+export function readContentHeaders(headers: IncomingHttpHeaders): {
+  readonly contentType: string
+  readonly contentEncoding: string | null
+} {
   const contentType = headers['content-type'] || unknownContentType
   if (contentType.length > envelopeLimits.contentTypeChars)
     throw unfit('Content-Type', `${envelopeLimits.contentTypeChars} characters at most`)
-  const contentEncoding = readContentEncoding(headers['content-encoding'])
-  if (isJson(contentType) && !isEncoded(contentEncoding)) checkJson(payload)
-  return { contentType, contentEncoding }
+  return { contentType, contentEncoding: readContentEncoding(headers['content-encoding']) }
 }
 
 /** A header that came several times is one list here, as in HTTP. */

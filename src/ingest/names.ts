@@ -10,8 +10,11 @@ export interface Names {
   readonly request: Uuid | null
 }
 
-/** What a name is: the same text in two kinds is two names. `position` is a part of a batch, by the key of the whole. */
-export type NameKind = 'idempotency_key' | 'event_id' | 'position'
+/**
+ * What a name is: the same text in two kinds is two names. `position` is a part of a batch, by the key of the whole;
+ * `source` is what a provider calls its event.
+ */
+export type NameKind = 'idempotency_key' | 'event_id' | 'position' | 'source'
 
 /** A name within its tenant, as its table has it. */
 export function hashOfName(tenant: string, kind: NameKind, name: string): Uuid {

@@ -35,6 +35,8 @@ export const advisoryLocks = {
   testReceivers: 11,
   /** One process at a time expunges what events hold. */
   expunge: 21,
+  /** One source is made at a time, so that their bounds hold. */
+  sources: 22,
 } as const
 
 export type AdvisoryLock = keyof typeof advisoryLocks

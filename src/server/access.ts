@@ -57,6 +57,17 @@ export const access: Readonly<Record<string, Access>> = {
   'DELETE /event-types/:name': 'write',
 
   'GET /sources/presets': 'any',
+  'GET /sources': 'read',
+  'POST /sources': 'write',
+  'GET /sources/:id': 'read',
+  'PATCH /sources/:id': 'write',
+  'DELETE /sources/:id': 'write',
+  'POST /sources/:id/rotate-secret': 'write',
+  'GET /sources/:id/refusals': 'read',
+  // The signature is what lets in, or the address where there is none.
+  'GET /in/:token': 'open',
+  'POST /in/:token': 'open',
+  'OPTIONS /in/:token': 'open',
 
   'GET /audit': 'read',
 

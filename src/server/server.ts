@@ -44,6 +44,7 @@ import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
 import { registerSources } from '../sources/routes.ts'
 import { sourceSchemas } from '../sources/schema.ts'
+import type { Sources } from '../sources/sources.ts'
 import { registerStats } from '../stats/routes.ts'
 import { statsSchemas } from '../stats/schema.ts'
 import type { Stats } from '../stats/stats.ts'
@@ -77,6 +78,7 @@ export interface ServerDeps {
   readonly live: Live
   readonly stats: Stats
   readonly expunges: Expunges
+  readonly sources: Sources
   readonly testReceivers: TestReceivers
   readonly testSends: TestSends
   /** What takes requests to test receivers: every process does. */
@@ -213,7 +215,7 @@ const schemas = [
 
 /** Whether a request brings events, which come in any number. */
 function isEvent({ method, url = '' }: IncomingMessage): boolean {
-  if (url.startsWith('/ingest/')) return true
+  if (url.startsWith('/ingest/') || url.startsWith('/in/')) return true
   return method === 'POST' && /^\/events(?:\/batch)?\/?(?:\?|$)/.test(url)
 }
 
@@ -245,7 +247,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerEvents(scope, deps)
     registerLive(scope, { ...deps, callers })
     registerExpunges(scope, deps.expunges)
-    registerSources(scope)
+    registerSources(scope, deps.sources)
     registerTestReceivers(scope, deps.testReceivers)
     registerTests(scope, deps)
   })

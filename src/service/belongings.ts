@@ -2,6 +2,7 @@ import { deleteSomeExpungesOf, hasExpungesOf } from '../events/expunges.ts'
 import { cancelSomeOf, hasLanesLeftBy, subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import { isCarried } from '../log/retention.ts'
 import { deleteSomeReplaysOf, hasReplaysOf } from '../replay/of-tenant.ts'
+import { deleteSomeSourcesOf } from '../sources/of-tenant.ts'
 import { deleteSomeStatsOf, hasStatsOf } from '../stats/of-tenant.ts'
 import { deleteSomeOf, hasSubscriptions, leftTombstones } from '../subscriptions/of-tenant.ts'
 import type { Belongings } from '../tenants/removal.ts'
@@ -48,6 +49,11 @@ export const belongings: readonly Belongings[] = [
     what: 'test receivers',
     tables: ['test_receivers'],
     remove: (session, tenant, _after, limit) => deleteSomeTestReceiversOf(session, tenant, limit),
+  },
+  {
+    what: 'sources',
+    tables: ['sources'],
+    remove: (session, tenant, _after, limit) => deleteSomeSourcesOf(session, tenant, limit),
   },
   // They go with the row of the tenant (`on delete cascade`).
   { what: 'event types', tables: ['event_types'] },

@@ -47,6 +47,7 @@ import { version } from '../version.ts'
 import { type Access, openAccess } from './access.ts'
 import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './descriptors.ts'
 import { Inbound } from './inbound.ts'
+import { type OpenSources, openSources } from './open-sources.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
 import { type Listening, openOwnReceivers, openTestSends } from './own-receivers.ts'
@@ -69,7 +70,7 @@ export interface Ground {
 }
 
 /** The parts of one process that need no port, joined but not started. */
-export interface Parts {
+export interface Parts extends OpenSources {
   readonly notices: Notices
   /** What was accepted, settled and moved here, for whoever listens. */
   readonly facts: PathFacts
@@ -167,7 +168,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...stream,
     ensurePartitions: async () => void (await makePathPartitions(ground)),
     ...asked,
-    ...{ ...own, seal, testSends },
+    ...{ ...own, ...openSources({ ...ground, seal }, notices), seal, testSends },
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)

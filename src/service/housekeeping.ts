@@ -16,6 +16,7 @@ import type { Troubles } from '../platform/troubles.ts'
 import { removeFinishedReplays } from '../replay/finished.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
+import type { SourceRecords } from '../sources/records.ts'
 import { RollUps } from '../stats/roll-up.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import { removeOldChanges } from '../subscriptions/old-changes.ts'
@@ -45,6 +46,7 @@ export interface House {
   readonly discards: Discards
   readonly access: Access
   readonly testReceivers: TestReceivers
+  readonly sourceRecords: SourceRecords
   readonly expunges: Expunges
 }
 
@@ -110,6 +112,11 @@ export function keepHouse(house: House): readonly Repeated[] {
       house.testReceivers.removeExpired(signal),
     ),
     expunging,
+    // Asks the database nothing while nothing came.
+    every(1000, 'writing what came to sources', logger, () => house.sourceRecords.flush()),
+    every(3_600_000, 'removal of what sources refused', logger, signal =>
+      house.sourceRecords.removeOld(config.logRetentionHours * 3_600_000, signal),
+    ),
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]
 }

@@ -21,6 +21,7 @@ import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge, type ServerDeps } from '../server/server.ts'
+import { sourceReceivingRoutes } from '../sources/receive-routes.ts'
 import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
@@ -150,7 +151,7 @@ function serverDeps(running: Running, parts: Parts): ServerDeps {
   const { ground } = running
   const { config, logger, clock, database } = ground
   const { rateLimitPerKey: requestsPerSecond } = config
-  const { subscriptions, eventTypes, replays, testReceivers, testSends, membership, access } = parts
+  const { subscriptions, eventTypes, replays, sources, testReceivers, testSends, membership, access } = parts
   const { bell, link, inbound, live } = parts
   const { tenants, keys, sessions, managedKeys, portalTokens } = access
   return {
@@ -162,6 +163,7 @@ function serverDeps(running: Running, parts: Parts): ServerDeps {
     live,
     stats: new Stats({ database, clock }),
     expunges: parts.expunges,
+    sources,
     testReceivers,
     testSends,
     receiving: {
@@ -266,6 +268,7 @@ async function stop(running: Running): Promise<void> {
         close: () => Promise.all(housekeeping.map(one => one.stop())),
       },
       { what: 'uses of keys', deadline: early, close: () => parts?.access.keys?.writeUses() },
+      { what: 'what came to sources', deadline: middle, close: () => parts?.sourceRecords.flush() },
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
       { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
       {
@@ -298,8 +301,10 @@ function registerIngest(
   edge: Edge,
   { logger, config, clock, metrics }: Ground,
   { ingest, publisher, once }: Inbound,
-  { subscriptions, eventTypes, access: { tenants } }: Parts,
+  parts: Parts,
 ): void {
+  const { subscriptions, eventTypes, sources, sourceRecords, certificates, visit } = parts
+  const { tenants } = parts.access
   // Those of a deleted tenant may still be there, and are not for senders any more.
   const subscription = (id: number) => {
     const found = subscriptions.get(id)
@@ -328,6 +333,11 @@ function registerIngest(
   const onRefusedEvent = (code: ErrorCode) => metrics.path.rejected(code)
   const publishing = { ...edge, publisher, once, clock, logger, hasLine, onRefusedEvent }
   publishRoutes(app, publishing)
+  sourceReceivingRoutes(app, {
+    ...{ ...edge, publisher, once, clock, logger, hasLine },
+    ...{ sources: sources.known, records: sourceRecords, certificates, visit },
+    isDeleted: tenant => tenants.isDeleted(tenant),
+  })
   // A batch that could never be in memory is refused by its length.
   const batchBytesMax = Math.min(config.batchLimitBytes, config.memoryLimitMb * 1_048_576)
   batchRoutes(app, { ...publishing, batchBytesMax })

@@ -1,13 +1,15 @@
 import { createHmac } from 'node:crypto'
 import type { InboundRequest } from './inbound-request.ts'
 import type { Challenge } from './preset.ts'
-import type { Verified } from './verify.ts'
+import type { Verified } from './verified.ts'
 
 /** What a provider is answered that asks whether the URL is ours. */
 export interface ChallengeAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
+  /** An address of the provider that has to be visited before it is answered. */
+  readonly visit?: string
 }
 
 /** An answer has at most this many characters of what was asked: nobody asks for more, and it is somebody else's text. */
@@ -56,6 +58,13 @@ export function answerChallenge(
       if (secret === undefined) return undefined
       const signature = createHmac('sha256', secret).update(text).digest('hex')
       return json({ [challenge.as]: text, [challenge.signedAs]: signature })
+    }
+    case 'visit': {
+      if (request.method !== 'POST' || request.textAt(challenge.where) !== challenge.is) return undefined
+      const url = request.textAt(challenge.url)
+      if (url === undefined || !challenge.urlPattern.test(url)) return undefined
+      if (secretThatShows(verify()) === undefined) return undefined
+      return { ...plain(''), visit: url }
     }
     case 'cloudevents': {
       const origin = request.textAt({ header: 'webhook-request-origin' })

@@ -36,6 +36,12 @@ export type Piece =
   | 'url partly decoded'
   /** Names and values of a form-encoded body, one after the other, sorted by name. */
   | 'sorted form'
+  /** The secret as it was given, where it is no secret but a name that both sides know. */
+  | 'secret'
+  /** The CRC-32 of the body, as a number. */
+  | 'body crc32'
+  /** A field of a JSON body: its name and its value, each with a line feed after it; nothing where it is not there. */
+  | { readonly line: string }
   | { readonly text: string }
   | Place
 
@@ -74,6 +80,8 @@ export type Verification =
       readonly timestamp?: TimestampRule
       readonly id?: Place
     }
+  /** The signature is by a certificate, which the request says where to fetch: from the provider's own host only. */
+  | CertificateRule
   /** Several ways to sign, of which the request uses one: tried in order while a signature is missing. */
   | { readonly kind: 'any'; readonly of: readonly Verification[] }
   /** The secret itself is sent. It shows who sends, and nothing of what is sent. */
@@ -82,6 +90,29 @@ export type Verification =
   | { readonly kind: 'basic' }
   /** Whoever knows the URL may send. */
   | { readonly kind: 'none' }
+
+/** One of several, by the text at a place. */
+export interface ByText<T> {
+  readonly at: Place
+  readonly values: Readonly<Record<string, T>>
+}
+
+export interface CertificateRule {
+  readonly kind: 'certificate'
+  /** Where the address of the certificate stands, */
+  readonly url: Place
+  /** and the pattern of addresses that are the provider's own. */
+  readonly urlPattern: RegExp
+  readonly hash: ByText<'sha1' | 'sha256'>
+  readonly signature: Parts
+  readonly encoding: 'base64'
+  readonly signed: ByText<readonly Piece[]>
+  readonly timestamp?: TimestampRule
+  readonly id?: Place
+  /** Where it stands who has had it signed, which has to be one of the secrets: the provider signs for others, too. */
+  readonly sender?: Place
+  readonly secretPattern: RegExp
+}
 
 /** A request by which a provider finds out whether the URL is ours, and what it wants as an answer. */
 export type Challenge =
@@ -110,6 +141,14 @@ export type Challenge =
       readonly as: string
       readonly signedAs: string
     }
+  /** A signed POST with an address of the provider that is to be visited (AWS SNS). */
+  | {
+      readonly kind: 'visit'
+      readonly where: Place
+      readonly is: string
+      readonly url: Place
+      readonly urlPattern: RegExp
+    }
   /** CloudEvents HTTP 1.1 Web Hooks: OPTIONS with `WebHook-Request-Origin`. */
   | { readonly kind: 'cloudevents' }
   /** An array of Event Grid events, the first of which asks for the validation code. */
@@ -129,6 +168,8 @@ export interface Preset {
   /** Where the provider's own id of the event stands: the first place that has one. None: nothing is dropped as a repeat. */
   readonly dedupe: readonly Place[]
   readonly challenge?: Challenge
+  /** What the provider wants to hear when its event was accepted; undefined: any 200 will do. */
+  readonly answer?: { readonly status: number; readonly content_type: string; readonly body: string }
   /** The URL is signed, so the source needs its `public_url`. */
   readonly needsPublicUrl?: true
 }

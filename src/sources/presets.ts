@@ -1,5 +1,6 @@
 import type { Preset } from './preset.ts'
 import { bodyPresets } from './presets/body.ts'
+import { certificatePresets } from './presets/certificates.ts'
 import { datedPresets } from './presets/dated.ts'
 import { keyPresets, tokenPresets } from './presets/keys.ts'
 import { partPresets } from './presets/parts.ts'
@@ -11,6 +12,7 @@ export const presets: readonly Preset[] = [
   ...partPresets,
   ...keyPresets,
   ...tokenPresets,
+  ...certificatePresets,
 ].sort((one, other) => (one.id < other.id ? -1 : 1))
 
 const byId = new Map(presets.map(preset => [preset.id, preset]))

@@ -4,11 +4,14 @@ import { Type } from 'typebox'
 import { problems } from '../http/problem.ts'
 import { describePreset } from './describe.ts'
 import { presets } from './presets.ts'
+import { registerManagedSources } from './source-routes.ts'
+import type { Sources } from './sources.ts'
 
 const described = presets.map(describePreset)
 
-/** The routes of what providers send. */
-export function registerSources(scope: FastifyInstance): void {
+/** The routes of sources, and of how providers sign. */
+export function registerSources(scope: FastifyInstance, sources: Sources): void {
+  registerManagedSources(scope, sources)
   scope.withTypeProvider<TypeBoxTypeProvider>().get(
     '/sources/presets',
     {

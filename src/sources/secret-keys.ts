@@ -53,3 +53,23 @@ function publicKeyBytes(
       return decoded(secret, 'base64')
   }
 }
+
+/** Whether a request could be checked with a secret. */
+export function canUse(secret: string, verification: Verification): boolean {
+  switch (verification.kind) {
+    case 'hmac':
+      return keyBytes(secret, verification.key) !== undefined
+    case 'public key':
+      return publicKey(secret, verification) !== undefined
+    case 'certificate':
+      return verification.secretPattern.test(secret)
+    case 'any':
+      return verification.of.some(one => canUse(secret, one))
+    case 'basic':
+      return secret.includes(':')
+    case 'token':
+      return secret !== ''
+    case 'none':
+      return false
+  }
+}

@@ -1,42 +1,10 @@
 import { createHash, createHmac, timingSafeEqual, verify } from 'node:crypto'
 import type { InboundRequest } from './inbound-request.ts'
-import type { Parts, Piece, TimestampRule, Verification } from './preset.ts'
+import type { Parts, Verification } from './preset.ts'
 import { decoded, keyBytes, publicKey } from './secret-keys.ts'
-
-/** Why a request was refused. */
-export const refusalReasons = [
-  'missing_signature',
-  'malformed_signature',
-  'signature_mismatch',
-  'missing_id',
-  'missing_timestamp',
-  'malformed_timestamp',
-  'timestamp_too_old',
-  'timestamp_in_future',
-  'missing_token',
-  'wrong_token',
-  'body_hash_mismatch',
-  'unusable_secret',
-] as const
-export type RefusalReason = (typeof refusalReasons)[number]
-
-export type Verified =
-  /** The signature shows who has sent it, and that it is as it was sent. */
-  | { readonly kind: 'verified'; readonly secret: number }
-  /** A token shows who has sent it. */
-  | { readonly kind: 'authenticated'; readonly secret: number }
-  /** Nothing was asked for. */
-  | { readonly kind: 'unattempted' }
-  | { readonly kind: 'failed'; readonly reason: RefusalReason }
-
-export interface VerifyOptions {
-  /** As they were given; each is tried. */
-  readonly secrets: readonly string[]
-  /** Unix milliseconds. */
-  readonly now: number
-  /** In place of that of the preset. */
-  readonly toleranceSeconds?: number | undefined
-}
+import { contentsOf, readTimestamp } from './signed-content.ts'
+import { failed, type RefusalReason, type Verified, type VerifyOptions } from './verified.ts'
+import { verifyByCertificate } from './verify-certificate.ts'
 
 /** Whether a request comes from whom it says. Comparisons are in constant time. */
 export function verifyRequest(
@@ -56,6 +24,8 @@ export function verifyRequest(
     case 'hmac':
     case 'public key':
       return verifySignature(verification, request, options)
+    case 'certificate':
+      return verifyByCertificate(verification, request, options)
   }
 }
 
@@ -124,103 +94,6 @@ function checkWith(
 
 /** Each reads the whole body again, and nobody has more keys at a time. */
 const publicKeySignaturesMax = 5
-
-function failed(reason: RefusalReason): Verified {
-  return { kind: 'failed', reason }
-}
-
-function readTimestamp(
-  { at, unit, toleranceSeconds }: TimestampRule,
-  request: InboundRequest,
-  options: VerifyOptions,
-): string | Verified {
-  const [text] = request.partsAt(at)
-  if (text === undefined) return failed('missing_timestamp')
-  const ms = momentOf(text, unit)
-  if (Number.isNaN(ms)) return failed('malformed_timestamp')
-  const tolerance = options.toleranceSeconds ?? toleranceSeconds
-  if (tolerance === null) return text
-  const toleranceMs = tolerance * 1000
-  if (ms < options.now - toleranceMs) return failed('timestamp_too_old')
-  if (ms > options.now + toleranceMs) return failed('timestamp_in_future')
-  return text
-}
-
-function momentOf(text: string, unit: TimestampRule['unit']): number {
-  if (unit === 'iso') return isoMoment.test(text) ? Date.parse(text) : Number.NaN
-  if (!/^\d{1,16}$/.test(text)) return Number.NaN
-  return Number(text) * (unit === 's' ? 1000 : 1)
-}
-
-const isoMoment = /^\d{4}-\d\d-\d\dT[\d:.]{5,18}(Z|[+-]\d\d:?\d\d)$/
-
-/** What may have been signed: one text, or one for each form of the URL. */
-function contentsOf(
-  { signed, id }: Signed,
-  request: InboundRequest,
-  timestamp: string | undefined,
-): readonly Buffer[] {
-  const forms = signed.includes('url with or without port') ? urlForms(request.publicUrl ?? '') : ['']
-  return forms.map(url =>
-    Buffer.concat(
-      signed.map(piece => {
-        const bytes = bytesOf(piece, request, { url, timestamp, id: id && request.textAt(id) })
-        return typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-      }),
-    ),
-  )
-}
-
-function bytesOf(
-  piece: Piece,
-  request: InboundRequest,
-  known: { readonly url: string; readonly timestamp: string | undefined; readonly id: string | undefined },
-): Buffer | string {
-  switch (piece) {
-    case 'body':
-      return request.body
-    case 'timestamp':
-      return known.timestamp ?? ''
-    case 'id':
-      return known.id ?? ''
-    case 'method':
-      return request.method
-    case 'url':
-      return request.publicUrl ?? ''
-    case 'url with or without port':
-      return known.url
-    case 'url partly decoded':
-      return partlyDecoded(request.publicUrl ?? '')
-    case 'sorted form':
-      return sortedForm(request.form)
-    default:
-      return request.textAt(piece) ?? ''
-  }
-}
-
-/** Names in order, each with its values in order, each value once. */
-function sortedForm(form: URLSearchParams): string {
-  const values = new Map<string, Set<string>>()
-  for (const [name, value] of form) values.set(name, (values.get(name) ?? new Set()).add(value))
-  return [...values.keys()]
-    .sort()
-    .flatMap(name => [...(values.get(name) ?? [])].sort().map(value => name + value))
-    .join('')
-}
-
-/** As the documentation of HubSpot's signature v3 lists them. */
-function partlyDecoded(url: string): string {
-  return url.replace(/%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B)/gi, decodeURIComponent)
-}
-
-function urlForms(text: string): readonly string[] {
-  const match = /^(https?):\/\/([^/?#:]+)(:\d+)?(.*)$/s.exec(text)
-  if (match === null) return [text]
-  const [, scheme, host, port, rest] = match
-  const own = scheme === 'https' ? ':443' : ':80'
-  if (port !== undefined && port !== own) return [text, `${scheme}://${host}${rest}`]
-  return [`${scheme}://${host}${rest}`, `${scheme}://${host}${own}${rest}`]
-}
 
 function hasOtherBody(rule: Signed, request: InboundRequest): Verified | undefined {
   if (rule.kind !== 'hmac' || rule.bodyHash === undefined) return undefined

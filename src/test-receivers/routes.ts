@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
+import { askedAt } from '../http/asked-at.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import { tenantParameter } from '../http/parameters.ts'
@@ -207,19 +208,6 @@ function unknown(request: { readonly params: OneRequest['params'] }): never {
 
 function parseCursorId(text: string): number | undefined {
   return /^[0-9]{1,10}$/.test(text) ? Math.min(Number(text), idMax) : undefined
-}
-
-/** Where the caller reached this service. A host that could hold anything else is not repeated. */
-function askedAt(request: FastifyRequest): string {
-  const { host } = request
-  if (/^[A-Za-z0-9._-]{1,253}(:\d{1,5})?$|^\[[0-9A-Fa-f:.]+\](:\d{1,5})?$/.test(host)) {
-    const isSecure = request.headers['x-forwarded-proto'] === 'https'
-    return `${isSecure ? 'https' : request.protocol}://${host}`
-  }
-  throw new AppError(
-    'malformed_request',
-    'The Host header names no host. Ask for this service by its name, or set PUBLIC_URL.',
-  )
 }
 
 type Incoming = FastifyRequest<{ Params: { token: string } }> & {

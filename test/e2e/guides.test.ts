@@ -40,7 +40,7 @@ test('the guide to watching does what it says', t => trial(t, 'watching.md', 2))
 
 test('the guide to the dashboard does what it says', t => trial(t, 'dashboard.md', 1))
 
-test('the guide to sources does what it says', t => trial(t, 'sources.md', 1))
+test('the guide to sources does what it says', t => trial(t, 'sources.md', 10))
 
 test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))
 

@@ -129,6 +129,13 @@ async function aTestReceiver(tenant: string): Promise<number> {
   return Object(JSON.parse(answer.text)).id
 }
 
+async function aSource(tenant: string): Promise<number> {
+  const json = { tenant, name: mark, preset: 'github', secrets: [mark], metadata: { mark } }
+  const answer = await send('POST', '/sources', keys.admin, { json })
+  assert.equal(answer.status, 201, answer.text)
+  return Object(JSON.parse(answer.text)).id
+}
+
 /** How a thing is made that the parameter of a path names, and an id of its kind that is nobody's. */
 interface Thing {
   make(tenant: string): Promise<string | number>
@@ -178,6 +185,7 @@ const things: Readonly<Record<string, Thing>> = {
   },
   '/events/expunges/:id': { make: anExpunge, unknown: nobodysUuid },
   '/test-receivers/:id': { make: aTestReceiver, unknown: '2000000000' },
+  '/sources/:id': { make: aSource, unknown: '2000000000' },
   '/tenants/:id': { make: anotherTenant, unknown: 'nobody' },
   '/keys/:id': { make: aKeyOf, unknown: '2000000000' },
   '/portal-tokens/:id': {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
 import { after, test } from 'node:test'
 import { textOf as textFrom } from '../support/answer-text.ts'
 import { type BoundaryValue, boundaryValues, sampleOf } from '../support/bounds.ts'
@@ -72,9 +73,11 @@ async function ask({ method, path, body, parameters }: Operation, trial: Trial):
   const needsBody = path.startsWith('/ingest/') || (body?.required ?? []).length > 0 || method === 'PATCH'
   const right = path.endsWith('/recover')
     ? { since: '2026-01-01T00:00:00Z' }
-    : path.startsWith('/test-receivers/')
-      ? {}
-      : target
+    : path === '/sources/{id}/rotate-secret'
+      ? { secret: 'x' }
+      : path.startsWith('/test-receivers/') || path.startsWith('/sources/')
+        ? {}
+        : target
   return send(method, url + query, 'json' in trial ? trial.json : needsBody ? right : undefined, headers)
 }
 
@@ -85,11 +88,25 @@ function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unk
     const given = Object(value)
     return given.scope === 'admin' || given.scope === 'read' ? given : { tenant: 'default', ...given }
   }
+  if (path === '/sources' || path === '/sources/{id}') return bodyOfSource(Object(value), way)
   if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: {} }
   if (!path.startsWith('/subscriptions/')) return value
   const isCreate = method === 'POST' && ['/subscriptions/', '/subscriptions/test'].includes(path)
   return isCreate && way[0] === 'signing_secret' ? { signing, ...Object(value) } : value
 }
+
+/** With a secret that can be used as the body says; a way to sign of one's own is for the preset `hmac`. */
+function bodyOfSource(given: Record<string, unknown>, [field]: readonly string[]): unknown {
+  if (field === undefined || field === 'secrets' || field === 'preset') return given
+  const { signature } = given
+  if (field !== 'signature' || signature === null) return { secrets: ['a secret'], ...given }
+  const secret = Object(signature).algorithm === 'ecdsa-sha256' ? ecdsaKey : '0'.repeat(64)
+  return { ...given, preset: 'hmac', secrets: [secret] }
+}
+
+const ecdsaKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  .publicKey.export({ format: 'der', type: 'spki' })
+  .toString('base64')
 
 /** What HTTP itself changes or cannot carry in a place says nothing about the service. */
 function canBeSent(place: Parameter['in'], { what, value }: BoundaryValue): boolean {

@@ -6,7 +6,8 @@ import { Webhook as SvixWebhook } from 'svix'
 import { InboundRequest } from '../../src/sources/inbound-request.ts'
 import type { Verification } from '../../src/sources/preset.ts'
 import { presetOf } from '../../src/sources/presets.ts'
-import { type Verified, verifyRequest } from '../../src/sources/verify.ts'
+import type { Verified } from '../../src/sources/verified.ts'
+import { verifyRequest } from '../../src/sources/verify.ts'
 import { providers, publicUrl, type Sent, sha256 } from '../support/providers.ts'
 import vectors from '../support/vectors.json' with { type: 'json' }
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac, generateKeyPairSync, type KeyObject, sign as signWith } from 'node:crypto'
+import { crc32 } from 'node:zlib'
 
 // How providers sign, written by their documentation and with nothing of ours: what tests of presets are measured by.
 
@@ -19,8 +20,8 @@ export interface Provider {
   readonly send: (secret: string, nowMs: number, body: string) => Sent
   /** Another text in place of this one in the body, or of `search`, changes what is signed. Undefined: nothing is signed. */
   readonly change?: readonly [string, string]
-  /** What a request that was changed is refused with. */
-  readonly refusedAs?: string
+  /** Signs with this key for all its customers, which are told from each other by their secrets. */
+  readonly certified?: KeyObject
   /** How far the time may be off, in seconds; undefined: none is signed. */
   readonly tolerance?: number
   /** The event type and id that are to be read; undefined: there is none. */
@@ -120,6 +121,34 @@ function privateKeyOf(publicKey: string): KeyObject {
   return found
 }
 
+/** With which Amazon and PayPal sign; tests make a certificate for it where they need one. */
+export const certified = generateKeyPairSync('rsa', { modulusLength: 2048 })
+
+/** A message of Amazon SNS, signed as its documentation says: names and values in order, each on a line. */
+export function snsMessage(
+  fields: Readonly<Record<string, string>>,
+  now: number,
+  version: '1' | '2' = '2',
+  host = 'https://sns.us-east-1.amazonaws.com',
+): string {
+  const message: Record<string, string> = { ...fields, Timestamp: new Date(now).toISOString() }
+  const names =
+    fields.Type === 'Notification'
+      ? ['Message', 'MessageId', 'Subject', 'Timestamp', 'TopicArn', 'Type']
+      : ['Message', 'MessageId', 'SubscribeURL', 'Timestamp', 'Token', 'TopicArn', 'Type']
+  const text = names
+    .filter(name => message[name] !== undefined)
+    .map(name => `${name}\n${message[name]}\n`)
+    .join('')
+  const signature = signWith(version === '1' ? 'sha1' : 'sha256', Buffer.from(text), certified.privateKey)
+  return JSON.stringify({
+    ...message,
+    SignatureVersion: version,
+    Signature: signature.toString('base64'),
+    SigningCertURL: `${host}/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem`,
+  })
+}
+
 const adyenItem = {
   additionalData: { hmacSignature: '' },
   amount: { currency: 'EUR', value: 1130 },
@@ -154,6 +183,23 @@ export const providers: Readonly<Record<string, Provider>> = {
     type: 'AUTHORISATION',
   },
   'api-key': token((secret, body) => post(body, { 'x-api-key': secret })),
+  'aws-sns': {
+    secrets: ['arn:aws:sns:us-east-1:123456789012:orders', 'arn:aws:sns:us-east-1:123456789012:others'],
+    body: 'order.paid',
+    send: (topic, now, text) => {
+      const fields = { Type: 'Notification', MessageId: 'm-1', TopicArn: topic, Subject: 'S', Message: text }
+      const headers = {
+        'content-type': 'text/plain; charset=UTF-8',
+        'x-amz-sns-message-type': 'Notification',
+      }
+      return post(snsMessage(fields, now), headers)
+    },
+    change: paid,
+    certified: certified.publicKey,
+    tolerance: 3900,
+    type: 'Notification',
+    repeat: 'm-1',
+  },
   'azure-event-grid': token((secret, body) => post(`[${body}]`, {}, `?code=${encodeURIComponent(secret)}`)),
   basic: token(
     (secret, body) => post(body, { authorization: `Basic ${Buffer.from(secret).toString('base64')}` }),
@@ -273,7 +319,7 @@ export const providers: Readonly<Record<string, Provider>> = {
     body: '{"object":"page","entry":"order.paid"}',
     type: 'page',
   },
-  none: token((_secret, body) => post(body, { 'x-event-type': 'a.b' })),
+  none: { ...token((_secret, body) => post(body, { 'x-event-type': 'a.b' })), type: 'a.b' },
   paddle: {
     ...plain,
     send: (secret, now, body) => {
@@ -317,6 +363,27 @@ export const providers: Readonly<Record<string, Provider>> = {
     repeat: 's',
   },
   slack: { ...v0('x-slack-signature', 'x-slack-request-timestamp'), ...typed, ...repeated },
+  paypal: {
+    ...plain,
+    secrets: ['8PT597110X687430LKGECATA', '0EH40505U7160970P'],
+    send: (webhookId, now, body) => {
+      const at = new Date(now).toISOString()
+      const signed = `t-1|${at}|${webhookId}|${crc32(Buffer.from(body))}`
+      return post(body, {
+        'paypal-transmission-id': 't-1',
+        'paypal-transmission-time': at,
+        'paypal-cert-url': 'https://api.paypal.com/v1/notifications/certs/CERT-360caa42-fca2a594-1d93a270',
+        'paypal-auth-algo': 'SHA256withRSA',
+        'paypal-transmission-sig': signWith('sha256', Buffer.from(signed), certified.privateKey).toString(
+          'base64',
+        ),
+      })
+    },
+    certified: certified.publicKey,
+    tolerance: 262_800,
+    ...typed,
+    repeat: 't-1',
+  },
   square: {
     ...plain,
     send: (secret, _now, body) => {

@@ -16,6 +16,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
+import { Sources } from '../../src/sources/sources.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
@@ -82,6 +83,10 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
   const testReceivers = new TestReceivers({
     ...{ database: world.database, clock: systemClock(), seal: testSealer, publicUrl: undefined },
   })
+  const sources = new Sources({
+    ...{ database: world.database, clock: systemClock(), seal: testSealer, logger: silentLogger() },
+    publicUrl: undefined,
+  })
   const app = await buildServer({
     subscriptions,
     eventTypes,
@@ -98,6 +103,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     live: testLive(world),
     stats: new Stats({ database: world.database, clock: systemClock() }),
     expunges: new Expunges({ database: world.database, clock: systemClock(), logger: silentLogger() }),
+    sources,
     testReceivers,
     testSends: new TestSends({
       ...{ database: world.database, clock: systemClock(), unwritten, subscriptions, eventTypes },

@@ -55,6 +55,8 @@ export const datedPresets: readonly Preset[] = [
       is: 'url_verification',
       field: { field: 'challenge' },
     },
+    // Whoever gave a command would read anything else.
+    answer: { status: 200, content_type: 'text/plain', body: '' },
   },
   {
     id: 'standard-webhooks',

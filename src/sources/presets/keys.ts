@@ -33,6 +33,7 @@ export const keyPresets: readonly Preset[] = [
       unless: { field: 'event.type' },
       answers: { '0': { status: 204 }, '1': { status: 200, json: { type: 1 } } },
     },
+    answer: { status: 204, content_type: 'text/plain', body: '' },
   },
   {
     id: 'sendgrid',

@@ -40,6 +40,7 @@ export const partPresets: readonly Preset[] = [
     },
     eventType: [adyenItem('eventCode')],
     dedupe: [],
+    answer: { status: 200, content_type: 'text/plain', body: '[accepted]' },
   },
   {
     id: 'hubspot',
@@ -101,6 +102,8 @@ export const partPresets: readonly Preset[] = [
     }),
     eventType: [{ form: 'EventType' }, { form: 'MessageStatus' }, { form: 'CallStatus' }],
     dedupe: [{ header: 'i-twilio-idempotency-token' }],
+    // Anything else is an error of a call or a message.
+    answer: { status: 200, content_type: 'text/xml', body: '<Response/>' },
     needsPublicUrl: true,
   },
 ]

@@ -1597,15 +1597,15 @@ export type SourcePreset = {
   documentation: string | null
   /** What is to be given as a secret */
   secret: {
-    /** What kind of secret a request is checked with */
-    kind: "shared_secret" | "public_key" | "shared_secret_or_public_key" | "token" | "user_and_password" | "none"
+    /** What kind of secret a request is checked with; `sender`: no secret, but the name of who has it signed */
+    kind: "shared_secret" | "public_key" | "shared_secret_or_public_key" | "token" | "user_and_password" | "sender" | "none"
     /** Which of the texts of the provider that is */
     description: string
   }
   /** The ways in which it signs; none: the secret itself is sent, or nothing is */
   signatures: ({
     /** How the signature is made */
-    algorithm: "hmac-sha1" | "hmac-sha256" | "hmac-sha512" | "ed25519" | "ecdsa-sha256"
+    algorithm: "hmac-sha1" | "hmac-sha256" | "hmac-sha512" | "ed25519" | "ecdsa-sha256" | "rsa-sha1" | "rsa-sha256"
     /** How the signature is written */
     encoding: "hex" | "base64"
     /** Where the signature stands: such as `header:x-github-event`, `field:event.type` (of a JSON body), `form:command`, `query:code` */
@@ -1625,10 +1625,222 @@ export type SourcePreset = {
   event_type: (string)[]
   /** Where the id stands by which a repeat is known: the first of these places that has one; none: repeats are not known */
   dedupe: (string)[]
+  /** What the provider is answered when its event is accepted; null: 200 with the id of the event */
+  answer: {
+    status?: number
+    content_type?: string
+    body?: string
+  } | null
   /** Whether the provider asks first whether the URL is yours, in a way that is known */
   answers_challenge: boolean
   /** Whether the URL is signed, so that it must be known how the provider was given it */
   needs_public_url: boolean
+}
+
+/** A source: an address that a provider sends to */
+export type SourceCreate = {
+  /** For people; events have it as `metadata.source` */
+  name: string
+  /** The id of a tenant; a key that is for one tenant needs none */
+  tenant?: string
+  /** How the provider signs: the `id` of one of `GET /sources/presets` */
+  preset: string
+  /** What requests are checked with: secrets as the provider shows them, or its public keys. One that fits is enough. Stored encrypted, and shown as ********; a mask sent back keeps the secret at its place */
+  secrets?: (string)[]
+  /** The event type, in place of what the preset reads: a text, in which `{type}` stands for what the preset reads, and `{header:NAME}`, `{field:NAME}`, `{form:NAME}` and `{query:NAME}` for what a request has there */
+  event_type?: string | null
+  /** The address as the provider was given it, where that is not `url`; needed where the provider signs it and a proxy changes it */
+  public_url?: string | null
+  /** How far the time of a signature may be from now; null: as the preset says. Where no time is signed it has no effect */
+  tolerance_seconds?: number | null
+  /** Where the id stands by which a repeat is known: the first of these places that has one. At most ten. None: each request is an event of its own; null: as the preset says */
+  dedupe?: (string)[] | null
+  /** With the preset `hmac`: how this sender signs, where that is not an HMAC-SHA256 of the body in hex in `X-Signature`. Names are those of `signatures` in the list of presets. A secret is a public key for `ed25519` (hex, or whpk_) and `ecdsa-sha256` (base64 of its SubjectPublicKeyInfo) */
+  signature?: {
+    /** How the signature is made */
+    algorithm: "hmac-sha1" | "hmac-sha256" | "hmac-sha512" | "ed25519" | "ecdsa-sha256"
+    /** How the signature is written; hex unless given */
+    encoding?: "hex" | "base64"
+    /** How a secret becomes the bytes of the key, for an HMAC; utf8 unless given */
+    key?: "utf8" | "hex" | "base64" | "whsec"
+    /** Where the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    at: string
+    /** What stands before the signature */
+    prefix?: string | null
+    /** What stands between several signatures at one place */
+    split?: string | null
+    /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
+    signed?: string
+    /** Where the time of the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    signed_at?: string | null
+    /** What stands before that time */
+    signed_at_prefix?: string | null
+    /** Seconds or milliseconds since 1970, or RFC 3339; s unless given */
+    signed_at_unit?: "s" | "ms" | "iso"
+    /** Where the id stands that is signed as `{id}`: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    id_at?: string | null
+  } | null
+  /** The channels of its events */
+  channels?: (string)[]
+  /** What is said of each of its events, besides `source` and `provider_id` */
+  metadata?: { [name: string]: string } | null
+  /** Headers of the request that are kept with the event and delivered with it; `x-github-*` stands for all that begin so. Credentials are never kept */
+  forward_headers?: (string)[]
+  /** What is put before their names when they are delivered; nothing: they are delivered by their own names. `x-original-` unless given */
+  forward_prefix?: "x-original-" | ""
+  /** What the provider is answered when its event is accepted. Left out: as it needs it (Adyen: `[accepted]`, Slack and Twilio: nothing), else 200 with `webhook_id` and `deliveries` as JSON */
+  answer?: {
+    status?: number
+    /** The type of `body`; `text/plain` unless given */
+    content_type?: "application/json" | "text/plain" | "text/xml" | "application/xml"
+    /** Sent as it is */
+    body?: string
+  } | null
+  /** False: its address takes nothing, as if it were none. True unless given */
+  enabled?: boolean
+}
+
+/** What is to change. What is left out stays as it is; null puts a field back to what it is unless given. */
+export type SourcePatch = {
+  /** For people; events have it as `metadata.source` */
+  name?: string
+  /** How the provider signs: the `id` of one of `GET /sources/presets` */
+  preset?: string
+  /** What requests are checked with: secrets as the provider shows them, or its public keys. One that fits is enough. Stored encrypted, and shown as ********; a mask sent back keeps the secret at its place */
+  secrets?: (string)[]
+  /** The event type, in place of what the preset reads: a text, in which `{type}` stands for what the preset reads, and `{header:NAME}`, `{field:NAME}`, `{form:NAME}` and `{query:NAME}` for what a request has there */
+  event_type?: string | null
+  /** The address as the provider was given it, where that is not `url`; needed where the provider signs it and a proxy changes it */
+  public_url?: string | null
+  /** How far the time of a signature may be from now; null: as the preset says. Where no time is signed it has no effect */
+  tolerance_seconds?: number | null
+  /** Where the id stands by which a repeat is known: the first of these places that has one. At most ten. None: each request is an event of its own; null: as the preset says */
+  dedupe?: (string)[] | null
+  /** With the preset `hmac`: how this sender signs, where that is not an HMAC-SHA256 of the body in hex in `X-Signature`. Names are those of `signatures` in the list of presets. A secret is a public key for `ed25519` (hex, or whpk_) and `ecdsa-sha256` (base64 of its SubjectPublicKeyInfo) */
+  signature?: {
+    /** How the signature is made */
+    algorithm: "hmac-sha1" | "hmac-sha256" | "hmac-sha512" | "ed25519" | "ecdsa-sha256"
+    /** How the signature is written; hex unless given */
+    encoding?: "hex" | "base64"
+    /** How a secret becomes the bytes of the key, for an HMAC; utf8 unless given */
+    key?: "utf8" | "hex" | "base64" | "whsec"
+    /** Where the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    at: string
+    /** What stands before the signature */
+    prefix?: string | null
+    /** What stands between several signatures at one place */
+    split?: string | null
+    /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
+    signed?: string
+    /** Where the time of the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    signed_at?: string | null
+    /** What stands before that time */
+    signed_at_prefix?: string | null
+    /** Seconds or milliseconds since 1970, or RFC 3339; s unless given */
+    signed_at_unit?: "s" | "ms" | "iso"
+    /** Where the id stands that is signed as `{id}`: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
+    id_at?: string | null
+  } | null
+  /** The channels of its events */
+  channels?: (string)[]
+  /** What is said of each of its events, besides `source` and `provider_id` */
+  metadata?: { [name: string]: string } | null
+  /** Headers of the request that are kept with the event and delivered with it; `x-github-*` stands for all that begin so. Credentials are never kept */
+  forward_headers?: (string)[]
+  /** What is put before their names when they are delivered; nothing: they are delivered by their own names. `x-original-` unless given */
+  forward_prefix?: "x-original-" | ""
+  /** What the provider is answered when its event is accepted. Left out: as it needs it (Adyen: `[accepted]`, Slack and Twilio: nothing), else 200 with `webhook_id` and `deliveries` as JSON */
+  answer?: {
+    status?: number
+    /** The type of `body`; `text/plain` unless given */
+    content_type?: "application/json" | "text/plain" | "text/xml" | "application/xml"
+    /** Sent as it is */
+    body?: string
+  } | null
+  /** False: its address takes nothing, as if it were none. True unless given */
+  enabled?: boolean
+}
+
+/** An address that a provider sends to */
+export type Source = {
+  id: number
+  tenant: string
+  name: string
+  preset: string
+  /** To give to the provider; for who may only read, ******** stands in it */
+  url: string
+  enabled: boolean
+  /** One ******** for each */
+  secrets: (string)[]
+  /** When each of them ends */
+  secrets_expire_at: (string | null)[]
+  /** As it was given */
+  event_type: string | null
+  /** As it was given */
+  public_url: string | null
+  tolerance_seconds: number | null
+  dedupe: (string)[] | null
+  signature: { [name: string]: unknown } | null
+  channels: (string)[]
+  metadata: { [name: string]: string }
+  forward_headers: (string)[]
+  forward_prefix: string
+  answer: {
+    status?: number
+    content_type?: string
+    body?: string
+  } | null
+  /** What came, as of a second or two ago */
+  received: {
+    /** Requests that were accepted */
+    accepted: number
+    /** Of these, those that had been accepted before */
+    repeated: number
+    /** Requests that were refused */
+    refused: number
+    /** When the last one was accepted */
+    last_accepted_at: string | null
+    /** When the last one was refused */
+    last_refused_at: string | null
+    /** How many were refused since one was accepted */
+    refused_in_a_row: number
+    /** Since when */
+    refusing_since: string | null
+    /** Why the last of these was refused */
+    last_reason: string | null
+  }
+  created_at: string
+  updated_at: string
+}
+
+/** A new secret beside those there are, which end after a while */
+export type SourceSecretRotation = {
+  /** The new secret, as the provider shows it */
+  secret: string
+  /** How long those before it are still good; 0: they end now */
+  overlap_seconds?: number
+}
+
+/** A request that a source refused */
+export type SourceRefusal = {
+  id: string
+  at: string
+  /** A code, such as `signature_mismatch` */
+  reason: string
+  /** What that means, and what to do */
+  detail: string
+  method: string
+  /** Of the address, without the question mark */
+  query: string | null
+  /** By their names in lower case. Credentials are redacted */
+  headers: { [name: string]: string | (string)[] }
+  /** Its beginning, where it is long */
+  body: string
+  /** `base64` where the bytes are no UTF-8 */
+  body_encoding: "utf-8" | "base64"
+  /** How many bytes it had */
+  body_bytes: number
+  body_truncated: boolean
 }
 
 /** A receiver to try deliveries with */
@@ -1907,6 +2119,8 @@ export interface Operations {
   createReplay: { path: undefined; query: undefined; body: ReplayCreate; answer: {
     count: number
   } | Replay }
+  /** Make an address that a provider sends to */
+  createSource: { path: undefined; query: undefined; body: SourceCreate; answer: Source }
   /** Create a subscription */
   createSubscription: { path: undefined; query: undefined; body: SubscriptionCreate; answer: Subscription }
   /** Create a tenant */
@@ -1915,6 +2129,8 @@ export interface Operations {
   createTestReceiver: { path: undefined; query: undefined; body: TestReceiverCreate; answer: TestReceiver }
   /** Delete an event type */
   deleteEventType: { path: { name: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
+  /** Delete a source */
+  deleteSource: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** Delete a subscription */
   deleteSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: undefined }
   /** Delete a tenant, with all that it has */
@@ -1978,6 +2194,8 @@ export interface Operations {
   getPayload: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: unknown }
   /** How far a replay has come */
   getReplay: { path: { id: string | number }; query: undefined; body: undefined; answer: Replay }
+  /** Read one source */
+  getSource: { path: { id: string | number }; query: undefined; body: undefined; answer: Source }
   /** How all deliveries go: counts, latency and what waits */
   getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: Stats }
   /** The state of every delivery of an event */
@@ -2020,6 +2238,10 @@ export interface Operations {
   listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
   /** List the providers whose signatures are known, and how they sign */
   listSourcePresets: { path: undefined; query: undefined; body: undefined; answer: (SourcePreset)[] }
+  /** What a source refused, newest first */
+  listSourceRefusals: { path: { id: string | number }; query: { limit?: number; cursor?: string }; body: undefined; answer: (SourceRefusal)[] }
+  /** List sources, newest first */
+  listSources: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Source)[] }
   /** The figures of several subscriptions: those of a page, or those that fail most */
   listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
   /** List all subscriptions, newest first */
@@ -2030,6 +2252,8 @@ export interface Operations {
   listTestReceivers: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (TestReceiver)[] }
   /** Is this process alive? */
   livez: { path: undefined; query: undefined; body: undefined; answer: Health }
+  /** Change a source */
+  patchSource: { path: { id: string | number }; query: undefined; body: SourcePatch; answer: Source }
   /** Change some fields of a subscription */
   patchSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionPatch; answer: Subscription }
   /** Change the name, the metadata or the retention of a tenant */
@@ -2081,6 +2305,11 @@ export interface Operations {
   readyz: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** What a test receiver gets */
   receive: { path: { token: string | number }; query: undefined; body: undefined; answer: unknown }
+  /** Take what a provider sends to a source */
+  receiveFromProvider: { path: { token: string | number }; query: undefined; body: undefined; answer: {
+    webhook_id: string
+    deliveries: number
+  } | unknown }
   /** Send again what has failed since a moment */
   recoverSubscription: { path: { id: string | number }; query: { tenant?: string }; body: {
     /** Of the acceptance of their events */
@@ -2102,6 +2331,8 @@ export interface Operations {
   revokePortalToken: { path: { id: string | number }; query: undefined; body: undefined; answer: undefined }
   /** Replace the signing secret */
   rotateSecret: { path: { id: string | number }; query: { tenant?: string }; body: SecretRotation; answer: RotatedSecret }
+  /** Add a new secret, and let those before it end */
+  rotateSourceSecret: { path: { id: string | number }; query: undefined; body: SourceSecretRotation; answer: Source }
   /** What happens, as it happens */
   stream: { path: undefined; query: { tenant?: string; subscription_id?: number | string; event_type?: string; kind?: string; status?: "success" | "failed"; last_event_id?: string }; body: undefined; answer: unknown }
   /** Try a subscription before it is saved */
@@ -2119,10 +2350,12 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   createKey: ['POST', '/keys'],
   createPortalToken: ['POST', '/portal-tokens'],
   createReplay: ['POST', '/replays'],
+  createSource: ['POST', '/sources'],
   createSubscription: ['POST', '/subscriptions/'],
   createTenant: ['POST', '/tenants'],
   createTestReceiver: ['POST', '/test-receivers'],
   deleteEventType: ['DELETE', '/event-types/{name}'],
+  deleteSource: ['DELETE', '/sources/{id}'],
   deleteSubscription: ['DELETE', '/subscriptions/{id}'],
   deleteTenant: ['DELETE', '/tenants/{id}'],
   deleteTestReceiver: ['DELETE', '/test-receivers/{id}'],
@@ -2139,6 +2372,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   getMetrics: ['GET', '/metrics'],
   getPayload: ['GET', '/events/{webhook_id}/payload'],
   getReplay: ['GET', '/replays/{id}'],
+  getSource: ['GET', '/sources/{id}'],
   getStats: ['GET', '/stats'],
   getStatus: ['GET', '/status/{webhook_id}'],
   getSubscription: ['GET', '/subscriptions/{id}'],
@@ -2159,11 +2393,14 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listReceivedRequests: ['GET', '/test-receivers/{id}/requests'],
   listReplays: ['GET', '/replays'],
   listSourcePresets: ['GET', '/sources/presets'],
+  listSourceRefusals: ['GET', '/sources/{id}/refusals'],
+  listSources: ['GET', '/sources'],
   listSubscriptionStats: ['GET', '/stats/subscriptions'],
   listSubscriptions: ['GET', '/subscriptions/'],
   listTenants: ['GET', '/tenants'],
   listTestReceivers: ['GET', '/test-receivers'],
   livez: ['GET', '/livez'],
+  patchSource: ['PATCH', '/sources/{id}'],
   patchSubscription: ['PATCH', '/subscriptions/{id}'],
   patchTenant: ['PATCH', '/tenants/{id}'],
   patchTestReceiver: ['PATCH', '/test-receivers/{id}'],
@@ -2173,6 +2410,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   putEventType: ['PUT', '/event-types/{name}'],
   readyz: ['GET', '/readyz'],
   receive: ['POST', '/t/{token}'],
+  receiveFromProvider: ['POST', '/in/{token}'],
   recoverSubscription: ['POST', '/subscriptions/{id}/recover'],
   replaceSubscription: ['PUT', '/subscriptions/{id}'],
   replayEvent: ['POST', '/events/{webhook_id}/replay'],
@@ -2181,6 +2419,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   revokeKey: ['DELETE', '/keys/{id}'],
   revokePortalToken: ['DELETE', '/portal-tokens/{id}'],
   rotateSecret: ['POST', '/subscriptions/{id}/rotate-secret'],
+  rotateSourceSecret: ['POST', '/sources/{id}/rotate-secret'],
   stream: ['GET', '/stream'],
   testDraft: ['POST', '/subscriptions/test'],
   testFilter: ['POST', '/filters/test'],
