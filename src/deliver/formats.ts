@@ -1,17 +1,25 @@
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { Format } from '../model/format.ts'
+import { structuredCloudEvent } from './cloudevents.ts'
 import type { LoadedDelivery } from './message.ts'
 
 /** Makes the content that is sent of the content that is stored. Pure: all attempts of a delivery send the same. */
-type Shape = (content: DeliveryContent, webhookId: string) => DeliveryContent
+type Shape = (loaded: LoadedDelivery) => DeliveryContent
 
-const shapes: Readonly<Record<Exclude<Format, 'raw'>, Shape>> = { slack: forSlack }
+const shapes: Readonly<Record<Exclude<Format, 'raw'>, Shape>> = {
+  slack: ({ content, delivery }) => forSlack(content, delivery.webhookId),
+  'cloudevents-structured': loaded => {
+    const { cloudEvents } = loaded.to.extras ?? {}
+    return cloudEvents ? structuredCloudEvent(loaded, cloudEvents) : loaded.content
+  },
+  'cloudevents-binary': ({ content }) => content, // its attributes are headers (extras.ts)
+}
 
 /** A delivery in the form that its subscription asks for. It is signed after this, so what is signed is what is sent. */
 export function inFormat<Loaded extends LoadedDelivery>(loaded: Loaded): Loaded {
   const { format } = loaded.to
   if (format === 'raw') return loaded // as nearly all: the bytes as they came
-  return { ...loaded, content: shapes[format](loaded.content, loaded.delivery.webhookId) }
+  return { ...loaded, content: shapes[format](loaded) }
 }
 
 /** Slack cuts a text at 40,000 characters, and shows about 4,000. */

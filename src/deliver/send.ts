@@ -1,6 +1,7 @@
 import type { Destination } from '../destinations/destination.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { Clock } from '../platform/clock.ts'
+import { describeMore, signMore } from './extras.ts'
 import { inFormat } from './formats.ts'
 import { authorize, describe, forward, type LoadedDelivery, sign, trace } from './message.ts'
 
@@ -23,13 +24,18 @@ export function send(
 ): Promise<Outcome> {
   const message = inFormat(loaded)
   const { to, content } = message
+  const now = clock.now()
   // A subscription cannot choose a name that the service uses; should one get here, receivers go by the last.
   const own = [
     ...authorize(message),
     ...describe(message, userAgent),
     ...trace(message, span),
-    ...sign(message, clock.now()),
+    ...sign(message, now),
   ]
+  if (to.extras !== null) {
+    own.push(...describeMore(message, to.extras, now))
+    own.push(...signMore(message, to.extras, own, now))
+  }
   const forwarded = forward(message, own)
   const headers = forwarded.length === 0 ? own : [...forwarded, ...own]
   return destination.deliver({ to, headers, body: content.payload }, to.timeoutMs)

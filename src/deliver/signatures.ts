@@ -1,5 +1,6 @@
 import { createHmac, type KeyObject, sign } from 'node:crypto'
-import type { ExpiringKey, SigningKey, Subscription, TextKey } from '../subscriptions/subscription.ts'
+import type { ExpiringKey } from '../subscriptions/expiring-key.ts'
+import type { SigningKey, Subscription, TextKey } from '../subscriptions/subscription.ts'
 
 /**
  * The headers that sign one attempt, names and values in turn, as the subscription asks for them.

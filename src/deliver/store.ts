@@ -37,6 +37,7 @@ export async function readContents(
         payload: row.payload,
         ...(row.metadata?.expunged && { isExpunged: true }),
         hops: row.metadata?.hops ?? 0,
+        ...(row.metadata?.given && { metadata: row.metadata.given }),
         traceparent: row.metadata?.traceparent ?? null,
         ...(row.metadata?.forwarded && { forwarded: row.metadata.forwarded }),
       },

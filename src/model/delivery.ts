@@ -16,6 +16,8 @@ export interface DeliveryContent {
   readonly isExpunged?: boolean
   /** How many deliveries of such a service the event has come through before (`readHops`); absent or 0: none. */
   readonly hops?: number
+  /** What its sender said of it, by names of its own in lower case; absent or null: nothing. */
+  readonly metadata?: Readonly<Record<string, string>> | null
   /** Where its acceptance is in a trace; absent or null: its sender said nothing of one, and none was begun here. */
   readonly traceparent?: Traceparent | null
   /** Headers of the request that brought it, to be delivered with it, by the names that they are delivered as; absent: none. */

@@ -107,6 +107,7 @@ export class Publisher {
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       ...(traceparent !== undefined && { traceparent }),
       ...(forwarded !== undefined && { forwarded }),
+      ...(metadata !== null && { metadata }),
       published: {
         ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,

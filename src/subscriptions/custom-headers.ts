@@ -1,7 +1,6 @@
 import { type FieldError, jsonPointer } from '../errors.ts'
 import { textsByName, textsByNameSentence } from '../http/texts-by-name.ts'
 import { fieldNameFault, fieldNamePattern, headerNameCharsMax } from './header-names.ts'
-import type { SigningHeaders } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
 
 export const headerLimits = { count: 32, valueChars: 4096, bytesInAll: 8192 } as const
@@ -25,17 +24,20 @@ export const headersInput = (valueTypes: readonly string[]) =>
       `${headerLimits.bytesInAll} bytes in all; names that the service sets itself are refused.`,
   )
 
-/** Whether a custom header must not be sent, because the service sets one of this name itself. */
-export function isReserved(name: string, signing: SigningHeaders): boolean {
+/**
+ * Whether a custom header must not be sent, because the service sets one of this name itself.
+ *
+ * @param used by the rules of the subscription (`usedHeaders`)
+ */
+export function isReserved(name: string, used: ReadonlyMap<string, string>): boolean {
   const lower = name.toLowerCase()
-  if (lower.startsWith('webhook-') || fieldNameFault(name) !== undefined) return true
-  return Object.values(signing).some(used => used?.toLowerCase() === lower)
+  return lower.startsWith('webhook-') || fieldNameFault(name) !== undefined || used.has(lower)
 }
 
 /** Everything that is wrong with custom headers, except masked values without a value before them. */
 export function headerFaults(
   headers: Readonly<Record<string, string>>,
-  signing: SigningHeaders,
+  used: ReadonlyMap<string, string>,
 ): readonly FieldError[] {
   const entries = Object.entries(headers)
   if (entries.length > headerLimits.count)
@@ -47,7 +49,7 @@ export function headerFaults(
     seen.add(name.toLowerCase())
     const detail = twice
       ? 'Give each header once; upper and lower case are the same.'
-      : nameFault(name, signing)
+      : headerNameFault(name, used)
     return [detail ?? valueFault(value)].flatMap(fault =>
       fault === undefined ? [] : [{ pointer, detail: fault }],
     )
@@ -55,10 +57,12 @@ export function headerFaults(
   return errors
 }
 
-function nameFault(name: string, signing: SigningHeaders): string | undefined {
+/** Why a subscription may not have a header of this name of its own. */
+export function headerNameFault(name: string, used: ReadonlyMap<string, string>): string | undefined {
   const fault = fieldNameFault(name)
-  if (fault !== undefined || !isReserved(name, signing)) return fault
-  return `The header ${name} belongs to the signature. Give another one.`
+  if (fault !== undefined || !isReserved(name, used)) return fault
+  const to = used.get(name.toLowerCase()) ?? 'the signature'
+  return `The header ${name} belongs to ${to}. Give another one.`
 }
 
 function valueFault(value: string): string | undefined {

@@ -2,7 +2,7 @@ import { type Static, Type } from 'typebox'
 import type { Sealer } from '../platform/seal.ts'
 import { live } from './rotation.ts'
 import { openSigningSecret } from './secrets.ts'
-import { schemesOf, textSchemes } from './signing.ts'
+import { schemesOf, textSchemes, usesKeyPair } from './signing.ts'
 import { parseSigningSecret } from './signing-secret.ts'
 import type { SubscriptionRow } from './store.ts'
 
@@ -27,10 +27,12 @@ export const RevealedSecrets = Type.Object(
     ),
     public_keys: Type.Array(
       Type.Object({
-        public_key: Type.String({ description: 'What verifies signatures of v1a' }),
+        public_key: Type.String({
+          description: 'What verifies signatures of v1a, rfc9421-ed25519 and custom with ed25519',
+        }),
         expires_at: expiresAt,
       }),
-      { description: 'Newest first. Of v1a the private key is never shown: receivers have no use for it' },
+      { description: 'Newest first. The private key is never shown: receivers have no use for it' },
     ),
   },
   {
@@ -55,11 +57,16 @@ export function revealSecrets(seal: Sealer, row: SubscriptionRow, now: number): 
     secrets: live(row.signing_secrets, now).map(sealed => {
       const secret = openSigningSecret(seal, row.id, sealed)
       // A text that is no key can be left from before v1 was asked for.
-      const signs = [...(parseSigningSecret(secret).kind === 'key' ? ['v1' as const] : []), ...textSchemes]
+      const signs = [
+        ...(parseSigningSecret(secret).kind === 'key' ? ['v1' as const] : []),
+        ...textSchemes,
+        'rfc9421-hmac-sha256' as const,
+        ...(row.signing.custom?.algorithm === 'ed25519' ? [] : ['custom' as const]),
+      ]
       const scheme = signs.filter(one => schemes.includes(one))
       return { secret, expires_at: sealed.expires_at, scheme }
     }),
-    public_keys: schemes.includes('v1a')
+    public_keys: usesKeyPair(row.signing)
       ? live(row.signing_key_pairs, now).map(pair => ({
           public_key: pair.public,
           expires_at: pair.expires_at,

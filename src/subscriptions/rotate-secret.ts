@@ -3,7 +3,7 @@ import { AppError, validationFailed } from '../errors.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { live, liveSecretsMax, overlapSeconds, rotated } from './rotation.ts'
 import { makeSealedKeyPair, makeSigningSecret, sealSigningSecret } from './secrets.ts'
-import { schemesOf } from './signing.ts'
+import type { SigningFields } from './signing.ts'
 import { ownSigningSecret, secretMask, signingSecretFault } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 
@@ -82,7 +82,7 @@ export function rotateSecret(
   now: number,
 ): Rotation {
   const own = wish.secret ?? undefined
-  if (own !== undefined) checkOwn(own, schemesOf(row.signing))
+  if (own !== undefined) checkOwn(own, row.signing)
   const endsAt = now + (wish.overlap_seconds ?? overlapSeconds.usual) * 1000
   const secret = own ?? makeSigningSecret()
   const made = sealSigningSecret(seal, row.id, secret)
@@ -96,11 +96,11 @@ export function rotateSecret(
   return { values: { ...row, signing_secrets: secrets, signing_key_pairs: newPairs }, secret, endsAt }
 }
 
-function checkOwn(secret: string, schemes: readonly string[]): void {
+function checkOwn(secret: string, signing: SigningFields): void {
   const detail =
     secret === secretMask
       ? `${secretMask} is no secret. Give a real one.`
-      : signingSecretFault(secret, schemes)
+      : signingSecretFault(secret, signing)
   if (detail !== undefined) throw validationFailed([{ pointer: '/secret', detail }])
 }
 

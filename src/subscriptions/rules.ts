@@ -3,7 +3,9 @@ import { compileFilter } from '../filters/filter.ts'
 import { charsOf, mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import type { CaptureOf } from '../model/exchange-details.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
-import { headerFaults, masked, mergeHeaders } from './custom-headers.ts'
+import { cloudEventsFaults, cloudEventsToStore, mergeCloudEvents } from './cloudevents-fields.ts'
+import { headerFaults, headerNameFault, masked, mergeHeaders } from './custom-headers.ts'
+import { headerTemplateFaults } from './header-templates.ts'
 import type { RetryFields } from './retry-fields.ts'
 import {
   limits,
@@ -12,10 +14,11 @@ import {
   type SubscriptionPatch,
   type SubscriptionReplace,
 } from './schema.ts'
-import { headersOf, mergeSigning, signingAnswer, signingFaults, signingOverrides } from './signing.ts'
+import { mergeSigning, signingAnswer, signingFaults, signingOverrides } from './signing.ts'
 import { secretMask } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
+import { usedHeaders } from './used-headers.ts'
 
 /** The values of fields that a subscription leaves out. */
 export interface SubscriptionDefaults {
@@ -58,7 +61,7 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
   else if (targetFault !== undefined) errors.push({ pointer: '/target_url', detail: targetFault })
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
-  errors.push(...signingFaults(signing), ...headerFaults(headers, headersOf(signing)))
+  errors.push(...signingFaults(signing), ...messageFaults(body))
   const filter = body.filter ?? null
   const compiled = filter === null ? undefined : compileFilter(filter, '/filter')
   if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
@@ -85,11 +88,37 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
       forward_traceparent: body.forward_traceparent ?? false,
       capture: captureToStore(body.capture ?? defaults.capture, defaults),
       signing: signingOverrides(signing),
+      header_templates: nullIfEmpty(body.header_templates),
+      cloudevents: cloudEventsToStore(body.cloudevents),
       metadata: body.metadata ?? {},
     },
     secret: secretWish(body.secret),
     headers,
   }
+}
+
+/** What is wrong with what a subscription adds to its messages. */
+function messageFaults(body: RuleFields): readonly FieldError[] {
+  const { headers, signing, format, header_templates: templates } = body
+  const used = usedHeaders({
+    signing: signing ?? {},
+    format: format ?? 'raw',
+    cloudevents: cloudEventsToStore(body.cloudevents),
+  })
+  const own = new Set(Object.keys(headers ?? {}).map(name => name.toLowerCase()))
+  const isTaken = (name: string) =>
+    own.has(name.toLowerCase()) ? 'It is among `headers` already.' : headerNameFault(name, used)
+  return [
+    ...headerFaults(headers ?? {}, used),
+    ...headerTemplateFaults(templates ?? {}, isTaken),
+    ...cloudEventsFaults(body.cloudevents),
+  ]
+}
+
+function nullIfEmpty(
+  templates: Readonly<Record<string, string>> | null | undefined,
+): Readonly<Record<string, string>> | null {
+  return templates && Object.keys(templates).length > 0 ? templates : null
 }
 
 /** TypeBox counts graphemes, of which one can be any number of characters. JSON Schema counts characters, as these do. */
@@ -176,7 +205,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
 
 /** Applies a merge patch (RFC 7396) to what is stored. @returns the body of the PUT that would do the same */
 export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
-  const { retry, metadata, headers, signing, ...rest } = patch
+  const { retry, metadata, headers, signing, header_templates: templates, cloudevents, ...rest } = patch
   const stored = {
     target_url: row.target_url,
     description: row.description,
@@ -200,8 +229,21 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     retry: retry === null ? {} : { ...row.retry, ...retry },
     headers: mergeHeaders(row.headers, headers),
     signing: mergeSigning(row.signing, signing),
+    header_templates: templates === null ? {} : mergedTexts(row.header_templates, templates),
+    cloudevents: mergeCloudEvents(row.cloudevents, cloudevents),
     metadata: metadata === null ? {} : mergedMetadata(row.metadata, metadata ?? {}),
   }
+}
+
+/** Names are compared without case, as headers are; the spelling of the patch wins. */
+function mergedTexts(
+  stored: Readonly<Record<string, string>> | null,
+  patch: Readonly<Record<string, string | null>> | undefined,
+): Record<string, string> {
+  const patched = new Set(Object.keys(patch ?? {}).map(name => name.toLowerCase()))
+  const kept = Object.entries(stored ?? {}).filter(([name]) => !patched.has(name.toLowerCase()))
+  const set = Object.entries(patch ?? {}).filter((entry): entry is [string, string] => entry[1] !== null)
+  return Object.fromEntries([...kept, ...set])
 }
 
 /** A row as the API shows it: defaults filled in, secrets masked. */
@@ -234,6 +276,8 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     capture: row.capture ?? defaults.capture,
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
+    header_templates: row.header_templates ?? {},
+    cloudevents: row.cloudevents,
     metadata: row.metadata,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

@@ -6,8 +6,10 @@ import { documentedKey, storableText } from '../http/validation.ts'
 import { type CaptureOf, captures } from '../model/exchange-details.ts'
 import { type Format, formats } from '../model/format.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
+import { CloudEventsInput, CloudEventsOutput } from './cloudevents-fields.ts'
 import { headersInput } from './custom-headers.ts'
 import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
+import { headerTemplatesInput } from './header-templates.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
@@ -139,7 +141,8 @@ const optionalFields = {
       description:
         '`raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the ' +
         'subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of ' +
-        'the body. What is signed is what is sent',
+        'the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside ' +
+        'the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent',
     }),
   ),
   forward_traceparent: Type.Optional(
@@ -159,6 +162,10 @@ const optionalFields = {
     }),
   ),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
+  header_templates: Type.Optional(
+    Type.Unsafe<Record<string, string> | null>(headerTemplatesInput(['string'])),
+  ),
+  cloudevents: Type.Optional(CloudEventsInput),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
@@ -262,6 +269,12 @@ export const Subscription = Type.Object(
     forward_traceparent: Type.Boolean(),
     capture: Type.Unsafe<CaptureOf>({ type: 'string', enum: [...captures] }),
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
+    header_templates: Type.Unsafe<Readonly<Record<string, string>>>({
+      type: 'object',
+      additionalProperties: { type: 'string' },
+      description: 'Headers that are made for each attempt',
+    }),
+    cloudevents: CloudEventsOutput,
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
     created_at: time('When it was made'),
@@ -310,6 +323,8 @@ export const Subscription = Type.Object(
         forward_traceparent: false,
         capture: 'failures',
         headers: { Authorization: secretMask },
+        header_templates: {},
+        cloudevents: null,
         signing: signingAnswer({}),
         metadata: {},
         created_at: '2026-01-01T00:00:00.000Z',
@@ -429,6 +444,9 @@ export const SubscriptionPatch = Type.Object(
     target_url: Type.Optional(targetUrl),
     headers: Type.Optional(
       Type.Unsafe<Record<string, string | null> | null>(headersInput(['string', 'null'])),
+    ),
+    header_templates: Type.Optional(
+      Type.Unsafe<Record<string, string | null> | null>(headerTemplatesInput(['string', 'null'])),
     ),
     metadata: Type.Optional(Type.Unsafe<Record<string, string | null> | null>(metadata(['string', 'null']))),
     ...readOnlyFields,

@@ -1,10 +1,11 @@
 import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
-import { validationFailed } from '../errors.ts'
+import { type FieldError, validationFailed } from '../errors.ts'
 import { compileFilter, type Filter } from '../filters/filter.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
 import { isPattern, segmentsOf } from './event-type-pattern.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
+import { type OpenedPair, type OpenedSecret, openExtras } from './message-extras.ts'
 import { failingStates } from './receiver-states.ts'
 import { live } from './rotation.ts'
 import {
@@ -15,10 +16,11 @@ import {
   type SecretWish,
   type SubscriptionDefaults,
 } from './rules.ts'
-import { headersOf, schemesOf, textSchemes } from './signing.ts'
-import { parseSigningSecret, secretMask, signingSecretFault, textSchemesNamed } from './signing-secret.ts'
+import { headersOf, type SigningFields, schemesOf, textSchemes, usesKeyPair } from './signing.ts'
+import { isHexKey, parseSigningSecret, secretMask, signingSecretFault } from './signing-secret.ts'
 import type { PathRow, SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
 import type { SigningKey, Subscription, TextKey } from './subscription.ts'
+import { usedHeaders } from './used-headers.ts'
 
 /** The place of each sealed value. It can be opened with the context of its own place only. */
 export const sealContext = {
@@ -40,7 +42,7 @@ export function sealRules(
   now: number,
 ): SubscriptionValues {
   const pairs = live(before.signing_key_pairs, now)
-  const firstPair = pairs.length === 0 && schemesOf(rules.values.signing).includes('v1a')
+  const firstPair = pairs.length === 0 && usesKeyPair(rules.values.signing)
   return {
     ...rules.values,
     secret: sealSecret(seal, id, rules.secret, before.secret),
@@ -57,7 +59,7 @@ export function sealRules(
  */
 export function firstSigningSecret(own: string | null | undefined, { values }: Rules): string {
   if (own === undefined || own === null) return makeSigningSecret()
-  const detail = own === secretMask ? masksNothing : signingSecretFault(own, schemesOf(values.signing))
+  const detail = own === secretMask ? masksNothing : signingSecretFault(own, values.signing)
   if (detail !== undefined) throw validationFailed([{ pointer: '/signing_secret', detail }])
   return own
 }
@@ -75,11 +77,25 @@ export function checkSigningSecret(seal: Sealer, row: SubscriptionRow, rules: Ru
     const detail = 'Only POST /subscriptions/{id}/rotate-secret replaces it. Leave it out here.'
     throw validationFailed([{ pointer: '/signing_secret', detail }])
   }
-  const schemes = schemesOf(rules.values.signing)
-  if (!schemes.includes('v1') || schemesOf(row.signing).includes('v1')) return
-  if (parseSigningSecret(openSigningSecret(seal, row.id, newest)).kind === 'key') return
-  const detail = `The signing secret is a text, which can sign with ${textSchemesNamed} only. Replace it by rotate-secret first.`
-  throw validationFailed([{ pointer: '/signing/scheme', detail }])
+  const fault = misfit(() => openSigningSecret(seal, row.id, newest), rules.values.signing, row.signing)
+  if (fault !== undefined) throw validationFailed([fault])
+}
+
+/** Why the present secret cannot sign in the way that is newly asked for. @param open opens it; only where it is needed */
+function misfit(open: () => string, wanted: SigningFields, present: SigningFields): FieldError | undefined {
+  if (schemesOf(wanted).includes('v1') && !schemesOf(present).includes('v1')) {
+    if (parseSigningSecret(open()).kind !== 'key') {
+      const detail =
+        'The signing secret is a text, with which v1 cannot sign. Replace it by rotate-secret first.'
+      return { pointer: '/signing/scheme', detail }
+    }
+  }
+  const form = wanted.custom?.key ?? 'text'
+  if (form === 'text' || form === (present.custom?.key ?? 'text')) return undefined
+  const fits = form === 'hex' ? isHexKey(open()) : parseSigningSecret(open()).kind === 'key'
+  if (fits) return undefined
+  const detail = `The signing secret is no ${form}. Make the subscription with one that is, or replace it by rotate-secret first.`
+  return { pointer: '/signing/custom/key', detail }
 }
 
 /** A new signing secret in the form of Standard Webhooks: 32 random bytes. */
@@ -151,6 +167,7 @@ const masksNothing = `${secretMask} stands for a value that is not shown, and th
  */
 export function openSubscription(row: PathRow, seal: Sealer, defaults: SubscriptionDefaults): Subscription {
   const url = new URL(row.target_url)
+  const [secrets, pairs] = [openSecrets(row, seal), openPairs(row, seal)]
   return {
     id: row.id,
     tenant: row.tenant,
@@ -158,7 +175,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     origin: url.origin,
     path: url.pathname + url.search,
     secret: row.secret === null ? null : textKey(seal.open(row.secret, sealContext.secret(row.id))),
-    ...openSigning(row, seal),
+    ...openSigning(row.signing, secrets, pairs),
     headers: openHeaders(row, seal),
     uid: row.uid,
     ...openWants(row),
@@ -177,6 +194,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     },
     ordered: row.ordered,
     format: row.format,
+    extras: openExtras(row, secrets, pairs),
     forwardTraceparent: row.forward_traceparent,
     capture: row.capture,
     version: row.version,
@@ -204,17 +222,30 @@ function openFilter(filter: unknown): Filter {
   throw new Error(`the filter cannot be used: ${JSON.stringify(compiled.errors)}`)
 }
 
+function openSecrets(row: PathRow, seal: Sealer): readonly OpenedSecret[] {
+  return row.signing_secrets.map(secret => {
+    return { text: openSigningSecret(seal, row.id, secret), expiresAt: endOf(secret) }
+  })
+}
+
+function openPairs(row: PathRow, seal: Sealer): readonly OpenedPair[] {
+  if (!usesKeyPair(row.signing)) return []
+  return row.signing_key_pairs.map(pair => {
+    const key = privateKey(seal.open(pair.sealed, sealContext.keyPair(row.id)))
+    return { key, public: pair.public, expiresAt: endOf(pair) }
+  })
+}
+
 function openSigning(
-  row: PathRow,
-  seal: Sealer,
+  signing: SigningFields,
+  secrets: readonly OpenedSecret[],
+  pairs: readonly OpenedPair[],
 ): Pick<Subscription, 'signingKeys' | 'textKeys' | 'signingHeaders'> {
-  const schemes = schemesOf(row.signing)
+  const schemes = schemesOf(signing)
   const signingKeys: SigningKey[] = []
   const textKeys: TextKey[] = []
-  for (const secret of row.signing_secrets) {
-    const text = openSigningSecret(seal, row.id, secret)
+  for (const { text, expiresAt } of secrets) {
     const parsed = parseSigningSecret(text)
-    const expiresAt = endOf(secret)
     // A text that is no key can be left from before v1 was asked for. It ends with its overlap.
     if (schemes.includes('v1') && parsed.kind === 'key') {
       signingKeys.push({ scheme: 'v1', key: createSecretKey(parsed.key), expiresAt })
@@ -223,11 +254,10 @@ function openSigning(
       if (schemes.includes(scheme)) textKeys.push({ scheme, key: textKey(text), expiresAt })
     }
   }
-  for (const pair of schemes.includes('v1a') ? row.signing_key_pairs : []) {
-    const key = privateKey(seal.open(pair.sealed, sealContext.keyPair(row.id)))
-    signingKeys.push({ scheme: 'v1a', key, expiresAt: endOf(pair) })
+  for (const { key, expiresAt } of schemes.includes('v1a') ? pairs : []) {
+    signingKeys.push({ scheme: 'v1a', key, expiresAt })
   }
-  return { signingKeys, textKeys, signingHeaders: headersOf(row.signing) }
+  return { signingKeys, textKeys, signingHeaders: headersOf(signing) }
 }
 
 function endOf({ expires_at: end }: SealedSecret): number | null {
@@ -235,9 +265,10 @@ function endOf({ expires_at: end }: SealedSecret): number | null {
 }
 
 /** Custom headers, and `accept` where none of them is. Leaves out a name that was reserved after it was stored. */
-function openHeaders({ id, headers, signing }: PathRow, seal: Sealer): readonly string[] {
-  const names = headersOf(signing)
-  const own = Object.entries(headers).filter(([name]) => !isReserved(name, names))
+function openHeaders(row: PathRow, seal: Sealer): readonly string[] {
+  const { id } = row
+  const used = usedHeaders(row)
+  const own = Object.entries(row.headers).filter(([name]) => !isReserved(name, used))
   const accept = own.some(([name]) => name.toLowerCase() === 'accept') ? [] : ['accept', '*/*']
   return [
     ...own.flatMap(([name, sealed]) => [name, seal.open(sealed, sealContext.header(id, name))]),

@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { documentedKey } from '../http/validation.ts'
-import { textSchemes } from './signing.ts'
+import { customSignatureAnswer } from './custom-signature.ts'
+import { type SigningFields, schemesOf, textSchemes } from './signing.ts'
 
 /** Shown in place of a secret. Sent back, it means: keep the present one. */
 export const secretMask = '********'
@@ -61,14 +62,25 @@ export function parseSigningSecret(text: string): ParsedSigningSecret {
 const standard = `whsec_ and the base64 of ${keyBytes.min} to ${keyBytes.max} random bytes`
 const wanted = `give the base64 of ${keyBytes.min} to ${keyBytes.max} bytes, with its padding`
 
-/** `textSchemes` as part of a sentence. */
-export const textSchemesNamed = textSchemes.join(', ').replace(/, ([^,]*)$/, ' and $1')
+/** What any text signs, as part of a sentence. */
+const textSchemesNamed = `${textSchemes.join(', ')}, rfc9421-hmac-sha256 and custom`
 
-/** What keeps a text from being the signing secret for these schemes. */
-export function signingSecretFault(text: string, schemes: readonly string[]): string | undefined {
+/** What keeps a text from being the signing secret of a subscription that signs so. */
+export function signingSecretFault(text: string, signing: SigningFields): string | undefined {
   const parsed = parseSigningSecret(text)
   if (parsed.kind === 'invalid') return parsed.detail
+  const schemes = schemesOf(signing)
+  const { key } = customSignatureAnswer(schemes.includes('custom') ? (signing.custom ?? {}) : {})
+  if (key === 'hex' && !isHexKey(text))
+    return 'Give the hex digits of 16 to 128 bytes, as signing.custom.key says.'
   if (parsed.kind === 'key') return undefined
-  if (!schemes.includes('v1') && textSchemes.some(scheme => schemes.includes(scheme))) return undefined
+  if (key === 'base64') return `Give ${standard}, as signing.custom.key says.`
+  const takesText = schemes.some(one => one !== 'v1a' && one !== 'rfc9421-ed25519')
+  if (!schemes.includes('v1') && takesText) return undefined
   return `Give ${standard}. Any other text can sign with ${textSchemesNamed} only.`
+}
+
+/** Whether a text is a key in hex. */
+export function isHexKey(text: string): boolean {
+  return /^([0-9a-f]{2}){16,128}$/i.test(text)
 }

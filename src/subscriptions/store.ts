@@ -2,6 +2,7 @@ import type { Reach } from '../model/caller.ts'
 import type { CaptureOf } from '../model/exchange-details.ts'
 import type { Format } from '../model/format.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import type { CloudEventsFields } from './cloudevents-fields.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
 import type { SigningFields } from './signing.ts'
@@ -49,6 +50,10 @@ export interface SubscriptionValues {
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
+  /** Null: none. */
+  readonly header_templates: Readonly<Record<string, string>> | null
+  /** Null: all as by default. */
+  readonly cloudevents: CloudEventsFields | null
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -119,6 +124,8 @@ const packedColumns = [
   'headers',
   'signing',
   'capture',
+  'header_templates',
+  'cloudevents',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
@@ -149,7 +156,8 @@ export function unpackWanted(text: string): WantedRow {
 /** Of a `SubscriptionRow`. */
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
-  updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture`
+  updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture,
+  header_templates, cloudevents`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -168,9 +176,10 @@ export async function insertSubscription(
   const { rows } = await tx.query<SubscriptionRow>({
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
-             connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, tenant)
+             connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, header_templates, cloudevents,
+             tenant)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-             $24)
+             $24, $25, $26)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -188,7 +197,7 @@ export async function updateSubscription(
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
-               forward_traceparent = $22, capture = $23,
+               forward_traceparent = $22, capture = $23, header_templates = $24, cloudevents = $25,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -222,6 +231,8 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.format,
     values.forward_traceparent,
     values.capture,
+    values.header_templates === null ? null : JSON.stringify(values.header_templates),
+    values.cloudevents === null ? null : JSON.stringify(values.cloudevents),
   ]
 }
 

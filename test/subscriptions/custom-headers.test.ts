@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { headerFaults, isReserved, mergeHeaders } from '../../src/subscriptions/custom-headers.ts'
-import { headersOf } from '../../src/subscriptions/signing.ts'
+import type { SigningFields } from '../../src/subscriptions/signing.ts'
+import { usedHeaders } from '../../src/subscriptions/used-headers.ts'
 
-const usual = headersOf({})
+const usedBy = (signing: SigningFields) => usedHeaders({ signing, format: 'raw', cloudevents: null })
+const usual = usedBy({})
 const faulty = (headers: Record<string, string>, names = usual) =>
   headerFaults(headers, names).map(({ pointer }) => pointer)
 
@@ -50,7 +52,7 @@ test('refuses what the service or HTTP sets, whatever the case', () => {
 })
 
 test('refuses the names that the signature has been given', () => {
-  const names = headersOf({ headers: { id: 'X-Own-Id', attempt: 'X-Try' } })
+  const names = usedBy({ headers: { id: 'X-Own-Id', attempt: 'X-Try' } })
   assert.deepEqual(faulty({ 'x-own-id': 'x', 'x-try': 'x', other: 'x' }, names), [
     '/headers/x-own-id',
     '/headers/x-try',

@@ -40,14 +40,32 @@ test('what looks like a key and is none is refused with a sentence', () => {
 test('any other text can sign with the schemes of other services only', () => {
   const text = "It's a Secret to Everybody"
   assert.deepEqual(parseSigningSecret(text), { kind: 'text' })
-  for (const scheme of ['hub-sha256', 'stripe-sha256', 'shopify-sha256']) {
-    assert.equal(signingSecretFault(text, [scheme]), undefined)
+  for (const scheme of ['hub-sha256', 'stripe-sha256', 'shopify-sha256', 'rfc9421-hmac-sha256'] as const) {
+    assert.equal(signingSecretFault(text, { scheme }), undefined)
   }
-  assert.equal(signingSecretFault(text, ['v1a', 'hub-sha256']), undefined)
-  for (const schemes of [['v1'], ['v1', 'hub-sha256'], ['v1', 'stripe-sha256'], ['v1a'], []]) {
+  assert.equal(signingSecretFault(text, { scheme: ['v1a', 'hub-sha256'] }), undefined)
+  assert.equal(signingSecretFault(text, { scheme: 'custom', custom: {} }), undefined)
+  for (const scheme of [
+    'v1',
+    ['v1', 'hub-sha256'],
+    ['v1', 'stripe-sha256'],
+    'v1a',
+    'rfc9421-ed25519',
+    'none',
+  ] as const) {
     assert.match(
-      signingSecretFault(text, schemes) ?? '',
-      /with hub-sha256, stripe-sha256 and shopify-sha256 only/,
+      signingSecretFault(text, { scheme }) ?? '',
+      /with hub-sha256, stripe-sha256, shopify-sha256, rfc9421-hmac-sha256 and custom only/,
     )
   }
+})
+
+test('a custom signature says in which form its key is', () => {
+  const hex = 'ab'.repeat(16)
+  const fault = (text: string, key: 'base64' | 'hex') =>
+    signingSecretFault(text, { scheme: 'custom', custom: { key } })
+  assert.equal(fault(hex, 'hex'), undefined)
+  assert.match(fault('abc'.repeat(11), 'hex') ?? '', /hex digits/)
+  assert.match(fault("It's a Secret to Everybody", 'base64') ?? '', /base64/)
+  assert.equal(fault(`whsec_${Buffer.alloc(32, 7).toString('base64')}`, 'base64'), undefined)
 })

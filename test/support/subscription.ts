@@ -34,6 +34,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     rateLimit: null,
     ordered: false,
     format: 'raw',
+    extras: null,
     forwardTraceparent: false,
     capture: null,
     version: 1,

@@ -1,0 +1,24 @@
+import type { Format } from '../model/format.ts'
+import { type CloudEventsFields, cloudEventHeaderNames } from './cloudevents-fields.ts'
+import { messageSignatureHeaders } from './message-signature.ts'
+import { customHeaderOf, headersOf, type SigningFields, usesMessageSignature } from './signing.ts'
+
+/** The rules of a subscription by which the service sets headers. */
+export interface HeaderRules {
+  readonly signing: SigningFields
+  readonly format: Format
+  readonly cloudevents: CloudEventsFields | null
+}
+
+/** The headers, in lower case, that these rules bring with them, each with what it belongs to, in words. */
+export function usedHeaders({ signing, format, cloudevents }: HeaderRules): ReadonlyMap<string, string> {
+  const used = new Map<string, string>()
+  const add = (name: string | null | undefined, to: string) => name && used.set(name.toLowerCase(), to)
+  for (const name of Object.values(headersOf(signing))) add(name, 'the signature')
+  add(customHeaderOf(signing), 'the signature')
+  if (usesMessageSignature(signing)) for (const name of messageSignatureHeaders) add(name, 'the signature')
+  if (format === 'cloudevents-binary') {
+    for (const name of cloudEventHeaderNames(cloudevents)) add(name, 'the CloudEvent')
+  }
+  return used
+}
