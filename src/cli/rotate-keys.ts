@@ -2,6 +2,7 @@ import { commandLine } from '../model/caller.ts'
 import { openSealer } from '../platform/seal.ts'
 import { resealSources } from '../sources/reseal.ts'
 import { resealAll } from '../subscriptions/reseal.ts'
+import { dropOldTokens } from '../subscriptions/shared-tokens.ts'
 import { resealReceivers } from '../test-receivers/reseal.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { prepareForChanges, withDatabase } from './with-database.ts'
@@ -12,7 +13,7 @@ export async function runRotateKeys(_args: readonly string[], io: CommandIo): Pr
     await prepareForChanges(database, config)
     const seal = await openSealer(database, config)
     return {
-      report: await resealAll(database, seal, commandLine, [resealReceivers, resealSources]),
+      report: await resealAll(database, seal, commandLine, [resealReceivers, resealSources, dropOldTokens]),
       newest: seal.keyIds[0],
     }
   })

@@ -14,6 +14,7 @@ import type { Database } from '../platform/postgres.ts'
 import type { SubscriptionCreate } from '../subscriptions/schema.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
+import { inFormat } from './formats.ts'
 import { send } from './send.ts'
 import type { SubscriptionTest, TestResult } from './test-schema.ts'
 
@@ -107,13 +108,13 @@ export class TestSends {
     const payload = Buffer.from(JSON.stringify(await this.#payload(to, eventType, test)))
     const webhookId = this.#newId()
     const content = { eventType, contentType: 'application/json', payload }
-    const outcome = await this.#inTurn(to, () =>
-      send(this.#deps, { to: { ...to, capture: 'all' }, delivery: { webhookId, attempt: 1 }, content }),
-    )
+    const loaded = { to: { ...to, capture: 'all' } as const, delivery: { webhookId, attempt: 1 }, content }
+    const outcome = await this.#inTurn(to, () => send(this.#deps, loaded))
+    const { payload: body } = inFormat(loaded).content
     return {
       webhookId,
       outcome,
-      result: resultOf(outcome, { webhookId, eventType, payload }, this.#deps.hint),
+      result: resultOf(outcome, { webhookId, eventType, body }, this.#deps.hint),
     }
   }
 
@@ -150,7 +151,7 @@ export class TestSends {
 
 function resultOf(
   outcome: Outcome,
-  sent: { readonly webhookId: Uuid; readonly eventType: string; readonly payload: Buffer },
+  sent: { readonly webhookId: Uuid; readonly eventType: string; readonly body: Buffer },
   hint: Hint,
 ): TestResult {
   const { exchange, httpStatus = null } = outcome
@@ -162,7 +163,7 @@ function resultOf(
     webhook_id: sent.webhookId,
     attempt_id: null,
     event_type: sent.eventType,
-    request: { ...exchange.request, body: sent.payload.toString() },
+    request: { ...exchange.request, body: sent.body.toString() },
     response: responseOf(exchange, httpStatus),
     timings: exchange.timings,
     remote_address: exchange.remoteAddress,

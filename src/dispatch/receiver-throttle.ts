@@ -165,6 +165,7 @@ export class ReceiverThrottle {
   #unreached({ fault, errorClass }: Extract<Outcome, { kind: 'unreachable' }>, now: number): ThrottleChange {
     switch (fault) {
       case 'proxy':
+      case 'credentials':
       case 'ours':
         this.#failures++ // it says nothing of the receiver, but is not tried faster for that
         return none

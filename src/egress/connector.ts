@@ -1,4 +1,5 @@
 import { isIP, type LookupFunction, Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { buildConnector, errors } from 'undici'
 import { addressNotAllowed, blocked, EgressError } from './egress-error.ts'
 import type { Guard } from './guard.ts'
@@ -40,6 +41,8 @@ export interface GuardedConnectorDeps {
   readonly connectTimeoutMs: number
   /** Certificates to trust instead of the system's; for tests. */
   readonly ca?: string
+  /** What is shown and trusted instead of the usual (`secureContextOf`); `ca` is of no effect beside it. */
+  readonly secureContext?: SecureContext | undefined
 }
 
 /** TLS as every receiver gets it. Said in full, so that no environment variable can switch verification off. */
@@ -51,10 +54,11 @@ export const tlsOptions = { minVersion: 'TLSv1.2', rejectUnauthorized: true, max
  * so there is no second look-up whose answer could differ; for an address Node asks nobody, so that is judged here.
  */
 export function guardedConnector(deps: GuardedConnectorDeps): Connector {
-  const { guard, onRefused, connectTimeoutMs, ca } = deps
+  const { guard, onRefused, connectTimeoutMs, ca, secureContext } = deps
   const connect: Connector = buildConnector({
     ...tlsOptions,
     ...(ca !== undefined && { ca }),
+    ...(secureContext !== undefined && { secureContext }),
     lookup: guardedLookup(deps),
     allowH2: false,
     timeout: 0, // undici knows one for all, see `limitConnecting`

@@ -9,6 +9,7 @@ import { createGuard, type Guard } from './guard.ts'
 import { proxyConnector } from './proxy-connector.ts'
 import { Resolver } from './resolver.ts'
 import { portOf, type Target, type TargetRules, targetFault } from './target-rules.ts'
+import { secureContextOf, type TlsIdentity } from './tls-identity.ts'
 
 /** The settings of these names (src/config/settings.ts), and what else it takes. */
 export interface EgressOptions {
@@ -34,6 +35,9 @@ export interface EgressOptions {
 /** How long a check at the API waits for a name; the check that counts is the one at every connection. */
 const checkTimeoutMs = 1000
 
+/** Connectors with an identity of their own that are kept; each has its TLS sessions. */
+const identitiesMax = 1024
+
 /** The way out of this service: where deliveries may go, and the connections that go there. */
 export class Egress {
   /** Makes every connection to a receiver. */
@@ -47,6 +51,8 @@ export class Egress {
   readonly #logger: Logger
   readonly #looksUp: boolean
   readonly #close: () => Promise<void>
+  readonly #make: (identity: TlsIdentity | undefined) => Connector
+  readonly #ofIdentity = new Map<string, Connector>()
 
   constructor(options: EgressOptions) {
     const { allowPrivateTargets: allowPrivate, httpsOnly, allowedTargetPorts: ports, egressProxy } = options
@@ -61,23 +67,45 @@ export class Egress {
     this.#logger = options.logger
     this.#looksUp = egressProxy === undefined && !allowPrivate
 
+    const { ca } = options
     if (egressProxy === undefined) {
-      const { ca } = options
       const common = {
         resolver,
         onRefused: this.#onRefused,
         connectTimeoutMs,
         ...(ca !== undefined && { ca }),
       }
-      const usual = guardedConnector({ guard: this.#guard, ...common })
-      const toOwnPort = guardedConnector({ guard: this.#guardOfOwnPort, ...common })
-      this.connector = this.#checked(target => (this.#guardFor(target) === this.#guard ? usual : toOwnPort))
+      this.#make = identity => {
+        const own = identity && { secureContext: secureContextOf(identity, ca) }
+        const usual = guardedConnector({ guard: this.#guard, ...common, ...own })
+        const toOwnPort = guardedConnector({ guard: this.#guardOfOwnPort, ...common, ...own })
+        return this.#checked(target => (this.#guardFor(target) === this.#guard ? usual : toOwnPort))
+      }
       this.#close = async () => {}
     } else {
-      const { connect, close } = proxyConnector(new URL(egressProxy), connectTimeoutMs)
-      this.connector = this.#checked(() => connect)
+      const { connect, connectWith, close } = proxyConnector(new URL(egressProxy), connectTimeoutMs)
+      this.#make = identity => {
+        const own = identity ? connectWith(secureContextOf(identity, ca)) : connect
+        return this.#checked(() => own)
+      }
       this.#close = close
     }
+    this.connector = this.#make(undefined)
+  }
+
+  /**
+   * Makes connections on which this identity is shown and trusted. The same one gets the same connector, as long as it is
+   * among those that were used last.
+   *
+   * @throws Error for an identity that OpenSSL does not take
+   */
+  connectorOf(identity: TlsIdentity): Connector {
+    const connector = this.#ofIdentity.get(identity.id) ?? this.#make(identity)
+    this.#ofIdentity.delete(identity.id) // a Map remembers insertion
+    this.#ofIdentity.set(identity.id, connector)
+    const [oldest] = this.#ofIdentity.keys()
+    if (this.#ofIdentity.size > identitiesMax && oldest !== undefined) this.#ofIdentity.delete(oldest)
+    return connector
   }
 
   /**

@@ -1,4 +1,5 @@
 import { isIPv6, Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import { buildConnector, Pool } from 'undici'
 import {
   type Connector,
@@ -12,6 +13,8 @@ import { ownLackIn } from './own-lack.ts'
 
 export interface ProxyConnector {
   readonly connect: Connector
+  /** The same way, with another identity at its end. */
+  connectWith(secureContext: SecureContext): Connector
   close(): Promise<void>
 }
 
@@ -30,7 +33,6 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
     connectTimeout: usualTimeoutMs, // to the proxy; each request brings its own for the whole way, below
     headersTimeout: 0,
   })
-  const secure: Connector = buildConnector({ ...tlsOptions, allowH2: false, timeout: 0 })
   const credentials = basic(proxy)
 
   const tunnel = async (
@@ -57,28 +59,35 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
     throw new EgressError('proxy', code, `the egress proxy answered ${statusCode}`)
   }
 
-  const connect: Connector = (options: TracedConnectOptions, callback) => {
-    const { trace } = options
-    const startedAt = performance.now()
-    const timeoutMs = trace?.timeoutMs ?? usualTimeoutMs
-    tunnel(options, timeoutMs).then(
-      socket => {
-        if (trace) trace.connectedAt = performance.now()
-        if (options.protocol !== 'https:') return callback(null, socket)
-        const leftMs = Math.max(1, timeoutMs - (performance.now() - startedAt))
-        const timer = setTimeout(() => {
-          if (secured instanceof Socket) secured.destroy(noConnection(timeoutMs))
-        }, leftMs)
-        const secured = secure({ ...withServerName(options), httpSocket: socket }, (...result) => {
-          clearTimeout(timer)
-          if (trace && result[0] === null) trace.securedAt = performance.now()
-          callback(...result)
-        })
-      },
-      error => callback(error, null),
-    )
+  const through =
+    (secure: Connector): Connector =>
+    (options: TracedConnectOptions, callback) => {
+      const { trace } = options
+      const startedAt = performance.now()
+      const timeoutMs = trace?.timeoutMs ?? usualTimeoutMs
+      tunnel(options, timeoutMs).then(
+        socket => {
+          if (trace) trace.connectedAt = performance.now()
+          if (options.protocol !== 'https:') return callback(null, socket)
+          const leftMs = Math.max(1, timeoutMs - (performance.now() - startedAt))
+          const timer = setTimeout(() => {
+            if (secured instanceof Socket) secured.destroy(noConnection(timeoutMs))
+          }, leftMs)
+          const secured = secure({ ...withServerName(options), httpSocket: socket }, (...result) => {
+            clearTimeout(timer)
+            if (trace && result[0] === null) trace.securedAt = performance.now()
+            callback(...result)
+          })
+        },
+        error => callback(error, null),
+      )
+    }
+  const usual = { ...tlsOptions, allowH2: false, timeout: 0 } as const
+  return {
+    connect: through(buildConnector(usual)),
+    connectWith: secureContext => through(buildConnector({ ...usual, secureContext })),
+    close: () => pool.destroy(),
   }
-  return { connect, close: () => pool.destroy() }
 }
 
 function unavailable(cause: unknown): EgressError {

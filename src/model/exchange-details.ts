@@ -53,8 +53,10 @@ export const redacted = '[redacted]'
 const openRequestHeaders = new Set([
   'accept',
   'accept-encoding',
+  'content-digest',
   'content-encoding',
   'content-type',
+  'signature-input',
   'user-agent',
   'webhook-hop',
   'webhook-id',
@@ -68,6 +70,7 @@ const secretResponseHeaders = new Set(['set-cookie', 'set-cookie2'])
 /** @param open names of further headers that hold no secret, such as that of the event's id where it has another name */
 export function isSecretRequestHeader(name: string, open: readonly (string | null)[] = []): boolean {
   const lower = name.toLowerCase()
+  if (lower.startsWith('ce-')) return false // of a CloudEvent
   return !openRequestHeaders.has(lower) && !open.some(other => other?.toLowerCase() === lower)
 }
 

@@ -10,6 +10,7 @@ export const errorClasses = [
   'blocked',
   'invalid',
   'proxy',
+  'credentials',
 ] as const
 export type ErrorClass = (typeof errorClasses)[number]
 
@@ -25,9 +26,11 @@ export type AttemptStatus = (typeof attemptStatuses)[number]
  * - `rules`: the operator does not let deliveries go to its address.
  * - `proxy`: the proxy between this service and the receiver did not get through. It may be the fault of either, so it
  *   says nothing of the receiver.
+ * - `credentials`: the server that gives access tokens for the receiver gave none. The receiver was not asked, and it says
+ *   nothing of it.
  * - `ours`: this service could not send at all. The receiver was not asked, so that no attempt is to be spent.
  */
-export type Fault = 'receiver' | 'name' | 'rules' | 'proxy' | 'ours'
+export type Fault = 'receiver' | 'name' | 'rules' | 'proxy' | 'credentials' | 'ours'
 
 /** What an outcome has besides its word. The log keeps it; no part of the service decides anything by it. */
 export interface OutcomeFacts {

@@ -9,6 +9,7 @@ export const troubleKinds = [
   'partitions',
   'resources',
   'overload',
+  'certificate',
 ] as const
 export type TroubleKind = (typeof troubleKinds)[number]
 

@@ -4,6 +4,7 @@ import { type Holdings, Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
 import type { TestSends } from '../deliver/test-sends.ts'
+import type { AccessTokens } from '../destinations/http/http-destination.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
@@ -45,6 +46,7 @@ import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import type { Tracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { type Access, openAccess } from './access.ts'
+import { openTokens } from './credentials.ts'
 import { DescriptorCount, descriptorAdvice, receiverConnectionsMax } from './descriptors.ts'
 import { Inbound } from './inbound.ts'
 import { type OpenSources, openSources } from './open-sources.ts'
@@ -88,6 +90,7 @@ export interface Parts extends OpenSources {
   readonly seal: Sealer
   readonly testReceivers: TestReceivers
   readonly testSends: TestSends
+  readonly tokens: AccessTokens
   /** To be set when this process listens. */
   readonly listening: Listening
   readonly throttle: Throttle
@@ -130,7 +133,11 @@ export async function compose(ground: Ground): Promise<Parts> {
   const subscriptions = openSubscriptions({ ...ground, seal, checkTarget: own.checkTarget })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
-  const testSends = openTestSends(ground, membership.unwritten, { ...own, subscriptions, eventTypes })
+  const tokens = openTokens({ ...ground, seal })
+  const testSends = openTestSends(ground, membership.unwritten, {
+    ...own,
+    ...{ subscriptions, eventTypes, tokens },
+  })
   const asked = openAskedFor(ground, notices, access)
   const stream = openStream(ground, notices, membership)
   const facts = openFacts(ground)
@@ -168,7 +175,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...stream,
     ensurePartitions: async () => void (await makePathPartitions(ground)),
     ...asked,
-    ...{ ...own, ...openSources({ ...ground, seal }, notices), seal, testSends },
+    ...{ ...own, ...openSources({ ...ground, seal }, notices), seal, testSends, tokens },
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)

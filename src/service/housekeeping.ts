@@ -18,6 +18,7 @@ import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
 import type { SourceRecords } from '../sources/records.ts'
 import { RollUps } from '../stats/roll-up.ts'
+import { reviewCertificates } from '../subscriptions/certificate-review.ts'
 import { keepFound } from '../subscriptions/in-flight.ts'
 import { removeOldChanges } from '../subscriptions/old-changes.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
@@ -97,6 +98,7 @@ export function keepHouse(house: House): readonly Repeated[] {
     }),
     every(5000, 'system events', logger, signal => publishFacts(telling, signal)),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    every(3_600_000, 'review of client certificates', logger, reviewCertificates(house)),
     // Asks the database nothing while no tenant was deleted.
     every(2000, 'removal of what deleted tenants had', logger, signal => emptyTenants(removal, signal)),
     every(3_600_000, 'freeing the ids of deleted tenants', logger, () => freeTenantIds(removal)),

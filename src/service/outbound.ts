@@ -3,6 +3,7 @@ import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
+import type { AccessTokens } from '../destinations/http/http-destination.ts'
 import {
   type ConnectorFor,
   HttpDestination,
@@ -40,6 +41,8 @@ export interface OutboundDeps {
   readonly receivers: ReceiverStates
   /** Where connections to receivers come from. */
   readonly connectorFor: ConnectorFor
+  /** Of subscriptions that authenticate by OAuth 2. */
+  readonly tokens: AccessTokens
   readonly throttle: Throttle
   readonly clock: SteerableClock
   readonly random: () => number
@@ -105,6 +108,7 @@ export class Outbound {
       clock,
       responseBytesMax: config.responseLimitBytes,
       connectorFor: deps.connectorFor,
+      tokens: deps.tokens,
       connectionsMax: deps.receiverConnectionsMax,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })

@@ -2,11 +2,13 @@ import type { Notices } from '../cluster/notices.ts'
 import type { Unwritten } from '../cluster/unwritten.ts'
 import type { Config } from '../config/config.ts'
 import { TestSends } from '../deliver/test-sends.ts'
+import type { AccessTokens } from '../destinations/http/http-destination.ts'
 import { type ConnectorFor, HttpDestination, httpHint } from '../destinations/http/http-destination.ts'
 import type { Egress } from '../egress/egress.ts'
 import { EgressError } from '../egress/egress-error.ts'
 import { selfUnavailable } from '../egress/own-lack.ts'
 import { type OwnAddress, selfConnector } from '../egress/self-connector.ts'
+import type { TlsIdentity } from '../egress/tls-identity.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -65,15 +67,16 @@ export function openTestSends(
   { config, database, clock }: Pick<OwnReceiversDeps, 'config' | 'database' | 'clock'>,
   unwritten: Unwritten,
   parts: Pick<OwnReceivers, 'connectorFor'> & {
+    readonly tokens: AccessTokens
     readonly subscriptions: Subscriptions
     readonly eventTypes: EventTypes
   },
 ): TestSends {
-  const { subscriptions, eventTypes, connectorFor } = parts
+  const { subscriptions, eventTypes, connectorFor, tokens } = parts
   return new TestSends({
     ...{ clock, database, unwritten, subscriptions, eventTypes },
     destination: new HttpDestination({
-      ...{ clock, connectorFor },
+      ...{ clock, connectorFor, tokens },
       responseBytesMax: config.responseLimitBytes,
       capture: { of: 'all', bodyBytesMax: config.captureBodyBytes },
     }),
@@ -93,13 +96,15 @@ export interface Listening {
  * where egress allows. Which of them it is, is asked before each connection, as receivers come and go.
  */
 function waysOut(addresses: OwnAddresses, egress: Egress, listening: Listening): ConnectorFor {
-  const { connector } = egress
   const self = selfConnector(() => listening.at)
-  const wayTo = (receiver: KnownReceiver | undefined) =>
-    receiver === undefined ? connector : { connector: self, path: receiverPath(receiver.token) }
-  return ({ targetUrl }) => {
+  const wayTo = (receiver: KnownReceiver | undefined, tls: TlsIdentity | null | undefined) => {
+    if (receiver !== undefined) return { connector: self, path: receiverPath(receiver.token) }
+    return tls ? egress.connectorOf(tls) : egress.connector
+  }
+  return ({ targetUrl, credentials }) => {
     const found = addresses.find(targetUrl)
-    return found instanceof Promise ? found.then(wayTo, notKnown) : wayTo(found)
+    const tls = credentials?.tls
+    return found instanceof Promise ? found.then(one => wayTo(one, tls), notKnown) : wayTo(found, tls)
   }
 }
 

@@ -6,7 +6,7 @@ import { percentiles } from './latency.ts'
  * what it meant. The compiler finds a class that is missing.
  */
 const classNumbers = {
-  ...{ dns: 1, connect: 2, tls: 3, timeout: 4, http: 5, blocked: 6, invalid: 7, proxy: 8 },
+  ...{ dns: 1, connect: 2, tls: 3, timeout: 4, http: 5, blocked: 6, invalid: 7, proxy: 8, credentials: 9 },
 } as const satisfies Record<ErrorClass, number>
 
 /** Of a class that has no number: rows of another version. */

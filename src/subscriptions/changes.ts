@@ -1,4 +1,5 @@
 import { differences, type FieldChange, type Fields, secretDifferences } from '../audit/changes.ts'
+import { authShown } from './auth.ts'
 import { answer, type SubscriptionDefaults } from './rules.ts'
 import type { SubscriptionRow } from './store.ts'
 
@@ -32,7 +33,7 @@ function shown(row: SubscriptionRow | undefined, defaults: SubscriptionDefaults)
     version: _version,
     ...fields
   } = answer(row, defaults)
-  return fields
+  return { ...fields, auth: authShown(row.auth) }
 }
 
 function sealed(row: SubscriptionRow | undefined): Fields {
@@ -42,5 +43,8 @@ function sealed(row: SubscriptionRow | undefined): Fields {
     secret: row.secret,
     signing_secret: row.signing_secrets[0]?.sealed,
     ...Object.fromEntries(headers),
+    ...Object.fromEntries(
+      Object.entries(row.auth?.sealed ?? {}).map(([name, value]) => [`auth.${name}`, value]),
+    ),
   }
 }

@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import { type FieldError, jsonPointer } from '../errors.ts'
+import { charsOf } from '../http/metadata.ts'
 import { documentedKey } from '../http/validation.ts'
 import {
   compileTemplate,
@@ -51,32 +52,38 @@ export function cloudEventHeaderNames(fields: CloudEventsFields | null): Readonl
   return new Set([...usualHeaders, ...Object.keys(fields?.extensions ?? {}).map(name => `ce-${name}`)])
 }
 
-const template = (types: readonly string[], description: string, examples: readonly string[]) => ({
-  type: types,
+const template = (
+  description: string,
+  example: string,
+  pattern = '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+) => ({
+  type: ['string', 'null'],
   minLength: 1,
   maxLength: cloudEventsLimits.templateChars,
+  [documentedKey]: { pattern },
   description,
-  examples,
+  examples: [example],
   'x-sentence': `Give a text of 1 to ${cloudEventsLimits.templateChars} characters, or null.`,
 })
 
 const properties = {
-  source: template(['string', 'null'], 'A URI reference. Null: `/tenants/<tenant>`', [
+  source: template(
+    'A URI reference. Null: `/tenants/<tenant>`',
     'https://shop.example.com/orders',
-  ]),
-  type: template(
-    ['string', 'null'],
-    `Null: the type of the event, or \`${untypedCloudEvent}\` where it has none`,
-    ['com.example.shop.{event_type}'],
+    '^[\\x21-\\x7e]*$',
   ),
-  subject: template(['string', 'null'], 'Null, or without a value: none is sent', ['{metadata.order}']),
+  type: template(
+    `Null: the type of the event, or \`${untypedCloudEvent}\` where it has none`,
+    'com.example.shop.{event_type}',
+  ),
+  subject: template('Null, or without a value: none is sent', 'order {metadata.order}'),
   extensions: {
     type: ['object', 'null'],
-    additionalProperties: template(['string', 'null'], 'One without a value is not sent', ['{tenant}']),
-    maxProperties: cloudEventsLimits.extensions,
+    additionalProperties: template('One without a value is not sent', '{tenant}'),
     [documentedKey]: { propertyNames: { pattern: extensionPattern } },
-    'x-sentence': `Give an object of at most ${cloudEventsLimits.extensions} names, each with a text.`,
-    description: `Attributes of your own, by names of 1 to ${cloudEventsLimits.nameChars} lower-case letters and digits`,
+    description:
+      `Attributes of your own, at most ${cloudEventsLimits.extensions}, by names of 1 to ${cloudEventsLimits.nameChars} ` +
+      'lower-case letters and digits',
   },
 }
 
@@ -128,9 +135,16 @@ export function mergeCloudEvents(
 export function cloudEventsFaults(fields: CloudEventsFields | null | undefined): readonly FieldError[] {
   const { extensions, source, ...others } = cloudEventsToStore(fields) ?? {}
   const errors: FieldError[] = []
+  const count = Object.keys(extensions ?? {}).length
+  if (count > cloudEventsLimits.extensions) {
+    const detail = `Give at most ${cloudEventsLimits.extensions} names; these are ${count}.`
+    return [{ pointer: '/cloudevents/extensions', detail }]
+  }
   const check = (pointer: string, text: string, of: (template: MessageTemplate) => string | undefined) => {
     const compiled = compileTemplate(text, eventPlaceholders)
-    const detail = compiled.kind === 'invalid' ? compiled.detail : of(compiled.template)
+    const fault = compiled.kind === 'invalid' ? compiled.detail : of(compiled.template)
+    const isLong = charsOf(text) > cloudEventsLimits.templateChars
+    const detail = isLong ? `Give a text of at most ${cloudEventsLimits.templateChars} characters.` : fault
     if (detail !== undefined) errors.push({ pointer, detail })
   }
   if (source) check('/cloudevents/source', source, sourceFault)

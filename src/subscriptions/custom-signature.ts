@@ -1,4 +1,5 @@
 import type { FieldError } from '../errors.ts'
+import { charsOf } from '../http/metadata.ts'
 import { documentedKey } from '../http/validation.ts'
 import {
   attemptPlaceholders,
@@ -26,8 +27,8 @@ export interface CustomSignatureFields {
   algorithm?: CustomAlgorithm | null
   encoding?: CustomEncoding | null
   key?: CustomKeyForm | null
-  content?: string | null
-  header?: string | null
+  content?: string
+  header?: string
   value?: string | null
   entry?: string | null
   separator?: string | null
@@ -66,12 +67,9 @@ const choice = (values: readonly string[], description: string) => ({
   'x-sentence': `Give one of: ${values.join(', ')}.`,
   description,
 })
-const template = (description: string, example: string) => ({
-  type: ['string', 'null'],
-  minLength: 1,
-  maxLength: customSignatureLimits.templateChars,
-  'x-sentence': `Give a text of 1 to ${customSignatureLimits.templateChars} characters.`,
-  description,
+const template = (type: string | readonly string[], description: string, example: string) => ({
+  type,
+  description: `${description}. At most ${customSignatureLimits.templateChars} characters`,
   examples: [example],
 })
 
@@ -89,12 +87,13 @@ export const customSignatureInput = {
       'The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex',
     ),
     content: template(
+      'string',
       'What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, ' +
         '`{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces',
       '{timestamp}.{body}',
     ),
     header: {
-      type: ['string', 'null'],
+      type: 'string',
       minLength: 1,
       maxLength: headerNameCharsMax,
       [documentedKey]: { pattern: fieldNamePattern },
@@ -102,11 +101,12 @@ export const customSignatureInput = {
       examples: ['X-Acme-Signature'],
     },
     value: template(
+      ['string', 'null'],
       'Its value; null: `{signature}`. `{signature}` is one signature: while a secret is being replaced that of the older one, which ' +
         'all receivers have. `{signatures}` is one `entry` for each secret in force, newest first. All placeholders of `content` but those of the request can stand in it, too',
       't={timestamp},{signatures}',
     ),
-    entry: template('One of `{signatures}`; null: `{signature}`', 'v1={signature}'),
+    entry: template(['string', 'null'], 'One of `{signatures}`; null: `{signature}`', 'v1={signature}'),
     separator: {
       type: ['string', 'null'],
       minLength: 1,
@@ -172,6 +172,8 @@ export function customSignatureFaults(fields: CustomSignatureFields): readonly F
 const entryPlaceholders = [...attemptPlaceholders, 'signature'] as const
 
 function faultOf(text: string, allowed: readonly PlaceholderName[]): string | undefined {
+  if (text === '' || charsOf(text) > customSignatureLimits.templateChars)
+    return `Give a text of 1 to ${customSignatureLimits.templateChars} characters.`
   const compiled = compileTemplate(text, allowed)
   if (compiled.kind === 'invalid') return compiled.detail
   return allowed === signedPlaceholders ? undefined : headerLiteralFault(compiled.template)

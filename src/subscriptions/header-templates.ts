@@ -26,7 +26,7 @@ export const headerTemplatesInput = (valueTypes: readonly string[]) =>
       names: headerTemplateLimits.count,
       name: { pattern: fieldNamePattern, maxLength: headerNameCharsMax },
       valueChars: headerTemplateLimits.templateChars,
-      value: { minLength: 1 },
+      value: { minLength: 1, pattern: '^[\\x20-\\x7e]+$' },
     },
     'Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), ' +
       '`{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for ' +

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto'
 import type { FieldError } from '../errors.ts'
 import { documentedKey } from '../http/validation.ts'
-import { fieldNamePattern } from './header-names.ts'
+import { fieldNamePattern, headerNameCharsMax } from './header-names.ts'
 
 /** How messages are signed by RFC 9421, as sent or stored; null or left out: the default. */
 export interface MessageSignatureFields {
@@ -82,15 +82,13 @@ export const messageSignatureInput = {
     },
     components: {
       type: ['array', 'null'],
-      items: { type: 'string', minLength: 1, maxLength: 128 },
-      minItems: 1,
-      maxItems: limits.components,
+      items: { type: 'string' },
       uniqueItems: true,
       'x-sentence': `Give 1 to ${limits.components} components, each once.`,
       description:
         `What is signed: ${derived.map(name => `\`${name}\``).join(', ')}, and names of headers in lower case; \`content-digest\` has to be ` +
         'among them, as it stands for the body. A header that a message does not have is left out. Null: `@method`, `@target-uri`, ' +
-        '`content-digest`, `content-type` and the headers of id and time',
+        `\`content-digest\`, \`content-type\` and the headers of id and time. At most ${limits.components}`,
     },
     tag: {
       type: ['string', 'null'],
@@ -153,6 +151,8 @@ export function messageSignatureFaults(fields: MessageSignatureFields): readonly
     const detail = componentFault(name)
     if (detail !== undefined) say(`components/${at}`, detail)
   })
+  if (components && components.length > limits.components)
+    say('components', `Give at most ${limits.components} components.`)
   if (components && !components.includes('content-digest'))
     say('components', 'Give content-digest too: without it the body is not signed.')
   return errors
@@ -161,6 +161,7 @@ export function messageSignatureFaults(fields: MessageSignatureFields): readonly
 function componentFault(name: string): string | undefined {
   if (name.startsWith('@')) return isDerived(name) ? undefined : `Give one of ${derived.join(', ')}.`
   if (unsignable.has(name)) return `${name} cannot be signed here. For the host sign @authority.`
-  if (!fieldName.test(name) || name !== name.toLowerCase()) return 'Give the name of a header in lower case.'
+  if (!fieldName.test(name) || name.length > headerNameCharsMax || name !== name.toLowerCase())
+    return 'Give the name of a header in lower case.'
   return undefined
 }

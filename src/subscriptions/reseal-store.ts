@@ -18,13 +18,14 @@ export async function lockSealedOtherwise(
   limit: number,
 ): Promise<readonly SealedRow[]> {
   const { rows } = await tx.query<SealedRow>({
-    text: `select id, secret, signing_secrets, signing_key_pairs, headers
+    text: `select id, secret, signing_secrets, signing_key_pairs, headers, auth
            from subscriptions
            where id > $1
              and (secret not like $2
                or exists (select from jsonb_array_elements(signing_secrets || signing_key_pairs) as item
                           where item->>'sealed' not like $2)
-               or exists (select from jsonb_each_text(headers) as header where header.value not like $2))
+               or exists (select from jsonb_each_text(headers) as header where header.value not like $2)
+               or exists (select from jsonb_each_text(auth->'sealed') as one where one.value not like $2))
            order by id
            limit $3
            for update`,
@@ -36,7 +37,7 @@ export async function lockSealedOtherwise(
 /** Keeps the version: nothing that a caller can see has changed. */
 export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void> {
   await tx.query({
-    text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5
+    text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5, auth = $6
            where id = $1`,
     values: [
       row.id,
@@ -44,6 +45,7 @@ export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void>
       JSON.stringify(row.signing_secrets),
       JSON.stringify(row.signing_key_pairs),
       JSON.stringify(row.headers),
+      row.auth === null ? null : JSON.stringify(row.auth),
     ],
   })
 }

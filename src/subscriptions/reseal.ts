@@ -2,6 +2,7 @@ import { recordChange } from '../audit/audit.ts'
 import type { Actor } from '../model/caller.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { retireOlderKeys, type Sealer } from '../platform/seal.ts'
+import { resealAuth } from './auth.ts'
 import { lockSealedOtherwise, type SealedRow, updateSealed } from './reseal-store.ts'
 import { sealContext } from './secrets.ts'
 
@@ -102,5 +103,6 @@ function reseal(seal: Sealer, row: SealedRow): SealedRow {
       sealed: again(pair.sealed, sealContext.keyPair(id)),
     })),
     headers: Object.fromEntries(headers),
+    auth: resealAuth(row.auth, id, again),
   }
 }

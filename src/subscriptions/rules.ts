@@ -3,6 +3,8 @@ import { compileFilter } from '../filters/filter.ts'
 import { charsOf, mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import type { CaptureOf } from '../model/exchange-details.ts'
 import { type RetryPolicy, standardRetryPolicy } from '../model/retry-policy.ts'
+import { authAnswer, authFaults, mergeAuth } from './auth.ts'
+import type { AuthFields } from './auth-schema.ts'
 import { cloudEventsFaults, cloudEventsToStore, mergeCloudEvents } from './cloudevents-fields.ts'
 import { headerFaults, headerNameFault, masked, mergeHeaders } from './custom-headers.ts'
 import { headerTemplateFaults } from './header-templates.ts'
@@ -42,26 +44,39 @@ export interface Rules {
   readonly secret: SecretWish
   /** Custom headers; a masked value keeps the one there is. */
   readonly headers: Readonly<Record<string, string>>
+  /** Credentials; a masked secret keeps the one there is. */
+  readonly auth: AuthFields
 }
 
 /** The fields with sealed values. */
-export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs'
+export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs' | 'auth'
+
+/** What is wrong with the places that the addresses of a body lead to; left out: nothing. */
+export interface PlaceFaults {
+  readonly target?: string | undefined
+  /** That of `auth.token_url`. */
+  readonly token?: string | undefined
+}
 
 /**
  * Checks what a schema cannot express, and turns a body that passed its schema into the form that is stored. Only values
  * that differ from the defaults of the service are stored, so that a later change of a default takes effect.
  *
- * @param targetFault what is wrong with the place the target address leads to
  * @throws AppError validation_failed with every fault found
  */
-export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, targetFault?: string): Rules {
+export function parseRules(
+  body: RuleFields,
+  defaults: SubscriptionDefaults,
+  faults: PlaceFaults = {},
+): Rules {
   const target = parseTargetUrl(body.target_url)
   const errors: FieldError[] = []
   if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
-  else if (targetFault !== undefined) errors.push({ pointer: '/target_url', detail: targetFault })
+  else if (faults.target !== undefined) errors.push({ pointer: '/target_url', detail: faults.target })
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
+  const auth = body.auth ?? {}
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
-  errors.push(...signingFaults(signing), ...messageFaults(body))
+  errors.push(...signingFaults(signing), ...messageFaults(body), ...authFaults(auth, faults.token))
   const filter = body.filter ?? null
   const compiled = filter === null ? undefined : compileFilter(filter, '/filter')
   if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
@@ -94,6 +109,7 @@ export function parseRules(body: RuleFields, defaults: SubscriptionDefaults, tar
     },
     secret: secretWish(body.secret),
     headers,
+    auth,
   }
 }
 
@@ -104,6 +120,7 @@ function messageFaults(body: RuleFields): readonly FieldError[] {
     signing: signing ?? {},
     format: format ?? 'raw',
     cloudevents: cloudEventsToStore(body.cloudevents),
+    auth: body.auth ?? null,
   })
   const own = new Set(Object.keys(headers ?? {}).map(name => name.toLowerCase()))
   const isTaken = (name: string) =>
@@ -205,7 +222,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
 
 /** Applies a merge patch (RFC 7396) to what is stored. @returns the body of the PUT that would do the same */
 export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
-  const { retry, metadata, headers, signing, header_templates: templates, cloudevents, ...rest } = patch
+  const { retry, metadata, headers, signing, header_templates: templates, cloudevents, auth, ...rest } = patch
   const stored = {
     target_url: row.target_url,
     description: row.description,
@@ -231,6 +248,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     signing: mergeSigning(row.signing, signing),
     header_templates: templates === null ? {} : mergedTexts(row.header_templates, templates),
     cloudevents: mergeCloudEvents(row.cloudevents, cloudevents),
+    auth: mergeAuth(row.auth, auth),
     metadata: metadata === null ? {} : mergedMetadata(row.metadata, metadata ?? {}),
   }
 }
@@ -278,6 +296,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     signing: signingAnswer(row.signing),
     header_templates: row.header_templates ?? {},
     cloudevents: row.cloudevents,
+    auth: authAnswer(row.auth),
     metadata: row.metadata,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),

@@ -6,6 +6,7 @@ import { documentedKey, storableText } from '../http/validation.ts'
 import { type CaptureOf, captures } from '../model/exchange-details.ts'
 import { type Format, formats } from '../model/format.ts'
 import { type InFlightReason, inFlightReasons } from '../model/in-flight.ts'
+import { AuthInput, AuthOutput } from './auth-schema.ts'
 import { CloudEventsInput, CloudEventsOutput } from './cloudevents-fields.ts'
 import { headersInput } from './custom-headers.ts'
 import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
@@ -13,6 +14,7 @@ import { headerTemplatesInput } from './header-templates.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
+import { targetUrlPattern } from './target-url-pattern.ts'
 
 export const limits = {
   targetUrlChars: 2048,
@@ -23,9 +25,6 @@ export const limits = {
 } as const
 
 export const channelPattern = '^[a-zA-Z0-9_.:/-]{1,128}$'
-
-/** Scheme, host and port of an address that can be delivered to, and what may follow. `parseTargetUrl` asks for more. */
-export const targetUrlPattern = `^[Hh][Tt][Tt][Pp][Ss]?://(\\[[0-9A-Fa-f:.]+\\]|[^\\u0000-,/:-@\\[-^\`{-\\u00a0]+)(:[0-9]{0,5})?([/?][^\\s\\u0000-\\u0020\\u007f-\\u009f#\\\\]*)?$`
 
 const metadata = (valueTypes: readonly string[]) =>
   metadataInput(valueTypes, 'Your own names and texts; shown, never sent to the receiver')
@@ -166,6 +165,7 @@ const optionalFields = {
     Type.Unsafe<Record<string, string> | null>(headerTemplatesInput(['string'])),
   ),
   cloudevents: Type.Optional(CloudEventsInput),
+  auth: Type.Optional(AuthInput),
   signing: Type.Optional(SigningInput),
   metadata: Type.Optional(Type.Unsafe<Record<string, string> | null>(metadata(['string']))),
 }
@@ -275,6 +275,7 @@ export const Subscription = Type.Object(
       description: 'Headers that are made for each attempt',
     }),
     cloudevents: CloudEventsOutput,
+    auth: AuthOutput,
     signing: SigningOutput,
     metadata: Type.Record(Type.String(), Type.String()),
     created_at: time('When it was made'),
@@ -325,6 +326,7 @@ export const Subscription = Type.Object(
         headers: { Authorization: secretMask },
         header_templates: {},
         cloudevents: null,
+        auth: { type: 'none' },
         signing: signingAnswer({}),
         metadata: {},
         created_at: '2026-01-01T00:00:00.000Z',

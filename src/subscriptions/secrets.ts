@@ -2,7 +2,9 @@ import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto'
 import { type FieldError, validationFailed } from '../errors.ts'
 import { compileFilter, type Filter } from '../filters/filter.ts'
 import type { Sealer } from '../platform/seal.ts'
+import { openAuth, sealAuth } from './auth.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
+import type { CustomKeyForm } from './custom-signature.ts'
 import { isPattern, segmentsOf } from './event-type-pattern.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
 import { type OpenedPair, type OpenedSecret, openExtras } from './message-extras.ts'
@@ -47,6 +49,7 @@ export function sealRules(
     ...rules.values,
     secret: sealSecret(seal, id, rules.secret, before.secret),
     headers: sealHeaders(seal, id, rules.headers, before.headers),
+    auth: sealAuth(seal, id, rules.auth, before.auth, now),
     signing_secrets: live(before.signing_secrets, now),
     signing_key_pairs: firstPair ? [makeSealedKeyPair(seal, id)] : pairs,
   }
@@ -90,12 +93,16 @@ function misfit(open: () => string, wanted: SigningFields, present: SigningField
       return { pointer: '/signing/scheme', detail }
     }
   }
-  const form = wanted.custom?.key ?? 'text'
-  if (form === 'text' || form === (present.custom?.key ?? 'text')) return undefined
+  const [form, before] = [keyFormOf(wanted), keyFormOf(present)]
+  if (form === 'text' || form === before) return undefined
   const fits = form === 'hex' ? isHexKey(open()) : parseSigningSecret(open()).kind === 'key'
   if (fits) return undefined
   const detail = `The signing secret is no ${form}. Make the subscription with one that is, or replace it by rotate-secret first.`
   return { pointer: '/signing/custom/key', detail }
+}
+
+function keyFormOf(signing: SigningFields): CustomKeyForm {
+  return schemesOf(signing).includes('custom') ? (signing.custom?.key ?? 'text') : 'text'
 }
 
 /** A new signing secret in the form of Standard Webhooks: 32 random bytes. */
@@ -168,6 +175,7 @@ const masksNothing = `${secretMask} stands for a value that is not shown, and th
 export function openSubscription(row: PathRow, seal: Sealer, defaults: SubscriptionDefaults): Subscription {
   const url = new URL(row.target_url)
   const [secrets, pairs] = [openSecrets(row, seal), openPairs(row, seal)]
+  const { headers: authorization, credentials } = openAuth(row.auth, row.id, seal)
   return {
     id: row.id,
     tenant: row.tenant,
@@ -176,7 +184,8 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     path: url.pathname + url.search,
     secret: row.secret === null ? null : textKey(seal.open(row.secret, sealContext.secret(row.id))),
     ...openSigning(row.signing, secrets, pairs),
-    headers: openHeaders(row, seal),
+    headers: [...openHeaders(row, seal), ...authorization],
+    credentials,
     uid: row.uid,
     ...openWants(row),
     disabled: row.state === 'disabled',

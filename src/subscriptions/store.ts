@@ -2,9 +2,11 @@ import type { Reach } from '../model/caller.ts'
 import type { CaptureOf } from '../model/exchange-details.ts'
 import type { Format } from '../model/format.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import type { StoredAuth } from './auth-schema.ts'
 import type { CloudEventsFields } from './cloudevents-fields.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
+import { deleteTokens } from './shared-tokens-store.ts'
 import type { SigningFields } from './signing.ts'
 
 /** A signing secret as it is stored. */
@@ -54,6 +56,8 @@ export interface SubscriptionValues {
   readonly header_templates: Readonly<Record<string, string>> | null
   /** Null: all as by default. */
   readonly cloudevents: CloudEventsFields | null
+  /** Its secrets are sealed; null: nothing is shown to the receiver. */
+  readonly auth: StoredAuth | null
   readonly metadata: Readonly<Record<string, string>>
 }
 
@@ -126,6 +130,7 @@ const packedColumns = [
   'capture',
   'header_templates',
   'cloudevents',
+  'auth',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
@@ -157,7 +162,7 @@ export function unpackWanted(text: string): WantedRow {
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture,
-  header_templates, cloudevents`
+  header_templates, cloudevents, auth`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -177,9 +182,9 @@ export async function insertSubscription(
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
              connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, header_templates, cloudevents,
-             tenant)
+             auth, tenant)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-             $24, $25, $26)
+             $24, $25, $26, $27)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -197,7 +202,7 @@ export async function updateSubscription(
                timeout_ms = $8, max_in_flight = $9, metadata = $10, signing_secrets = $11, signing_key_pairs = $12,
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
-               forward_traceparent = $22, capture = $23, header_templates = $24, cloudevents = $25,
+               forward_traceparent = $22, capture = $23, header_templates = $24, cloudevents = $25, auth = $26,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -233,12 +238,14 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.capture,
     values.header_templates === null ? null : JSON.stringify(values.header_templates),
     values.cloudevents === null ? null : JSON.stringify(values.cloudevents),
+    values.auth === null ? null : JSON.stringify(values.auth),
   ]
 }
 
 /** Its tombstone is left by a trigger (migrations/0001_schema.sql), for as long as the log names it. */
 export async function deleteSubscription(tx: Queryable, id: number): Promise<void> {
   await tx.query({ text: 'delete from subscriptions where id = $1', values: [id] })
+  await deleteTokens(tx, [id])
 }
 
 /** The oldest of a tenant. */
@@ -259,6 +266,7 @@ export async function deleteSubscriptions(db: Queryable, ids: readonly number[])
       select pg_notify('subscriptions', id::text) from gone`,
     values: [[...ids]],
   })
+  await deleteTokens(db, ids)
 }
 
 export async function hasTombstones(db: Queryable, tenant: string): Promise<boolean> {

@@ -3,6 +3,7 @@ import type { Filter } from '../filters/filter.ts'
 import type { CaptureOf } from '../model/exchange-details.ts'
 import type { Format } from '../model/format.ts'
 import type { RetryPolicy } from '../model/retry-policy.ts'
+import type { ReceiverCredentials } from './auth.ts'
 import type { CloudEventsRules } from './cloudevents-fields.ts'
 import type { CustomSignatureRules } from './custom-signature.ts'
 import type { ExpiringKey } from './expiring-key.ts'
@@ -49,6 +50,8 @@ export interface Subscription {
   readonly signingHeaders: SigningHeaders
   /** Headers of every attempt: names and values in turn, as undici takes them. */
   readonly headers: readonly string[]
+  /** What else it shows its receiver, and on which connections; null for nearly all. */
+  readonly credentials: ReceiverCredentials | null
   /** The caller's own name for it; unique within its tenant. */
   readonly uid: string | null
   /** Exact types and patterns, as they were given; null: every event. */

@@ -20,7 +20,7 @@ import type { EventToMatch } from './matching.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
-import { answer, mergePatch, parseRules, type SubscriptionDefaults } from './rules.ts'
+import { answer, mergePatch, type PlaceFaults, parseRules, type SubscriptionDefaults } from './rules.ts'
 import type {
   SubscriptionAnswer,
   SubscriptionCreate,
@@ -242,11 +242,10 @@ export class Subscriptions {
   async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
-    const fault = await targetFault(this.#checkTarget, body.target_url)
-    const rules = parseRules(body, this.#defaults, fault)
+    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body))
     const signingSecret = firstSigningSecret(body.signing_secret, rules)
     const id = await takeId(this.#database)
-    const nothing = { secret: null, headers: {}, signing_key_pairs: [] }
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null }
     const secrets = [sealSigningSecret(this.#seal, id, signingSecret)]
     const before = { ...nothing, signing_secrets: secrets }
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
@@ -304,10 +303,9 @@ export class Subscriptions {
    */
   async draft({ reach }: Caller, body: SubscriptionCreate): Promise<Subscription> {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
-    const fault = await targetFault(this.#checkTarget, body.target_url)
-    const rules = parseRules(body, this.#defaults, fault)
+    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body))
     const secret = firstSigningSecret(body.signing_secret, rules)
-    const nothing = { secret: null, headers: {}, signing_key_pairs: [] }
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null }
     const before = { ...nothing, signing_secrets: [sealSigningSecret(this.#seal, 0, secret)] }
     const values = sealRules(this.#seal, 0, rules, before, this.#clock.now())
     const state = { id: 0, state: 'active', version: 0, stateSince: 0 } as const
@@ -384,6 +382,16 @@ export class Subscriptions {
     return now && { ...now, waiting: { fate, count: waiting, ended: 0 } }
   }
 
+  async #placeFaults({
+    target_url: target,
+    auth,
+  }: Pick<SubscriptionPatch, 'target_url' | 'auth'>): Promise<PlaceFaults> {
+    return {
+      target: await targetFault(this.#checkTarget, target),
+      token: await targetFault(this.#checkTarget, auth?.token_url ?? undefined),
+    }
+  }
+
   async #change(
     caller: Caller,
     id: number,
@@ -392,11 +400,11 @@ export class Subscriptions {
     given: SubscriptionPatch,
     bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
   ): Promise<SubscriptionAnswer | undefined> {
-    const fault = await targetFault(this.#checkTarget, given.target_url)
+    const faults = await this.#placeFaults(given)
     const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
-      const rules = parseRules(body, this.#defaults, fault)
+      const rules = parseRules(body, this.#defaults, faults)
       checkSigningSecret(this.#seal, before, rules, body.signing_secret)
       return sealRules(this.#seal, id, rules, before, this.#clock.now())
     })

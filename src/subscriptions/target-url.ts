@@ -1,4 +1,5 @@
-import { limits, targetUrlPattern } from './schema.ts'
+import { limits } from './schema.ts'
+import { targetUrlPattern } from './target-url-pattern.ts'
 
 export type ParsedTargetUrl =
   | { readonly kind: 'valid'; readonly url: URL }

@@ -1,4 +1,6 @@
 import type { Format } from '../model/format.ts'
+import { setsAuthorization } from './auth.ts'
+import type { AuthType } from './auth-schema.ts'
 import { type CloudEventsFields, cloudEventHeaderNames } from './cloudevents-fields.ts'
 import { messageSignatureHeaders } from './message-signature.ts'
 import { customHeaderOf, headersOf, type SigningFields, usesMessageSignature } from './signing.ts'
@@ -8,10 +10,16 @@ export interface HeaderRules {
   readonly signing: SigningFields
   readonly format: Format
   readonly cloudevents: CloudEventsFields | null
+  readonly auth: { readonly type?: AuthType | null } | null
 }
 
 /** The headers, in lower case, that these rules bring with them, each with what it belongs to, in words. */
-export function usedHeaders({ signing, format, cloudevents }: HeaderRules): ReadonlyMap<string, string> {
+export function usedHeaders({
+  signing,
+  format,
+  cloudevents,
+  auth,
+}: HeaderRules): ReadonlyMap<string, string> {
   const used = new Map<string, string>()
   const add = (name: string | null | undefined, to: string) => name && used.set(name.toLowerCase(), to)
   for (const name of Object.values(headersOf(signing))) add(name, 'the signature')
@@ -20,5 +28,6 @@ export function usedHeaders({ signing, format, cloudevents }: HeaderRules): Read
   if (format === 'cloudevents-binary') {
     for (const name of cloudEventHeaderNames(cloudevents)) add(name, 'the CloudEvent')
   }
+  if (setsAuthorization(auth?.type)) add('authorization', '`auth`')
   return used
 }

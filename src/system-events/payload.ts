@@ -45,6 +45,8 @@ export function tell(fact: FactRow): Told | undefined {
       return subscription && about(subscription, fact, disabled(subscription, fact))
     case 'subscription.recovered':
       return subscription && about(subscription, fact, recovered(subscription, fact))
+    case 'subscription.certificate_expiring':
+      return subscription && about(subscription, fact, certificateExpiring(subscription, fact))
     case 'source.rejecting':
       return rejecting(fact)
     case 'delivery.given_up':
@@ -136,6 +138,20 @@ function recovered(subscription: FactSubscription, { data }: FactRow): Said {
     ...{ by: textOf(by), failing_since: timeOf(failing_since) },
     subject: `${by === 'resumed' ? 'Resumed' : 'Works again'}: ${nameOf(subscription)}`,
     text: `${capital(describe(subscription))} ${how}.${since}`,
+  }
+}
+
+function certificateExpiring(subscription: FactSubscription, { data }: FactRow): Said {
+  const { expires_at, has_expired } = data ?? {}
+  const [hasExpired, at] = [has_expired === true, timeOf(expires_at)]
+  return {
+    ...{ expires_at: at, has_expired: hasExpired },
+    subject: `Client certificate ${hasExpired ? 'has expired' : 'expires soon'}: ${nameOf(subscription)}`,
+    text: lines(
+      `The client certificate of ${describe(subscription)} ${hasExpired ? 'has expired' : 'expires'} at ${at}.`,
+      'Receivers that ask for one refuse deliveries without a valid one.',
+      `Set another one: PATCH /subscriptions/${subscription.id} with auth.certificate and auth.key.`,
+    ),
   }
 }
 

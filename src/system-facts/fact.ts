@@ -3,6 +3,7 @@ export const systemEventTypes = [
   'subscription.failing',
   'subscription.disabled',
   'subscription.recovered',
+  'subscription.certificate_expiring',
   'delivery.given_up',
   'source.rejecting',
 ] as const

@@ -64,6 +64,20 @@ export function noteFailing(rows: string): string {
     from ${rows} where tenant <> '${systemTenant}')`
 }
 
+/**
+ * A CTE that notes that client certificates end soon, or have ended.
+ *
+ * @param rows a CTE with the columns `id`, `tenant`, `expires_at` and `stage` (2: it has ended)
+ */
+export function noteCertificates(rows: string): string {
+  return `
+  noted as (
+    insert into system_facts (type, at, subscription_id, data)
+    select 'subscription.certificate_expiring', now(), id,
+      json_build_object('expires_at', expires_at, 'has_expired', stage = 2)
+    from ${rows} where tenant <> '${systemTenant}')`
+}
+
 /** What a source says of the requests that it refuses. */
 export interface SourceRejecting {
   readonly tenant: string

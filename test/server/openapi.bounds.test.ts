@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { after, test } from 'node:test'
 import { textOf as textFrom } from '../support/answer-text.ts'
 import { type BoundaryValue, boundaryValues, sampleOf } from '../support/bounds.ts'
+import { makeCertificate } from '../support/certificate.ts'
 import { type Operation, operationsOfDocument, type Parameter } from '../support/document.ts'
 import { testService } from '../support/service.ts'
 
@@ -92,6 +93,9 @@ function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unk
   if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: {} }
   if (!path.startsWith('/subscriptions/')) return value
   const isCreate = method === 'POST' && ['/subscriptions/', '/subscriptions/test'].includes(path)
+  if (way[0] === 'auth' && way.length > 1) return { ...Object(value), auth: authWith(Object(value).auth) }
+  if (way[0] === 'signing' && way.length > 1)
+    return { ...Object(value), signing: signingWith(Object(value).signing) }
   return isCreate && way[0] === 'signing_secret' ? { signing, ...Object(value) } : value
 }
 
@@ -107,6 +111,32 @@ function bodyOfSource(given: Record<string, unknown>, [field]: readonly string[]
 const ecdsaKey = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   .publicKey.export({ format: 'der', type: 'spki' })
   .toString('base64')
+
+const certificate = await makeCertificate('client.test')
+const whole: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  basic: { username: 'a', password: 'b' },
+  bearer: { token: 'a' },
+  oauth2: { token_url: 'https://auth.example.com/token', client_id: 'a', client_secret: 'b' },
+  mtls: { certificate: certificate.cert, key: certificate.key },
+}
+
+/** What the other fields have to be, so that one of them can be any value. */
+function authWith(given: Readonly<Record<string, unknown>>): object {
+  const { type } = given
+  if (type !== undefined) return { ...whole[String(type)], ...given }
+  const [name = ''] = Object.keys(given)
+  const ofOAuth = ['client_auth', 'scope', 'audience'].includes(name) ? 'oauth2' : 'none'
+  const found = Object.keys(whole).find(one => name in (whole[one] ?? {})) ?? ofOAuth
+  // Null takes a field away: then it needs none of the others either.
+  const isTaken = given[name] === null && name in (whole[found] ?? {})
+  return isTaken ? given : { type: found, ...whole[found], ...given }
+}
+
+function signingWith(given: Readonly<Record<string, unknown>>): object {
+  const { custom } = given
+  if (custom !== undefined && (typeof custom !== 'object' || Array.isArray(custom))) return given
+  return { ...given, custom: { content: '{body}', header: 'X-Signature', ...Object(custom) } }
+}
 
 /** What HTTP itself changes or cannot carry in a place says nothing about the service. */
 function canBeSent(place: Parameter['in'], { what, value }: BoundaryValue): boolean {

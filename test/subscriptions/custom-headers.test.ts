@@ -4,7 +4,8 @@ import { headerFaults, isReserved, mergeHeaders } from '../../src/subscriptions/
 import type { SigningFields } from '../../src/subscriptions/signing.ts'
 import { usedHeaders } from '../../src/subscriptions/used-headers.ts'
 
-const usedBy = (signing: SigningFields) => usedHeaders({ signing, format: 'raw', cloudevents: null })
+const usedBy = (signing: SigningFields) =>
+  usedHeaders({ signing, format: 'raw', cloudevents: null, auth: null })
 const usual = usedBy({})
 const faulty = (headers: Record<string, string>, names = usual) =>
   headerFaults(headers, names).map(({ pointer }) => pointer)

@@ -62,6 +62,7 @@ test('v1 is the default, and nothing of it is stored', async () => {
       shopify_signature: 'X-Shopify-Hmac-SHA256',
       attempt: null,
     },
+    ...{ message_signature: null, custom: null },
   })
   assert.equal(signing_public_key, null)
   assert.deepEqual(keysOf(id), ['v1'])

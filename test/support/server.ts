@@ -16,6 +16,7 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
+import { openTokens } from '../../src/service/credentials.ts'
 import { Sources } from '../../src/sources/sources.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
@@ -87,6 +88,11 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     ...{ database: world.database, clock: systemClock(), seal: testSealer, logger: silentLogger() },
     publicUrl: undefined,
   })
+  const egress = testEgress()
+  const seal = testSealer
+  const tokens = openTokens({
+    ...{ database: world.database, clock: systemClock(), logger: silentLogger(), egress, seal },
+  })
   const app = await buildServer({
     subscriptions,
     eventTypes,
@@ -110,7 +116,9 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
       destination: new HttpDestination({
         clock: systemClock(),
         responseBytesMax: 65_536,
-        connectorFor: () => testEgress().connector,
+        connectorFor: ({ credentials }) =>
+          credentials?.tls ? egress.connectorOf(credentials.tls) : egress.connector,
+        tokens,
         capture: { of: 'all', bodyBytesMax: 16_384 },
       }),
       ...{ userAgent: 'test/1', hint: httpHint, capture: 'failures' },

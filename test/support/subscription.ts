@@ -18,6 +18,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     textKeys: [],
     signingHeaders: headersOf({}),
     headers: ['accept', '*/*'],
+    credentials: null,
     uid: null,
     eventTypes: null,
     eventTypePatterns: [],

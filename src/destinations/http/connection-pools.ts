@@ -12,6 +12,8 @@ export interface Route {
    * different connectors.
    */
   readonly connector: Connector
+  /** Differs between messages with different credentials, also where these are in headers alone; undefined: there are none. */
+  readonly credentials?: string | undefined
 }
 
 /** At most this many routes keep a pool; the one unused for longest goes. With an open socket each takes about 190 KB. */
@@ -86,13 +88,13 @@ export class ConnectionPools {
   }
 
   /** The one place where routes are told apart. */
-  #keyOf({ origin, connector }: Route): string {
+  #keyOf({ origin, connector, credentials }: Route): string {
     let number = this.#connectorNumbers.get(connector)
     if (number === undefined) {
       number = ++this.#lastNumber
       this.#connectorNumbers.set(connector, number)
     }
-    return `${number} ${origin}`
+    return credentials === undefined ? `${number} ${origin}` : `${number} ${origin} ${credentials}`
   }
 
   #evict(): void {

@@ -54,6 +54,8 @@ function faultOf(errorClass: ErrorClass): Fault {
       return 'rules'
     case 'proxy':
       return 'proxy'
+    case 'credentials':
+      return 'credentials'
     case 'connect':
     case 'tls':
     case 'timeout':

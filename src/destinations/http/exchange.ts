@@ -36,6 +36,10 @@ export interface OutgoingRequest {
   readonly terminalStatuses: readonly number[]
   /** How the headers are called that hold id, time and number of the attempt. */
   readonly names?: Pick<SigningHeaders, 'id' | 'timestamp' | 'attempt'>
+  /** Further headers that hold no secret, by their names. */
+  readonly openHeaders?: readonly string[] | undefined
+  /** On which connections it may go (`Route.credentials`). */
+  readonly credentials?: string | undefined
   /** Whether its answer is remembered; null or left out: as the options say. With `none` the error quotes nothing of it. */
   readonly capture?: CaptureOf | null
 }
@@ -349,6 +353,6 @@ export class Exchange implements TracedHandler, Listed {
   }
 }
 
-function openHeadersOf({ names }: OutgoingRequest): readonly (string | null)[] {
-  return names ? [names.id, names.timestamp, names.attempt] : []
+function openHeadersOf({ names, openHeaders = [] }: OutgoingRequest): readonly (string | null)[] {
+  return names ? [names.id, names.timestamp, names.attempt, ...openHeaders] : openHeaders
 }

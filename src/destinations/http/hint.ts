@@ -13,6 +13,7 @@ export const httpHint: Hint = ({ errorClass, errorCode, httpStatus }: FailedAtte
     case 'invalid':
     case 'blocked':
     case 'proxy':
+    case 'credentials':
       return hintOfCode[errorCode ?? ''] ?? hintOfClass[errorClass]
   }
 }
@@ -29,6 +30,8 @@ const hintOfClass: Readonly<Record<Exclude<ErrorClass, 'http'>, string>> = {
   blocked:
     'The address is not one that deliveries may go to, such as a private one. Use a public address, or ask the operator to allow this one.',
   proxy: 'The proxy of this service did not let the request through. Ask the operator.',
+  credentials:
+    'No access token could be got, so the receiver was not asked. Check token_url and the client in auth of the subscription.',
 }
 
 const silentNameServers = 'The name servers of the host did not answer. If it goes on, check its DNS.'
@@ -45,6 +48,9 @@ const selfSigned =
   'The certificate is self-signed. Use one from a public authority, or ask the operator to trust its issuer (NODE_EXTRA_CA_CERTS).'
 const notTls = 'The port does not speak TLS. Use http:// in the target_url, or the port of the secure server.'
 const oldTls = 'The receiver offers only old versions of TLS. Enable TLS 1.2 or newer on it.'
+
+const clientCertificate =
+  'The receiver wants a client certificate, or none like the one it got. Set certificate and key in auth of the subscription.'
 
 const hintOfCode: Readonly<Record<string, string>> = {
   ENOTFOUND: 'The host name does not exist. Check the target_url.',
@@ -79,6 +85,20 @@ const hintOfCode: Readonly<Record<string, string>> = {
     'The proxy of this service cannot be reached. Ask the operator; the receiver is not at fault, and no attempt is spent.',
   PROXY_TIMEOUT:
     'The proxy of this service did not connect in time. Check that the receiver is up and lets the proxy in; else ask the operator.',
+  TOKEN_REFUSED:
+    'The token endpoint gave no access token, so the receiver was not asked. Check client_id, client_secret and scope in auth of the subscription.',
+  TOKEN_UNREACHABLE:
+    'The token endpoint cannot be reached, so the receiver was not asked. Check token_url in auth of the subscription, and whether its server runs.',
+  TOKEN_BLOCKED:
+    'The token endpoint is at an address that this service may not connect to. Use a public one, or ask the operator to allow it.',
+  TOKEN_TIMEOUT:
+    'The token endpoint did not answer in time, so the receiver was not asked. Check whether its server is slow.',
+  TOKEN_INVALID:
+    'What the token endpoint answered holds no access token of the type Bearer. Check token_url in auth of the subscription.',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: clientCertificate,
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: clientCertificate,
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA:
+    'The receiver does not know the authority of our client certificate. Give it the authority, or set another certificate in auth.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than 16 KiB. Send fewer or shorter ones.',
 }
 

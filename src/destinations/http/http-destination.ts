@@ -5,11 +5,16 @@ import type { Clock } from '../../platform/clock.ts'
 import { UnorderedList } from '../../platform/unordered-list.ts'
 import type { Subscription } from '../../subscriptions/subscription.ts'
 import type { Destination, Message } from '../destination.ts'
+import type { AccessTokens } from './access-tokens.ts'
 import { ConnectionPools } from './connection-pools.ts'
 import { Exchange, type ExchangeOptions, type OutgoingRequest, type WhySentAgain } from './exchange.ts'
+import { deliverWithToken } from './with-token.ts'
 
+/** Where access tokens of OAuth 2 come from. */
+export { AccessTokens } from './access-tokens.ts'
 /** Explains what fails over HTTP. */
 export { httpHint } from './hint.ts'
+export { TokenEndpoint } from './token-endpoint.ts'
 
 export interface HttpDestinationOptions {
   readonly clock: Clock
@@ -25,6 +30,8 @@ export interface HttpDestinationOptions {
   readonly connectorFor: ConnectorFor
   /** Connections to receivers, in all; unlimited when not given. Idle ones give way to new ones. */
   readonly connectionsMax?: number | undefined
+  /** For subscriptions that authenticate by OAuth 2; left out: nothing is delivered to those. */
+  readonly tokens?: AccessTokens
 }
 
 /** A connector that leads to this service itself, where the receiver has another path than from outside. */
@@ -52,12 +59,14 @@ export class HttpDestination implements Destination {
   readonly #exchangeOptions: ExchangeOptions
   readonly #pools: ConnectionPools
   readonly #running = new UnorderedList<Exchange>()
+  readonly #tokens: AccessTokens | undefined
   #repeated = 0
   #isClosed = false
 
   constructor(options: HttpDestinationOptions) {
     const { clock, responseBytesMax, capture = { of: 'none', bodyBytesMax: 0 }, connectorFor } = options
     this.#connectorFor = connectorFor
+    this.#tokens = options.tokens
     this.#pools = new ConnectionPools(options.connectionsMax)
     this.#exchangeOptions = { clock, responseBytesMax, capture }
   }
@@ -67,6 +76,14 @@ export class HttpDestination implements Destination {
   }
 
   deliver(message: Message, timeoutMs: number): Promise<Outcome> {
+    const oauth = message.to.credentials?.oauth
+    if (!oauth) return this.#send(message, timeoutMs)
+    const { capture } = this.#exchangeOptions
+    const send = (authorized: Message, leftMs: number) => this.#send(authorized, leftMs)
+    return deliverWithToken({ capture, tokens: this.#tokens, send }, message, oauth, timeoutMs)
+  }
+
+  #send(message: Message, timeoutMs: number): Promise<Outcome> {
     return new Promise(resolve => {
       const request = requestOf(message, timeoutMs)
       const exchange = new Exchange(
@@ -100,10 +117,10 @@ export class HttpDestination implements Destination {
   }
 
   #dispatchBy(way: Connector | OwnWay, request: OutgoingRequest, exchange: Exchange, onNew: boolean): void {
-    const { origin, headers, body } = request
+    const { origin, headers, body, credentials } = request
     const [connector, path] = typeof way === 'function' ? [way, request.path] : [way.connector, way.path]
     try {
-      const pool = this.#pools.poolFor({ origin, connector })
+      const pool = this.#pools.poolFor({ origin, connector, credentials })
       // undici's type wants a list that may be changed; it does not change it.
       const options = { path, method: 'POST', headers: headers as string[], body } as const
       if (onNew) pool.dispatchOnNew(options, exchange)
@@ -129,13 +146,14 @@ export class HttpDestination implements Destination {
 
   async close(): Promise<void> {
     this.#isClosed = true
+    await this.#tokens?.close() // what waits for one ends
     for (const exchange of this.#running.toArray()) exchange.cutOff()
     await this.#pools.destroy()
   }
 }
 
 function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
-  const { origin, path, connectTimeoutMs, retry, signingHeaders, capture } = to
+  const { origin, path, connectTimeoutMs, retry, signingHeaders, capture, credentials, extras } = to
   return {
     origin,
     path,
@@ -146,5 +164,7 @@ function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingR
     terminalStatuses: retry.terminalStatuses,
     names: signingHeaders,
     capture,
+    credentials: credentials?.key,
+    openHeaders: extras?.headers.map(({ name }) => name),
   }
 }

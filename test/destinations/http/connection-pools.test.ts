@@ -60,7 +60,7 @@ test('two that differ in their client certificate never share a connection, and 
   assert.equal(new Set(seen.map(({ connection }) => connection)).size, 2)
 })
 
-test('a route is its origin and its connector, and nothing else', async t => {
+test('a route is its origin, its connector and its credentials, and nothing else', async t => {
   const pools = new ConnectionPools()
   t.after(() => pools.destroy())
   const direct = testEgress().connector
@@ -72,6 +72,7 @@ test('a route is its origin and its connector, and nothing else', async t => {
     { origin: 'http://a.test:81', connector: direct },
     { origin: 'http://b.test', connector: direct },
     { origin: 'http://a.test', connector: other },
+    { origin: 'http://a.test', connector: direct, credentials: '1 abc' },
   ]) {
     assert.notEqual(pools.poolFor(route), pool)
   }

@@ -75,15 +75,54 @@ export type Subscription = {
     per_seconds?: number
   } | null
   ordered: boolean
-  format: "raw" | "slack"
+  format: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack"
   forward_traceparent: boolean
   capture: "failures" | "all" | "none"
   /** Each value masked as ******** */
   headers: { [name: string]: string }
+  /** Headers that are made for each attempt */
+  header_templates: { [name: string]: string }
+  /** What was set of the attributes of CloudEvents; null: nothing */
+  cloudevents: {
+    source?: string
+    type?: string
+    subject?: string
+    extensions?: { [name: string]: string }
+  } | null
+  /** What is shown to the receiver so that it lets deliveries in; secrets masked */
+  auth: {
+    type: "none" | "basic" | "bearer" | "oauth2" | "mtls"
+    /** Of Basic authentication */
+    username?: string
+    /** Masked as ******** */
+    password?: string
+    /** Masked as ******** */
+    token?: string
+    /** Where OAuth 2 gives access tokens. The same rules hold for it as for `target_url` */
+    token_url?: string
+    /** Of OAuth 2 */
+    client_id?: string
+    /** Masked as ******** */
+    client_secret?: string
+    /** Where OAuth 2 sends id and secret: by Basic authentication (null: this), or in the body */
+    client_auth?: "basic" | "body"
+    /** Of OAuth 2; null: none is asked for */
+    scope?: string
+    /** Of OAuth 2, for servers that ask for it; null: none is sent */
+    audience?: string
+    /** The certificate that is shown to the receiver (mutual TLS), with those between it and its authority, as PEM. Any type may have it, with `key` */
+    certificate?: string
+    /** Masked as ******** */
+    key?: string
+    /** The only authorities that a certificate of the receiver may come from, as PEM; null: the usual ones. Any type may have it */
+    ca?: string
+    /** When the client certificate ends, or the first of those with it. The service warns before */
+    certificate_expires_at?: string
+  }
   /** How deliveries are signed, defaults filled in */
   signing: {
-    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
-    scheme: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[]
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. `rfc9421-hmac-sha256` and `rfc9421-ed25519`: HTTP message signatures (RFC 9421) with `Content-Digest`, with the key of `v1` and the key pair of `v1a`. `custom`: as `custom` says. A list signs in several ways at once. */
+    scheme: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom")[]
     headers: {
       /** The id of the event */
       id: string
@@ -100,6 +139,24 @@ export type Subscription = {
       /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
       attempt: string | null
     }
+    /** How RFC 9421 signs, defaults filled in; null: it does not */
+    message_signature: {
+      label: string
+      components: (string)[]
+      tag: string | null
+      expires_seconds: number | null
+    } | null
+    /** The signature of the scheme `custom`, defaults filled in; null: there is none */
+    custom: {
+      algorithm: "hmac-sha256" | "hmac-sha1" | "hmac-sha512" | "ed25519"
+      encoding: "hex" | "base64" | "base64url"
+      key: "text" | "base64" | "hex"
+      content: string
+      header: string
+      value: string
+      entry: string
+      separator: string
+    } | null
   }
   metadata: { [name: string]: string }
   /** When it was made */
@@ -164,18 +221,62 @@ export type SubscriptionCreate = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
-  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
-  format?: "raw" | "slack" | null
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
+  format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  header_templates?: { [name: string]: string } | null
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  cloudevents?: {
+    /** A URI reference. Null: `/tenants/<tenant>` */
+    source?: string | null
+    /** Null: the type of the event, or `webhook.event` where it has none */
+    type?: string | null
+    /** Null, or without a value: none is sent */
+    subject?: string | null
+    /** Attributes of your own, at most 16, by names of 1 to 20 lower-case letters and digits */
+    extensions?: { [name: string]: string | null } | null
+  } | null
+  /** What is shown to the receiver so that it lets deliveries in. Null: nothing */
+  auth?: {
+    /** `basic`: `username` and `password`. `bearer`: `token`. `oauth2`: an access token by client credentials, fetched from `token_url`, kept until it ends, and fetched anew once when the receiver answers 401. `mtls`: `certificate` and `key` */
+    type?: "none" | "basic" | "bearer" | "oauth2" | "mtls" | null
+    /** Of Basic authentication */
+    username?: string | null
+    /** Of Basic authentication. Stored encrypted, shown as ********; sent back so, it is kept */
+    password?: string | null
+    /** Sent as `Authorization: Bearer`. Stored encrypted, shown as ********; sent back so, it is kept */
+    token?: string | null
+    /** Where OAuth 2 gives access tokens. The same rules hold for it as for `target_url` */
+    token_url?: string | null
+    /** Of OAuth 2 */
+    client_id?: string | null
+    /** Of OAuth 2. Stored encrypted, shown as ********; sent back so, it is kept */
+    client_secret?: string | null
+    /** Where OAuth 2 sends id and secret: by Basic authentication (null: this), or in the body */
+    client_auth?: "basic" | "body" | null
+    /** Of OAuth 2; null: none is asked for */
+    scope?: string | null
+    /** Of OAuth 2, for servers that ask for it; null: none is sent */
+    audience?: string | null
+    /** The certificate that is shown to the receiver (mutual TLS), with those between it and its authority, as PEM. Any type may have it, with `key`. At most 65536 characters */
+    certificate?: string | null
+    /** The private key of `certificate`, as PEM without a passphrase. Stored encrypted, shown as ********; sent back so, it is kept. At most 65536 characters */
+    key?: string | null
+    /** The only authorities that a certificate of the receiver may come from, as PEM; null: the usual ones. Any type may have it. At most 65536 characters */
+    ca?: string | null
+    /** Set by the service, and ignored here */
+    certificate_expires_at?: string | null
+  } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
   signing?: {
-    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
-    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. `rfc9421-hmac-sha256` and `rfc9421-ed25519`: HTTP message signatures (RFC 9421) with `Content-Digest`, with the key of `v1` and the key pair of `v1a`. `custom`: as `custom` says. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom")[] | null
     /** Other names for these headers */
     headers?: {
       /** The id of the event */
@@ -192,6 +293,36 @@ export type SubscriptionCreate = {
       shopify_signature?: string | null
       /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
       attempt?: string | null
+    } | null
+    /** How `rfc9421-hmac-sha256` and `rfc9421-ed25519` sign (RFC 9421) */
+    message_signature?: {
+      /** What signatures are called, with a number after it; null: `sig`, so that the first is `sig1` */
+      label?: string | null
+      /** What is signed: `@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`, and names of headers in lower case; `content-digest` has to be among them, as it stands for the body. A header that a message does not have is left out. Null: `@method`, `@target-uri`, `content-digest`, `content-type` and the headers of id and time. At most 32 */
+      components?: (string)[] | null
+      /** The parameter `tag`; null: none */
+      tag?: string | null
+      /** The parameter `expires`: how long after it was made a signature holds; null: none */
+      expires_seconds?: number | null
+    } | null
+    /** The signature of the scheme `custom`, as another service makes it. It needs `content` and `header` */
+    custom?: {
+      /** Null: `hmac-sha256`. `ed25519` signs with the key pair of `signing_public_key` */
+      algorithm?: "hmac-sha256" | "hmac-sha1" | "hmac-sha512" | "ed25519" | null
+      /** How the signature is written; null: `hex` */
+      encoding?: "hex" | "base64" | "base64url" | null
+      /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
+      key?: "text" | "base64" | "hex" | null
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      content?: string
+      /** The header that holds the signature */
+      header?: string
+      /** Its value; null: `{signature}`. `{signature}` is one signature: while a secret is being replaced that of the older one, which all receivers have. `{signatures}` is one `entry` for each secret in force, newest first. All placeholders of `content` but those of the request can stand in it, too. At most 512 characters */
+      value?: string | null
+      /** One of `{signatures}`; null: `{signature}`. At most 512 characters */
+      entry?: string | null
+      /** Between the entries; null: a comma */
+      separator?: string | null
     } | null
   } | null
   /** Your own names and texts; shown, never sent to the receiver */
@@ -252,18 +383,62 @@ export type SubscriptionReplace = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
-  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
-  format?: "raw" | "slack" | null
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
+  format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  header_templates?: { [name: string]: string } | null
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  cloudevents?: {
+    /** A URI reference. Null: `/tenants/<tenant>` */
+    source?: string | null
+    /** Null: the type of the event, or `webhook.event` where it has none */
+    type?: string | null
+    /** Null, or without a value: none is sent */
+    subject?: string | null
+    /** Attributes of your own, at most 16, by names of 1 to 20 lower-case letters and digits */
+    extensions?: { [name: string]: string | null } | null
+  } | null
+  /** What is shown to the receiver so that it lets deliveries in. Null: nothing */
+  auth?: {
+    /** `basic`: `username` and `password`. `bearer`: `token`. `oauth2`: an access token by client credentials, fetched from `token_url`, kept until it ends, and fetched anew once when the receiver answers 401. `mtls`: `certificate` and `key` */
+    type?: "none" | "basic" | "bearer" | "oauth2" | "mtls" | null
+    /** Of Basic authentication */
+    username?: string | null
+    /** Of Basic authentication. Stored encrypted, shown as ********; sent back so, it is kept */
+    password?: string | null
+    /** Sent as `Authorization: Bearer`. Stored encrypted, shown as ********; sent back so, it is kept */
+    token?: string | null
+    /** Where OAuth 2 gives access tokens. The same rules hold for it as for `target_url` */
+    token_url?: string | null
+    /** Of OAuth 2 */
+    client_id?: string | null
+    /** Of OAuth 2. Stored encrypted, shown as ********; sent back so, it is kept */
+    client_secret?: string | null
+    /** Where OAuth 2 sends id and secret: by Basic authentication (null: this), or in the body */
+    client_auth?: "basic" | "body" | null
+    /** Of OAuth 2; null: none is asked for */
+    scope?: string | null
+    /** Of OAuth 2, for servers that ask for it; null: none is sent */
+    audience?: string | null
+    /** The certificate that is shown to the receiver (mutual TLS), with those between it and its authority, as PEM. Any type may have it, with `key`. At most 65536 characters */
+    certificate?: string | null
+    /** The private key of `certificate`, as PEM without a passphrase. Stored encrypted, shown as ********; sent back so, it is kept. At most 65536 characters */
+    key?: string | null
+    /** The only authorities that a certificate of the receiver may come from, as PEM; null: the usual ones. Any type may have it. At most 65536 characters */
+    ca?: string | null
+    /** Set by the service, and ignored here */
+    certificate_expires_at?: string | null
+  } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
   signing?: {
-    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
-    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. `rfc9421-hmac-sha256` and `rfc9421-ed25519`: HTTP message signatures (RFC 9421) with `Content-Digest`, with the key of `v1` and the key pair of `v1a`. `custom`: as `custom` says. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom")[] | null
     /** Other names for these headers */
     headers?: {
       /** The id of the event */
@@ -280,6 +455,36 @@ export type SubscriptionReplace = {
       shopify_signature?: string | null
       /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
       attempt?: string | null
+    } | null
+    /** How `rfc9421-hmac-sha256` and `rfc9421-ed25519` sign (RFC 9421) */
+    message_signature?: {
+      /** What signatures are called, with a number after it; null: `sig`, so that the first is `sig1` */
+      label?: string | null
+      /** What is signed: `@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`, and names of headers in lower case; `content-digest` has to be among them, as it stands for the body. A header that a message does not have is left out. Null: `@method`, `@target-uri`, `content-digest`, `content-type` and the headers of id and time. At most 32 */
+      components?: (string)[] | null
+      /** The parameter `tag`; null: none */
+      tag?: string | null
+      /** The parameter `expires`: how long after it was made a signature holds; null: none */
+      expires_seconds?: number | null
+    } | null
+    /** The signature of the scheme `custom`, as another service makes it. It needs `content` and `header` */
+    custom?: {
+      /** Null: `hmac-sha256`. `ed25519` signs with the key pair of `signing_public_key` */
+      algorithm?: "hmac-sha256" | "hmac-sha1" | "hmac-sha512" | "ed25519" | null
+      /** How the signature is written; null: `hex` */
+      encoding?: "hex" | "base64" | "base64url" | null
+      /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
+      key?: "text" | "base64" | "hex" | null
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      content?: string
+      /** The header that holds the signature */
+      header?: string
+      /** Its value; null: `{signature}`. `{signature}` is one signature: while a secret is being replaced that of the older one, which all receivers have. `{signatures}` is one `entry` for each secret in force, newest first. All placeholders of `content` but those of the request can stand in it, too. At most 512 characters */
+      value?: string | null
+      /** One of `{signatures}`; null: `{signature}`. At most 512 characters */
+      entry?: string | null
+      /** Between the entries; null: a comma */
+      separator?: string | null
     } | null
   } | null
   /** Your own names and texts; shown, never sent to the receiver */
@@ -360,18 +565,62 @@ export type SubscriptionPatch = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
-  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
-  format?: "raw" | "slack" | null
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
+  format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  header_templates?: { [name: string]: string | null } | null
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  cloudevents?: {
+    /** A URI reference. Null: `/tenants/<tenant>` */
+    source?: string | null
+    /** Null: the type of the event, or `webhook.event` where it has none */
+    type?: string | null
+    /** Null, or without a value: none is sent */
+    subject?: string | null
+    /** Attributes of your own, at most 16, by names of 1 to 20 lower-case letters and digits */
+    extensions?: { [name: string]: string | null } | null
+  } | null
+  /** What is shown to the receiver so that it lets deliveries in. Null: nothing */
+  auth?: {
+    /** `basic`: `username` and `password`. `bearer`: `token`. `oauth2`: an access token by client credentials, fetched from `token_url`, kept until it ends, and fetched anew once when the receiver answers 401. `mtls`: `certificate` and `key` */
+    type?: "none" | "basic" | "bearer" | "oauth2" | "mtls" | null
+    /** Of Basic authentication */
+    username?: string | null
+    /** Of Basic authentication. Stored encrypted, shown as ********; sent back so, it is kept */
+    password?: string | null
+    /** Sent as `Authorization: Bearer`. Stored encrypted, shown as ********; sent back so, it is kept */
+    token?: string | null
+    /** Where OAuth 2 gives access tokens. The same rules hold for it as for `target_url` */
+    token_url?: string | null
+    /** Of OAuth 2 */
+    client_id?: string | null
+    /** Of OAuth 2. Stored encrypted, shown as ********; sent back so, it is kept */
+    client_secret?: string | null
+    /** Where OAuth 2 sends id and secret: by Basic authentication (null: this), or in the body */
+    client_auth?: "basic" | "body" | null
+    /** Of OAuth 2; null: none is asked for */
+    scope?: string | null
+    /** Of OAuth 2, for servers that ask for it; null: none is sent */
+    audience?: string | null
+    /** The certificate that is shown to the receiver (mutual TLS), with those between it and its authority, as PEM. Any type may have it, with `key`. At most 65536 characters */
+    certificate?: string | null
+    /** The private key of `certificate`, as PEM without a passphrase. Stored encrypted, shown as ********; sent back so, it is kept. At most 65536 characters */
+    key?: string | null
+    /** The only authorities that a certificate of the receiver may come from, as PEM; null: the usual ones. Any type may have it. At most 65536 characters */
+    ca?: string | null
+    /** Set by the service, and ignored here */
+    certificate_expires_at?: string | null
+  } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
   signing?: {
-    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
-    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. `rfc9421-hmac-sha256` and `rfc9421-ed25519`: HTTP message signatures (RFC 9421) with `Content-Digest`, with the key of `v1` and the key pair of `v1a`. `custom`: as `custom` says. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom")[] | null
     /** Other names for these headers */
     headers?: {
       /** The id of the event */
@@ -388,6 +637,36 @@ export type SubscriptionPatch = {
       shopify_signature?: string | null
       /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
       attempt?: string | null
+    } | null
+    /** How `rfc9421-hmac-sha256` and `rfc9421-ed25519` sign (RFC 9421) */
+    message_signature?: {
+      /** What signatures are called, with a number after it; null: `sig`, so that the first is `sig1` */
+      label?: string | null
+      /** What is signed: `@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`, and names of headers in lower case; `content-digest` has to be among them, as it stands for the body. A header that a message does not have is left out. Null: `@method`, `@target-uri`, `content-digest`, `content-type` and the headers of id and time. At most 32 */
+      components?: (string)[] | null
+      /** The parameter `tag`; null: none */
+      tag?: string | null
+      /** The parameter `expires`: how long after it was made a signature holds; null: none */
+      expires_seconds?: number | null
+    } | null
+    /** The signature of the scheme `custom`, as another service makes it. It needs `content` and `header` */
+    custom?: {
+      /** Null: `hmac-sha256`. `ed25519` signs with the key pair of `signing_public_key` */
+      algorithm?: "hmac-sha256" | "hmac-sha1" | "hmac-sha512" | "ed25519" | null
+      /** How the signature is written; null: `hex` */
+      encoding?: "hex" | "base64" | "base64url" | null
+      /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
+      key?: "text" | "base64" | "hex" | null
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      content?: string
+      /** The header that holds the signature */
+      header?: string
+      /** Its value; null: `{signature}`. `{signature}` is one signature: while a secret is being replaced that of the older one, which all receivers have. `{signatures}` is one `entry` for each secret in force, newest first. All placeholders of `content` but those of the request can stand in it, too. At most 512 characters */
+      value?: string | null
+      /** One of `{signatures}`; null: `{signature}`. At most 512 characters */
+      entry?: string | null
+      /** Between the entries; null: a comma */
+      separator?: string | null
     } | null
   } | null
   /** Your own names and texts; shown, never sent to the receiver */
@@ -460,9 +739,9 @@ export type RevealedSecrets = {
     /** The schemes that it signs with now, as in `signing` of the subscription */
     scheme: (string)[]
   })[]
-  /** Newest first. Of v1a the private key is never shown: receivers have no use for it */
+  /** Newest first. The private key is never shown: receivers have no use for it */
   public_keys: ({
-    /** What verifies signatures of v1a */
+    /** What verifies signatures of v1a, rfc9421-ed25519 and custom with ed25519 */
     public_key: string
     /** When it stops signing; null: when it is replaced */
     expires_at: string | null
@@ -485,7 +764,7 @@ export type Attempt = {
   http_status: number | null
   error: string | null
   /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
   /** What the owner of the receiver can do about it */
   hint: string | null
   /** What followed from the attempt */
@@ -511,7 +790,7 @@ export type AttemptDetails = {
   http_status: number | null
   error: string | null
   /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
   /** What the owner of the receiver can do about it */
   hint: string | null
   /** What followed from the attempt */
@@ -583,7 +862,7 @@ export type Delivery = {
     http_status: number | null
     error: string | null
     /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
     /** What the owner of the receiver can do about it */
     hint: string | null
     /** What followed from the attempt */
@@ -629,7 +908,7 @@ export type EventStatus = {
       http_status: number | null
       error: string | null
       /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
       /** What the owner of the receiver can do about it */
       hint: string | null
       /** What followed from the attempt */
@@ -769,7 +1048,7 @@ export type DeliveryDetails = {
     http_status: number | null
     error: string | null
     /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+    error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
     /** What the owner of the receiver can do about it */
     hint: string | null
     /** What followed from the attempt */
@@ -859,7 +1138,7 @@ export type EventDetails = {
       http_status: number | null
       error: string | null
       /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+      error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
       /** What the owner of the receiver can do about it */
       hint: string | null
       /** What followed from the attempt */
@@ -931,7 +1210,7 @@ export type StreamAttempt = {
   http_status: number | null
   error: string | null
   /** The kind of failure: `http` is an answer that is not 2xx; null: it did not fail */
-  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
   /** What the owner of the receiver can do about it */
   hint: string | null
   /** What followed from the attempt */
@@ -1043,7 +1322,7 @@ export type ProcessReport = {
 /** A trouble that lasts, or that is over */
 export type TroubleReport = {
   /** `database`: PostgreSQL cannot be used. `disk_full`: its disk has no room. `redis`: Redis is away or full. `receiver`: the circuit of a subscription is open, or it was disabled. `partitions`: those for the hours to come cannot be made. `resources`: something is lacking to send, such as file descriptors or the proxy. `overload`: more events come in than can be written */
-  kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload"
+  kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload" | "certificate"
   /** Which one, where there can be several: what is lacking, or the id of a subscription */
   subject: string | null
   /** The id of the process that tells of it; null: it is of the whole installation */
@@ -1068,7 +1347,7 @@ export type SystemReport = {
   /** Those that last, the oldest first, then the last ones that are over, the latest first. Those of a process end with it */
   troubles: ({
     /** `database`: PostgreSQL cannot be used. `disk_full`: its disk has no room. `redis`: Redis is away or full. `receiver`: the circuit of a subscription is open, or it was disabled. `partitions`: those for the hours to come cannot be made. `resources`: something is lacking to send, such as file descriptors or the proxy. `overload`: more events come in than can be written */
-    kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload"
+    kind: "database" | "disk_full" | "redis" | "receiver" | "partitions" | "resources" | "overload" | "certificate"
     /** Which one, where there can be several: what is lacking, or the id of a subscription */
     subject: string | null
     /** The id of the process that tells of it; null: it is of the whole installation */
@@ -1432,7 +1711,7 @@ export type ListedDelivery = {
   next_attempt_at: string | null
   http_status: number | null
   error: string | null
-  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
 }
 
 /** Whose subscriptions and events these are */
@@ -2008,18 +2287,62 @@ export type DraftTest = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
-  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. What is signed is what is sent */
-  format?: "raw" | "slack" | null
+  /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
+  format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  header_templates?: { [name: string]: string } | null
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  cloudevents?: {
+    /** A URI reference. Null: `/tenants/<tenant>` */
+    source?: string | null
+    /** Null: the type of the event, or `webhook.event` where it has none */
+    type?: string | null
+    /** Null, or without a value: none is sent */
+    subject?: string | null
+    /** Attributes of your own, at most 16, by names of 1 to 20 lower-case letters and digits */
+    extensions?: { [name: string]: string | null } | null
+  } | null
+  /** What is shown to the receiver so that it lets deliveries in. Null: nothing */
+  auth?: {
+    /** `basic`: `username` and `password`. `bearer`: `token`. `oauth2`: an access token by client credentials, fetched from `token_url`, kept until it ends, and fetched anew once when the receiver answers 401. `mtls`: `certificate` and `key` */
+    type?: "none" | "basic" | "bearer" | "oauth2" | "mtls" | null
+    /** Of Basic authentication */
+    username?: string | null
+    /** Of Basic authentication. Stored encrypted, shown as ********; sent back so, it is kept */
+    password?: string | null
+    /** Sent as `Authorization: Bearer`. Stored encrypted, shown as ********; sent back so, it is kept */
+    token?: string | null
+    /** Where OAuth 2 gives access tokens. The same rules hold for it as for `target_url` */
+    token_url?: string | null
+    /** Of OAuth 2 */
+    client_id?: string | null
+    /** Of OAuth 2. Stored encrypted, shown as ********; sent back so, it is kept */
+    client_secret?: string | null
+    /** Where OAuth 2 sends id and secret: by Basic authentication (null: this), or in the body */
+    client_auth?: "basic" | "body" | null
+    /** Of OAuth 2; null: none is asked for */
+    scope?: string | null
+    /** Of OAuth 2, for servers that ask for it; null: none is sent */
+    audience?: string | null
+    /** The certificate that is shown to the receiver (mutual TLS), with those between it and its authority, as PEM. Any type may have it, with `key`. At most 65536 characters */
+    certificate?: string | null
+    /** The private key of `certificate`, as PEM without a passphrase. Stored encrypted, shown as ********; sent back so, it is kept. At most 65536 characters */
+    key?: string | null
+    /** The only authorities that a certificate of the receiver may come from, as PEM; null: the usual ones. Any type may have it. At most 65536 characters */
+    ca?: string | null
+    /** Set by the service, and ignored here */
+    certificate_expires_at?: string | null
+  } | null
   /** How deliveries are signed. A field that is left out or null is as in Standard Webhooks v1. */
   signing?: {
-    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. A list signs in several ways at once. */
-    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256")[] | null
+    /** `v1`: HMAC-SHA256 of Standard Webhooks, with `signing_secret`. `v1a`: Ed25519 of Standard Webhooks, verified with `signing_public_key`. `hub-sha256`: HMAC-SHA256 of the body alone in hex, as GitHub signs; `shopify-sha256`: the same in base64, as Shopify signs; `stripe-sha256`: HMAC-SHA256 of time and body, as Stripe signs. The key of these three is the whole text of `signing_secret`, prefix included. `rfc9421-hmac-sha256` and `rfc9421-ed25519`: HTTP message signatures (RFC 9421) with `Content-Digest`, with the key of `v1` and the key pair of `v1a`. `custom`: as `custom` says. A list signs in several ways at once. */
+    scheme?: "v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom" | "none" | ("v1" | "v1a" | "hub-sha256" | "stripe-sha256" | "shopify-sha256" | "rfc9421-hmac-sha256" | "rfc9421-ed25519" | "custom")[] | null
     /** Other names for these headers */
     headers?: {
       /** The id of the event */
@@ -2036,6 +2359,36 @@ export type DraftTest = {
       shopify_signature?: string | null
       /** The number of the attempt, from 1; not sent unless it has a name, such as `webhook-attempt` */
       attempt?: string | null
+    } | null
+    /** How `rfc9421-hmac-sha256` and `rfc9421-ed25519` sign (RFC 9421) */
+    message_signature?: {
+      /** What signatures are called, with a number after it; null: `sig`, so that the first is `sig1` */
+      label?: string | null
+      /** What is signed: `@method`, `@target-uri`, `@authority`, `@scheme`, `@request-target`, `@path`, `@query`, and names of headers in lower case; `content-digest` has to be among them, as it stands for the body. A header that a message does not have is left out. Null: `@method`, `@target-uri`, `content-digest`, `content-type` and the headers of id and time. At most 32 */
+      components?: (string)[] | null
+      /** The parameter `tag`; null: none */
+      tag?: string | null
+      /** The parameter `expires`: how long after it was made a signature holds; null: none */
+      expires_seconds?: number | null
+    } | null
+    /** The signature of the scheme `custom`, as another service makes it. It needs `content` and `header` */
+    custom?: {
+      /** Null: `hmac-sha256`. `ed25519` signs with the key pair of `signing_public_key` */
+      algorithm?: "hmac-sha256" | "hmac-sha1" | "hmac-sha512" | "ed25519" | null
+      /** How the signature is written; null: `hex` */
+      encoding?: "hex" | "base64" | "base64url" | null
+      /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
+      key?: "text" | "base64" | "hex" | null
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      content?: string
+      /** The header that holds the signature */
+      header?: string
+      /** Its value; null: `{signature}`. `{signature}` is one signature: while a secret is being replaced that of the older one, which all receivers have. `{signatures}` is one `entry` for each secret in force, newest first. All placeholders of `content` but those of the request can stand in it, too. At most 512 characters */
+      value?: string | null
+      /** One of `{signatures}`; null: `{signature}`. At most 512 characters */
+      entry?: string | null
+      /** Between the entries; null: a comma */
+      separator?: string | null
     } | null
   } | null
   /** Your own names and texts; shown, never sent to the receiver */
@@ -2098,7 +2451,7 @@ export type TestResult = {
   }
   /** The address the connection went to */
   remote_address: string | null
-  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | null
+  error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
   /** What went wrong */
   error: string | null
   /** What its owner can do about it */
@@ -2146,7 +2499,7 @@ export interface Operations {
     /** The id of a tenant; a key that is for one tenant needs none */
     tenant?: string
     /** Only those whose last attempt failed in this way */
-    error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy"
+    error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials"
     /** Events accepted from then on */
     since?: string
     /** Events accepted before then */
@@ -2221,7 +2574,7 @@ export interface Operations {
   /** Who has changed what, newest first */
   listAudit: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; action?: string; subject?: string; actor?: string; since?: string; until?: string }; body: undefined; answer: (AuditEntry)[] }
   /** What is owed, and dead letters */
-  listDeliveries: { path: undefined; query: { limit?: number; cursor?: string; state?: string; subscription_id?: number | string; tenant?: string; error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy"; since?: string; until?: string }; body: undefined; answer: (ListedDelivery)[] }
+  listDeliveries: { path: undefined; query: { limit?: number; cursor?: string; state?: string; subscription_id?: number | string; tenant?: string; error_class?: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials"; since?: string; until?: string }; body: undefined; answer: (ListedDelivery)[] }
   /** List the event types, newest first */
   listEventTypes: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (EventType)[] }
   /** Search events, newest first */

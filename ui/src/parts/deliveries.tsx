@@ -18,6 +18,7 @@ export function attemptWords({
     blocked: 'the address is not allowed',
     invalid: 'the answer was no HTTP',
     proxy: 'the proxy failed',
+    credentials: 'no access token',
   }
   if (kind === 'http' || kind === null) return status === null ? (error ?? '') : `answered ${status}`
   return words[kind] ?? error ?? kind
@@ -32,6 +33,7 @@ export const errorClasses = [
   'blocked',
   'invalid',
   'proxy',
+  'credentials',
 ] as const
 
 /** One attempt as a line of a timeline. */
