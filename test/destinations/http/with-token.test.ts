@@ -26,7 +26,10 @@ function sender(t: TestContext, tokenUrl: string, capture: 'all' | 'none' = 'all
   const credentials: ReceiverCredentials = { key: 'one', oauth, tls: null }
   const deliver = (origin: string, timeoutMs = 30_000) => {
     const to = aSubscription({ origin, credentials })
-    return destination.deliver({ to, headers: ['Authorization', 'of the sender', 'x-own', 'v'], body: Buffer.from('{}') }, timeoutMs)
+    return destination.deliver(
+      { to, headers: ['Authorization', 'of the sender', 'x-own', 'v'], body: Buffer.from('{}') },
+      timeoutMs,
+    )
   }
   return { destination, deliver }
 }
