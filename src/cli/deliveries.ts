@@ -18,6 +18,7 @@ import {
   type SelectionArguments,
   selectionOptions,
   selectionUsage,
+  subscriptionOf,
 } from './selection-arguments.ts'
 import { prepareForChanges, withDatabase } from './with-database.ts'
 
@@ -52,7 +53,11 @@ export async function runDeliveries(args: readonly string[], io: CommandIo): Pro
   }
   return withDatabase(io, async (database, config) => {
     await prepareForChanges(database, config)
-    return wish.kind === 'list' ? list(database, wish, io) : discard(database, wish, io)
+    const { uid, reach, query } = wish
+    const subscriptionId =
+      uid === undefined ? query.subscriptionId : await subscriptionOf(database, reach, uid)
+    const found = { ...wish, query: { ...query, subscriptionId } }
+    return wish.kind === 'list' ? list(database, found, io) : discard(database, found, io)
   })
 }
 

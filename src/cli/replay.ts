@@ -1,13 +1,21 @@
 import { parseArgs } from 'node:util'
 import { AppError, StartupError } from '../errors.ts'
-import { type Caller, commandLine, localOperator } from '../model/caller.ts'
+import { type Caller, commandLine, localOperator, type Reach } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
 import type { ReplayFilter, ReplayState } from '../replay/filter.ts'
 import { Replays } from '../replay/replays.ts'
 import type { ReplayAnswer } from '../replay/schema.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { Mistake, reading, readSelection, selectionOptions, selectionUsage } from './selection-arguments.ts'
+import {
+  Mistake,
+  reading,
+  readSelection,
+  selectionOptions,
+  selectionUsage,
+  subscriptionOf,
+} from './selection-arguments.ts'
 import { prepareForChanges, withDatabase } from './with-database.ts'
 
 const usage = `Usage: webhooks replay <what>
@@ -22,15 +30,20 @@ ${selectionUsage}
   --rate N                     at most N a second (1000); the more, the later are fresh events
 It works on the database itself, so it needs no key; the running service does the sending`
 
+/** Of which subscription, where it is named by its uid. */
+interface Named {
+  readonly named?: { readonly uid: string; readonly reach: Reach } | undefined
+}
+
 type Wish =
-  | { readonly kind: 'one'; readonly id: Uuid; readonly subscriptionId: number | undefined }
-  | {
+  | ({ readonly kind: 'one'; readonly id: Uuid; readonly subscriptionId: number | undefined } & Named)
+  | ({
       readonly kind: 'many'
       readonly filter: ReplayFilter
       readonly rate: number | undefined
       readonly isSure: boolean
       readonly isDryRun: boolean
-    }
+    } & Named)
   | { readonly kind: 'list' }
   | { readonly kind: 'show' | 'cancel'; readonly id: Uuid }
 
@@ -54,12 +67,19 @@ export async function runReplay(args: readonly string[], io: CommandIo): Promise
     const retentionMs = config.logRetentionHours * 3_600_000
     const replays = new Replays({ database, clock: systemClock(), retentionMs })
     try {
-      return await carryOut(replays, wish, json, io)
+      return await carryOut(replays, await withSubscription(database, wish), json, io)
     } catch (error) {
       if (error instanceof AppError) throw new StartupError(error.message, { cause: error })
       throw error
     }
   })
+}
+
+async function withSubscription(database: Queryable, wish: Wish): Promise<Wish> {
+  if (!('named' in wish) || wish.named === undefined) return wish
+  const id = await subscriptionOf(database, wish.named.reach, wish.named.uid)
+  if (wish.kind === 'one') return { ...wish, subscriptionId: id }
+  return { ...wish, filter: { ...wish.filter, subscription_id: id } }
 }
 
 const caller: Caller = { ...localOperator, actor: commandLine }
@@ -141,7 +161,9 @@ function readWish(args: readonly string[], now: number): Wish {
   )
   const selection = readSelection(values, now)
   const [what, ...more] = positionals
-  if (what !== undefined) return readOne(what, more, selection.subscriptionId)
+  const { uid, reach } = selection
+  const named = uid === undefined ? undefined : { uid, reach }
+  if (what !== undefined) return readOne(what, more, selection.subscriptionId, named)
   const states = (['failed', 'success', 'any'] as const).filter(state => values[state] === true)
   const [state] = states
   if (state === undefined || states.length > 1)
@@ -154,6 +176,7 @@ function readWish(args: readonly string[], now: number): Wish {
     rate: values.rate === undefined ? undefined : Number(values.rate),
     isSure: selection.isSure,
     isDryRun: selection.isDryRun,
+    named,
   }
 }
 
@@ -174,7 +197,12 @@ function filterOf(
   }
 }
 
-function readOne(what: string, more: readonly string[], subscriptionId: number | undefined): Wish {
+function readOne(
+  what: string,
+  more: readonly string[],
+  subscriptionId: number | undefined,
+  named: Named['named'],
+): Wish {
   if (what === 'list' && more.length === 0) return { kind: 'list' }
   if (what === 'show' || what === 'cancel') {
     const id = parseUuid(more[0] ?? '')
@@ -182,6 +210,6 @@ function readOne(what: string, more: readonly string[], subscriptionId: number |
     throw new Mistake('Give the id of one replay, as `webhooks replay list` shows it.')
   }
   const id = parseUuid(what)
-  if (id !== undefined && more.length === 0) return { kind: 'one', id, subscriptionId }
+  if (id !== undefined && more.length === 0) return { kind: 'one', id, subscriptionId, named }
   throw new Mistake(`It cannot ${what}. The id of an event is a UUID.`)
 }

@@ -1,5 +1,8 @@
-import { timePattern } from '../http/parameters.ts'
+import { AppError, StartupError } from '../errors.ts'
+import { timePattern, uidIn } from '../http/parameters.ts'
 import { Reach } from '../model/caller.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { idOfUid } from '../subscriptions/by-uid.ts'
 
 /** An argument is wrong: in a sentence. */
 export class Mistake extends Error {}
@@ -15,7 +18,8 @@ export const selectionOptions = {
   json: { type: 'boolean' },
 } as const
 
-export const selectionUsage = `  --subscription ID, --tenant TENANT
+export const selectionUsage = `  --subscription ID            or uid:NAME, which is one of the tenant; of the tenant default unless you name another
+  --tenant TENANT
   --since TIME, --until TIME   of the acceptance of the events: 30m, 2h or 3d ago, or 2026-01-31T12:00:00Z
   --dry-run                    only counts
   --yes                        does it; without it the command counts, and asks for it
@@ -23,6 +27,8 @@ export const selectionUsage = `  --subscription ID, --tenant TENANT
 
 export interface SelectionArguments {
   readonly subscriptionId: number | undefined
+  /** Where the subscription is named by its uid; then there is no id. */
+  readonly uid: string | undefined
   readonly reach: Reach
   /** Unix milliseconds. */
   readonly since: number | undefined
@@ -38,15 +44,17 @@ export function readSelection(
   now: number,
 ): SelectionArguments {
   const { subscription, tenant, since, until } = values
-  if (subscription !== undefined && !/^[1-9]\d{0,8}$/.test(String(subscription)))
-    throw new Mistake('Give --subscription as the id of one, such as 1.')
+  const uid = subscription === undefined ? undefined : uidIn(String(subscription))
+  if (subscription !== undefined && uid === undefined && !/^[1-9]\d{0,8}$/.test(String(subscription)))
+    throw new Mistake('Give --subscription as the id of one, such as 1, or as uid:NAME.')
   if (tenant !== undefined && !/^[a-z0-9][a-z0-9_-]{0,62}$/.test(String(tenant)))
     throw new Mistake('Give --tenant as the id of a tenant.')
   const from = since === undefined ? undefined : readMoment(String(since), now)
   const to = until === undefined ? undefined : readMoment(String(until), now)
   if (from !== undefined && from >= (to ?? now)) throw new Mistake('Give a --since that is before --until.')
   return {
-    subscriptionId: subscription === undefined ? undefined : Number(subscription),
+    subscriptionId: subscription === undefined || uid !== undefined ? undefined : Number(subscription),
+    uid,
     reach: tenant === undefined ? Reach.all : Reach.of(String(tenant)),
     since: from,
     until: to,
@@ -75,5 +83,15 @@ export function reading<Arguments>(read: () => Arguments): Arguments {
     // Its first sentence names the argument.
     const message = error instanceof Error ? error.message : String(error)
     throw new Mistake(`${message.split(/\.\s|\n/, 1)[0]}.`)
+  }
+}
+
+/** @throws StartupError when there is none */
+export async function subscriptionOf(db: Queryable, reach: Reach, uid: string): Promise<number> {
+  try {
+    return await idOfUid(db, reach, uid)
+  } catch (error) {
+    if (error instanceof AppError) throw new StartupError(error.message, { cause: error })
+    throw error
   }
 }

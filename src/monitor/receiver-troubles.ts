@@ -16,7 +16,7 @@ const countedMax = 20
 
 /**
  * Tells of receivers that are not sent to: one line when the circuit of a subscription opens or it is disabled, and one when
- * it is active again, with how long it has failed and how many deliveries wait for it. States are written by one process
+ * it is active again, by a success or by a person, with how long it has failed and how many deliveries wait for it. States are written by one process
  * each, so each line comes once. Those that last are read from the table of subscriptions.
  */
 export class ReceiverTroubles {
@@ -32,15 +32,20 @@ export class ReceiverTroubles {
     for (const { id, to, reason } of moves) {
       if (to === 'circuit_open' || to === 'disabled') troubles.tellBegin(wordsOf(id, to, reason))
     }
-    const over = moves.filter(({ from, to }) => to === 'active' && from === 'circuit_open')
+    const over = moves.filter(
+      ({ from, to }) => to === 'active' && (from === 'circuit_open' || from === 'disabled'),
+    )
     if (over.length > 0) void this.#tellOver(over)
   }
 
   async #tellOver(moves: readonly MovedState[]): Promise<void> {
     const { troubles } = this.#deps
     const waiting = await this.#waiting(moves.slice(0, countedMax).map(({ id }) => id))
-    for (const { id, since } of moves)
-      troubles.wasOver(wordsOf(id, 'circuit_open', null), since, waiting.get(id) ?? 0)
+    for (const { id, from, reason, since } of moves) {
+      const words = wordsOf(id, from === 'disabled' ? from : 'circuit_open', null)
+      const over = reason === null ? words.over : 'the subscription was resumed, and is sent to again'
+      troubles.wasOver({ ...words, over }, since, waiting.get(id) ?? 0)
+    }
   }
 
   async #waiting(ids: readonly number[]): Promise<ReadonlyMap<number, number>> {
@@ -71,6 +76,6 @@ function wordsOf(id: number, state: 'circuit_open' | 'disabled', reason: string 
 /** What follows from the state of a subscription. */
 export const receiverMessages = {
   circuit_open:
-    'the circuit of the subscription is open; what it is owed waits until its receiver answers again',
+    'the circuit of the subscription is open; what it is owed waits until its receiver answers again, or POST /subscriptions/{id}/resume has it tried at once',
   disabled: 'the subscription was disabled; what it is owed waits until it is resumed',
 } as const

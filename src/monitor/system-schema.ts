@@ -74,9 +74,8 @@ export const TroubleReport = Type.Object(
       format: 'date-time',
       description: 'When it was over; null: it lasts',
     }),
-    count: count(
-      'How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted',
-    ),
+    count: count('How many it has hit: events that were refused, deliveries that wait, tries that failed'),
+    count_exact: Type.Boolean({ description: 'False: there are more deliveries that wait for a receiver' }),
   },
   { $id: 'TroubleReport', description: 'A trouble that lasts, or that is over' },
 )

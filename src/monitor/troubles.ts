@@ -71,6 +71,7 @@ function reportOf({ since, until, ...trouble }: Trouble, process: number): Troub
     process,
     since: new Date(since).toISOString(),
     until: until === null ? null : new Date(until).toISOString(),
+    count_exact: trouble.kind !== 'receiver' || trouble.count < waitingMax,
   }
 }
 
@@ -85,6 +86,7 @@ function ofReceiver({ id, state, reason, since_ms, waiting }: ReceiverInTrouble)
     since: new Date(since_ms).toISOString(),
     until: null,
     count: Math.min(waiting, waitingMax),
+    count_exact: waiting <= waitingMax,
   }
 }
 

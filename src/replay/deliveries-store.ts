@@ -153,14 +153,17 @@ export async function readDeliveries(
       last as materialized (
         -- The array keeps the planner to the index on webhook_id.
         select distinct on (webhook_id, subscription_id)
-          webhook_id, subscription_id, attempt, verdict, trigger, "timestamp", http_status, error, error_class
+          webhook_id, subscription_id, verdict, trigger, http_status, error, error_class,
+          -- What ends without an attempt has a row, too, under the number of the attempt that would have been next.
+          attempt - case when duration_ms is null then 1 else 0 end as attempt,
+          max("timestamp") filter (where duration_ms is not null) over (partition by webhook_id, subscription_id) as attempted_at
         from delivery_logs
         where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]) and id >= $3
         order by webhook_id, subscription_id, id desc),
       owing as materialized (
         select webhook_id, subscription_id, due_at from owed
         where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]))
-      select k.webhook_id, k.subscription_id, s.tenant, s.uid, d.attempt, d.trigger, d."timestamp" as last_attempt_at,
+      select k.webhook_id, k.subscription_id, s.tenant, s.uid, d.attempt, d.trigger, d.attempted_at as last_attempt_at,
              d.http_status, d.error, d.error_class,
              case when o.webhook_id is not null then 'pending' when d.verdict = 'delivered' then 'success'
                   when d.verdict = 'cancelled' then 'cancelled' else 'failed' end as state,

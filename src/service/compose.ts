@@ -130,7 +130,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   const access = await openAccess(ground, notices)
   const seal = await openSealer(database, config)
   const own = openOwnReceivers({ ...ground, seal }, notices)
-  const subscriptions = openSubscriptions({ ...ground, seal, checkTarget: own.checkTarget })
+  const facts = openFacts(ground)
+  const subscriptions = openSubscriptions({ ...ground, seal, facts, checkTarget: own.checkTarget })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
   const tokens = openTokens({ ...ground, seal })
@@ -140,7 +141,6 @@ export async function compose(ground: Ground): Promise<Parts> {
   })
   const asked = openAskedFor(ground, notices, access)
   const stream = openStream(ground, notices, membership)
-  const facts = openFacts(ground)
   const receivers = new ReceiverStates({
     database,
     logger,

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { subscriptionLanes } from '../lanes/subscription-lanes.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import { defaultRetryPolicy } from '../model/retry-policy.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -15,6 +16,7 @@ export interface OpenSubscriptionsDeps {
   readonly seal: Sealer
   /** Says what is wrong with a target URL; undefined: nothing. */
   readonly checkTarget: ConstructorParameters<typeof Subscriptions>[0]['checkTarget']
+  readonly facts?: PathFacts
 }
 
 /**
@@ -22,7 +24,7 @@ export interface OpenSubscriptionsDeps {
  * `Notices.keepListening`.
  */
 export function openSubscriptions(deps: OpenSubscriptionsDeps): Subscriptions {
-  const { config, database, clock, logger, seal, checkTarget } = deps
+  const { config, database, clock, logger, seal, checkTarget, facts } = deps
   const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
   const capture = config.captureResponses
   return new Subscriptions({
@@ -34,5 +36,6 @@ export function openSubscriptions(deps: OpenSubscriptionsDeps): Subscriptions {
     mayReveal: config.revealSecrets,
     clock,
     log: logger,
+    facts,
   })
 }

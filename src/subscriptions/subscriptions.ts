@@ -9,6 +9,7 @@ import {
   unknownUid,
 } from '../http/parameters.ts'
 import { type Actor, type Caller, defaultTenant, type Reach } from '../model/caller.ts'
+import type { PathFacts } from '../model/path-facts.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -77,6 +78,8 @@ export interface SubscriptionsDeps {
   readonly mayReveal: boolean
   readonly clock: Clock
   readonly log: Logger
+  /** Is told of receivers that people have sent to again. */
+  readonly facts?: Pick<PathFacts, 'moved'> | undefined
 }
 
 const isUid = new RegExp(uidPattern)
@@ -105,6 +108,7 @@ export class Subscriptions {
   readonly #mayReveal: boolean
   readonly #clock: Clock
   readonly #log: Logger
+  readonly #facts: Pick<PathFacts, 'moved'> | undefined
   readonly #cache: SubscriptionCache
   readonly #directory = new SubscriptionDirectory()
   /** Those whose rows are to be read again, by id. */
@@ -120,6 +124,7 @@ export class Subscriptions {
     this.#mayReveal = deps.mayReveal
     this.#clock = deps.clock
     this.#log = deps.log
+    this.#facts = deps.facts
     this.#cache = new SubscriptionCache(
       (id, packed) => this.#open(id, packed),
       (id, now, before) => this.#directory.change(id, now, before),
@@ -369,15 +374,18 @@ export class Subscriptions {
     const waiting = await this.#lanes.countWaiting(this.#database, id, beganBefore)
     const resumed = await this.#database.transaction(async tx => {
       const before = await lockSubscription(tx, reach, id)
-      if (before === undefined) return false
+      if (before === undefined) return undefined
       const changes = { waiting: fate, waiting_count: waiting }
       await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id), changes)
       if (fate === 'discard') await this.#lanes.openWithout(tx, id, { beganBefore, waiting })
       else await this.#lanes.open(tx, id)
-      return true
+      return before
     })
-    if (!resumed) return undefined
+    if (resumed === undefined) return undefined
     await this.refresh(id)
+    const { state: from, state_since: stateSince } = resumed
+    if (from !== 'active')
+      this.#facts?.moved([{ id, from, to: 'active', reason: 'resumed', since: stateSince.getTime() }])
     const now = await this.read(reach, id)
     return now && { ...now, waiting: { fate, count: waiting, ended: 0 } }
   }

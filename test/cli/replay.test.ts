@@ -91,3 +91,20 @@ test('what failed is counted, listed, sent again and discarded from the command 
   })
   assert.equal(rows.length, 2) // of what was owed, and of what was dead
 })
+
+test('a subscription is named by its uid, too, which is one of the tenant', async () => {
+  await using world = await testService()
+  const { database } = world.world
+  const { id } = await client(world.url).subscribe({
+    ...{ uid: 'theirs', target_url: 'http://127.0.0.1:9/', paused: true },
+  })
+  const dead = await ended(database, { [id]: 'given_up' })
+  const replay = (...args: string[]) => run(runReplay, world.environment, ...args)
+  const named = ['--subscription', 'uid:theirs']
+  assert.match((await replay('--failed', '--dry-run', ...named)).out, /^1 deliveries match/)
+  const listed = await run(runDeliveries, world.environment, 'list', ...named)
+  assert.match(listed.out, new RegExp(`^${dead}  subscription ${id}  failed`))
+  await assert.rejects(replay('--failed', '--subscription', 'uid:other'), /uid:other in the tenant default/)
+  await assert.rejects(replay('--failed', ...named, '--tenant', 'acme'), /no subscription uid:theirs\.$/)
+  assert.equal((await replay(dead, ...named)).out, '1 deliveries are owed again.')
+})

@@ -202,6 +202,7 @@ test('a receiver that fails until its circuit opens, and answers again', async (
   for (let n = 0; n < 6; n++) await api.ingest(id)
   const trouble = await listed(url, 'receiver', false)
   assert.deepEqual([trouble.subject, trouble.process], [String(id), null])
+  assert.deepEqual([trouble.count, trouble.count_exact], [6, true])
   assert.match(trouble.cause ?? '', /one attempt at a time from 20[\d-]+T[\d:.]+Z on, less and less often$/)
   await eventually(() => metric(url, /^webhook_troubles\{kind="receiver"\} 1$/m))
   assert.equal((await readiness(url)).status, 200)
@@ -211,6 +212,31 @@ test('a receiver that fails until its circuit opens, and answers again', async (
   await eventually(() => metric(url, /^webhook_troubles\{kind="receiver"\} 0$/m))
   assertTwoLines(lines, 'receiver', 'warn', 'waiting')
   assert.equal(lines.find(line => line.trouble === 'receiver')?.subscription_id, id)
+})
+
+test('a receiver that a person has sent to again: the trouble is over with a line, from an open circuit and when disabled', async () => {
+  await using receiver = await startReceiver((_request, index) => ({
+    status: [500, 500, 500, 200, 410][index] ?? 200,
+  }))
+  await using service = await aService({ CIRCUIT_FAILURES: '3', CIRCUIT_COOLDOWN_SECONDS: '60' })
+  const { url, lines } = service
+  const api = client(url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, retry: { base_seconds: 1 } })
+  const resume = () => api.post(`/subscriptions/${id}/resume`, '{}', { 'content-type': 'application/json' })
+  for (let n = 0; n < 3; n++) await api.ingest(id)
+  await listed(url, 'receiver', false)
+  await resume()
+  assertTwoLines(lines, 'receiver', 'warn', 'waiting')
+  assert.match(lines.at(-1)?.msg ?? '', /was resumed/)
+  await eventually(() => receiver.received.length > 3)
+  await api.ingest(id) // one of these hears that the receiver is gone
+  await api.ingest(id)
+  await listed(url, 'receiver', false)
+  await resume()
+  const told = lines.filter(({ trouble }) => trouble === 'receiver').map(({ msg }) => msg)
+  assert.equal(told.length, 4, told.join('\n'))
+  assert.match(told[2] ?? '', /was disabled/)
+  assert.match(told[3] ?? '', /was resumed/)
 })
 
 /** Nobody can make a table any more. */

@@ -39,6 +39,34 @@ test('what is owed and what is dead are one list, the newest events first', asyn
   assert.deepEqual(await statesOf({ ...owedOrDead, errorClass: 'timeout' }), [])
 })
 
+test('what became too old counts the attempts that were made, and none that was not', async () => {
+  await subscribe(database, [1, 2])
+  const webhookId = await owe(database, { webhookId: idAt(Date.now() - 60_000), subscriptionIds: [1, 2] })
+  await settle(database, webhookId, 1, 1, 'retry')
+  const { rows: tried } = await database.query<{ at: Date }>({
+    text: 'select "timestamp" as at from delivery_logs',
+  })
+  for (const [subscriptionId, attempt] of [
+    [1, 2],
+    [2, 1],
+  ] as const) {
+    await database.query({
+      text: `insert into delivery_logs (id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, error)
+             values ($1, $2, $3, now() + interval '1 min', $4, 'failed', 'expired', 'too old')`,
+      values: [idAt(Date.now() + 1000 + attempt), subscriptionId, webhookId, attempt],
+    })
+  }
+  await database.query({ text: 'delete from owed' })
+  const { rows } = await listDeliveries(database, Reach.all, owedOrDead, 10)
+  assert.deepEqual(
+    rows.map(row => [row.subscription_id, row.attempt, row.last_attempt_at]),
+    [
+      [2, 0, null],
+      [1, 1, tried[0]?.at],
+    ],
+  )
+})
+
 test('a dead letter that is owed again is pending, and one that was delivered later is dead no more', async () => {
   await subscribe(database, [1])
   const webhookId = await ended(database, { 1: 'given_up' })
