@@ -1336,8 +1336,10 @@ export type TroubleReport = {
   since: string
   /** When it was over; null: it lasts */
   until: string | null
-  /** How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted */
+  /** How many it has hit: events that were refused, deliveries that wait, tries that failed */
   count: number
+  /** False: there are more deliveries that wait for a receiver */
+  count_exact: boolean
 }
 
 /** All processes of this installation, and their backlog */
@@ -1361,8 +1363,10 @@ export type SystemReport = {
     since: string
     /** When it was over; null: it lasts */
     until: string | null
-    /** How many it has hit: events that were refused, deliveries that wait, tries that failed; beyond 1,000 of a receiver not counted */
+    /** How many it has hit: events that were refused, deliveries that wait, tries that failed */
     count: number
+    /** False: there are more deliveries that wait for a receiver */
+    count_exact: boolean
   })[]
   /** Empty while the database cannot be asked */
   processes: ({
