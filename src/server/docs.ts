@@ -12,8 +12,12 @@ const viewerPolicy =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
   "connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/** The OpenAPI document and its two viewers. Everything is served from here: no CDN, no telemetry. */
-export async function registerDocs(scope: FastifyInstance): Promise<void> {
+/**
+ * The OpenAPI document and its two viewers. Everything is served from here: no CDN, no telemetry.
+ *
+ * @param basePath begins the links of the viewers
+ */
+export async function registerDocs(scope: FastifyInstance, basePath: string): Promise<void> {
   // Bytes and not a text: of a text each answer is a copy, for as long as its client does not read it.
   let document: Buffer | undefined
   scope.get('/openapi.json', { schema: { hide: true } }, (_request, reply) => {
@@ -22,6 +26,7 @@ export async function registerDocs(scope: FastifyInstance): Promise<void> {
   })
   await scope.register(fastifySwaggerUi, {
     routePrefix: '/docs',
+    indexPrefix: basePath,
     staticCSP: viewerPolicy,
     theme: { title: 'Webhook Delivery Service: Swagger UI' },
     // The base layout has no top bar. Its box for the address of another document cannot work under the policy.
@@ -32,32 +37,34 @@ export async function registerDocs(scope: FastifyInstance): Promise<void> {
       persistAuthorization: true,
     },
   })
-  registerRedoc(scope)
+  registerRedoc(scope, basePath)
 }
 
 /** A file of its own, because the policy allows no inline script. */
-const redocStart = `Redoc.init('/openapi.json', {
+const redocStart = (basePath: string) => `Redoc.init('${basePath}/openapi.json', {
   hideDownloadButtons: false,
   theme: { typography: { fontFamily: 'system-ui, sans-serif', headings: { fontFamily: 'system-ui, sans-serif' } } },
 }, document.getElementById('redoc'))
 `
 
-const redocPage = page(
-  'Webhook Delivery Service: ReDoc',
-  `<div id="redoc"></div>
-<script src="/redoc/redoc.standalone.js"></script>
-<script src="/redoc/start.js"></script>`,
-  'body { margin: 0 }',
-)
+const redocPage = (basePath: string) =>
+  page(
+    'Webhook Delivery Service: ReDoc',
+    `<div id="redoc"></div>
+<script src="${basePath}/redoc/redoc.standalone.js"></script>
+<script src="${basePath}/redoc/start.js"></script>`,
+    'body { margin: 0 }',
+  )
 
-function registerRedoc(scope: FastifyInstance): void {
+function registerRedoc(scope: FastifyInstance, basePath: string): void {
+  const [html, start] = [redocPage(basePath), redocStart(basePath)]
   let bundle: Promise<Buffer> | undefined
   const script = 'text/javascript; charset=utf-8'
   scope.get('/redoc', { schema: { hide: true } }, (_request, reply) =>
-    reply.type('text/html; charset=utf-8').header('content-security-policy', viewerPolicy).send(redocPage),
+    reply.type('text/html; charset=utf-8').header('content-security-policy', viewerPolicy).send(html),
   )
   scope.get('/redoc/start.js', { schema: { hide: true } }, (_request, reply) =>
-    reply.type(script).send(redocStart),
+    reply.type(script).send(start),
   )
   scope.get('/redoc/redoc.standalone.js', { schema: { hide: true } }, async (_request, reply) => {
     bundle ??= readRedoc()

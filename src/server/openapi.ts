@@ -31,7 +31,7 @@ const tags = [
 /** Gathers the routes registered from here on into an OpenAPI 3.1 document, which `app.swagger()` answers. */
 export async function registerOpenapi(
   app: FastifyInstance,
-  about: { readonly version: string },
+  about: { readonly version: string; readonly basePath: string },
 ): Promise<void> {
   const bodyMayBeLeftOut = new Set<string>()
   await app.register(fastifySwagger, {
@@ -43,7 +43,7 @@ export async function registerOpenapi(
         description,
         license: { name: 'MIT' },
       },
-      servers: [{ url: '/', description: 'This service' }],
+      servers: [{ url: about.basePath || '/', description: 'This service' }],
       tags,
       components: {
         securitySchemes: {

@@ -14,6 +14,7 @@ interface About {
 export function registerPages(scope: FastifyInstance, about: About): void {
   const { version, basePath, dashboard } = about
   const start = startPage(about).split(printedOrigin)
+  const pagesOfErrors = errorPages(basePath)
   const links = Object.entries({ ...startLinks, ...(dashboard && { dashboard: '/ui/' }) })
   const startJson = JSON.stringify({
     ...{ name: 'webhook-delivery-service', version },
@@ -27,7 +28,7 @@ export function registerPages(scope: FastifyInstance, about: About): void {
     return reply.type('application/json; charset=utf-8').send(startJson)
   })
   scope.get<{ Params: { code: string } }>('/errors/:code', { schema: { hide: true } }, (request, reply) => {
-    const html = errorPages.get(request.params.code)
+    const html = pagesOfErrors.get(request.params.code)
     if (html === undefined) throw new AppError('not_found', 'There is no error with this code.')
     return sendHtml(reply, html)
   })
@@ -80,19 +81,20 @@ curl ${printedOrigin}/test-receivers/1/requests</code></pre>
   )
 }
 
-const errorPages = new Map(
-  Object.entries(errorCodes).map(([code, { status, title }]) => [
-    code,
-    page(
-      title,
-      `<h1>${title}</h1>
+const errorPages = (basePath: string): ReadonlyMap<string, string> =>
+  new Map(
+    Object.entries(errorCodes).map(([code, { status, title }]) => [
+      code,
+      page(
+        title,
+        `<h1>${title}</h1>
 <p><code>${code}</code>, status ${status}</p>
 <p>${advice(status)}</p>
 <p><code>detail</code> in the answer says what was wrong with the one request, <code>errors</code> names each field that
-did not pass, and <code>instance</code> is the id of the request. <a href="/docs">The API</a></p>`,
-    ),
-  ]),
-)
+did not pass, and <code>instance</code> is the id of the request. <a href="${basePath}/docs">The API</a></p>`,
+      ),
+    ]),
+  )
 
 function advice(status: number): string {
   if (status === 503)

@@ -60,6 +60,7 @@ import {
 import { testReceiverSchemas } from '../test-receivers/schema.ts'
 import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import { giveAccess } from './access.ts'
+import { leadThroughBase } from './base-path.ts'
 import { Connections } from './connections.ts'
 import { type DashboardDeps, registerDashboard } from './dashboard.ts'
 import { registerDocs } from './docs.ts'
@@ -167,6 +168,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     reply.header('x-request-id', request.id)
     done()
   })
+  leadThroughBase(app, deps.basePath)
   app.addHook('preClose', async () => {
     // Fastify adds `Connection: close` to each answer from now on.
     await left(app.server, deps.drainMs)
@@ -256,7 +258,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerHealth(scope, deps.readiness)
     if (!registerIngest) return
     registerPages(scope, deps)
-    await registerDocs(scope)
+    await registerDocs(scope, deps.basePath)
     if (deps.dashboard) registerDashboard(scope, { ...deps, ...deps.dashboard })
   })
   const { sessions, basePath } = deps
