@@ -2,7 +2,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { callerFor, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
 import {
   ifMatchHeader,
   parseIfMatch,
@@ -21,7 +21,10 @@ import {
   SubscriptionPatch,
   SubscriptionReplace,
   SubscriptionResume,
+  type SubscriptionState,
+  subscriptionStates,
 } from './schema.ts'
+import { lookedAtMax } from './search.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
 /** The schemas that the OpenAPI document names. */
@@ -41,6 +44,39 @@ const pageSize = 50
 
 const idParameter = Type.Object({ id: subscriptionIdParameter })
 const tenantQuery = Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false })
+
+const listQuery = Type.Object(
+  {
+    ...pageQuery(pageSize),
+    tenant: Type.Optional(tenantParameter),
+    state: Type.Optional(
+      Type.Unsafe<SubscriptionState>({
+        type: 'string',
+        enum: [...subscriptionStates],
+        description: 'Only those in this state',
+      }),
+    ),
+    q: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        pattern: '^[^\\u0000]*$',
+        description:
+          'Only those with this text in their uid, address or description, whatever its case; or of this id',
+      }),
+    ),
+    event_type: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        pattern: '^[^\\u0000]*$',
+        description: 'Only those that want events of this type',
+        examples: ['order.paid'],
+      }),
+    ),
+  },
+  { additionalProperties: false },
+)
 
 type OneRequest = FastifyRequest<{ Params: { id: string }; Querystring: { tenant?: string } }>
 
@@ -98,11 +134,9 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
       schema: {
         operationId: 'listSubscriptions',
         summary: 'List all subscriptions, newest first',
+        description: `With a filter a request looks at ${lookedAtMax.toLocaleString('en')} subscriptions at most: so a page may have fewer rows than \`limit\`, and yet lead to a next one.`,
         tags,
-        querystring: Type.Object(
-          { ...pageQuery(pageSize), tenant: Type.Optional(tenantParameter) },
-          { additionalProperties: false },
-        ),
+        querystring: listQuery,
         response: {
           200: {
             description: 'One page',
@@ -114,10 +148,12 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
       },
     },
     async (request, reply) => {
-      const { limit = pageSize, cursor, tenant } = request.query
+      const { limit = pageSize, cursor, tenant, state, q, event_type: eventType } = request.query
       const before = decodeCursor('subscriptions', cursor, parseCursorId)
-      const rows = await subscriptions.list(reachOf(request, tenant), { limit: limit + 1, before })
-      return sendPage(request, reply, rows, limit, row => encodeCursor('subscriptions', row.id))
+      const filter = { state, q, eventType }
+      const { rows, next } = await subscriptions.list(reachOf(request, tenant), { limit, before }, filter)
+      if (next !== undefined) linkNextPage(request, reply, limit, encodeCursor('subscriptions', next))
+      return [...rows]
     },
   )
 }

@@ -203,6 +203,9 @@ const Waiting = Type.Unsafe<{ fate: WaitingFate; count: number | null; ended: nu
   },
 })
 
+export const subscriptionStates = ['active', 'paused', 'degraded', 'circuit_open', 'disabled'] as const
+export type SubscriptionState = (typeof subscriptionStates)[number]
+
 export const Subscription = Type.Object(
   {
     id: Type.Integer(),
@@ -231,7 +234,7 @@ export const Subscription = Type.Object(
     paused: Type.Boolean(),
     state: Type.Unsafe<SubscriptionState>({
       type: 'string',
-      enum: ['active', 'paused', 'degraded', 'circuit_open', 'disabled'],
+      enum: [...subscriptionStates],
     }),
     state_reason: nullable('string'),
     state_since: time('When the state began'),
@@ -338,8 +341,6 @@ export const Subscription = Type.Object(
 )
 /** A subscription as the API answers it. */
 export type SubscriptionAnswer = Static<typeof Subscription>
-
-export type SubscriptionState = 'active' | 'paused' | 'degraded' | 'circuit_open' | 'disabled'
 
 /**
  * Fields that the service sets. A request may have them as they are now, so that the answer of a GET can be sent as a PUT;

@@ -352,21 +352,6 @@ export async function readExisting(database: Queryable, ids: readonly number[]):
   return rows.map(row => row.id)
 }
 
-/** Newest first, from below `before`. */
-export async function listSubscriptions(
-  database: Queryable,
-  reach: Reach,
-  before: number,
-  limit: number,
-): Promise<readonly SubscriptionRow[]> {
-  const { rows } = await database.query<SubscriptionRow>({
-    text: `select ${columns} from subscriptions where id < $1 and ($3::text is null or tenant = $3)
-           order by id desc limit $2`,
-    values: [before, limit, reach.tenant],
-  })
-  return rows
-}
-
 const scans = {
   upwards: 'where id > $1::bigint order by id',
   downwards: 'where id < $1::bigint order by id desc',

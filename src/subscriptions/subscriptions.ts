@@ -30,6 +30,7 @@ import type {
   SubscriptionReplace,
   WaitingFate,
 } from './schema.ts'
+import { type SubscriptionFilter, type SubscriptionPage, searchSubscriptions } from './search.ts'
 import {
   checkSigningSecret,
   firstSigningSecret,
@@ -42,7 +43,6 @@ import { resumeSubscription } from './state-store.ts'
 import {
   deleteSubscription,
   insertSubscription,
-  listSubscriptions,
   lockSubscription,
   notifyChange,
   type PackedSubscription,
@@ -319,9 +319,10 @@ export class Subscriptions {
   async list(
     reach: Reach,
     page: { readonly limit: number; readonly before?: number | undefined },
-  ): Promise<readonly SubscriptionAnswer[]> {
-    const rows = await listSubscriptions(this.#database, reach, page.before ?? 2 ** 31 - 1, page.limit)
-    return rows.map(row => answer(row, this.#defaults))
+    filter: SubscriptionFilter = {},
+  ): Promise<SubscriptionPage<SubscriptionAnswer>> {
+    const { rows, next } = await searchSubscriptions(this.#database, reach, page, filter)
+    return { rows: rows.map(row => answer(row, this.#defaults)), next }
   }
 
   /**

@@ -85,7 +85,7 @@ test('a change that is rolled back has no entry', async () => {
 
 test('a change whose entry cannot be written is not made', async () => {
   const { id, version } = await subscriptions.create(key, target)
-  const count = async () => (await subscriptions.list(Reach.all, { limit: 250 })).length
+  const count = async () => (await subscriptions.list(Reach.all, { limit: 250 })).rows.length
   const before = await count()
   {
     await using _away = await withoutAuditLog()
