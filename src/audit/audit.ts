@@ -9,6 +9,7 @@ export const subjectKinds = [
   'tenant',
   'key',
   'portal_token',
+  'session',
   'event',
   'event_type',
   'event',

@@ -58,7 +58,7 @@ export function registerAudit(scope: FastifyInstance, db: Queryable): void {
         summary: 'Who has changed what, newest first',
         description:
           'All that people, keys and commands have changed, kept for AUDIT_RETENTION_DAYS. An entry is written in the ' +
-          'transaction of its change. What the service does by itself, such as disabling a subscription, is not in it. ' +
+          'transaction of its change. Signing in to the dashboard and out of it is in it, too, with the address it was done from. What the service does by itself, such as disabling a subscription, is not in it. ' +
           'A key of one tenant sees what was changed of its tenant.',
         tags: ['Monitoring'],
         querystring: query,

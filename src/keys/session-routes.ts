@@ -1,10 +1,11 @@
+import type { IncomingMessage } from 'node:http'
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import type { Callers } from '../http/auth.ts'
 import { checkOwnPage, sessionOf, setCookie } from '../http/session-cookie.ts'
-import type { Sessions } from './sessions.ts'
+import type { BrowserAddress, Sessions } from './sessions.ts'
 
 export interface SessionsRoutesDeps {
   readonly sessions: Sessions
@@ -33,7 +34,7 @@ export function registerSessions(scope: FastifyInstance, deps: SessionsRoutesDep
       const error = new AppError('unauthorized', 'This API key is not valid.')
       throw await callers.refusal(request.raw, error, true)
     }
-    const { text, expiresAt } = await sessions.open(caller)
+    const { text, expiresAt } = await sessions.open(caller, addressOf(request.raw))
     const seconds = Math.max(1, Math.floor((expiresAt.getTime() - sessions.now()) / 1000))
     return reply
       .header('set-cookie', setCookie(text, seconds, request.raw, basePath))
@@ -42,10 +43,15 @@ export function registerSessions(scope: FastifyInstance, deps: SessionsRoutesDep
   })
   app.delete('/ui/session', { schema: { hide: true } }, async (request, reply) => {
     const text = sessionOf(request.raw)
-    if (text !== undefined) await sessions.close(text)
+    if (text !== undefined) await sessions.close(text, addressOf(request.raw))
     return reply
       .header('set-cookie', setCookie('', 0, request.raw, basePath))
       .code(204)
       .send(null)
   })
+}
+
+function addressOf({ socket, headers }: IncomingMessage): BrowserAddress {
+  const claimed = headers['x-forwarded-for']
+  return { address: socket.remoteAddress, forwarded_for: claimed === undefined ? undefined : String(claimed) }
 }

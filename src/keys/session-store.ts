@@ -22,9 +22,13 @@ export async function readSessionKey(db: Queryable, hash: string, now: Date): Pr
   return rows[0]?.key_id
 }
 
-/** @param hash SHA-256, in lower-case hex */
-export async function deleteSession(db: Queryable, hash: string): Promise<void> {
-  await db.query({ text: `delete from ui_sessions where hash = decode($1, 'hex')`, values: [hash] })
+/** @param hash SHA-256, in lower-case hex. @returns whether there was one */
+export async function deleteSession(db: Queryable, hash: string): Promise<boolean> {
+  const { rowCount } = await db.query({
+    text: `delete from ui_sessions where hash = decode($1, 'hex')`,
+    values: [hash],
+  })
+  return rowCount > 0
 }
 
 /** Removes up to `limit` that have expired. @returns how many there were */

@@ -1,3 +1,5 @@
+import { recordChange } from '../audit/audit.ts'
+import { differences } from '../audit/changes.ts'
 import { AppError } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
@@ -19,6 +21,19 @@ export interface NewSession {
   readonly expiresAt: Date
 }
 
+/** Where a browser is, as far as this service can tell. */
+export interface BrowserAddress {
+  /** Of its connection: behind a proxy, that of the proxy. */
+  readonly address: string | undefined
+  /** As `X-Forwarded-For` claims it: anyone can write anything there, so nothing is decided by it. */
+  readonly forwarded_for: string | undefined
+}
+
+/** The name of a session in the audit log: it is the same at its begin and end, and nobody can sign in with it. */
+function nameOf(hash: string): string {
+  return hash.slice(0, 12)
+}
+
 /**
  * Sessions of browsers: a key was given once, and the browser has a cookie in its place, which no script can read. Each is
  * as good as its key: it ends when the key is revoked or expires, after `hours`, and when its owner signs out, in all
@@ -36,8 +51,11 @@ export class Sessions {
     return this.#deps.clock.now()
   }
 
-  /** @throws AppError forbidden for what is no API key */
-  async open({ actor, expiresAt: keyEnd }: Caller): Promise<NewSession> {
+  /**
+   * @param from where the browser is, for the audit log
+   * @throws AppError forbidden for what is no API key
+   */
+  async open({ actor, reach, expiresAt: keyEnd }: Caller, from: BrowserAddress): Promise<NewSession> {
     const { database, clock, hours } = this.#deps
     if (actor.kind !== 'key')
       throw new AppError(
@@ -47,7 +65,13 @@ export class Sessions {
     const { text, hash } = newSecretText('whs')
     const end = clock.now() + hours * 3_600_000
     const expiresAt = new Date(Math.min(end, keyEnd ?? end))
-    await insertSession(database, { hash, keyId: Number(actor.id), expiresAt })
+    await database.transaction(async tx => {
+      await insertSession(tx, { hash, keyId: Number(actor.id), expiresAt })
+      await recordChange(tx, actor, {
+        ...{ action: 'session.created', subjectId: nameOf(hash.toString('hex')), tenant: reach.tenant },
+        changes: differences(undefined, { ...from, expires_at: expiresAt.toISOString() }),
+      })
+    })
     return { text, expiresAt }
   }
 
@@ -58,8 +82,18 @@ export class Sessions {
     return keyId === undefined ? undefined : keys.callerOfKey(keyId)
   }
 
-  async close(text: string): Promise<void> {
-    await deleteSession(this.#deps.database, hashOf(text))
+  /** Ends a session that its owner signs out of. One that has expired ended by itself: its entry said when. */
+  async close(text: string, from: BrowserAddress): Promise<void> {
+    const { database } = this.#deps
+    const caller = await this.identify(text)
+    await database.transaction(async tx => {
+      const isDeleted = await deleteSession(tx, hashOf(text))
+      if (!isDeleted || caller === undefined) return
+      await recordChange(tx, caller.actor, {
+        ...{ action: 'session.ended', subjectId: nameOf(hashOf(text)), tenant: caller.reach.tenant },
+        changes: differences(undefined, { ...from }),
+      })
+    })
   }
 
   /** Removes those that have expired. To be called from time to time. */

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { type EntryRow, listEntries } from '../../src/audit/store.ts'
 import { ApiKeys } from '../../src/keys/keys.ts'
 import { Sessions } from '../../src/keys/sessions.ts'
+import { Reach } from '../../src/model/caller.ts'
 import { fakeClock } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { aKey, aPortalToken, aTenant } from '../support/keys.ts'
-import { testServer } from '../support/server.ts'
+import { testDashboard, testServer } from '../support/server.ts'
 
 const own = { 'x-requested-by': 'dashboard', 'sec-fetch-site': 'same-origin' }
 
@@ -20,7 +22,7 @@ async function world(t: TestContext) {
   const keys = new ApiKeys({ database, clock })
   await keys.load()
   const sessions = new Sessions({ database, clock, keys, hours: 12 })
-  const server = await testServer({ keys, sessions, dashboard: { auth: 'keys', frameAncestors: [] } })
+  const server = await testServer({ keys, sessions, dashboard: { ...testDashboard, auth: 'keys' } })
   t.after(() => server[Symbol.asyncDispose]())
   const signIn = (key: string, headers: Record<string, string> = own) =>
     server.request('/ui/session', { method: 'POST', json: { key }, headers })
@@ -130,4 +132,35 @@ test('what is kept is a hash', async t => {
   })
   assert.equal(rows.length, 1)
   assert.ok(!rows[0]?.text.includes(cookie.split('=')[1] ?? ''))
+})
+
+test('signing in and out is in the audit log, with the key, the address, and no way to sign in', async t => {
+  const { database, server, admin, reader, signIn, cookieFor } = await world(t)
+  const cookie = await cookieFor(admin)
+  await signIn(reader, { ...own, 'x-forwarded-for': '203.0.113.7' })
+  await signIn('whk_wrong')
+  const leave = () => server.request('/ui/session', { method: 'DELETE', headers: { ...own, cookie } })
+  assert.equal((await leave()).status, 204)
+  assert.equal((await leave()).status, 204, 'a session that is over ends once')
+
+  const page = { limit: 10, before: undefined }
+  const entries = await listEntries(
+    database,
+    Reach.all,
+    { subject: { kind: 'session', id: undefined } },
+    page,
+  )
+  const told = entries.map(({ action, actor_name: name, tenant }) => [action, name, tenant])
+  assert.deepEqual(told, [
+    ['session.ended', 'admin of all', null],
+    ['session.created', 'read of acme', 'acme'],
+    ['session.created', 'admin of all', null],
+  ])
+  assert.equal(entries[0]?.subject_id, entries[2]?.subject_id, 'the same session')
+  const fields = (entry: EntryRow | undefined) =>
+    Object.fromEntries((entry?.changes ?? []).map(({ field, after }) => [field, after]))
+  assert.match(String(fields(entries[1]).address), /127\.0\.0\.1$/)
+  assert.equal(fields(entries[1]).forwarded_for, '203.0.113.7')
+  assert.ok(Number.isFinite(Date.parse(String(fields(entries[1]).expires_at))))
+  assert.doesNotMatch(JSON.stringify(entries), /whs_|whk_/)
 })

@@ -37,6 +37,11 @@ export const testDefaults = {
   capture: 'failures' as const,
 }
 
+export const testDashboard = {
+  ...{ auth: 'none' as const, frameAncestors: [] },
+  portal: { name: 'Webhooks', accent: undefined, logo: undefined },
+}
+
 export function testSubscriptions(
   world: Pick<TestDatabase, 'database'>,
   changes: Partial<ConstructorParameters<typeof Subscriptions>[0]> = {},
@@ -145,8 +150,12 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
     connectionsMax: 1000,
     version: '0.0.0-test',
     basePath: '',
-    dashboard: { auth: 'none', frameAncestors: [] },
+    dashboard: testDashboard,
     metrics: new Metrics({ database: world.database }),
+    storage: {
+      settings: [],
+      retention: { log_hours: 72, payload_hours: 72, details_hours: 72, names_hours: 72, audit_days: 400 },
+    },
     system: { troubles: someTroubles(), id: () => 0, now: Date.now },
     readiness: async () => ({ ready: true, checks: { database: 'ok' } }),
     drainMs: 0,
