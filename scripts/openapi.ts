@@ -77,6 +77,10 @@ export async function openapiDocument(): Promise<string> {
     sources,
     testReceivers,
     testSends: {} as TestSends,
+    storage: {
+      settings: [],
+      retention: { log_hours: 0, payload_hours: 0, details_hours: 0, names_hours: 0, audit_days: 0 },
+    },
     receiving: {
       ...{ receivers: testReceivers, database, clock, seal, unwritten: { during: work => work() } },
       subscriptionsTo: async () => [],

@@ -54,15 +54,33 @@ export function readConfig(environment: Environment = process.env, terminal: boo
   })
 }
 
-/** A line `VARIABLE=value` for each setting that differs from its default, or for all settings. Secrets are masked. */
-export function describeConfig(config: Config, which: 'changed' | 'all' = 'changed'): string[] {
+/** A setting in force, for people to read. */
+export interface ShownSetting {
+  readonly variable: string
+  /** Its secret part is masked. */
+  readonly value: string
+  readonly isDefault: boolean
+}
+
+/** All settings in their order. Secrets are masked. */
+export function shownSettings(config: Config): readonly ShownSetting[] {
   const surroundings = { mode: config.mode, loopback: isLoopback(config.host), terminal: isTerminal() }
-  return Object.entries(settings).flatMap(([name, entry]) => {
+  return Object.entries(settings).map(([name, entry]) => {
     const setting: Setting<unknown> = entry
     const value = config[name as keyof Settings] // Object.entries forgets that its names are keys
-    if (which === 'changed' && value === setting.defaultFor(surroundings)) return []
-    return [`${setting.variable}=${setting.show(value)}`]
+    return {
+      variable: setting.variable,
+      value: setting.show(value),
+      isDefault: value === setting.defaultFor(surroundings),
+    }
   })
+}
+
+/** A line `VARIABLE=value` for each setting that differs from its default, or for all settings. Secrets are masked. */
+export function describeConfig(config: Config, which: 'changed' | 'all' = 'changed'): string[] {
+  return shownSettings(config)
+    .filter(({ isDefault }) => which === 'all' || !isDefault)
+    .map(({ variable, value }) => `${variable}=${value}`)
 }
 
 function readSetting<Value>(

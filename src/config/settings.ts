@@ -209,6 +209,29 @@ export const settings = {
     parseOrigin,
     String,
   ),
+  portalName: text('PORTAL_NAME', {
+    pattern: '^[^\\u0000-\\u001f]{0,60}$',
+    allowed: 'at most 60 characters on one line',
+    defaultText: '`Webhooks`',
+    default: () => 'Webhooks',
+    description: "The name at the top of a tenant's own page (`POST /portal-tokens`).",
+  }),
+  portalLogo: text('PORTAL_LOGO', {
+    pattern: '^([^\\u0000]+\\.(svg|png|webp|jpe?g))?$',
+    allowed: 'the path of a file whose name ends in .svg, .png, .webp, .jpg or .jpeg',
+    defaultText: 'none',
+    default: () => '',
+    description:
+      "A picture beside that name, shown 24 pixels high: a file of at most 100 KiB. It is read at the start and served from here, since a tenant's own page asks nothing of other hosts.",
+  }),
+  portalAccent: text('PORTAL_ACCENT', {
+    pattern: '^(#[0-9A-Fa-f]{6})?$',
+    allowed: 'a colour such as #0055ff',
+    defaultText: "the dashboard's own",
+    default: () => '',
+    description:
+      "The colour of buttons and links on a tenant's own page. Where text in it could not be read well on the light or the dark page, the page takes the nearest shade of it that can (4.5 : 1).",
+  }),
   sessionHours: integer('SESSION_HOURS', {
     minimum: 1,
     maximum: 720,

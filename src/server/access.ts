@@ -100,6 +100,8 @@ export const access: Readonly<Record<string, Access>> = {
   'DELETE /t/:token': 'open',
 
   'GET /system': 'read_all',
+  'GET /system/settings': 'read_all',
+  'GET /system/storage': 'read_all',
   'GET /metrics': 'read_all',
 
   'GET /tenants': 'read',

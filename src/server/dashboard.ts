@@ -14,6 +14,20 @@ export interface DashboardDeps {
   readonly auth: 'keys' | 'none'
   /** Which pages may show a tenant's own page in a frame: origins, such as `https://app.example.com`. */
   readonly frameAncestors: readonly string[]
+  readonly portal: PortalLook
+}
+
+/** How a tenant's own page looks. */
+export interface PortalLook {
+  readonly name: string
+  /** Such as `#0055ff`; undefined: the dashboard's own. */
+  readonly accent: string | undefined
+  readonly logo: PortalLogo | undefined
+}
+
+export interface PortalLogo {
+  readonly type: string
+  readonly body: Buffer
 }
 
 /**
@@ -22,8 +36,11 @@ export interface DashboardDeps {
  */
 const policy = (frameAncestors: readonly string[]) =>
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; base-uri 'self'; form-action 'self'; " +
+  "connect-src 'self'; frame-src 'self'; base-uri 'self'; form-action 'self'; " +
   `frame-ancestors ${frameAncestors.length === 0 ? "'none'" : frameAncestors.join(' ')}`
+
+/** Opened by itself, a picture with scripts in it must be nothing but a picture. */
+const logoPolicy = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 /** Beside the built program; in a checkout, where `npm start` has built it. */
 const folders = [new URL('../ui/', import.meta.url), new URL('../../dist/ui/', import.meta.url)]
@@ -49,10 +66,28 @@ export function registerDashboard(scope: FastifyInstance, deps: DashboardDeps): 
     if (found === undefined) built = undefined // looked for again: it may be built meanwhile
     return found
   }
-  const config = { version: deps.version, auth: deps.auth }
+  const { portal, frameAncestors } = deps
+  const config = {
+    ...{ version: deps.version, auth: deps.auth },
+    portal: {
+      ...{ name: portal.name, accent: portal.accent, logo: portal.logo && 'portal-logo' },
+      frame_ancestors: frameAncestors,
+    },
+  }
+  // The page that shows how to embed it shows it in a frame, so this service may, too.
+  const portalAncestors = ["'self'", ...frameAncestors]
   scope.get('/ui/config.json', { schema: { hide: true } }, (_request, reply) =>
     reply.header('cache-control', 'no-cache').send(config),
   )
+  scope.get('/ui/portal-logo', { schema: { hide: true } }, (_request, reply) => {
+    if (portal.logo === undefined) throw new AppError('not_found', 'PORTAL_LOGO is not set.')
+    return reply
+      .type(portal.logo.type)
+      .header('cache-control', 'no-cache')
+      .header('x-content-type-options', 'nosniff')
+      .header('content-security-policy', logoPolicy)
+      .send(portal.logo.body)
+  })
   scope.get('/ui', { schema: { hide: true } }, async (request, reply) =>
     sendPage(request, reply, await files()),
   )
@@ -64,7 +99,7 @@ export function registerDashboard(scope: FastifyInstance, deps: DashboardDeps): 
     // What looks like a file is none of the page's addresses; those have no dots in their last part.
     if (/^assets\/|\.\w+$/.test(path))
       throw new AppError('not_found', 'There is no such file of the dashboard.')
-    return sendPage(request, reply, all, path === 'portal' ? deps.frameAncestors : [])
+    return sendPage(request, reply, all, path === 'portal' ? portalAncestors : [])
   })
 }
 

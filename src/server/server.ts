@@ -35,6 +35,8 @@ import { registerMetrics } from '../metrics/routes.ts'
 import { filterSchemas } from '../monitor/filter-test.ts'
 import { type Readiness, registerHealth, registerMonitor, registerSystem } from '../monitor/routes.ts'
 import { monitorSchemas } from '../monitor/schema.ts'
+import { storageSchemas } from '../monitor/storage.ts'
+import { registerStorage, type StorageDeps } from '../monitor/storage-routes.ts'
 import { systemSchemas } from '../monitor/system-schema.ts'
 import type { OwnSystem } from '../monitor/troubles.ts'
 import type { Logger } from '../platform/logger.ts'
@@ -114,6 +116,8 @@ export interface ServerDeps {
   readonly onRefusedEvent?: (code: ErrorCode) => void
   /** What this process knows of itself, for `GET /system`. */
   readonly system: OwnSystem
+  /** The settings in force and how long things are kept, for operators. */
+  readonly storage: StorageDeps
   readonly readiness: () => Promise<Readiness>
   /** For this long after `close` was called, requests are still answered, and each answer asks its client to leave. */
   readonly drainMs: number
@@ -204,6 +208,7 @@ const schemas = [
   ...eventSchemas,
   ...liveSchemas,
   ...systemSchemas,
+  ...storageSchemas,
   ...statsSchemas,
   ...auditSchemas,
   ...eventTypeSchemas,
@@ -235,6 +240,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     readJsonBodies(scope, bodies)
     scope.addHook('onRequest', identifyCaller(callers))
     registerSystem(scope, deps.database, deps.system)
+    registerStorage(scope, deps.database, deps.storage)
     registerMetrics(scope, deps.metrics)
     if (!registerIngest) return
     registerSubscriptions(scope, deps.subscriptions)

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts'
-import { ensurePartitions, type OtherPeriods } from '../log/partitions.ts'
+import { ensurePartitions, namesKeptMs, type OtherPeriods } from '../log/partitions.ts'
 import type { RetentionDeps } from '../log/retention.ts'
+import type { RetentionReport } from '../monitor/storage.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
 import { ownPeriods, periodsOf, type RetentionPeriods } from '../tenants/retention.ts'
@@ -45,6 +46,18 @@ function periodsOfAll(config: Config): RetentionPeriods {
   const { payloadRetentionHours: payloadHours = logHours, detailsRetentionHours: detailsHours = logHours } =
     config
   return { logHours, payloadHours, detailsHours, auditDays }
+}
+
+/** The same, as `GET /system/storage` tells it. */
+export function retentionReport(config: Config): RetentionReport {
+  const { logHours, payloadHours, detailsHours, auditDays } = periodsOfAll(config)
+  return {
+    log_hours: logHours,
+    payload_hours: payloadHours,
+    details_hours: detailsHours,
+    names_hours: namesKeptMs(logHours, config.idempotencyRetentionHours) / 3_600_000,
+    audit_days: auditDays,
+  }
 }
 
 /** Sees that there are partitions for the present, as long as the settings ask for. @returns how many were made */

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import type { Config } from '../config/config.ts'
+import { type Config, shownSettings } from '../config/config.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
 import { type ErrorCode, StartCancelled } from '../errors.ts'
@@ -7,6 +7,7 @@ import { ingestRoutes } from '../ingest/routes.ts'
 import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
 import { Metrics, type PortFigures } from '../metrics/metrics.ts'
 import { eventLines } from '../model/event-lines.ts'
+import type { SettingReport } from '../monitor/storage.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
 import { asStartupError } from '../platform/database-trouble.ts'
@@ -19,6 +20,7 @@ import { type OpenDatabase, openDatabase } from '../platform/open-database.ts'
 import { Troubles } from '../platform/troubles.ts'
 import { batchRoutes } from '../publish/batch-routes.ts'
 import { publishRoutes } from '../publish/routes.ts'
+import type { PortalLogo } from '../server/dashboard.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge, type ServerDeps } from '../server/server.ts'
 import { sourceReceivingRoutes } from '../sources/receive-routes.ts'
@@ -32,6 +34,8 @@ import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
 import { listen } from './listen.ts'
 import { makePartitions } from './partitions.ts'
+import { readLogo } from './portal-logo.ts'
+import { retentionReport } from './retention.ts'
 
 export interface ServiceOptions {
   readonly config: Config
@@ -107,6 +111,7 @@ interface Running {
 async function start(running: Running, signal: AbortSignal | undefined): Promise<Service> {
   const { ground, opened } = running
   const { config, logger, database } = ground
+  const logo = await readLogo(config.portalLogo)
   await unlessCancelled(migrate(database, { logger }), signal)
   await makePartitions(ground)
   throwIfCancelled(signal)
@@ -122,7 +127,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   throwIfCancelled(signal)
   await membership.start()
   throwIfCancelled(signal)
-  running.server = await buildServer(serverDeps(running, parts))
+  running.server = await buildServer(serverDeps(running, parts, dashboardDeps(config, logo)))
   ground.metrics.start(
     () => membership.id,
     set => collectFigures(ground, parts, set),
@@ -147,7 +152,7 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
 }
 
 /** What the HTTP server of this process answers with. */
-function serverDeps(running: Running, parts: Parts): ServerDeps {
+function serverDeps(running: Running, parts: Parts, dashboard: ServerDeps['dashboard']): ServerDeps {
   const { ground } = running
   const { config, logger, clock, database } = ground
   const { rateLimitPerKey: requestsPerSecond } = config
@@ -183,16 +188,27 @@ function serverDeps(running: Running, parts: Parts): ServerDeps {
     connectionsMax: config.maxConnections,
     version,
     basePath: config.basePath,
-    dashboard: config.uiEnabled
-      ? { auth: config.auth, frameAncestors: config.portalFrameAncestors ?? [] }
-      : undefined,
+    dashboard,
     drainMs: config.shutdownDrainMs,
     metrics: ground.metrics,
     onRefusedEvent: code => ground.metrics.path.rejected(code),
+    storage: { settings: settingReports(config), retention: retentionReport(config) },
     system: { troubles: ground.troubles, id: () => membership.id, now: () => clock.now() },
     readiness: () => readiness(ground.health, ground.troubles, bell.state, running.isStopping),
     registerIngest: inbound && ((app, edge) => registerIngest(app, edge, ground, inbound, parts)),
   }
+}
+
+function dashboardDeps(config: Config, logo: PortalLogo | undefined): ServerDeps['dashboard'] {
+  if (!config.uiEnabled) return undefined
+  return {
+    ...{ auth: config.auth, frameAncestors: config.portalFrameAncestors ?? [] },
+    portal: { name: config.portalName, accent: config.portalAccent || undefined, logo },
+  }
+}
+
+function settingReports(config: Config): readonly SettingReport[] {
+  return shownSettings(config).map(({ isDefault, ...shown }) => ({ ...shown, is_default: isDefault }))
 }
 
 interface FirstKey {

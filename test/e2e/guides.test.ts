@@ -36,7 +36,7 @@ test('the guide to the audit log does what it says', t => trial(t, 'audit.md', 2
 test('the guide to system events does what it says', t => trial(t, 'system-events.md', 4))
 
 test('the guide to retention does what it says', t => trial(t, 'retention.md', 1))
-test('the guide to watching does what it says', t => trial(t, 'watching.md', 2))
+test('the guide to watching does what it says', t => trial(t, 'watching.md', 3))
 
 test('the guide to the dashboard does what it says', t => trial(t, 'dashboard.md', 1))
 
