@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
@@ -23,7 +24,9 @@ before(async () => {
   const browser = await openBrowser(opened, 30_000)
   if (browser === undefined) return
   await builtDashboard()
-  const service = opened.use(await testService({ AUTH: 'keys' }))
+  const service = opened.use(
+    await testService({ AUTH: 'keys', PORTAL_NAME: 'Acme hooks', PORTAL_ACCENT: '#ffdd00' }),
+  )
   const { database } = service.world
   await aTenant(database, 'acme')
   world = {
@@ -136,4 +139,59 @@ test('a link for looking only offers no change, and one that has ended says so',
   const again = await openPage(url)
   await again.getByText('This link has ended').waitFor()
   await again.close()
+})
+
+test("a tenant's own page is tried out where it is explained: with the name and colour of its owner", {
+  skip,
+}, async () => {
+  const page = await openPage('/customer-page?tenant=acme')
+  await signIn(page, theWorld().admin)
+  await page.getByRole('heading', { name: 'Customer page' }).waitFor()
+  await page.getByRole('checkbox', { name: 'May look only, and change nothing' }).check()
+  await page.getByRole('checkbox', { name: 'Live' }).uncheck()
+  await page.getByRole('button', { name: 'Make a link' }).click()
+  const frame = page.frameLocator('iframe')
+  // The frame is narrow, as in an application beside its own navigation.
+  await frame.getByRole('button', { name: 'Navigation', exact: true }).click()
+  await frame.getByText('Acme hooks').waitFor()
+  const pages = frame.getByRole('navigation', { name: 'Pages' })
+  assert.equal(await pages.getByRole('link', { name: 'Live' }).count(), 0, 'a page that is left out')
+  await pages.getByRole('link', { name: 'Subscriptions' }).click()
+  await frame.getByText('of acme').waitFor()
+  assert.equal(await frame.getByText('of somebody else').count(), 0)
+  assert.equal(await frame.getByRole('link', { name: 'New subscription' }).count(), 0, 'it may look only')
+  // Yellow cannot be read on white: a darker shade of it is taken.
+  const accent = await frame
+    .locator('html')
+    .evaluate(`getComputedStyle(document.documentElement).getPropertyValue('--accent')`)
+  assert.match(String(accent), /^#[4-8]/)
+  await page.getByRole('button', { name: 'Withdraw' }).click()
+  await page.getByText('The link has ended').waitFor()
+  await page.close()
+})
+
+test('by its link a customer saves a payload, though the browser has no cookie of theirs', {
+  skip,
+}, async () => {
+  const published = await asAdmin('/events?tenant=acme&event_type=own.payload', { total: 5 })
+  const { webhook_id: id } = (await published.json()) as { webhook_id: string }
+  const made = await asAdmin('/portal-tokens', { tenant: 'acme' })
+  const { url } = (await made.json()) as { url: string } // as openapi.json has it
+  const page = await openPage(url)
+  await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Events' }).click()
+  await page.getByRole('link', { name: 'own.payload' }).first().click()
+  const coming = page.waitForEvent('download')
+  await page.getByLabel('Details').getByRole('button', { name: 'Download' }).click()
+  const file = await coming
+  assert.equal(file.suggestedFilename(), `${id}.json`)
+  assert.equal(await readFile(await file.path(), 'utf8'), '{"total":5}')
+  await page.close()
+})
+
+test('who signed in and out is in the audit log', { skip }, async () => {
+  const page = await openPage('/audit?subject=session')
+  await signIn(page, theWorld().admin)
+  await page.getByText('session created').first().waitFor()
+  await page.getByText('the admin').first().waitFor()
+  await page.close()
 })

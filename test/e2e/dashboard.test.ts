@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { after, before, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
 import { builtDashboard } from '../support/dashboard.ts'
+import { complaintsOf, dashboardRoutes, faultsOf, settled } from '../support/page.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, type TestService, testService } from '../support/service.ts'
 
@@ -16,7 +15,6 @@ const opened = new AsyncDisposableStack()
 interface World {
   readonly service: TestService
   readonly browser: BrowserContext
-  readonly axe: string
 }
 let world: World | undefined
 
@@ -25,26 +23,10 @@ before(async () => {
   if (browser === undefined) return
   await builtDashboard()
   const service = opened.use(await testService())
-  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-  world = { service, browser, axe }
+  world = { service, browser }
 })
 
 after(() => opened.disposeAsync())
-
-/** What a person would not see of a page: complaints of the console, and requests to elsewhere. */
-function complaintsOf(page: Page, origin: string): string[] {
-  const complaints: string[] = []
-  page.on('console', message => {
-    if (['error', 'warning'].includes(message.type())) complaints.push(message.text())
-  })
-  page.on('pageerror', error => complaints.push(error.message))
-  page.on('request', request => {
-    const { protocol } = new URL(request.url())
-    if (!request.url().startsWith(`${origin}/`) && !['data:', 'blob:'].includes(protocol))
-      complaints.push(`asked for ${request.url()}`)
-  })
-  return complaints
-}
 
 function theWorld(): World {
   if (world === undefined) throw new Error('the browser was not started')
@@ -57,39 +39,6 @@ async function open(path: string): Promise<{ page: Page; complaints: string[] }>
   const complaints = complaintsOf(page, service.url)
   await page.goto(`${service.url}/ui${path}`)
   return { page, complaints }
-}
-
-/** Serious faults that keep somebody from using the page, as axe finds them. */
-async function faultsOf(page: Page): Promise<readonly string[]> {
-  await page.evaluate(theWorld().axe)
-  return page.evaluate(async () => {
-    const { axe } = globalThis as unknown as { axe: Axe } // the script that was just run
-    const { violations } = await axe.run((globalThis as unknown as { document: unknown }).document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'],
-    })
-    return violations
-      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
-      .map(
-        ({ id, nodes }) =>
-          `${id}: ${nodes
-            .map(({ html }) => html.slice(0, 160))
-            .slice(0, 3)
-            .join(' | ')}`,
-      )
-  })
-}
-
-interface Axe {
-  run(
-    root: unknown,
-    options: object,
-  ): Promise<{
-    readonly violations: readonly {
-      readonly id: string
-      readonly impact: string
-      readonly nodes: readonly { readonly html: string }[]
-    }[]
-  }>
 }
 
 test('who is new makes a subscription, sends an event, sees it fail and why, and replays it', {
@@ -144,37 +93,20 @@ test('every page is shown in light and dark, without faults, complaints or reque
   for (const theme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' })
     for (const path of [
-      ...routes,
+      ...dashboardRoutes,
       `/subscriptions/${id}`,
       `/subscriptions/${id}?tab=settings`,
       `/events/${event}`,
     ]) {
       await page.goto(`${service.url}/ui${path}`)
-      await page.locator('h1').waitFor()
-      await page.locator('[aria-busy=true], [role=status] .skeleton').first().waitFor({ state: 'detached' })
-      assert.deepEqual(await faultsOf(page), [], `${path} in ${theme}`)
+      await settled(page)
+      const rules = theme === 'light' ? 'all' : 'color-contrast'
+      assert.deepEqual(await faultsOf(page, rules), [], `${path} in ${theme}`)
     }
   }
   assert.deepEqual(complaints, [])
   await page.close()
 })
-
-const routes = [
-  '/',
-  '/subscriptions',
-  '/subscriptions/new',
-  '/events',
-  '/dead-letters',
-  '/replays',
-  '/live',
-  '/test-receivers',
-  '/send',
-  '/event-types',
-  '/system',
-  '/tenants',
-  '/keys',
-  '/audit',
-]
 
 test('filters are in the address, and what is typed there is shown', { skip }, async () => {
   const { page, complaints } = await open('/events?status=unmatched')
@@ -207,19 +139,72 @@ test('everything goes by keyboard: the palette, going to a page, rows, details, 
     await events.waitFor({ timeout: 3000 }).catch(() => {})
   }
   await events.waitFor()
-  await page.getByRole('table').getByRole('link').first().waitFor()
-  // The list listens a moment after it is seen.
   const details = page.getByLabel('Details')
-  for (let tries = 0; tries < 10 && !(await details.isVisible()); tries++) {
-    await page.keyboard.press('j')
-    await page.keyboard.press('Enter')
-    await details.waitFor({ timeout: 3000 }).catch(() => {})
-  }
+  await page.keyboard.press('j')
+  await page.locator('tr[data-index="0"] a:focus').waitFor()
+  await page.keyboard.press('Enter')
+  await details.waitFor()
   await page.keyboard.press('Escape')
   await details.waitFor({ state: 'detached' })
   await page.keyboard.press('?')
   await page.getByRole('dialog', { name: 'Keys' }).waitFor()
   await page.keyboard.press('Escape')
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+/** Presses Tab until what has this name is focused, as somebody without a pointer does. */
+async function tabTo(page: Page, name: RegExp): Promise<void> {
+  for (let presses = 0; presses < 120; presses++) {
+    await page.keyboard.press('Tab')
+    const focused = await page.evaluate(`(() => {
+      const element = document.activeElement
+      const labels = [...(element.labels ?? [])].map(label => label.textContent).join(' ')
+      const text = element.matches('a, button, summary') ? element.textContent : ''
+      return [element.getAttribute('aria-label'), labels, text].filter(Boolean).join(' ').trim()
+    })()`)
+    if (name.test(String(focused))) return
+  }
+  throw new Error(`nothing that is called ${name} can be reached by Tab`)
+}
+
+test('the whole journey goes without a pointer: make, send, see it fail, replay', { skip }, async () => {
+  let broken = true
+  await using receiver = await startReceiver(() => (broken ? { status: 503 } : {}))
+  const { page, complaints } = await open('/subscriptions')
+  await page.getByRole('heading', { name: 'Subscriptions' }).waitFor()
+  await tabTo(page, /^New subscription/)
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Address').waitFor()
+  await tabTo(page, /^Address/)
+  await page.keyboard.type(`${receiver.origin}/by-keyboard`)
+  await tabTo(page, /^Filter, headers/)
+  await page.keyboard.press('Enter')
+  await tabTo(page, /^Attempts in all/)
+  await page.keyboard.press('Control+a')
+  await page.keyboard.type('1')
+  await page.keyboard.press('Enter')
+  await page.getByText('whsec_').first().waitFor()
+  await tabTo(page, /^Send it an event/)
+  await page.keyboard.press('Enter')
+  await page.getByLabel('Payload').waitFor()
+  await tabTo(page, /^Send$/)
+  await page.keyboard.press('Enter')
+  await page.getByText('given up').first().waitFor()
+  broken = false
+  await tabTo(page, /^Open the event/)
+  await page.keyboard.press('Enter')
+  const details = page.getByLabel('Details')
+  await details.getByText('failed', { exact: true }).first().waitFor()
+  await tabTo(page, /^Replay$/)
+  await page.keyboard.press('Enter')
+  await page.getByRole('dialog').waitFor()
+  await tabTo(page, /^Replay 1 delivery/)
+  await page.keyboard.press('Enter')
+  await details.getByText('delivered', { exact: true }).first().waitFor()
+  await page.keyboard.press('Escape')
+  await details.waitFor({ state: 'detached' })
+  assert.equal(receiver.received.length, 2)
   assert.deepEqual(complaints, [])
   await page.close()
 })

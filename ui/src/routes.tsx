@@ -128,6 +128,13 @@ const tenants = createRoute({
   component: lazyRouteComponent(() => import('./screens/tenants/tenants.tsx'), 'Tenants'),
 })
 
+const customerPage = createRoute({
+  getParentRoute: () => root,
+  path: '/customer-page',
+  validateSearch: texts('tenant'),
+  component: lazyRouteComponent(() => import('./screens/customer-page/customer-page.tsx'), 'CustomerPage'),
+})
+
 const keys = createRoute({
   getParentRoute: () => root,
   path: '/keys',
@@ -156,6 +163,7 @@ const routeTree = root.addChildren([
   eventTypes,
   system,
   tenants,
+  customerPage,
   keys,
   audit,
 ])

@@ -72,13 +72,18 @@ interface FetchInit extends Omit<RequestInit, 'signal' | 'body'> {
 /**
  * The token of a tenant's own page: it comes behind # in the link, is kept in memory only, and is taken out of the address.
  */
-const bearer = tokenOfLink()
+const { bearer, theme } = readLink()
 
-function tokenOfLink(): string | undefined {
+function readLink(): { readonly bearer?: string; readonly theme?: 'light' | 'dark' } {
   const token = /^#token=(whp_[\w-]+)$/.exec(location.hash)?.[1]
-  if (token !== undefined) history.replaceState(null, '', new URL('./', document.baseURI))
-  return token
+  if (token === undefined) return {}
+  const asked = new URLSearchParams(location.search).get('theme')
+  history.replaceState(null, '', new URL('./', document.baseURI))
+  return { bearer: token, ...((asked === 'light' || asked === 'dark') && { theme: asked }) }
 }
+
+/** The theme of the page around a tenant's own page, where its link names it: `?theme=dark`. */
+export const linkTheme = theme
 
 /** Whether this is a tenant's own page, opened by its link. */
 export const isPortal = bearer !== undefined

@@ -10,6 +10,7 @@ import {
 } from '@tanstack/react-query'
 import { toastError } from '../design/toast.tsx'
 import { type Answer, call, callPage, type Input, type OperationId, type Row } from './client.ts'
+import { useEvery } from './fresh.ts'
 
 interface ReadOptions {
   readonly enabled?: boolean
@@ -30,11 +31,13 @@ export function useRead<Id extends OperationId>(
   input: Input<Id> = {},
   { enabled = true, everyMs = false, keep = false }: ReadOptions = {},
 ): UseQueryResult<Answer<Id>> {
+  const every = useEvery(id, everyMs)
   return useQuery<Answer<Id>>({
     queryKey: keyOf(id, input),
+    meta: { live: everyMs !== false },
     queryFn: ({ signal }) => call(id, { ...input, signal }),
     enabled,
-    refetchInterval: everyMs,
+    refetchInterval: every,
     // What an operation answers is never a function, for which the option would be something else.
     ...(keep && { placeholderData: keepPreviousData as never }),
   })
@@ -56,7 +59,9 @@ export function useList<Id extends OperationId>(
   input: Input<Id> = {},
   { enabled = true, everyMs = false }: ReadOptions = {},
 ): List<Row<Id>> {
+  const every = useEvery(id, everyMs)
   const query = useInfiniteQuery({
+    meta: { live: everyMs !== false },
     queryKey: [...keyOf(id, input), 'pages'],
     queryFn: ({ pageParam, signal }) =>
       callPage(id, { ...input, signal, query: { ...input.query, cursor: pageParam } }),
@@ -64,7 +69,7 @@ export function useList<Id extends OperationId>(
     getNextPageParam: page => page.next,
     enabled,
     // Only the first page is asked for again by itself: of a long list all pages would be read each time.
-    refetchInterval: state => ((state.state.data?.pages.length ?? 1) === 1 ? everyMs : false),
+    refetchInterval: state => ((state.state.data?.pages.length ?? 1) === 1 ? every : false),
   })
   return {
     rows: query.data?.pages.flatMap(page => page.rows) ?? [],

@@ -7,6 +7,18 @@ export interface DashboardConfig {
   readonly version: string
   /** `keys`: a key has to be given; `none`: everyone is the operator. */
   readonly auth: 'keys' | 'none'
+  readonly portal: PortalLook
+}
+
+/** How a tenant's own page looks, as the settings say. */
+export interface PortalLook {
+  readonly name: string
+  /** Such as `#0055ff`. */
+  readonly accent?: string
+  /** The path of a picture, beside the page. */
+  readonly logo?: string
+  /** The origins whose pages may show it in a frame. */
+  readonly frame_ancestors: readonly string[]
 }
 
 const here = (path: string) => new URL(path, document.baseURI)

@@ -2,6 +2,7 @@ import { Link } from '@tanstack/react-router'
 import { ChevronRight } from 'lucide-react'
 import { type ReactNode, useEffect } from 'react'
 import { createPortal } from 'react-dom'
+import { useBrand } from '../shell/brand.ts'
 import { cx } from './cx.ts'
 
 export interface Crumb {
@@ -31,10 +32,11 @@ export function Page({
   readonly full?: boolean
   readonly children: ReactNode
 }) {
+  const { name: brand } = useBrand()
   const text = spoken ?? (typeof title === 'string' ? title : '')
   useEffect(() => {
-    document.title = text ? `${text} · Webhooks` : 'Webhooks'
-  }, [text])
+    document.title = text ? `${text} · ${brand}` : brand
+  }, [text, brand])
   return (
     <div className={cx('mx-auto w-full px-4 pt-5 pb-16 sm:px-6', !full && 'max-w-[1280px]')}>
       <Crumbs crumbs={crumbs} here={text} />

@@ -18,4 +18,6 @@ export interface TimeSeriesProps {
   readonly height?: number
   /** A range was drawn with the pointer. */
   readonly onRange?: (since: number, until: number) => void
+  /** A double click: back to the whole. */
+  readonly onWhole?: () => void
 }

@@ -4,20 +4,12 @@ import type { List } from '../api/queries.ts'
 import { useKeys } from '../shell/keys.ts'
 import { usePreferences } from '../shell/preferences.ts'
 import { Button } from './button.tsx'
+import type { Column } from './column.ts'
 import { cx } from './cx.ts'
+import { useHeldRows, useScrolled } from './held-rows.ts'
+import { choosing, type Selection, toggled } from './selection.tsx'
 import { Spinner } from './spinner.tsx'
 import { EmptyState, ErrorState, Skeleton } from './states.tsx'
-
-export interface Column<Item> {
-  readonly id: string
-  readonly head: ReactNode
-  readonly cell: (item: Item) => ReactNode
-  /** A width of CSS; the columns without one share what is left. */
-  readonly width?: string
-  readonly align?: 'right'
-  /** From which width of the window on it is shown. */
-  readonly from?: 'sm' | 'md' | 'lg' | 'xl'
-}
 
 const shownFrom = {
   sm: 'hidden sm:table-cell',
@@ -36,6 +28,13 @@ export interface DataTableProps<Item> {
   readonly onOpen?: (item: Item) => void
   /** The row whose details are shown. */
   readonly openKey?: string | undefined
+  /** Rows can be chosen, to do one thing with several of them. */
+  readonly selection?: Selection | undefined
+  /**
+   * New rows come in at the top by themselves. As soon as the reader has scrolled, opened or chosen something they wait
+   * behind a button, so that nothing moves under the pointer.
+   */
+  readonly newestFirst?: boolean
   /** What is shown where there is nothing, and no filter either. */
   readonly empty: ReactNode
   /** Takes the filters away, where there are some. */
@@ -64,7 +63,8 @@ export function DataTable<Item>(props: DataTableProps<Item>) {
   return <Rows {...props} />
 }
 
-function Rows<Item>({ label, columns, list, keyOf, onOpen, openKey }: DataTableProps<Item>) {
+function Rows<Item>(props: DataTableProps<Item>) {
+  const { label, list, keyOf, onOpen, openKey, selection, newestFirst = false } = props
   const { rows: rowLook } = usePreferences()
   const height = rowLook === 'compact' ? 28 : 37
   const table = useRef<HTMLTableElement>(null)
@@ -75,7 +75,10 @@ function Rows<Item>({ label, columns, list, keyOf, onOpen, openKey }: DataTableP
     addEventListener('resize', place)
     return () => removeEventListener('resize', place)
   }, [])
-  const { rows } = list
+  const isScrolled = useScrolled()
+  const isRead = isScrolled || openKey !== undefined || (selection?.keys.size ?? 0) > 0
+  const { rows, waiting, show } = useHeldRows(list.rows, keyOf, newestFirst && isRead)
+  const columns = selection ? [choosing(selection, rows, keyOf), ...props.columns] : props.columns
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => height,
@@ -96,7 +99,10 @@ function Rows<Item>({ label, columns, list, keyOf, onOpen, openKey }: DataTableP
       openIndex >= 0 ? openIndex : focused === undefined ? (by > 0 ? -1 : rows.length) : Number(focused)
     const to = Math.min(rows.length - 1, Math.max(0, from + by))
     const row = rows[to]
-    if (row === undefined) return
+    if (row === undefined) {
+      if (list.loading) early.current += by
+      return
+    }
     virtual.scrollToIndex(to, { align: 'auto' })
     if (openIndex >= 0) onOpen?.(row)
     else
@@ -104,85 +110,118 @@ function Rows<Item>({ label, columns, list, keyOf, onOpen, openKey }: DataTableP
         table.current?.querySelector<HTMLElement>(`tr[data-index="${to}"] :is(a, button)`)?.focus(),
       )
   }
-  useKeys({ j: () => move(1), k: () => move(-1) })
+  // Pressed while the list was on its way.
+  const early = useRef(0)
+  const latestMove = useRef(move)
+  latestMove.current = move
+  const isThere = rows.length > 0
+  useEffect(() => {
+    if (isThere && early.current !== 0) latestMove.current(early.current)
+    if (isThere) early.current = 0
+  }, [isThere])
+  const chooseFocused = () => {
+    const index = document.activeElement?.closest('tr')?.dataset.index
+    const row = index === undefined ? undefined : rows[Number(index)]
+    if (row !== undefined) selection?.set(toggled(selection.keys, keyOf(row)))
+  }
+  useKeys({ j: () => move(1), k: () => move(-1), ...(selection && { x: chooseFocused }) })
 
   const before = (items[0]?.start ?? top) - top
   const after = virtual.getTotalSize() - ((items.at(-1)?.end ?? top) - top)
   return (
-    <table
-      ref={table}
-      className="w-full table-fixed border-separate border-spacing-0 text-sm"
-      aria-label={label}
-      aria-busy={list.loading}
-    >
-      <thead>
-        <tr>
-          {columns.map(({ id, head, width, align, from }) => (
-            <th
-              key={id}
-              scope="col"
-              style={{ width }}
-              className={cx(
-                'sticky top-12 z-10 h-8 truncate border-b bg-bg px-2 text-xs font-medium text-ink-3 first:pl-3 last:pr-3',
-                align === 'right' ? 'text-right' : 'text-left',
-                from && shownFrom[from],
-              )}
-            >
-              {head}
-            </th>
-          ))}
-        </tr>
-      </thead>
-      <tbody>
-        {list.loading && <LoadingRows columns={columns} height={height} />}
-        {before > 0 && <tr style={{ height: before }} />}
-        {items.map(({ index, key }) => {
-          const row = rows[index] as Item // the index is one of the rows
-          const isOpen = index === openIndex
-          return (
-            // A click anywhere opens it; for the keyboard its first cell has a link.
-            <tr
-              key={String(key)}
-              data-index={index}
-              aria-current={isOpen || undefined}
-              style={{ height }}
-              onClick={
-                onOpen &&
-                (event => {
-                  if (!(event.target as HTMLElement).closest('a, button, input, label')) onOpen(row)
-                })
-              }
-              className={cx(
-                'group transition-colors duration-100 has-[:focus-visible]:bg-hover',
-                onOpen && 'cursor-pointer',
-                isOpen ? 'bg-selected' : 'hover:bg-hover',
-              )}
-            >
-              {columns.map(({ id, cell, align, from }) => (
-                <td
-                  key={id}
-                  className={cx(
-                    'truncate border-b px-2 first:pl-3 last:pr-3',
-                    align === 'right' && 'text-right',
-                    from && shownFrom[from],
-                  )}
-                >
-                  {cell(row)}
-                </td>
-              ))}
-            </tr>
-          )
-        })}
-        {after > 0 && <tr style={{ height: after }} />}
-        {list.loadingMore && (
+    <>
+      {waiting > 0 && (
+        <div className="sticky top-13 z-20 flex h-0 justify-center">
+          <button
+            type="button"
+            onClick={() => {
+              show()
+              scrollTo({ top: 0 })
+            }}
+            className="appear h-7 rounded-full border bg-surface px-3 text-xs font-medium text-accent shadow-float"
+          >
+            {waiting} new
+          </button>
+        </div>
+      )}
+      <table
+        ref={table}
+        className="w-full table-fixed border-separate border-spacing-0 text-sm"
+        aria-label={label}
+        aria-busy={list.loading}
+        // Most rows are not in the document, so that their number has to be said.
+        aria-rowcount={list.loading || list.hasMore ? -1 : rows.length + 1}
+      >
+        <thead>
           <tr>
-            <td colSpan={columns.length} className="h-10 text-center text-ink-3">
-              <Spinner /> <span className="only-spoken">Loading more</span>
-            </td>
+            {columns.map(({ id, head, width, align, from }) => (
+              <th
+                key={id}
+                scope="col"
+                style={{ width }}
+                className={cx(
+                  'sticky top-12 z-10 h-8 truncate border-b bg-bg px-2 text-xs font-medium text-ink-3 first:pl-3 last:pr-3',
+                  align === 'right' ? 'text-right' : 'text-left',
+                  from && shownFrom[from],
+                )}
+              >
+                {head}
+              </th>
+            ))}
           </tr>
-        )}
-      </tbody>
-    </table>
+        </thead>
+        <tbody>
+          {list.loading && <LoadingRows columns={columns} height={height} />}
+          {before > 0 && <tr style={{ height: before }} />}
+          {items.map(({ index, key }) => {
+            const row = rows[index] as Item // the index is one of the rows
+            const isOpen = index === openIndex
+            return (
+              // A click anywhere opens it; for the keyboard its first cell has a link.
+              <tr
+                key={String(key)}
+                data-index={index}
+                aria-rowindex={index + 2}
+                aria-current={isOpen || undefined}
+                style={{ height }}
+                onClick={
+                  onOpen &&
+                  (event => {
+                    if (!(event.target as HTMLElement).closest('a, button, input, label')) onOpen(row)
+                  })
+                }
+                className={cx(
+                  'group transition-colors duration-100 has-[:focus-visible]:bg-hover',
+                  onOpen && 'cursor-pointer',
+                  isOpen ? 'bg-selected' : 'hover:bg-hover',
+                )}
+              >
+                {columns.map(({ id, cell, align, from }) => (
+                  <td
+                    key={id}
+                    className={cx(
+                      'truncate border-b px-2 first:pl-3 last:pr-3',
+                      align === 'right' && 'text-right',
+                      from && shownFrom[from],
+                    )}
+                  >
+                    {cell(row)}
+                  </td>
+                ))}
+              </tr>
+            )
+          })}
+          {after > 0 && <tr style={{ height: after }} />}
+          {list.loadingMore && (
+            <tr>
+              <td colSpan={columns.length} className="h-10 text-center text-ink-3">
+                <Spinner /> <span className="only-spoken">Loading more</span>
+              </td>
+            </tr>
+          )}
+        </tbody>
+      </table>
+    </>
   )
 }
 

@@ -8,13 +8,15 @@ import { exactTime } from './time.tsx'
 const crosshair = UPlot.sync('page')
 
 /** The one place that knows the library of charts. */
-export function Plot({ kind, times, series, format, height = 180, onRange }: TimeSeriesProps) {
+export function Plot({ kind, times, series, format, height = 180, onRange, onWhole }: TimeSeriesProps) {
   const place = useRef<HTMLDivElement>(null)
   const { theme, clock } = usePreferences()
   const [at, setAt] = useState<number | null>(null)
   const [themed, setThemed] = useState(0)
   const ranged = useRef(onRange)
   ranged.current = onRange
+  const whole = useRef(onWhole)
+  whole.current = onWhole
   useEffect(() => {
     const again = () => setThemed(count => count + 1)
     addEventListener('themechange', again)
@@ -38,6 +40,7 @@ export function Plot({ kind, times, series, format, height = 180, onRange }: Tim
       dataOf(kind, times, series),
       element,
     )
+    plot.over.addEventListener('dblclick', () => whole.current?.())
     const observer = new ResizeObserver(() => plot.setSize({ width: element.clientWidth, height }))
     observer.observe(element)
     return () => {

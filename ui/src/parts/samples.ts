@@ -6,7 +6,7 @@ interface Sending {
   readonly payload: string
 }
 
-interface Sample {
+export interface Sample {
   readonly name: string
   readonly code: string
 }
@@ -57,7 +57,68 @@ request = urllib.request.Request(
 )
 print(json.load(urllib.request.urlopen(request)))`,
     },
+    ...moreSamples(url, type, payload),
   ]
+}
+
+function moreSamples(url: string, type: string, payload: string): readonly Sample[] {
+  const [address, typed, body] = [url, type, payload].map(text => JSON.stringify(text))
+  const single = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`
+  return [
+    {
+      name: 'Go',
+      code: `body := strings.NewReader(${goText(payload)})
+req, _ := http.NewRequest("POST", ${address}, body)
+req.Header.Set("content-type", "application/json")${type ? `\nreq.Header.Set("x-event-type", ${typed})` : ''}
+req.Header.Set("authorization", "Bearer "+os.Getenv("WEBHOOKS_KEY"))
+res, err := http.DefaultClient.Do(req)`,
+    },
+    {
+      name: 'Ruby',
+      code: `require 'net/http'
+
+headers = {
+  'content-type' => 'application/json',${type ? `\n  'x-event-type' => ${single(type)},` : ''}
+  'authorization' => "Bearer #{ENV['WEBHOOKS_KEY']}",
+}
+answer = Net::HTTP.post(URI(${single(url)}), ${single(payload)}, headers)`,
+    },
+    {
+      name: 'PHP',
+      code: `$request = curl_init(${single(url)});
+curl_setopt_array($request, [
+    CURLOPT_POSTFIELDS => ${single(payload)},
+    CURLOPT_HTTPHEADER => [
+        'content-type: application/json',${type ? `\n        ${single(`x-event-type: ${type}`)},` : ''}
+        'authorization: Bearer ' . getenv('WEBHOOKS_KEY'),
+    ],
+    CURLOPT_RETURNTRANSFER => true,
+]);
+$answer = json_decode(curl_exec($request));`,
+    },
+    {
+      name: 'Java',
+      code: `var request = HttpRequest.newBuilder(URI.create(${address}))
+    .header("content-type", "application/json")${type ? `\n    .header("x-event-type", ${typed})` : ''}
+    .header("authorization", "Bearer " + System.getenv("WEBHOOKS_KEY"))
+    .POST(HttpRequest.BodyPublishers.ofString(${body}))
+    .build();
+var answer = HttpClient.newHttpClient().send(request, HttpResponse.BodyHandlers.ofString());`,
+    },
+    {
+      name: 'C#',
+      code: `using var client = new HttpClient();
+client.DefaultRequestHeaders.Authorization =
+    new("Bearer", Environment.GetEnvironmentVariable("WEBHOOKS_KEY"));${type ? `\nclient.DefaultRequestHeaders.Add("x-event-type", ${typed});` : ''}
+var body = new StringContent(${body}, Encoding.UTF8, "application/json");
+var answer = await client.PostAsync(${address}, body);`,
+    },
+  ]
+}
+
+/** Go has texts without escapes, but for the backquote itself. */
+function goText(text: string): string {
+  return text.includes('`') ? JSON.stringify(text) : `\`${text}\``
 }
 
 function indented(text: string, by: string): string {
@@ -121,6 +182,11 @@ $payload = $webhook->verify(file_get_contents('php://input'), getallheaders());`
       name: 'Java',
       code: `Webhook webhook = new Webhook(${JSON.stringify(secret)});
 webhook.verify(body, headers); // com.standardwebhooks:standardwebhooks`,
+    },
+    {
+      name: 'C#',
+      code: `var webhook = new StandardWebhooks.Webhook(${JSON.stringify(secret)});
+webhook.Verify(body, headers); // a WebHeaderCollection; package StandardWebhooks`,
     },
     {
       name: 'Rust',

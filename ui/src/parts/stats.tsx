@@ -1,11 +1,11 @@
-import { type ReactNode, useMemo } from 'react'
+import type { ReactNode } from 'react'
 import type { StatsBucket, StatsTotals } from '../api/schema.ts'
 import { Segmented } from '../design/field.tsx'
-import { Card, Figure, Section } from '../design/page.tsx'
-import type { Series } from '../design/series.ts'
+import { Card, Figure } from '../design/page.tsx'
 import { ErrorState, Skeleton } from '../design/states.tsx'
 import { durationText, numberText, Time } from '../design/time.tsx'
-import { TimeSeries } from '../design/time-series.tsx'
+import { percentText } from './percent.ts'
+import { StatsCharts } from './stats-charts.tsx'
 
 export const windows = ['1h', '24h', '7d', '30d'] as const
 export type Window = (typeof windows)[number]
@@ -39,12 +39,6 @@ export interface StatsFigures {
   readonly pending_exact: boolean
 }
 
-/** A share as people read it; not rounded up to all where something failed. */
-export function percentText(share: number | null): string {
-  if (share === null) return '–'
-  return `${share === 1 ? '100' : (Math.floor(share * 1000) / 10).toFixed(1)} %`
-}
-
 const rateTone = (share: number | null) =>
   share === null || share >= 0.99 ? undefined : share >= 0.9 ? ('warn' as const) : ('bad' as const)
 
@@ -53,6 +47,7 @@ export function StatsView({
   read,
   more,
   failedLink,
+  search,
 }: {
   readonly read: {
     readonly data: StatsFigures | undefined
@@ -63,6 +58,8 @@ export function StatsView({
   readonly more?: ReactNode
   /** Around the figure of what was given up. */
   readonly failedLink?: (figure: ReactNode) => ReactNode
+  /** Filters of the events that these figures are of. */
+  readonly search?: Readonly<Record<string, string>>
 }) {
   const { data } = read
   if (data === undefined) {
@@ -116,91 +113,7 @@ export function StatsView({
           {more}
         </div>
       </Card>
-      <Charts buckets={data.buckets} totals={totals} />
+      <StatsCharts buckets={data.buckets} totals={totals} search={search} />
     </>
   )
-}
-
-const network = ['dns', 'connect', 'tls', 'proxy']
-const count = (value: number) => numberText(Math.round(value))
-
-function Charts({
-  buckets,
-  totals,
-}: {
-  readonly buckets: readonly StatsBucket[]
-  readonly totals: StatsTotals
-}) {
-  const { times, outcomes, latencies } = useMemo(() => {
-    const of = (bucket: StatsBucket, classes: readonly string[]) =>
-      classes.reduce((sum, name) => sum + (bucket.by_class[name] ?? 0), 0)
-    const other = (bucket: StatsBucket) => bucket.failed - of(bucket, ['http', 'timeout', ...network])
-    const all: readonly Series[] = [
-      { name: 'accepted', colour: '--good', values: buckets.map(bucket => bucket.success) },
-      { name: 'refused by status', colour: '--bad', values: buckets.map(bucket => of(bucket, ['http'])) },
-      { name: 'timed out', colour: '--warn', values: buckets.map(bucket => of(bucket, ['timeout'])) },
-      { name: 'not reached', colour: '--busy', values: buckets.map(bucket => of(bucket, network)) },
-      { name: 'other', colour: '--idle', values: buckets.map(other) },
-    ]
-    return {
-      times: buckets.map(({ start }) => Date.parse(start) / 1000),
-      outcomes: all.filter(
-        ({ name, values }) => name === 'accepted' || values.some(value => (value ?? 0) > 0),
-      ),
-      latencies: [
-        { name: 'p50', colour: '--good', values: buckets.map(bucket => bucket.p50_ms) },
-        { name: 'p95', colour: '--accent', values: buckets.map(bucket => bucket.p95_ms) },
-        { name: 'p99', colour: '--warn', values: buckets.map(bucket => bucket.p99_ms) },
-      ] satisfies readonly Series[],
-    }
-  }, [buckets])
-  return (
-    <Section>
-      <div className="grid gap-4 narrow:grid-cols-2">
-        <Card>
-          <TimeSeries
-            title="Attempts"
-            kind="bars"
-            times={times}
-            series={outcomes}
-            format={count}
-            sentence={failureSentence(totals)}
-          />
-        </Card>
-        <Card>
-          <TimeSeries
-            title="How long they took"
-            kind="lines"
-            times={times}
-            series={latencies}
-            format={durationText}
-            sentence={
-              totals.p95_ms === null
-                ? 'No attempt was made.'
-                : `95 of a hundred took at most ${durationText(totals.p95_ms)}.`
-            }
-          />
-        </Card>
-      </div>
-    </Section>
-  )
-}
-
-const classWords: Readonly<Record<string, string>> = {
-  http: 'refused by their status',
-  timeout: 'time-outs',
-  connect: 'without a connection',
-  dns: 'with a name that was not found',
-  tls: 'in TLS',
-  blocked: 'to addresses that are not allowed',
-}
-
-function failureSentence({ success, failed, by_class: classes }: StatsTotals): string {
-  const all = success + failed
-  if (all === 0) return 'No attempt was made.'
-  if (failed === 0) return 'All were accepted.'
-  const [name, most] = Object.entries(classes).sort((a, b) => b[1] - a[1])[0] ?? ['', 0]
-  const share = most / failed
-  const part = share > 0.95 ? 'all' : share > 0.6 ? 'most of them' : `${percentText(share)} of them`
-  return `${percentText(failed / all)} failed, ${part} ${classWords[name] ?? name}.`
 }

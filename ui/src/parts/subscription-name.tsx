@@ -15,6 +15,11 @@ export function shortUrl(url: string): string {
   return short.length > 80 ? `${short.slice(0, 79)}…` : short
 }
 
+/** What people call it; of one that is not known nothing. */
+export function nameOf(subscription: Subscription | undefined): string {
+  return subscription === undefined ? '' : subscription.description || shortUrl(subscription.target_url)
+}
+
 /** Why a subscription is as it is; the times in it as people read them. */
 export function Reason({ text }: { readonly text: string }) {
   const parts = text.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/)
@@ -34,7 +39,7 @@ export function SubscriptionName({ id }: { readonly id: number }) {
       className="inline-flex max-w-full items-baseline gap-1.5 rounded hover:underline"
     >
       <span className="text-ink-3">#{id}</span>
-      {known && <span className="truncate">{known.description || shortUrl(known.target_url)}</span>}
+      {known && <span className="truncate">{nameOf(known)}</span>}
     </Link>
   )
 }

@@ -9,6 +9,7 @@ const general: readonly (readonly [keys: string, does: string])[] = [
   ['k', 'Row before'],
   ['Enter', 'Open the row'],
   ['Esc', 'Close what is open'],
+  ['x', 'Choose the row, where several can be chosen'],
   ['r', 'Replay what is open'],
   ['?', 'This list'],
 ]

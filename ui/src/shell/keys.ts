@@ -7,6 +7,11 @@ const sequenceMs = 1200
 let pending = ''
 let pendingAt = 0
 
+/** Keys of lists and details: one that is pressed while these are still on their way is kept for them, this long. */
+const patientKeys = ['j', 'k', 'r']
+const patientMs = 2000
+let early: { readonly event: KeyboardEvent; readonly at: number } | undefined
+
 /**
  * Keys that do something while this part of the page is there: `j`, `?`, `mod+k`, `g e`. Not while somebody types, nor
  * while a dialog is open (but `mod+…` always).
@@ -28,6 +33,10 @@ export function useKeys(keys: KeyMap): void {
       action(event)
     }
     addEventListener('keydown', onKey)
+    if (early !== undefined && latest.current[early.event.key] !== undefined) {
+      if (performance.now() - early.at < patientMs) latest.current[early.event.key]?.(early.event)
+      early = undefined
+    }
     return () => removeEventListener('keydown', onKey)
   }, [])
 }
@@ -40,6 +49,7 @@ export function rememberKeys(): () => void {
     setTimeout(() => {
       pending = isFirst ? 'g' : ''
       pendingAt = performance.now()
+      if (patientKeys.includes(event.key) && !event.defaultPrevented) early = { event, at: pendingAt }
     })
   }
   addEventListener('keydown', onKey)

@@ -1,5 +1,6 @@
 import {
   Activity,
+  AppWindow,
   ArchiveX,
   Building2,
   FlaskConical,
@@ -45,6 +46,7 @@ export const places: readonly Place[] = [
     group: 'setup',
   },
   { to: '/event-types', label: 'Event types', icon: Shapes, need: 'read', key: 't', group: 'setup' },
+  { to: '/customer-page', label: 'Customer page', icon: AppWindow, need: 'keys', key: 'p', group: 'setup' },
   { to: '/system', label: 'System', icon: Activity, need: 'read_all', key: 'y', group: 'operate' },
   { to: '/tenants', label: 'Tenants', icon: Building2, need: 'admin', key: 'c', group: 'operate' },
   { to: '/keys', label: 'API keys', icon: KeyRound, need: 'keys', key: 'k', group: 'operate' },

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react'
+import { linkTheme } from '../api/client.ts'
 
 /** What a person has chosen for this browser. Nothing secret. */
 export interface Preferences {
@@ -22,7 +23,7 @@ const defaults: Preferences = {
   views: {},
 }
 
-let current = read()
+let current: Preferences = { ...read(), ...(linkTheme && { theme: linkTheme }) }
 const listeners = new Set<() => void>()
 
 function read(): Preferences {

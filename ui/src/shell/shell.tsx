@@ -15,6 +15,7 @@ import {
 } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { isPortal } from '../api/client.ts'
+import { keepFresh } from '../api/fresh.ts'
 import { isStatus } from '../api/problem.ts'
 import type { Me } from '../api/schema.ts'
 import { can, signOut, useConfig, useMe } from '../api/session.ts'
@@ -26,6 +27,7 @@ import { Spinner } from '../design/spinner.tsx'
 import { EmptyState, ErrorState } from '../design/states.tsx'
 import { toastError } from '../design/toast.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
+import { useBrand, useBrandColours } from './brand.ts'
 import { rememberKeys, useKeys } from './keys.ts'
 import { MeContext } from './me.ts'
 import { type Place, places } from './navigation.ts'
@@ -38,6 +40,7 @@ const SignIn = lazy(() => import('./sign-in.tsx').then(module => ({ default: mod
 
 /** Who is there? Then the frame with the page in it, or the door. */
 export function Root() {
+  useBrandColours()
   const me = useMe()
   if (me.isPending) return <Waiting />
   if (me.data === undefined) {
@@ -87,13 +90,17 @@ type Overlay = 'palette' | 'help' | undefined
 
 function Frame({ me }: { readonly me: Me }) {
   const navigate = useNavigate()
-  const { sidebar } = usePreferences()
+  const { sidebar, tenant: chosenTenant } = usePreferences()
   const [overlay, setOverlay] = useState<Overlay>()
   const [sheet, setSheet] = useState(false)
   // The bar has to be there before the page writes its name into it.
   const [isThere, setThere] = useState(false)
   useEffect(() => setThere(true), [])
   useEffect(rememberKeys, [])
+  const client = useQueryClient()
+  const tenant = me.tenant ?? (chosenTenant || undefined)
+  const mayRead = can(me, 'read')
+  useEffect(() => (mayRead ? keepFresh(client, tenant) : undefined), [client, tenant, mayRead])
   const shown = places.filter(place => can(me, place.need) && isOfViews(me, place))
   useKeys({
     'mod+k': () => setOverlay(overlay === 'palette' ? undefined : 'palette'),
@@ -175,16 +182,21 @@ function SideBar({
   readonly close: () => void
 }) {
   const config = useConfig()
+  const brand = useBrand()
   const groups = (['work', 'setup', 'operate'] as const)
     .map(group => shown.filter(place => place.group === group))
     .filter(group => group.length > 0)
   return (
     <>
       <div className="flex h-12 shrink-0 items-center gap-2 px-3.5">
-        <span className="grid h-6 w-6 shrink-0 place-items-center rounded-control bg-accent-fill text-on-accent">
-          <Webhook aria-hidden="true" className="h-4 w-4" />
-        </span>
-        {!iconsOnly && <span className="grow truncate font-semibold">Webhooks</span>}
+        {brand.logo ? (
+          <img src={`./${brand.logo}`} alt="" className="h-6 max-w-28 shrink-0 object-contain" />
+        ) : (
+          <span className="grid h-6 w-6 shrink-0 place-items-center rounded-control bg-accent-fill text-on-accent">
+            <Webhook aria-hidden="true" className="h-4 w-4" />
+          </span>
+        )}
+        {!iconsOnly && <span className="grow truncate font-semibold">{brand.name}</span>}
         {isSheet && (
           <IconButton label="Close the navigation" onClick={close}>
             <X className="h-4 w-4" />

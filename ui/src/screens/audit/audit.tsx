@@ -3,12 +3,16 @@ import { ScrollText } from 'lucide-react'
 import { useList } from '../../api/queries.ts'
 import type { AuditEntry } from '../../api/schema.ts'
 import { Tag } from '../../design/badge.tsx'
+import type { Column } from '../../design/column.ts'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
 import { EmptyState } from '../../design/states.tsx'
-import { type Column, DataTable } from '../../design/table.tsx'
+import { DataTable } from '../../design/table.tsx'
 import { Time, useNow } from '../../design/time.tsx'
 import { Tooltip } from '../../design/tooltip.tsx'
+import type { CsvColumn } from '../../parts/csv.ts'
+import { ExportButton } from '../../parts/export-button.tsx'
+import { SavedViews } from '../../parts/saved-views.tsx'
 import { useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
 
@@ -26,6 +30,8 @@ const filters: readonly Filter[] = [
       'key.created',
       'key.revoked',
       'tenant.created',
+      'session.created',
+      'session.ended',
     ],
   },
   { key: 'subject', name: 'subject', hint: 'to what, such as subscription:12' },
@@ -68,6 +74,23 @@ const columns: readonly Column<AuditEntry>[] = [
       </span>
     ),
   },
+]
+
+const usualViews = [
+  { name: 'Sign-ins', query: 'subject=session' },
+  { name: 'Subscriptions in the last day', query: 'subject=subscription&since=24h' },
+  { name: 'Keys', query: 'subject=key' },
+]
+
+const csvColumns: readonly CsvColumn<AuditEntry>[] = [
+  { name: 'at', value: row => row.at },
+  { name: 'actor_kind', value: row => row.actor.kind },
+  { name: 'actor_id', value: row => row.actor.id },
+  { name: 'actor_name', value: row => row.actor.name },
+  { name: 'action', value: row => row.action },
+  { name: 'tenant', value: row => row.tenant },
+  { name: 'subject', value: row => [row.subject.kind, row.subject.id].filter(Boolean).join(':') },
+  { name: 'changes', value: row => row.changes },
 ]
 
 function Changes({ entry: { changes, more_changes: more } }: { readonly entry: AuditEntry }) {
@@ -120,12 +143,16 @@ export function Audit() {
         values={search}
         freeText="action"
         onChange={values => void navigate({ search: values, replace: true })}
-      />
+      >
+        <SavedViews path="/audit" search={search} usual={usualViews} />
+        <ExportButton id="listAudit" input={{ query }} name="audit" columns={csvColumns} />
+      </FilterBar>
       <DataTable
         label="Audit log"
         columns={columns}
         list={list}
         keyOf={({ id }) => id}
+        newestFirst
         clearFilters={
           Object.values(search).some(Boolean) ? () => void navigate({ search: {}, replace: true }) : undefined
         }

@@ -5,19 +5,25 @@ import { useChange, useList } from '../../api/queries.ts'
 import type { ListedDelivery } from '../../api/schema.ts'
 import { HttpStatus, Tag, TriggerBadge } from '../../design/badge.tsx'
 import { Button } from '../../design/button.tsx'
+import type { Column } from '../../design/column.ts'
 import { ConfirmDialog } from '../../design/dialog.tsx'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page, Section } from '../../design/page.tsx'
+import { useSelection } from '../../design/selection.tsx'
 import { Spinner } from '../../design/spinner.tsx'
 import { EmptyState } from '../../design/states.tsx'
-import { type Column, DataTable } from '../../design/table.tsx'
+import { DataTable } from '../../design/table.tsx'
 import { numberText, Time, useNow } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
-import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { ExportButton } from '../../parts/export-button.tsx'
+import { SavedViews } from '../../parts/saved-views.tsx'
+import { nameOf, SubscriptionName, useSubscriptionNames } from '../../parts/subscription-name.tsx'
 import { useCount } from '../../parts/use-count.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
+import { BulkActions, keyOfDelivery } from './bulk.tsx'
 
 const route = getRouteApi('/dead-letters')
 
@@ -78,6 +84,23 @@ const columns: readonly Column<ListedDelivery>[] = [
   },
 ]
 
+const usualViews = [
+  { name: 'In the last day', query: 'since=24h' },
+  { name: 'Timed out', query: 'error_class=timeout' },
+  { name: 'Refused by a status', query: 'error_class=http' },
+]
+
+const csvColumns: readonly CsvColumn<ListedDelivery>[] = [
+  { name: 'webhook_id', value: row => row.webhook_id },
+  { name: 'subscription_id', value: row => row.subscription_id },
+  { name: 'tenant', value: row => row.tenant },
+  { name: 'attempts', value: row => row.attempts },
+  { name: 'last_attempt_at', value: row => row.last_attempt_at },
+  { name: 'http_status', value: row => row.http_status },
+  { name: 'error_class', value: row => row.error_class },
+  { name: 'error', value: row => row.error },
+]
+
 /** What was given up: by subscription and reason, and what can be done about it. */
 export function DeadLetters() {
   const search = route.useSearch()
@@ -85,6 +108,7 @@ export function DeadLetters() {
   const tenant = useTenant()
   const minute = useNow(60_000)
   const mayWrite = useCan('write')
+  const selection = useSelection()
   const [asking, setAsking] = useState<'replay' | 'discard'>()
   const range = { since: momentOf(search.since, minute), until: momentOf(search.until, minute) }
   const query = { ...search, ...range, tenant, state: 'failed', limit: 100 }
@@ -127,13 +151,18 @@ export function DeadLetters() {
         filters={filters}
         values={search}
         onChange={values => void navigate({ search: values, replace: true })}
-      />
+      >
+        <SavedViews path="/dead-letters" search={search} usual={usualViews} />
+        <ExportButton id="listDeliveries" input={{ query }} name="dead-letters" columns={csvColumns} />
+      </FilterBar>
       <Groups rows={list.rows} hasMore={list.hasMore} />
       <DataTable
         label="Dead letters"
         columns={columns}
         list={list}
-        keyOf={row => `${row.webhook_id} ${row.subscription_id}`}
+        keyOf={keyOfDelivery}
+        newestFirst
+        selection={mayWrite ? selection : undefined}
         onOpen={({ webhook_id: id }) => void navigate({ to: '/events/$id', params: { id } })}
         clearFilters={isFiltered ? () => void navigate({ search: {}, replace: true }) : undefined}
         empty={
@@ -143,6 +172,7 @@ export function DeadLetters() {
           </EmptyState>
         }
       />
+      {mayWrite && <BulkActions rows={list.rows} selection={selection} />}
       {asking === 'replay' && <ReplayThese filter={filter} onClose={() => setAsking(undefined)} />}
       {asking === 'discard' && (
         <DiscardThese
@@ -157,6 +187,7 @@ export function DeadLetters() {
 /** What was loaded, by subscription and error: the largest groups. */
 function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; readonly hasMore: boolean }) {
   const navigate = useNavigate({ from: '/dead-letters' })
+  const names = useSubscriptionNames()
   const groups = Object.entries(
     Object.groupBy(rows, row => `${row.subscription_id} ${row.error_class ?? ''} ${row.http_status ?? ''}`),
   )
@@ -184,7 +215,10 @@ function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; r
               >
                 <span className="w-12 shrink-0 text-lg font-semibold">{numberText(members.length)}</span>
                 <span className="min-w-0">
-                  <span className="block truncate">subscription #{first.subscription_id}</span>
+                  <span className="block truncate">
+                    <span className="text-ink-3">#{first.subscription_id}</span>{' '}
+                    {nameOf(names.get(first.subscription_id))}
+                  </span>
                   <span className="block truncate text-xs text-ink-2">{attemptWords(first)}</span>
                 </span>
               </button>

@@ -18,8 +18,9 @@ import { Panel } from '../../design/panel.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { bytesText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
-import { toast } from '../../design/toast.tsx'
+import { toast, toastError } from '../../design/toast.tsx'
 import { deliveryMoments } from '../../parts/deliveries.tsx'
+import { saveFile } from '../../parts/save-file.ts'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { useCan } from '../../shell/me.ts'
@@ -33,10 +34,9 @@ export function EventPanel() {
   const event = useRead('getEvent', { path: { webhook_id: id } }, { everyMs: 2000, keep: true })
   const [asking, setAsking] = useState(false)
   const mayWrite = useCan('write')
-  useKeys({ r: () => mayWrite && setAsking(true) })
   const { data } = event
-  const canReplay =
-    mayWrite && data !== undefined && data.payload_expunged_at === null && data.delivery_counts.total > 0
+  const canReplay = mayWrite && data !== undefined && data.payload_expunged_at === null && settledOf(data) > 0
+  useKeys({ r: () => canReplay && setAsking(true) })
   return (
     <Panel
       onClose={() => void navigate({ to: '/events', search: true, resetScroll: false })}
@@ -69,6 +69,11 @@ export function EventPanel() {
       )}
     </Panel>
   )
+}
+
+/** What is still owed is tried anyway, and no replay sends it. */
+function settledOf({ delivery_counts: { total, pending } }: EventDetails): number {
+  return total - pending
 }
 
 function Facts({ event }: { readonly event: EventDetails }) {
@@ -192,14 +197,15 @@ function Payload({ event }: { readonly event: EventDetails }) {
       </Section>
     )
   }
+  // Not by a link: a tenant's own page has no cookie, and its token goes with `fetch` only.
+  const save = () =>
+    fetchApi(address, {})
+      .then(async answer => saveFile(`${id}.${endingOf(type)}`, await answer.blob()))
+      .catch(toastError)
   const download = (
-    <a
-      href={address.href}
-      download
-      className="inline-flex h-7 items-center gap-1.5 rounded-control px-2 text-xs font-medium text-ink-2 hover:bg-hover hover:text-ink"
-    >
-      <Download aria-hidden="true" className="h-3.5 w-3.5" /> Download
-    </a>
+    <Button size="sm" look="quiet" icon={<Download className="h-3.5 w-3.5" />} onClick={() => void save()}>
+      Download
+    </Button>
   )
   return (
     <Section
@@ -248,6 +254,12 @@ function Payload({ event }: { readonly event: EventDetails }) {
   )
 }
 
+/** Such as json; what is of an unknown type gets no ending by which a machine would open it. */
+function endingOf(type: string): string {
+  if (/[/+]json\b/.test(type)) return 'json'
+  return type.startsWith('text/plain') ? 'txt' : 'bin'
+}
+
 function parsed(text: string): { readonly value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) }
@@ -276,23 +288,30 @@ function curlOf(
 
 function ReplayDialog({ event, onClose }: { readonly event: EventDetails; readonly onClose: () => void }) {
   const replay = useChange('replayEvent', { affects: ['getEvent', 'listEvents'], quiet: true })
-  const count = event.delivery_counts.total
+  const { pending } = event.delivery_counts
+  const count = settledOf(event)
+  const words = (many: number) => (many === 1 ? '1 delivery' : `${many} deliveries`)
   return (
     <ConfirmDialog
       open
       onClose={onClose}
       title="Replay this event"
-      verb={`Replay ${count === 1 ? '1 delivery' : `${count} deliveries`}`}
+      verb={`Replay ${words(count)}`}
       description={
         <>
           It is sent again to {count === 1 ? 'the subscription' : `the ${count} subscriptions`} that it went
           to, with the same <code className="font-mono text-xs">webhook-id</code>, so that a receiver that has
           it already can tell.
+          {pending > 0 && ` What is still pending (${pending}) goes on being tried as planned.`}
         </>
       }
       act={async () => {
-        await replay.mutateAsync({ path: { webhook_id: event.webhook_id }, body: {} })
-        toast('It is being sent again.')
+        const { deliveries } = await replay.mutateAsync({ path: { webhook_id: event.webhook_id }, body: {} })
+        toast(
+          deliveries === 0
+            ? 'Nothing was sent again: all of it is pending by now.'
+            : `${words(deliveries)} ${deliveries === 1 ? 'is' : 'are'} being sent again.`,
+        )
       }}
     />
   )

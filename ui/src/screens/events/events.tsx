@@ -1,19 +1,21 @@
 import { getRouteApi, Link, Outlet, useNavigate, useParams } from '@tanstack/react-router'
-import { Bookmark, History, Radio, Send } from 'lucide-react'
+import { History, Radio, Send } from 'lucide-react'
 import { useState } from 'react'
 import { useList, useRead } from '../../api/queries.ts'
 import type { EventSummary } from '../../api/schema.ts'
 import { StateBadge, Tag } from '../../design/badge.tsx'
-import { Button, ButtonLink, IconButton } from '../../design/button.tsx'
+import { Button, ButtonLink } from '../../design/button.tsx'
+import type { Column } from '../../design/column.ts'
 import { Id } from '../../design/copy.tsx'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
-import { Menu } from '../../design/menu.tsx'
 import { Page } from '../../design/page.tsx'
 import { EmptyState } from '../../design/states.tsx'
-import { type Column, DataTable } from '../../design/table.tsx'
+import { DataTable } from '../../design/table.tsx'
 import { bytesText, Time, useNow } from '../../design/time.tsx'
+import type { CsvColumn } from '../../parts/csv.ts'
+import { ExportButton } from '../../parts/export-button.tsx'
+import { SavedViews } from '../../parts/saved-views.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
-import { setPreferences, usePreferences } from '../../shell/preferences.ts'
 import { momentOf } from '../../shell/search.ts'
 
 const route = getRouteApi('/events')
@@ -115,7 +117,7 @@ export function Events() {
     since: momentOf(search.since, minute),
     until: momentOf(search.until, minute),
     tenant,
-    limit: 50,
+    limit: 100,
   }
   const list = useList('listEvents', { query }, { everyMs: live ? 3000 : false })
   const filters = filtersWith((types.data ?? []).map(({ name }) => name))
@@ -150,7 +152,8 @@ export function Events() {
           freeText="q"
           onChange={values => void navigate({ search: values, replace: true })}
         >
-          <SavedViews />
+          <SavedViews path="/events" search={search} usual={usualViews} />
+          <ExportButton id="listEvents" input={{ query }} name="events" columns={csvColumns} />
         </FilterBar>
         <DataTable
           label="Events"
@@ -158,6 +161,7 @@ export function Events() {
           list={list}
           keyOf={({ webhook_id: id }) => id}
           openKey={openId}
+          newestFirst
           onOpen={({ webhook_id: id }) =>
             void navigate({
               to: '/events/$id',
@@ -191,6 +195,28 @@ export function Events() {
   )
 }
 
+const usualViews = [
+  { name: 'Failed in the last day', query: 'status=failed&since=24h' },
+  { name: 'No subscription wanted it', query: 'status=unmatched' },
+  { name: 'Still pending', query: 'status=pending' },
+]
+
+const csvColumns: readonly CsvColumn<EventSummary>[] = [
+  { name: 'webhook_id', value: row => row.webhook_id },
+  { name: 'event_id', value: row => row.event_id },
+  { name: 'event_type', value: row => row.event_type },
+  { name: 'tenant', value: row => row.tenant },
+  { name: 'status', value: row => row.status },
+  { name: 'created_at', value: row => row.created_at },
+  { name: 'content_type', value: row => row.content_type },
+  { name: 'size_bytes', value: row => row.size_bytes },
+  { name: 'deliveries', value: row => row.deliveries.total },
+  { name: 'delivered', value: row => row.deliveries.success },
+  { name: 'failed', value: row => row.deliveries.failed },
+  { name: 'pending', value: row => row.deliveries.pending },
+  { name: 'cancelled', value: row => row.deliveries.cancelled },
+]
+
 function filtersWith(types: readonly string[]): readonly Filter[] {
   return [
     {
@@ -209,48 +235,4 @@ function filtersWith(types: readonly string[]): readonly Filter[] {
     { key: 'idempotency_key', name: 'idempotency-key', hint: 'the key it was sent with' },
     { key: 'q', name: 'text', hint: 'a webhook id, or how its type begins' },
   ]
-}
-
-/** Filters with a name, of this browser. */
-function SavedViews() {
-  const { views } = usePreferences()
-  const search = route.useSearch()
-  const navigate = useNavigate({ from: '/events' })
-  const mine = views['/events'] ?? []
-  const query = new URLSearchParams(Object.entries(search).filter(([, value]) => value)).toString()
-  const save = () => {
-    const name = query.replaceAll('=', ':').replaceAll('&', ' ').replaceAll('event_', '')
-    setPreferences({
-      views: { ...views, '/events': [...mine.filter(view => view.query !== query), { name, query }] },
-    })
-  }
-  const isSaved = mine.some(view => view.query === query)
-  return (
-    <Menu
-      trigger={
-        <IconButton label="Saved views" className="h-8 w-8">
-          <Bookmark className={isSaved ? 'h-4 w-4 fill-current text-accent' : 'h-4 w-4'} />
-        </IconButton>
-      }
-      items={[
-        ...[
-          { name: 'Failed in the last day', query: 'status=failed&since=24h' },
-          { name: 'No subscription wanted it', query: 'status=unmatched' },
-          ...mine,
-        ].map(view => ({
-          label: decodeURIComponent(view.name),
-          checked: view.query === query,
-          onSelect: () => void navigate({ search: Object.fromEntries(new URLSearchParams(view.query)) }),
-        })),
-        null,
-        isSaved
-          ? {
-              label: 'Forget this view',
-              onSelect: () =>
-                setPreferences({ views: { ...views, '/events': mine.filter(view => view.query !== query) } }),
-            }
-          : { label: 'Save this view', disabled: query === '', onSelect: save },
-      ]}
-    />
-  )
 }

@@ -2,15 +2,16 @@ import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { Check, FlaskConical, Plus, Send } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useList, useRead } from '../../api/queries.ts'
-import type { EventSummary, Subscription } from '../../api/schema.ts'
+import type { EventSummary, Subscription, SubscriptionFigures } from '../../api/schema.ts'
 import { StateBadge } from '../../design/badge.tsx'
 import { ButtonLink } from '../../design/button.tsx'
 import { cx } from '../../design/cx.ts'
 import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
-import { StatsView, WindowPicker, windowOf } from '../../parts/stats.tsx'
-import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
+import { FailureCalendar } from '../../parts/failure-calendar.tsx'
+import { StatsView, type Window, WindowPicker, windowOf } from '../../parts/stats.tsx'
+import { Reason, SubscriptionName, shortUrl } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
 
 const route = getRouteApi('/')
@@ -26,6 +27,7 @@ export function Overview() {
   const navigate = useNavigate({ from: '/' })
   const window = windowOf(chosen)
   const stats = useRead('getStats', { query: { window, tenant } }, { everyMs: 10_000, keep: true })
+  const month = useRead('getStats', { query: { window: '30d', tenant } }, { everyMs: 60_000, keep: true })
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
   return (
     <Page
@@ -69,18 +71,21 @@ export function Overview() {
               )
             }
           />
-          <div className="grid gap-6 narrow:grid-cols-2">
-            <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
-              <Card>
-                {subscriptions.error !== undefined ? (
-                  <ErrorState error={subscriptions.error} retry={subscriptions.again} />
-                ) : subscriptions.loading ? (
-                  <SkeletonLines />
-                ) : (
-                  <Trouble rows={subscriptions.rows} />
-                )}
-              </Card>
-            </Section>
+          <div className="grid items-start gap-x-6 narrow:grid-cols-2">
+            <div>
+              <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
+                <Card>
+                  {subscriptions.error !== undefined ? (
+                    <ErrorState error={subscriptions.error} retry={subscriptions.again} />
+                  ) : subscriptions.loading ? (
+                    <SkeletonLines />
+                  ) : (
+                    <Trouble rows={subscriptions.rows} window={window} />
+                  )}
+                </Card>
+              </Section>
+              <FailureCalendar read={month} />
+            </div>
             <Section title="Last events" actions={<More to="/events">All events</More>}>
               <Card>
                 {events.error !== undefined ? (
@@ -130,9 +135,25 @@ function InWords({
   return `${first}${paused > 0 ? ` ${paused} ${paused === 1 ? 'is' : 'are'} paused.` : ''}`
 }
 
-function Trouble({ rows }: { readonly rows: readonly Subscription[] }) {
-  const unwell = rows.filter(isUnwell).slice(0, 5)
-  if (unwell.length === 0) {
+/** Fewer accepted attempts than this are a figure to look at, as its colour says elsewhere. */
+const isPoor = ({ success_rate: rate }: SubscriptionFigures['totals']) => rate !== null && rate < 0.99
+
+/** How many are listed. */
+const troublesMax = 5
+
+/** Those whose state says so, and then those of which most has failed in the time that is shown. */
+function Trouble({ rows, window }: { readonly rows: readonly Subscription[]; readonly window: Window }) {
+  const tenant = useTenant()
+  const worst = useRead(
+    'listSubscriptionStats',
+    { query: { window, tenant, limit: troublesMax } },
+    { everyMs: 30_000, keep: true },
+  )
+  const unwell = rows.filter(isUnwell).slice(0, troublesMax)
+  const failing = (worst.data ?? [])
+    .filter(({ totals, subscription_id: id }) => isPoor(totals) && !unwell.some(row => row.id === id))
+    .slice(0, troublesMax - unwell.length)
+  if (unwell.length + failing.length === 0) {
     return (
       <p className="flex items-center gap-2 text-sm text-ink-2">
         <Check aria-hidden="true" className="h-4 w-4 text-good" /> No subscription is in trouble.
@@ -162,6 +183,16 @@ function Trouble({ rows }: { readonly rows: readonly Subscription[] }) {
               </>
             )}
           </p>
+        </li>
+      ))}
+      {failing.map(({ subscription_id: id, totals: { success, failed } }) => (
+        <li key={id} className="flex items-center gap-2 py-2 text-sm">
+          <span className="min-w-0 grow truncate font-medium">
+            <SubscriptionName id={id} />
+          </span>
+          <span className="shrink-0 text-xs text-ink-2">
+            {numberText(failed)} of {numberText(success + failed)} attempts failed
+          </span>
         </li>
       ))}
     </ul>

@@ -11,6 +11,8 @@ import { ErrorState, Notice } from '../../design/states.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { deliveryMoments } from '../../parts/deliveries.tsx'
 import { sendSamples } from '../../parts/samples.ts'
+import { SignatureCheck } from '../../parts/signature-check.tsx'
+import { SignaturePreview } from '../../parts/signature-preview.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
 
@@ -34,6 +36,7 @@ export function Send() {
   const publish = useChange('publishEvent', { affects: ['listEvents'], quiet: true })
   const types = useRead('listEventTypes', { query: { limit: 250, tenant } }, { enabled: mayRead })
   const subscriptions = useRead('listSubscriptions', { query: { limit: 250, tenant } }, { enabled: mayRead })
+  const receiver = subscriptions.data?.find(({ id }) => String(id) === to)
   const notJson = !isJson(payload)
   const example = types.data?.find(({ name }) => name === type)?.examples?.[0]
   const submit = (event: FormEvent) => {
@@ -122,8 +125,31 @@ export function Send() {
           <Section title="The same from code">
             <CodeSamples samples={sendSamples({ root: apiRoot.href, type, to, tenant, payload })} />
           </Section>
+          <Section title="How it is signed" hint="What the receiver gets beside the payload, and checks.">
+            {receiver === undefined ? (
+              <p className="text-sm text-ink-2">
+                Choose one subscription above: each has a secret of its own.
+              </p>
+            ) : (
+              <SignaturePreview key={receiver.id} payload={payload} subscription={receiver} />
+            )}
+          </Section>
         </div>
       </div>
+      <details className="mt-2 rounded-card border bg-surface">
+        <summary className="rounded-card px-4 py-3 text-sm font-semibold">
+          Check a signature
+          <span className="ml-2 font-normal text-ink-2">a receiver says it is wrong: see each step</span>
+        </summary>
+        <div className="border-t p-4">
+          <SignatureCheck
+            key={receiver?.id}
+            headers={'webhook-id: \nwebhook-timestamp: \nwebhook-signature: '}
+            body={payload}
+            subscriptionId={receiver?.id}
+          />
+        </div>
+      </details>
     </Page>
   )
 }

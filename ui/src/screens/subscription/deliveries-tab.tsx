@@ -4,11 +4,14 @@ import { useList } from '../../api/queries.ts'
 import type { Attempt, Subscription } from '../../api/schema.ts'
 import { HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
 import { ButtonLink } from '../../design/button.tsx'
+import type { Column } from '../../design/column.ts'
 import { Segmented } from '../../design/field.tsx'
 import { EmptyState } from '../../design/states.tsx'
-import { type Column, DataTable } from '../../design/table.tsx'
+import { DataTable } from '../../design/table.tsx'
 import { Countdown, durationText, Time } from '../../design/time.tsx'
+import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords } from '../../parts/deliveries.tsx'
+import { ExportButton } from '../../parts/export-button.tsx'
 
 const route = getRouteApi('/subscriptions/$id')
 
@@ -97,18 +100,30 @@ const columns: readonly Column<Attempt>[] = [
   },
 ]
 
+const csvColumns: readonly CsvColumn<Attempt>[] = [
+  { name: 'id', value: row => row.id },
+  { name: 'webhook_id', value: row => row.webhook_id },
+  { name: 'timestamp', value: row => row.timestamp },
+  { name: 'attempt', value: row => row.attempt },
+  { name: 'trigger', value: row => row.trigger },
+  { name: 'status', value: row => row.status },
+  { name: 'verdict', value: row => row.verdict },
+  { name: 'http_status', value: row => row.http_status },
+  { name: 'duration_ms', value: row => row.duration_ms },
+  { name: 'error_class', value: row => row.error_class },
+  { name: 'error', value: row => row.error },
+  { name: 'next_attempt_at', value: row => row.next_attempt_at },
+]
+
 /** Every attempt, newest first. */
 export function DeliveriesTab({ subscription: { id } }: { readonly subscription: Subscription }) {
   const { status } = route.useSearch()
   const navigate = useNavigate({ from: '/subscriptions/$id' })
-  const list = useList(
-    'listLogs',
-    { path: { subscription_id: id }, query: { limit: 100, status } },
-    { everyMs: 3000 },
-  )
+  const input = { path: { subscription_id: id }, query: { limit: 100, status } }
+  const list = useList('listLogs', input, { everyMs: 3000 })
   return (
     <>
-      <div className="mb-3">
+      <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
         <Segmented
           label="Which attempts"
           value={status ?? ''}
@@ -125,12 +140,14 @@ export function DeliveriesTab({ subscription: { id } }: { readonly subscription:
             })
           }
         />
+        <ExportButton id="listLogs" input={input} name={`attempts-${id}`} columns={csvColumns} />
       </div>
       <DataTable
         label="Attempts"
         columns={columns}
         list={list}
         keyOf={attempt => attempt.id}
+        newestFirst
         onOpen={attempt => void navigate({ to: '/attempts/$id', params: { id: attempt.id } })}
         clearFilters={
           status ? () => void navigate({ search: { tab: 'deliveries' }, replace: true }) : undefined

@@ -1,4 +1,5 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import type { ReactNode } from 'react'
 import { type List, useList, useRead } from '../../api/queries.ts'
 import type { Attempt, Subscription } from '../../api/schema.ts'
 import { Tag } from '../../design/badge.tsx'
@@ -8,6 +9,7 @@ import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
+import { FailureCalendar } from '../../parts/failure-calendar.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
 import { StatsView, WindowPicker, windowOf } from '../../parts/stats.tsx'
 
@@ -26,6 +28,11 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
     { path: { id }, query: { window } },
     { everyMs: 10_000, keep: true },
   )
+  const month = useRead(
+    'getSubscriptionStats',
+    { path: { id }, query: { window: '30d' } },
+    { everyMs: 60_000, keep: true },
+  )
   return (
     <>
       <div className="mb-3 flex justify-end">
@@ -36,6 +43,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
       </div>
       <StatsView
         read={stats}
+        search={{ subscription_id: String(id) }}
         failedLink={figure => (
           <Link
             to="/dead-letters"
@@ -61,7 +69,12 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
           />
         }
       />
-      <Recent subscription={subscription} logs={logs} failing={failing} />
+      <Recent
+        subscription={subscription}
+        logs={logs}
+        failing={failing}
+        calendar={<FailureCalendar read={month} search={{ subscription_id: String(id) }} />}
+      />
     </>
   )
 }
@@ -70,10 +83,12 @@ function Recent({
   subscription,
   logs,
   failing,
+  calendar,
 }: {
   readonly subscription: Subscription
   readonly logs: List<Attempt>
   readonly failing: number
+  readonly calendar: ReactNode
 }) {
   const { id } = subscription
   return (
@@ -129,6 +144,7 @@ function Recent({
             />
           </Card>
         </Section>
+        {calendar}
       </div>
     </div>
   )

@@ -4,15 +4,19 @@ import { useList, useRead } from '../../api/queries.ts'
 import type { Subscription, SubscriptionFigures } from '../../api/schema.ts'
 import { StateBadge, Tag } from '../../design/badge.tsx'
 import { ButtonLink } from '../../design/button.tsx'
+import type { Column } from '../../design/column.ts'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
+import { useSelection } from '../../design/selection.tsx'
 import { OutcomeBars } from '../../design/sparkline.tsx'
 import { EmptyState } from '../../design/states.tsx'
-import { type Column, DataTable } from '../../design/table.tsx'
+import { DataTable } from '../../design/table.tsx'
 import { durationText, Time } from '../../design/time.tsx'
-import { percentText } from '../../parts/stats.tsx'
+import { percentText } from '../../parts/percent.ts'
+import { SavedViews } from '../../parts/saved-views.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
+import { BulkActions } from './bulk.tsx'
 
 const route = getRouteApi('/subscriptions')
 const states = ['active', 'degraded', 'circuit_open', 'paused', 'disabled'] as const
@@ -21,6 +25,12 @@ const filters: readonly Filter[] = [
   { key: 'state', name: 'state', hint: 'how it is', options: states, only: true },
   { key: 'q', name: 'text', hint: 'in its address, name or description' },
   { key: 'event_type', name: 'type', hint: 'wants events of this type' },
+]
+
+const usualViews = [
+  { name: 'Circuit open', query: 'state=circuit_open' },
+  { name: 'Disabled', query: 'state=disabled' },
+  { name: 'Paused', query: 'state=paused' },
 ]
 
 const trouble: Readonly<Record<Subscription['state'], number>> = {
@@ -129,14 +139,9 @@ export function Subscriptions() {
   const navigate = useNavigate({ from: '/subscriptions' })
   const tenant = useTenant()
   const mayWrite = useCan('write')
-  const list = useList(
-    'listSubscriptions',
-    { query: { limit: 250, tenant, ...serverSide(search) } },
-    { everyMs: 10_000 },
-  )
-  const rows = list.rows
-    .filter(row => fits(row, search))
-    .sort((a, b) => trouble[a.state] - trouble[b.state] || b.id - a.id)
+  const list = useList('listSubscriptions', { query: { ...search, limit: 250, tenant } }, { everyMs: 10_000 })
+  const selection = useSelection()
+  const rows = [...list.rows].sort((a, b) => trouble[a.state] - trouble[b.state] || b.id - a.id)
   const ids = list.rows.slice(0, 100).map(({ id }) => id)
   const stats = useRead(
     'listSubscriptionStats',
@@ -152,7 +157,7 @@ export function Subscriptions() {
       title="Subscriptions"
       facts={
         list.rows.length > 0 &&
-        `${list.rows.length}${list.hasMore ? '+' : ''} in all · ${unwell === 0 ? 'all of them are well' : `${unwell} unwell`}`
+        `${list.rows.length}${list.hasMore ? '+' : ''} ${isFiltered ? 'fit' : 'in all'} · ${unwell === 0 ? 'all of them are well' : `${unwell} unwell`}`
       }
       actions={
         mayWrite && (
@@ -167,11 +172,14 @@ export function Subscriptions() {
         values={search}
         freeText="q"
         onChange={values => void navigate({ search: values, replace: true })}
-      />
+      >
+        <SavedViews path="/subscriptions" search={search} usual={usualViews} />
+      </FilterBar>
       <DataTable
         label="Subscriptions"
         columns={columns(figures)}
         list={{ ...list, rows }}
+        selection={mayWrite ? selection : undefined}
         keyOf={({ id }) => String(id)}
         onOpen={({ id }) => void navigate({ to: '/subscriptions/$id', params: { id: String(id) } })}
         clearFilters={isFiltered ? () => void navigate({ search: {}, replace: true }) : undefined}
@@ -192,25 +200,7 @@ export function Subscriptions() {
           </EmptyState>
         }
       />
+      {mayWrite && <BulkActions rows={rows} selection={selection} />}
     </Page>
   )
-}
-
-interface Search {
-  readonly state?: string
-  readonly q?: string
-  readonly event_type?: string
-}
-
-/** What the list of the service filters by itself, so that it works beyond the first page. */
-function serverSide(_search: Search): Readonly<Record<string, string | undefined>> {
-  return {}
-}
-
-function fits(row: Subscription, { state, q, event_type: type }: Search): boolean {
-  if (state && row.state !== state) return false
-  if (type && row.event_types && row.event_types.length > 0 && !row.event_types.includes(type)) return false
-  if (!q) return true
-  const text = [row.id, row.uid, row.target_url, row.description].join(' ').toLowerCase()
-  return text.includes(q.toLowerCase())
 }

@@ -6,6 +6,8 @@ import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { PlainTable } from '../../design/table.tsx'
 import { bytesText, durationText, numberText, Time } from '../../design/time.tsx'
+import { Settings } from './settings.tsx'
+import { Storage } from './storage.tsx'
 
 /** After this long without a heartbeat a process counts as dead. */
 const deadSeconds = 10
@@ -63,6 +65,8 @@ export function System() {
               </PlainTable>
             </Card>
           </Section>
+          <Storage />
+          <Settings />
         </>
       )}
     </Page>

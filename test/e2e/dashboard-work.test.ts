@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { after, before, test } from 'node:test'
+import type { BrowserContext, Page } from 'playwright-core'
+import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
+import { builtDashboard } from '../support/dashboard.ts'
+import { complaintsOf } from '../support/page.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, type TestService, testService } from '../support/service.ts'
+
+// What operators do in the dashboard all day: many at once, files for others, signatures that do not match, what is stored.
+
+const skip = browserPath === undefined && howToGetBrowser
+const opened = new AsyncDisposableStack()
+
+interface World {
+  readonly service: TestService
+  readonly browser: BrowserContext
+}
+let world: World | undefined
+
+before(async () => {
+  const browser = await openBrowser(opened, 30_000)
+  if (browser === undefined) return
+  await builtDashboard()
+  world = { service: opened.use(await testService()), browser }
+})
+
+after(() => opened.disposeAsync())
+
+function theWorld(): World {
+  if (world === undefined) throw new Error('the browser was not started')
+  return world
+}
+
+async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
+  const { browser, service } = theWorld()
+  const page = await browser.newPage()
+  const complaints = complaintsOf(page, service.url)
+  await page.goto(`${service.url}/ui${path}`)
+  return { page, complaints }
+}
+
+test('several subscriptions are paused at once, after a question with their number, and that is undone', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  const sender = client(service.url)
+  const made = []
+  for (const name of ['one', 'two', 'three'])
+    made.push(await sender.subscribe({ target_url: 'http://127.0.0.1:9/', description: `bulk ${name}` }))
+  const { page, complaints } = await open('/subscriptions?q=bulk')
+  await page.getByRole('checkbox', { name: 'Choose all that are shown' }).check()
+  const bar = page.getByRole('toolbar')
+  await bar.getByText('3 chosen').waitFor()
+  await bar.getByRole('button', { name: 'Pause' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Pause 3 subscriptions' })
+  await dialog.getByRole('button', { name: 'Pause 3' }).click()
+  await page.getByText('3 paused.').waitFor()
+  const stateOf = async (id: number) =>
+    ((await (await fetch(`${service.url}/subscriptions/${id}`)).json()) as { state: string }).state
+  for (const { id } of made) assert.equal(await stateOf(id), 'paused')
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await page.getByText('3 resumed.').waitFor()
+  for (const { id } of made) assert.equal(await stateOf(id), 'active')
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('dead letters that are chosen are replayed, and no others', { skip }, async () => {
+  let broken = true
+  await using receiver = await startReceiver(() => (broken ? { status: 500 } : {}))
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({ target_url: receiver.origin, retry: { max_attempts: 1 } })
+  const events = []
+  for (let index = 0; index < 3; index++) events.push(await sender.ingest(id))
+  const { page, complaints } = await open(`/dead-letters?subscription_id=${id}`)
+  for (const event of events.slice(0, 2))
+    await page.getByRole('checkbox', { name: `Choose ${event} ${id}` }).check()
+  broken = false
+  await page.getByRole('toolbar').getByRole('button', { name: 'Replay' }).click()
+  await page
+    .getByRole('dialog', { name: 'Replay 2 deliveries' })
+    .getByRole('button', { name: 'Replay 2' })
+    .click()
+  await receiver.waitFor(5)
+  const again = receiver.received.slice(3).map(({ headers }) => headers['webhook-id'])
+  assert.deepEqual(new Set(again), new Set(events.slice(0, 2)))
+  await page.getByRole('checkbox', { name: `Choose ${events[0]} ${id}` }).waitFor({ state: 'detached' })
+  assert.equal(await page.getByRole('checkbox', { name: `Choose ${events[2]} ${id}` }).count(), 1)
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('a list is saved as a file, in which no cell is a formula', { skip }, async () => {
+  const { service } = theWorld()
+  const published = await fetch(`${service.url}/events?event_type=export.me&event_id=%3D1%2B1`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
+  assert.equal(published.status, 202, await published.clone().text())
+  const { webhook_id: event } = (await published.json()) as { webhook_id: string }
+  const { page, complaints } = await open('/events?event_type=export.me')
+  await page.getByRole('link', { name: /export\.me/ }).waitFor()
+  const save = async (kind: RegExp) => {
+    const coming = page.waitForEvent('download')
+    await page.getByRole('button', { name: 'Save as a file' }).click()
+    await page.getByRole('menuitem', { name: kind }).click()
+    const file = await coming
+    return { name: file.suggestedFilename(), text: await readFile(await file.path(), 'utf8') }
+  }
+  const csv = await save(/CSV/)
+  assert.equal(csv.name, 'events.csv')
+  const [head, first] = csv.text.split('\r\n')
+  assert.match(head ?? '', /^webhook_id,event_id,event_type,/)
+  assert.ok(first?.startsWith(`${event},'=1+1,export.me,`), first)
+  const json = await save(/JSON/)
+  assert.equal(JSON.parse(json.text).webhook_id, event)
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('a view is saved with its filters, and is there again', { skip }, async () => {
+  const { page } = await open('/dead-letters?error_class=timeout&since=7d')
+  await page.getByRole('button', { name: 'Saved views' }).click()
+  await page.getByRole('menuitem', { name: 'Save this view' }).click()
+  await page.goto(`${theWorld().service.url}/ui/dead-letters`)
+  await page.getByRole('button', { name: 'Saved views' }).click()
+  await page.getByRole('menuitem', { name: 'error_class:timeout since:7d' }).click()
+  await page.waitForURL(/error_class=timeout&since=7d/)
+  await page.close()
+})
+
+test('a signature that a receiver got is checked step by step with the secret of the subscription', {
+  skip,
+}, async () => {
+  await using receiver = await startReceiver({ status: 500 })
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({ target_url: receiver.origin, retry: { max_attempts: 1 } })
+  await sender.ingest(id, '{"total": 12}')
+  await receiver.waitFor(1)
+  const { page, complaints } = await open(`/subscriptions/${id}?tab=deliveries`)
+  await page.getByRole('table').getByRole('link').first().click()
+  await page.getByText('Check the signature').click()
+  await page.getByRole('button', { name: /Use that of subscription/ }).click()
+  const seen = receiver.received[0]?.headers ?? {}
+  const headers = ['webhook-id', 'webhook-timestamp', 'webhook-signature'].map(
+    name => `${name}: ${seen[name]}`,
+  )
+  await page.getByLabel('Headers as the receiver saw them').fill(headers.join('\n'))
+  await page.getByText('Yes: the signature is valid.').waitFor()
+  await page.getByLabel('Body as it came').fill('{"total":12}')
+  await page.getByText(/parsed and written again/).waitFor()
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('what came in is seen at once, without asking again and again', { skip }, async () => {
+  const { service, browser } = theWorld()
+  const page = await browser.newPage()
+  const complaints = complaintsOf(page, service.url)
+  const asked: string[] = []
+  page.on('request', request => {
+    if (/\/events\?/.test(request.url())) asked.push(request.url())
+  })
+  const listening = page.waitForResponse(response => new URL(response.url()).pathname === '/stream')
+  await page.goto(`${service.url}/ui/events?event_type=seen.at.once`)
+  await page.getByText('Nothing fits these filters').waitFor()
+  await listening
+  await client(service.url).post('/events?event_type=seen.at.once', '{}', {
+    'content-type': 'application/json',
+  })
+  await page.getByRole('link', { name: 'seen.at.once' }).waitFor()
+  assert.ok(asked.length <= 3, `asked ${asked.length} times`)
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('the overview has the failures of each day, and the system what is stored and set', {
+  skip,
+}, async () => {
+  const { page, complaints } = await open('/')
+  const today = new Date().toISOString().slice(0, 10)
+  await page.getByRole('link', { name: new RegExp(`^${today}: [1-9]\\d* of \\d+ attempts failed`) }).click()
+  await page.waitForURL(/events\?status=failed&since=.*&until=/)
+  await page.goto(`${theWorld().service.url}/ui/system`)
+  await page.getByText('Events and payloads').waitFor()
+  await page.getByText('DATABASE_URL').waitFor()
+  await page.getByLabel('Find a setting').fill('max_streams')
+  await page.getByRole('cell', { name: 'MAX_STREAMS' }).waitFor()
+  assert.deepEqual(complaints, [])
+  await page.close()
+})

@@ -1,0 +1,133 @@
+import type { QueryClient } from '@tanstack/react-query'
+import { useSyncExternalStore } from 'react'
+import type { OperationId } from './client.ts'
+import { listen } from './stream.ts'
+
+/** What changes with what the stream tells: these answers are read again when it does, and not every few seconds. */
+const told: Readonly<Record<string, readonly OperationId[]>> = {
+  accepted: ['listEvents'],
+  attempt: ['listEvents', 'getEvent', 'listLogs', 'listDeliveries'],
+  subscription: ['listSubscriptions', 'getSubscription'],
+  received: ['listReceivedRequests'],
+}
+const isTold = new Set(Object.values(told).flat())
+
+/** What the stream does not tell, such as what somebody else discards, is seen after this long. */
+const besidesMs = 20_000
+/** An answer is read again this long after it changed, with all that changes meanwhile; and then not for a while. */
+const gatherMs = 150
+const restMs = 1000
+/** With more than this in a second reading every few seconds costs less than listening does. */
+const perSecondMax = 200
+const busyMs = 60_000
+
+let isOpen = false
+const listeners = new Set<() => void>()
+
+function setOpen(to: boolean): void {
+  if (isOpen === to) return
+  isOpen = to
+  for (const listener of listeners) listener()
+}
+
+/** How often an answer is asked for: rarely, while the stream tells when it changes. */
+export function useEvery(id: OperationId, everyMs: number | false): number | false {
+  const open = useSyncExternalStore(
+    listener => {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    () => isOpen,
+  )
+  return everyMs !== false && open && isTold.has(id) ? Math.max(everyMs, besidesMs) : everyMs
+}
+
+/**
+ * Listens to what happens, and has what is shown read again. Only while the page is looked at: a browser has few
+ * connections for a service, and pages that nobody sees must not hold them.
+ *
+ * @returns ends it
+ */
+export function keepFresh(client: QueryClient, tenant: string | undefined): () => void {
+  let end: AbortController | undefined
+  const marks = new Marks(client)
+  const decide = () => {
+    const isSeen = document.visibilityState === 'visible'
+    if (isSeen && end === undefined) {
+      end = new AbortController()
+      void follow(end.signal, tenant, marks)
+    } else if (!isSeen) {
+      end?.abort()
+      end = undefined
+      setOpen(false)
+    }
+  }
+  document.addEventListener('visibilitychange', decide)
+  decide()
+  return () => {
+    document.removeEventListener('visibilitychange', decide)
+    end?.abort()
+    marks.close()
+    setOpen(false)
+  }
+}
+
+async function follow(signal: AbortSignal, tenant: string | undefined, marks: Marks): Promise<void> {
+  while (!signal.aborted) {
+    const tooMany = new AbortController()
+    let [second, count] = [0, 0]
+    await listen({ tenant }, AbortSignal.any([signal, tooMany.signal]), {
+      onItem: ({ event }) => {
+        const now = Math.floor(performance.now() / 1000)
+        if (now !== second) [second, count] = [now, 0]
+        if (++count > perSecondMax || event === 'gap') tooMany.abort()
+        else for (const id of told[event] ?? []) marks.add(id)
+      },
+      onState: state => setOpen(state === 'open'),
+    })
+    setOpen(false)
+    // Refused, or too much happens: the lists are read every few seconds, as without a stream.
+    await new Promise(resolve => setTimeout(resolve, busyMs))
+  }
+}
+
+/** Answers that have changed, until they are read again. */
+class Marks {
+  readonly #client: QueryClient
+  readonly #marked = new Set<OperationId>()
+  #timer: ReturnType<typeof setTimeout> | undefined
+  #readAt = 0
+
+  constructor(client: QueryClient) {
+    this.#client = client
+  }
+
+  add(id: OperationId): void {
+    this.#marked.add(id)
+    const wait = Math.max(gatherMs, this.#readAt + restMs - performance.now())
+    this.#timer ??= setTimeout(() => this.#read(), wait)
+  }
+
+  close(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #read(): void {
+    this.#timer = undefined
+    this.#readAt = performance.now()
+    const ids = [...this.#marked]
+    this.#marked.clear()
+    for (const id of ids)
+      void this.#client.invalidateQueries({
+        queryKey: [id],
+        // Of a long list all pages would be read; and what stands still by choice stays so.
+        predicate: ({ observers, state }) =>
+          observers.some(({ options }) => options.meta?.live === true) &&
+          ((state.data as Pages | undefined)?.pages?.length ?? 1) === 1,
+      })
+  }
+}
+
+interface Pages {
+  readonly pages?: readonly unknown[]
+}

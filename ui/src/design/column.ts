@@ -1,0 +1,13 @@
+import type { ReactNode } from 'react'
+
+/** A column of a table. */
+export interface Column<Item> {
+  readonly id: string
+  readonly head: ReactNode
+  readonly cell: (item: Item) => ReactNode
+  /** A width of CSS; the columns without one share what is left. */
+  readonly width?: string
+  readonly align?: 'right'
+  /** From which width of the window on it is shown. */
+  readonly from?: 'sm' | 'md' | 'lg' | 'xl'
+}

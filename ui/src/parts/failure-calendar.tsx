@@ -1,0 +1,137 @@
+import { Link } from '@tanstack/react-router'
+import type { StatsBucket } from '../api/schema.ts'
+import { cx } from '../design/cx.ts'
+import { Card, Section } from '../design/page.tsx'
+import { ErrorState, Skeleton } from '../design/states.tsx'
+import { numberText } from '../design/time.tsx'
+import { Tooltip } from '../design/tooltip.tsx'
+import { percentText } from './percent.ts'
+
+const dayMs = 86_400_000
+const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
+
+/**
+ * The last 30 days as a calendar: how much failed on each, at a glance, and a click away. Days are those of UTC, as the
+ * figures are.
+ */
+export function FailureCalendar({
+  read,
+  search,
+}: {
+  /** The figures of 30 days. */
+  readonly read: {
+    readonly data: { readonly buckets: readonly StatsBucket[] } | undefined
+    readonly error: unknown
+    readonly refetch: () => unknown
+  }
+  /** More filters of the events that a day leads to. */
+  readonly search?: Readonly<Record<string, string>>
+}) {
+  const { data } = read
+  return (
+    <Section title="Failures, day by day" hint={data && sentenceOf(data.buckets)}>
+      <Card>
+        {data === undefined ? (
+          read.error != null ? (
+            <ErrorState error={read.error} retry={() => void read.refetch()} />
+          ) : (
+            <Skeleton className="h-40" />
+          )
+        ) : (
+          <Days buckets={data.buckets} search={search} />
+        )}
+      </Card>
+    </Section>
+  )
+}
+
+function Days({
+  buckets,
+  search,
+}: {
+  readonly buckets: readonly StatsBucket[]
+  readonly search: Readonly<Record<string, string>> | undefined
+}) {
+  const first = buckets[0]
+  // Monday first.
+  const before = first === undefined ? 0 : (new Date(first.start).getUTCDay() + 6) % 7
+  return (
+    <ol className="grid grid-cols-7 gap-1" aria-label="Attempts that failed, by day (UTC)">
+      {weekdays.map(name => (
+        <li key={name} aria-hidden="true" className="pb-0.5 text-center text-xs text-ink-3">
+          {name}
+        </li>
+      ))}
+      {before > 0 && <li aria-hidden="true" style={{ gridColumn: `span ${before}` }} />}
+      {buckets.map(bucket => (
+        <li key={bucket.start}>
+          <Day bucket={bucket} search={search} />
+        </li>
+      ))}
+    </ol>
+  )
+}
+
+function Day({
+  bucket: { start, success, failed },
+  search,
+}: {
+  readonly bucket: StatsBucket
+  readonly search: Readonly<Record<string, string>> | undefined
+}) {
+  const all = success + failed
+  const share = all === 0 ? 0 : failed / all
+  const day = start.slice(0, 10)
+  const words =
+    all === 0
+      ? `${day}: nothing was sent`
+      : `${day}: ${numberText(failed)} of ${numberText(all)} attempts failed (${percentText(1 - share)} accepted)`
+  const end = new Date(Date.parse(start) + dayMs).toISOString()
+  return (
+    <Tooltip text={words}>
+      <Link
+        to="/events"
+        search={{ ...search, ...(failed > 0 && { status: 'failed' }), since: start, until: end }}
+        className={cx(
+          'relative flex h-9 flex-col items-center justify-center rounded text-xs leading-4 transition-colors hover:outline hover:outline-accent',
+          all === 0 && 'bg-sunken text-ink-3',
+          all > 0 && failed === 0 && 'bg-good-soft text-ink-2',
+        )}
+        style={
+          failed > 0
+            ? {
+                // Half of the colour at most, so that the text on it can be read.
+                background: `color-mix(in oklab, var(--bad) ${Math.round(12 + Math.sqrt(share) * 36)}%, var(--surface))`,
+              }
+            : undefined
+        }
+      >
+        <span className="only-spoken">{words}</span>
+        <span aria-hidden="true" className={failed > 0 ? 'text-ink' : undefined}>
+          {Number(day.slice(8))}
+        </span>
+        {failed > 0 && (
+          <span aria-hidden="true" className="font-semibold text-ink">
+            {short(failed)}
+          </span>
+        )}
+      </Link>
+    </Tooltip>
+  )
+}
+
+/** Such as 12k: a cell is narrow. */
+function short(count: number): string {
+  if (count < 1000) return String(count)
+  return count < 1_000_000 ? `${Math.floor(count / 1000)}k` : `${Math.floor(count / 1_000_000)}M`
+}
+
+function sentenceOf(buckets: readonly StatsBucket[]): string {
+  const bad = buckets.filter(({ failed }) => failed > 0)
+  const worst = bad.toSorted((a, b) => b.failed - a.failed)[0]
+  if (worst === undefined) return `Nothing failed in the last ${buckets.length} days.`
+  const most = `${numberText(worst.failed)} on ${worst.start.slice(0, 10)}`
+  return bad.length === 1
+    ? `On one of the last ${buckets.length} days something failed: ${most}.`
+    : `On ${bad.length} of the last ${buckets.length} days something failed; most of it, ${most}.`
+}
