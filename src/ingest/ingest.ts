@@ -162,8 +162,8 @@ function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[
 }
 
 function metadataOf(event: IncomingEvent): EventMetadata | null {
-  const { hops, contentEncoding, traceparent, published, forwarded } = event
-  const given = published?.metadata
+  const { hops, contentEncoding, traceparent, metadata, published, forwarded } = event
+  const given = metadata ?? published?.metadata
   if (!hops && !contentEncoding && !given && !traceparent && !forwarded) return null
   return {
     ...(hops && { hops }),

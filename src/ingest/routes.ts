@@ -96,8 +96,10 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
-  const { tenant } = subscription
-  const event: OneEvent = { ...content, tenant, subscriptions: [subscription] }
+  const { tenant, extras } = subscription
+  const event: OneEvent = extras?.usesMetadata
+    ? { ...content, tenant, subscriptions: [subscription], metadata: readMetadata(request.headers) }
+    : { ...content, tenant, subscriptions: [subscription] }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
   return accepted(deps, reply, event, await checkAndAccept(deps, event))
 }
@@ -184,6 +186,7 @@ const ingestSchema = {
   description:
     'The raw body is what will be delivered, byte for byte, with its content type. 202 means that the event is committed to disk. ' +
     'Where the subscription has a `secret`, a signature of the raw body is required. ' +
+    'What `X-Metadata-*` says of it is kept where a template of the subscription has a place for it. ' +
     'What it does not want by its `event_types`, `channels` or `filter` is answered with 200 and `{}`, and is not queued.',
   params: Type.Object({
     id: {

@@ -1,5 +1,6 @@
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto'
-import { openCloudEvents } from './cloudevents-fields.ts'
+import { type MessageTemplate, usesPlaceholder } from '../model/message-template.ts'
+import { type CloudEventsRules, openCloudEvents } from './cloudevents-fields.ts'
 import { type CustomSignatureRules, openCustomSignature } from './custom-signature.ts'
 import type { ExpiringKey } from './expiring-key.ts'
 import { openHeaderTemplates } from './header-templates.ts'
@@ -42,7 +43,19 @@ export function openExtras(
   const customSignature = openCustom(row.signing, secrets, pairs)
   if (!isCloudEvent && headers.length === 0 && !messageSignature && !customSignature) return null
   const cloudEvents = isCloudEvent ? openCloudEvents(row.cloudevents) : null
-  return { cloudEvents, headers, messageSignature, customSignature }
+  const templates = [
+    ...headers.map(({ value }) => value),
+    ...templatesOf(cloudEvents),
+    ...(customSignature ? [customSignature.content, customSignature.value, customSignature.entry] : []),
+  ]
+  const usesMetadata = templates.some(template => usesPlaceholder(template, 'metadata'))
+  return { cloudEvents, headers, messageSignature, customSignature, usesMetadata }
+}
+
+function templatesOf(rules: CloudEventsRules | null): readonly MessageTemplate[] {
+  if (rules === null) return []
+  const { source, type, subject, extensions } = rules
+  return [source, type, subject, ...extensions.map(([, value]) => value)].filter(one => one !== null)
 }
 
 function openMessageSignature(

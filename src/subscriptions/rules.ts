@@ -20,7 +20,7 @@ import { mergeSigning, signingAnswer, signingFaults, signingOverrides } from './
 import { secretMask } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
-import { usedHeaders } from './used-headers.ts'
+import { customHeaderFault, usedHeaders } from './used-headers.ts'
 
 /** The values of fields that a subscription leaves out. */
 export interface SubscriptionDefaults {
@@ -116,12 +116,14 @@ export function parseRules(
 /** What is wrong with what a subscription adds to its messages. */
 function messageFaults(body: RuleFields): readonly FieldError[] {
   const { headers, signing, format, header_templates: templates } = body
-  const used = usedHeaders({
+  const rules = {
     signing: signing ?? {},
     format: format ?? 'raw',
     cloudevents: cloudEventsToStore(body.cloudevents),
     auth: body.auth ?? null,
-  })
+  } as const
+  const used = usedHeaders(rules)
+  const fault = customHeaderFault(rules)
   const own = new Set(Object.keys(headers ?? {}).map(name => name.toLowerCase()))
   const isTaken = (name: string) =>
     own.has(name.toLowerCase()) ? 'It is among `headers` already.' : headerNameFault(name, used)
@@ -129,6 +131,7 @@ function messageFaults(body: RuleFields): readonly FieldError[] {
     ...headerFaults(headers ?? {}, used),
     ...headerTemplateFaults(templates ?? {}, isTaken),
     ...cloudEventsFaults(body.cloudevents),
+    ...(fault === undefined ? [] : [{ pointer: '/signing/custom/header', detail: fault }]),
   ]
 }
 

@@ -276,8 +276,10 @@ function endOf({ expires_at: end }: SealedSecret): number | null {
 /** Custom headers, and `accept` where none of them is. Leaves out a name that was reserved after it was stored. */
 function openHeaders(row: PathRow, seal: Sealer): readonly string[] {
   const { id } = row
+  const entries = Object.entries(row.headers)
+  if (entries.length === 0) return ['accept', '*/*'] // as most
   const used = usedHeaders(row)
-  const own = Object.entries(row.headers).filter(([name]) => !isReserved(name, used))
+  const own = entries.filter(([name]) => !isReserved(name, used))
   const accept = own.some(([name]) => name.toLowerCase() === 'accept') ? [] : ['accept', '*/*']
   return [
     ...own.flatMap(([name, sealed]) => [name, seal.open(sealed, sealContext.header(id, name))]),

@@ -27,6 +27,8 @@ export interface MessageExtras {
   readonly headers: readonly HeaderTemplate[]
   readonly messageSignature: MessageSignatureRules | null
   readonly customSignature: CustomSignatureRules | null
+  /** One of its templates has a place for what the sender says of an event. */
+  readonly usesMetadata: boolean
 }
 
 /**

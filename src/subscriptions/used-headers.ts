@@ -13,6 +13,13 @@ export interface HeaderRules {
   readonly auth: { readonly type?: AuthType | null } | null
 }
 
+/** Why the header of the custom signature cannot be that one: the service sets it for something else. */
+export function customHeaderFault({ signing, format, cloudevents, auth }: HeaderRules): string | undefined {
+  const name = customHeaderOf(signing)
+  const to = name && usedHeaders({ signing: {}, format, cloudevents, auth }).get(name.toLowerCase())
+  return to && to !== 'the signature' ? `The header ${name} belongs to ${to}. Give another one.` : undefined
+}
+
 /** The headers, in lower case, that these rules bring with them, each with what it belongs to, in words. */
 export function usedHeaders({
   signing,

@@ -52,8 +52,12 @@ export function verifyRequest(
     first ??= fault
   }
   if (first !== undefined) return { ...wordFor(first), subscriptionId: null }
-  const detail =
-    subscriptions.length > 0
+  const signsOtherwise = subscriptions.some(
+    ({ extras }) => extras !== null && (extras.messageSignature !== null || extras.customSignature !== null),
+  )
+  const detail = signsOtherwise
+    ? 'Signatures of RFC 9421 and custom ones are not checked here.'
+    : subscriptions.length > 0
       ? 'The subscription that leads here does not sign.'
       : 'No subscription leads here, and no signing_secret was given.'
   return { signature: 'unchecked', detail, subscriptionId: null }

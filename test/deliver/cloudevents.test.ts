@@ -23,7 +23,7 @@ function loaded(
 ): LoadedDelivery {
   const extras = {
     ...{ cloudEvents: openCloudEvents(attributes), headers: [] },
-    ...{ messageSignature: null, customSignature: null },
+    ...{ messageSignature: null, customSignature: null, usesMetadata: false },
   }
   const content = {
     ...{ eventType: 'order.paid', contentType: 'application/json', payload: Buffer.from('{"total":7}') },

@@ -129,6 +129,7 @@ test('what says nothing of how busy the receiver is changes nothing', () => {
     refused(),
     unreachable('connect', 'ours'),
     unreachable('proxy', 'proxy'),
+    unreachable('credentials', 'credentials'),
     unreachable('dns', 'name'),
   ])
     limit.record(outcome, 100, now)

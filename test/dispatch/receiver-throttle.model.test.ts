@@ -69,7 +69,7 @@ function recorded(model: Model, circuit: CircuitRules, outcome: Outcome): object
     Object.assign(model, { opened: [], failures: [], share: Math.min(1, model.share + 0.05) })
     return { kind: recovered ? 'recovered' : 'none' }
   }
-  const isBlamed = outcome.kind !== 'unreachable' || !['proxy', 'ours'].includes(outcome.fault)
+  const isBlamed = outcome.kind !== 'unreachable' || !['proxy', 'credentials', 'ours'].includes(outcome.fault)
   model.failures.push({ blamed: isBlamed })
   if (!isBlamed) return { kind: 'none' }
   const isSlow = outcome.kind === 'overloaded' || outcome.errorClass === 'timeout'
@@ -117,6 +117,7 @@ const aStep: fc.Arbitrary<Step> = fc.oneof(
           unreachable('timeout'),
           unreachable('dns', 'name'),
           unreachable('proxy', 'proxy'),
+          unreachable('credentials', 'credentials'),
           unreachable('proxy', 'ours'),
         ),
       }),

@@ -116,10 +116,11 @@ test('resuming forgets every pause', () => {
   assert.equal(receiver.cap(10), 10)
 })
 
-test('a failure of our own proxy says nothing of the receiver', () => {
+test('a failure of our own proxy, or of who gives access tokens, says nothing of the receiver', () => {
   const receiver = new ReceiverThrottle(circuit)
   for (let n = 0; n < 50; n++) {
     assert.equal(receiver.record(unreachable('proxy', 'proxy'), now).kind, 'none')
+    assert.equal(receiver.record(unreachable('credentials', 'credentials'), now).kind, 'none')
   }
 })
 

@@ -87,6 +87,12 @@ test('old versions of TLS stay refused, and the guard stays in force', async t =
   assert.equal(classOf(await sender(t, guarded, withCertificate)(inside.origin)), 'blocked')
 })
 
+test('a certificate that OpenSSL does not take fails the attempt, and nothing is thrown', async t => {
+  const broken = { ...withCertificate, id: 'broken', key: 'no key' }
+  const outcome = await sender(t, testEgress(), broken)('https://localhost:9')
+  assert.equal(classOf(outcome), 'tls')
+})
+
 test('an identity keeps its connector, and with it its TLS sessions', () => {
   const egress = testEgress()
   const connector = egress.connectorOf(withCertificate)

@@ -247,6 +247,12 @@ test('a custom signature that could not be made is refused', async () => {
     await refused({ signing: { scheme: 'custom', custom: base }, headers: { 'x-sig': 'a' } }),
     ['/headers/x-sig'],
   )
+  const inHeader = (header: string) => ({ signing: { scheme: 'custom', custom: { ...base, header } } })
+  const bearer = { ...inHeader('Authorization'), auth: { type: 'bearer', token: 'abc' } }
+  assert.deepEqual(await refused(bearer), ['/signing/custom/header'])
+  const binary = { ...inHeader('ce-id'), format: 'cloudevents-binary' }
+  assert.deepEqual(await refused(binary), ['/signing/custom/header'])
+  await make(inHeader('Authorization'))
   const rfc = (message_signature: object) =>
     refused({ signing: { scheme: 'rfc9421-ed25519', message_signature } })
   assert.deepEqual(await rfc({ components: ['@method'] }), ['/signing/message_signature/components'])

@@ -3,6 +3,7 @@ import { createHmac, createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
 import { signatures } from '../../src/deliver/signatures.ts'
+import { openCustomSignature } from '../../src/subscriptions/custom-signature.ts'
 import { makeKeyPair, privateKey } from '../../src/subscriptions/key-pair.ts'
 import { headersOf } from '../../src/subscriptions/signing.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -100,6 +101,19 @@ test('where no secret is known nothing is said', () => {
   assert.equal(verifyRequest({ headers, body }, null, [], now).signature, 'unchecked')
   const unsigned = aSubscription({ signingKeys: [] })
   assert.equal(verifyRequest({ headers, body }, null, [unsigned], now).signature, 'unchecked')
+  const customSignature = openCustomSignature({ content: '{body}', header: 'x-s' }, [])
+  const extras = {
+    cloudEvents: null,
+    headers: [],
+    messageSignature: null,
+    customSignature,
+    usesMetadata: false,
+  }
+  const other = verifyRequest({ headers, body }, null, [{ ...unsigned, extras }], now)
+  assert.deepEqual(
+    [other.signature, other.detail],
+    ['unchecked', 'Signatures of RFC 9421 and custom ones are not checked here.'],
+  )
 })
 
 test('a secret that was given verifies what others sign, in each form that it may have', () => {

@@ -103,7 +103,13 @@ export class HttpDestination implements Destination {
   }
 
   #dispatch(to: Subscription, request: OutgoingRequest, exchange: Exchange, onNew = false): void {
-    const found = this.#connectorFor(to)
+    let found: ReturnType<ConnectorFor>
+    try {
+      found = this.#connectorFor(to)
+    } catch (error) {
+      exchange.onResponseError(undefined, error) // such as a client certificate that OpenSSL no longer takes
+      return
+    }
     if (!(found instanceof Promise)) {
       this.#dispatchBy(found, request, exchange, onNew)
       return

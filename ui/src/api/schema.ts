@@ -1433,6 +1433,55 @@ export type SystemReport = {
   }
 }
 
+/** What is stored, and for how long it is kept */
+export type StorageReport = {
+  /** Of the whole database */
+  database_bytes: number
+  /** The largest first */
+  tables: ({
+    name: string
+    /** With its indexes */
+    bytes: number
+    /** By the last look of the database; null: it has not looked yet */
+    rows: number | null
+    /** The oldest first; empty where the table has none */
+    partitions: ({
+      name: string
+      /** It holds what is of this time or later */
+      from: string
+      /** And before this time */
+      to: string
+      /** With its indexes */
+      bytes: number
+      /** By the last look of the database; null: it has not looked yet */
+      rows: number | null
+    })[]
+  })[]
+  /** As the settings say. A tenant may have others */
+  retention: {
+    /** How many hours attempts are kept */
+    log_hours: number
+    /** How many hours events and their payloads are kept */
+    payload_hours: number
+    /** How many hours requests and answers of attempts are kept */
+    details_hours: number
+    /** How many hours idempotency keys are, at the least, kept */
+    names_hours: number
+    /** How many days the audit log is kept */
+    audit_days: number
+  }
+}
+
+/** A setting of the process that answers */
+export type SettingReport = {
+  /** The environment variable */
+  variable: string
+  /** The value in force; the secret part is masked */
+  value: string
+  /** Whether it is what holds without the variable */
+  is_default: boolean
+}
+
 /** The attempts of one part of the window, by the time at which they were logged */
 export type StatsBucket = {
   /** When it begins; it lasts for `step_seconds` */
@@ -2557,6 +2606,8 @@ export interface Operations {
   getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: Stats }
   /** The state of every delivery of an event */
   getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
+  /** What is stored, and for how long it is kept */
+  getStorage: { path: undefined; query: undefined; body: undefined; answer: StorageReport }
   /** Read one subscription */
   getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
   /** How deliveries to a subscription go: counts, latency and what waits */
@@ -2593,6 +2644,8 @@ export interface Operations {
   listReceivedRequests: { path: { id: string | number }; query: { limit?: number; cursor?: string }; body: undefined; answer: (ReceivedRequest)[] }
   /** List replays, newest first */
   listReplays: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Replay)[] }
+  /** The settings in force */
+  listSettings: { path: undefined; query: undefined; body: undefined; answer: (SettingReport)[] }
   /** List the providers whose signatures are known, and how they sign */
   listSourcePresets: { path: undefined; query: undefined; body: undefined; answer: (SourcePreset)[] }
   /** What a source refused, newest first */
@@ -2602,7 +2655,7 @@ export interface Operations {
   /** The figures of several subscriptions: those of a page, or those that fail most */
   listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
   /** List all subscriptions, newest first */
-  listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Subscription)[] }
+  listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; state?: "active" | "paused" | "degraded" | "circuit_open" | "disabled"; q?: string; event_type?: string }; body: undefined; answer: (Subscription)[] }
   /** List tenants, newest first */
   listTenants: { path: undefined; query: { limit?: number; cursor?: string; q?: string }; body: undefined; answer: (Tenant)[] }
   /** List test receivers, newest first */
@@ -2732,6 +2785,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   getSource: ['GET', '/sources/{id}'],
   getStats: ['GET', '/stats'],
   getStatus: ['GET', '/status/{webhook_id}'],
+  getStorage: ['GET', '/system/storage'],
   getSubscription: ['GET', '/subscriptions/{id}'],
   getSubscriptionStats: ['GET', '/subscriptions/{id}/stats'],
   getSystem: ['GET', '/system'],
@@ -2749,6 +2803,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listLogs: ['GET', '/logs/{subscription_id}'],
   listReceivedRequests: ['GET', '/test-receivers/{id}/requests'],
   listReplays: ['GET', '/replays'],
+  listSettings: ['GET', '/system/settings'],
   listSourcePresets: ['GET', '/sources/presets'],
   listSourceRefusals: ['GET', '/sources/{id}/refusals'],
   listSources: ['GET', '/sources'],
