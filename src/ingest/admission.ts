@@ -6,7 +6,9 @@ import { mayCall, notForThisKey } from '../http/access.ts'
 import type { Callers } from '../http/auth.ts'
 import { parseSubscriptionId, parseWholeNumber, uidIn, unknownSubscription } from '../http/parameters.ts'
 import { type Caller, defaultTenant, localOperator } from '../model/caller.ts'
+import type { Inbound } from '../subscriptions/inbound-fields.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
+import type { InboundJudged, JudgeInbound } from './inbound.ts'
 import { type GivenSignature, isSignedWith, readSignature } from './verify.ts'
 
 export interface AdmissionDeps {
@@ -19,6 +21,8 @@ export interface AdmissionDeps {
   readonly findIdOfUid: (tenant: string, uid: string) => Promise<number | undefined>
   /** Undefined when the service asks for no keys. */
   readonly callers: Callers | undefined
+  /** Says whether a request is from the provider that a subscription names; needed where one names any. */
+  readonly judgeInbound?: JudgeInbound
   /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
   readonly secondLookMs?: number
 }
@@ -86,6 +90,8 @@ export class Admission {
   #sender(id: string, request: IncomingMessage, caller: Caller | undefined): Sender | Promise<Sender> {
     if (caller !== undefined && !mayCall(caller, 'publish')) throw notForThisKey(caller, 'publish')
     const subscription = this.#subscription(id, caller)
+    // Where its provider's signature stands, only the judge knows.
+    if (subscription?.inbound) return { caller, signature: 'missing' }
     if (caller !== undefined && subscription?.secret === null) return { caller, signature: 'missing' }
     const signature = readSignature(name => request.headers[name]?.toString())
     const sender = { caller, signature }
@@ -93,6 +99,39 @@ export class Admission {
     if (typeof signature === 'object') return sender
     if (caller !== undefined) throw badSignature(signature)
     return this.#refuse(request)
+  }
+
+  /** The subscription, where what comes to it is verified as a provider signs; `withInbound` decides of it then. */
+  inbound(id: string, { caller }: Sender): (Subscription & { readonly inbound: Inbound }) | undefined {
+    const subscription = this.#subscription(id, caller)
+    return subscription && hasInbound(subscription) ? subscription : undefined
+  }
+
+  /**
+   * What is said of a request to such a subscription; undefined: it needs no signature, as its sender has a key.
+   *
+   * @throws AppError by the promise: invalid_signature for who has a key, unauthorized for a stranger
+   */
+  async withInbound(
+    subscription: Subscription & { readonly inbound: Inbound },
+    request: IncomingMessage,
+    { caller }: Sender,
+    body: Buffer,
+  ): Promise<Exclude<InboundJudged, { kind: 'refused' }> | undefined> {
+    const { judgeInbound } = this.#deps
+    if (judgeInbound === undefined) throw new Error('inbound is set, and nobody can judge it')
+    const { method = '', headers, url = '' } = request
+    const judge = (by: Inbound) => judgeInbound(by, { method, headers, url, body })
+    const judged = await judge(subscription.inbound)
+    if (judged.kind !== 'refused') return judged
+    if (caller !== undefined && !subscription.inbound.requireSignature) return undefined
+    if (judged.reason === 'certificate_unavailable')
+      throw new AppError('certificate_unavailable', judged.detail)
+    if (caller !== undefined) throw new AppError('invalid_signature', `${judged.detail} (${judged.reason})`)
+    await this.#wait(body.length)
+    const again = this.#subscription(String(subscription.id), undefined)
+    const second = again?.inbound ? await judge(again.inbound) : judged
+    return second.kind === 'refused' ? this.#refuse(request) : second
   }
 
   /**
@@ -135,14 +174,17 @@ export class Admission {
     sender: Sender,
     body: Uint8Array,
   ): Promise<Subscription> {
-    if (this.#waiting < waitingMax && this.#waitingBytes + body.length <= waitingBytesMax) {
-      this.#waiting++
-      this.#waitingBytes += body.length
-      await setTimeout(this.#secondLookMs)
-      this.#waiting--
-      this.#waitingBytes -= body.length
-    }
+    await this.#wait(body.length)
     return this.#admitted(id, sender, body) ?? this.#refuse(request)
+  }
+
+  async #wait(bytes: number): Promise<void> {
+    if (this.#waiting >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return
+    this.#waiting++
+    this.#waitingBytes += bytes
+    await setTimeout(this.#secondLookMs)
+    this.#waiting--
+    this.#waitingBytes -= bytes
   }
 
   async #refuse(request: IncomingMessage): Promise<never> {
@@ -169,6 +211,10 @@ export class Admission {
     if (found === undefined || !caller.reach.has(found.tenant)) throw unknownSubscription(name)
     return found
   }
+}
+
+function hasInbound(one: Subscription): one is Subscription & { readonly inbound: Inbound } {
+  return one.inbound !== null
 }
 
 /** Whose uid a sender means. A stranger can mean the default tenant's only. */

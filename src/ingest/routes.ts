@@ -18,10 +18,10 @@ import type { Logger } from '../platform/logger.ts'
 import { wants, wantsType } from '../subscriptions/matching.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
-import { envelopeLimits, readEnvelope } from './envelope.ts'
+import { envelopeLimits, readContentHeaders, readEnvelope } from './envelope.ts'
 import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
 import type { AcceptedEvent, IncomingEvent, Ingest } from './ingest.ts'
-import { hashOfRequest, namesOf } from './names.ts'
+import { hashOfName, hashOfRequest, type Names, namesOf } from './names.ts'
 import type { Once } from './once.ts'
 
 export interface IngestRoutesDeps extends AdmissionDeps {
@@ -91,6 +91,8 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const { sender } = request
   if (sender === undefined) throw new Error('a request came by without the hook onRequest')
   const payload = Buffer.isBuffer(request.body) ? request.body : noBody
+  const inbound = deps.admission.inbound(request.params.id, sender)
+  if (inbound !== undefined) return acceptInbound(deps, request, reply, { subscription: inbound, payload })
   const admitted = deps.admission.withBody(request.params.id, request.raw, sender, payload)
   const subscription = admitted instanceof Promise ? await admitted : admitted
   const content = readEnvelope(request.headers, payload)
@@ -102,6 +104,55 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
     : { ...content, tenant, subscriptions: [subscription] }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
   return accepted(deps, reply, event, await checkAndAccept(deps, event))
+}
+
+/** For a subscription with `inbound`: verified as its provider signs, which also says what the event is called. */
+async function acceptInbound(
+  deps: Deps,
+  request: IngestRequest,
+  reply: FastifyReply,
+  { subscription, payload }: { readonly subscription: WithInbound; readonly payload: Buffer },
+): Promise<FastifyReply> {
+  const { sender, headers } = request
+  if (sender === undefined) throw new Error('a request came by without the hook onRequest')
+  const judged = await deps.admission.withInbound(subscription, request.raw, sender, payload)
+  if (judged?.kind === 'challenge') {
+    const { status, headers: said, body } = judged.answer
+    return reply
+      .code(status)
+      .headers({ ...said, ...quiet })
+      .send(Buffer.from(body)) // as bytes: Fastify adds a charset
+  }
+  // Its body is not looked at: a provider could not correct it.
+  const { eventType, ...content } = readEnvelope({ ...headers, 'content-type': undefined }, payload)
+  const { contentType, contentEncoding } = readContentHeaders(headers)
+  const read = { ...content, contentType, contentEncoding, eventType: judged?.eventType ?? eventType }
+  reply.header('content-type', 'application/json; charset=utf-8')
+  if (!isWanted(subscription, read, headers)) return reply.code(200).send('{}')
+  const { tenant } = subscription
+  const event: OneEvent = { ...read, tenant, subscriptions: [subscription] }
+  const name = judged?.repeatId
+  if (name === undefined) return acceptNamed(deps, request, reply, event)
+  const hash = hashOfName(tenant, 'source', `subscription ${subscription.id} ${name}`)
+  return acceptWith(deps, reply, event, { idempotencyKey: hash, eventId: null, request: hash })
+}
+
+type WithInbound = Parameters<Admission['withInbound']>[0]
+
+/** No browser does anything with what a provider is answered, though it comes from the address of this service. */
+const quiet = {
+  'content-security-policy': "default-src 'none'; sandbox",
+  'x-content-type-options': 'nosniff',
+} as const
+
+function acceptNamed(
+  deps: Deps,
+  request: IngestRequest,
+  reply: FastifyReply,
+  event: OneEvent,
+): Promise<FastifyReply> {
+  if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
+  return checkAndAccept(deps, event).then(webhookId => accepted(deps, reply, event, webhookId))
 }
 
 /** For a sender that has given its request a name. */
@@ -119,6 +170,16 @@ async function acceptOnce(
       payload,
     ),
   )
+  return acceptWith(deps, reply, event, names, idempotencyKey)
+}
+
+async function acceptWith(
+  deps: Deps,
+  reply: FastifyReply,
+  event: OneEvent,
+  names: Names | undefined,
+  idempotencyKey: string | null = null,
+): Promise<FastifyReply> {
   const published = { channels: [], eventId: null, idempotencyKey, deliverAt: null, metadata: null }
   const answered = await deps.once.accept(names, async () => ({
     ...(await checkAndAccept(deps, { ...event, published, ...(names && { names }) })),

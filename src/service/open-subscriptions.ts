@@ -6,6 +6,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Sealer } from '../platform/seal.ts'
+import { inboundFaults } from '../sources/inbound.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 
 export interface OpenSubscriptionsDeps {
@@ -32,6 +33,7 @@ export function openSubscriptions(deps: OpenSubscriptionsDeps): Subscriptions {
     seal,
     defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight, capture },
     checkTarget,
+    checkInbound: inboundFaults,
     lanes: subscriptionLanes,
     mayReveal: config.revealSecrets,
     clock,

@@ -23,6 +23,7 @@ import { publishRoutes } from '../publish/routes.ts'
 import type { PortalLogo } from '../server/dashboard.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge, type ServerDeps } from '../server/server.ts'
+import { inboundJudge } from '../sources/inbound.ts'
 import { sourceReceivingRoutes } from '../sources/receive-routes.ts'
 import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
@@ -337,6 +338,12 @@ function registerIngest(
   }
   ingestRoutes(app, {
     ...edge,
+    judgeInbound: inboundJudge({
+      clock,
+      certificates,
+      visit,
+      publicUrl: config.publicUrl.replace(/\/+$/, '') || undefined,
+    }),
     ...uids,
     ingest,
     once,

@@ -8,7 +8,10 @@ import { credentialHeaders } from './settings.ts'
 // What an event is that a provider has sent: its type, its id, and the headers that go on with it.
 
 /** The event type; null: there is none where it should stand. Characters that no event type has become `_`. */
-export function eventTypeOf(source: KnownSource, request: InboundRequest): string | null {
+export function eventTypeOf(
+  source: Pick<KnownSource, 'typePlaces' | 'typeTemplate'>,
+  request: InboundRequest,
+): string | null {
   const read = firstOf(source.typePlaces, request)
   const text = source.typeTemplate === undefined ? read : filled(source.typeTemplate, request, read)
   const type = text
@@ -39,7 +42,7 @@ function filled(
 }
 
 /** The provider's own id of the event; undefined: it has none. */
-export function repeatIdOf(source: KnownSource, request: InboundRequest): string | undefined {
+export function repeatIdOf(source: Pick<KnownSource, 'dedupe'>, request: InboundRequest): string | undefined {
   return firstOf(source.dedupe, request)
 }
 

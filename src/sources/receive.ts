@@ -9,18 +9,16 @@ import { readTraceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Publisher, PublishRequest } from '../publish/publisher.ts'
 import type { Certificates, Visit } from './certificates.ts'
-import { answerChallenge, type ChallengeAnswer } from './challenge.ts'
+import type { ChallengeAnswer } from './challenge.ts'
 import { eventTypeOf, forwardedHeaders, repeatIdOf } from './event-of.ts'
-import { InboundRequest } from './inbound-request.ts'
+import type { InboundRequest } from './inbound-request.ts'
+import { Judge, type Judgement, type VerifiedBy } from './judge.ts'
 import type { KnownSource, KnownSources } from './known-sources.ts'
 import { bodyHmac } from './presets/schemes.ts'
 import { reasonSentence, type SourceRefusalReason } from './reasons.ts'
 import type { SourceRecords } from './records.ts'
 import { sourceLimits } from './schema.ts'
 import { shownHeaders, shownQuery } from './shown-request.ts'
-import type { Verified, VerifyOptions } from './verified.ts'
-import { verifyRequest } from './verify.ts'
-import { certificateWanted } from './verify-certificate.ts'
 
 export interface SourceReceivingDeps {
   readonly sources: Pick<KnownSources, 'ofToken'>
@@ -68,9 +66,10 @@ const waitingMax = 1000
 const waitingBytesMax = 16_777_216
 
 /** Takes the place of a source where there is none, so that the check takes as long. */
-const decoy = {
+const decoy: VerifiedBy = {
   verification: bodyHmac('x-hub-signature-256', 'hex', 'sha256='),
-  secrets: [randomBytes(32).toString('hex')],
+  secrets: [{ text: randomBytes(32).toString('hex'), expiresAt: null }],
+  ...{ challenge: undefined, toleranceSeconds: undefined, publicUrl: undefined },
 }
 
 /**
@@ -81,6 +80,7 @@ const decoy = {
  */
 export class SourceReceiving {
   readonly #deps: SourceReceivingDeps
+  readonly #judge: Judge
   /** Events of providers that are being published in this process. */
   readonly #running = new Map<string, Promise<Answered>>()
   #waiting = 0
@@ -88,6 +88,7 @@ export class SourceReceiving {
 
   constructor(deps: SourceReceivingDeps) {
     this.#deps = deps
+    this.#judge = new Judge(deps)
   }
 
   /**
@@ -112,37 +113,10 @@ export class SourceReceiving {
   #decide(token: string, request: SourceRequest): Decided | Promise<Decided> {
     const found = this.#deps.sources.ofToken(token)
     const source = found && this.#deps.isDeleted(found.tenant) ? undefined : found
-    const inbound = new InboundRequest({ ...request, publicUrl: source?.publicUrl })
-    const wanted = source && certificateWanted(source.verification, inbound, this.#optionsFor(source))
-    if (wanted === undefined) return this.#judge(source, inbound)
-    return this.#deps.certificates.fetch(wanted).then(() => this.#judge(source, inbound))
-  }
-
-  #optionsFor({ secrets, toleranceSeconds }: KnownSource): VerifyOptions {
-    const now = this.#deps.clock.now()
-    return {
-      ...{ now, toleranceSeconds },
-      secrets: secrets.flatMap(({ text, expiresAt }) =>
-        expiresAt === null || expiresAt > now ? [text] : [],
-      ),
-      certificateKey: url => this.#deps.certificates.keyOf(url),
-    }
-  }
-
-  #judge(source: KnownSource | undefined, inbound: InboundRequest): Decided {
-    const options = source ? this.#optionsFor(source) : { secrets: decoy.secrets, now: 0 }
-    let verified: Verified | undefined
-    const verify = () => {
-      verified ??= verifyRequest((source ?? decoy).verification, inbound, options)
-      return verified
-    }
-    const answer = answerChallenge(source?.challenge, inbound, options.secrets, verify)
-    if (answer !== undefined) return { kind: 'challenge', answer }
-    if (inbound.method !== 'POST') return { kind: 'refused', source, reason: 'unexpected_method' }
-    const result = verify()
-    if (result.kind === 'failed') return { kind: 'refused', source, reason: result.reason }
-    if (source === undefined) return { kind: 'refused', source, reason: 'signature_mismatch' }
-    return { kind: 'verified', source, inbound }
+    const judged = this.#judge.judge(source ?? decoy, request)
+    return judged instanceof Promise
+      ? judged.then(one => decisionOf(one, source))
+      : decisionOf(judged, source)
   }
 
   async #wait(bytes: number): Promise<void> {
@@ -239,6 +213,19 @@ export class SourceReceiving {
       body: Buffer.from(body.subarray(0, sourceLimits.bodyBytes)), // a copy: the rest is let go
       body_bytes: body.length,
     })
+  }
+}
+
+function decisionOf(judged: Judgement, source: KnownSource | undefined): Decided {
+  switch (judged.kind) {
+    case 'challenge':
+      return judged
+    case 'refused':
+      return { ...judged, source }
+    case 'verified':
+      return source === undefined
+        ? { kind: 'refused', source, reason: 'signature_mismatch' }
+        : { ...judged, source }
   }
 }
 

@@ -42,6 +42,7 @@ function sealed(row: SubscriptionRow | undefined): Fields {
   return {
     secret: row.secret,
     signing_secret: row.signing_secrets[0]?.sealed,
+    'inbound.secrets': row.inbound?.secrets,
     ...Object.fromEntries(headers),
     ...Object.fromEntries(
       Object.entries(row.auth?.sealed ?? {}).map(([name, value]) => [`auth.${name}`, value]),

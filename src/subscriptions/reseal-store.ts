@@ -18,12 +18,13 @@ export async function lockSealedOtherwise(
   limit: number,
 ): Promise<readonly SealedRow[]> {
   const { rows } = await tx.query<SealedRow>({
-    text: `select id, secret, signing_secrets, signing_key_pairs, headers, auth
+    text: `select id, secret, signing_secrets, signing_key_pairs, headers, auth, nullif(inbound, '{}'::jsonb) as inbound
            from subscriptions
            where id > $1
              and (secret not like $2
                or exists (select from jsonb_array_elements(signing_secrets || signing_key_pairs) as item
                           where item->>'sealed' not like $2)
+               or exists (select from jsonb_array_elements_text(inbound -> 'secrets') as secret where secret not like $2)
                or exists (select from jsonb_each_text(headers) as header where header.value not like $2)
                or exists (select from jsonb_each_text(auth->'sealed') as one where one.value not like $2))
            order by id
@@ -37,7 +38,8 @@ export async function lockSealedOtherwise(
 /** Keeps the version: nothing that a caller can see has changed. */
 export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void> {
   await tx.query({
-    text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5, auth = $6
+    text: `update subscriptions set secret = $2, signing_secrets = $3, signing_key_pairs = $4, headers = $5, auth = $6,
+             inbound = coalesce($7::jsonb, '{}')
            where id = $1`,
     values: [
       row.id,
@@ -46,6 +48,7 @@ export async function updateSealed(tx: Queryable, row: SealedRow): Promise<void>
       JSON.stringify(row.signing_key_pairs),
       JSON.stringify(row.headers),
       row.auth === null ? null : JSON.stringify(row.auth),
+      row.inbound === null ? null : JSON.stringify(row.inbound),
     ],
   })
 }

@@ -104,5 +104,9 @@ function reseal(seal: Sealer, row: SealedRow): SealedRow {
     })),
     headers: Object.fromEntries(headers),
     auth: resealAuth(row.auth, id, again),
+    inbound: row.inbound && {
+      ...row.inbound,
+      secrets: row.inbound.secrets.map(secret => again(secret, sealContext.inbound(id))),
+    },
   }
 }

@@ -8,6 +8,13 @@ import type { AuthFields } from './auth-schema.ts'
 import { cloudEventsFaults, cloudEventsToStore, mergeCloudEvents } from './cloudevents-fields.ts'
 import { headerFaults, headerNameFault, masked, mergeHeaders } from './custom-headers.ts'
 import { headerTemplateFaults } from './header-templates.ts'
+import {
+  type InboundCheck,
+  maskedInbound,
+  mergeInbound,
+  type WholeInbound,
+  wholeInbound,
+} from './inbound-fields.ts'
 import type { RetryFields } from './retry-fields.ts'
 import {
   limits,
@@ -46,10 +53,12 @@ export interface Rules {
   readonly headers: Readonly<Record<string, string>>
   /** Credentials; a masked secret keeps the one there is. */
   readonly auth: AuthFields
+  /** Its secrets as they were given; a mask keeps the one at its place. */
+  readonly inbound: WholeInbound | null
 }
 
 /** The fields with sealed values. */
-export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs' | 'auth'
+export type SealedField = 'secret' | 'headers' | 'signing_secrets' | 'signing_key_pairs' | 'auth' | 'inbound'
 
 /** What is wrong with the places that the addresses of a body lead to; left out: nothing. */
 export interface PlaceFaults {
@@ -62,12 +71,14 @@ export interface PlaceFaults {
  * Checks what a schema cannot express, and turns a body that passed its schema into the form that is stored. Only values
  * that differ from the defaults of the service are stored, so that a later change of a default takes effect.
  *
+ * @param checkInbound what is wrong with how inbound events are to be verified
  * @throws AppError validation_failed with every fault found
  */
 export function parseRules(
   body: RuleFields,
   defaults: SubscriptionDefaults,
   faults: PlaceFaults = {},
+  checkInbound: InboundCheck = () => [],
 ): Rules {
   const target = parseTargetUrl(body.target_url)
   const errors: FieldError[] = []
@@ -77,6 +88,7 @@ export function parseRules(
   const auth = body.auth ?? {}
   errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
   errors.push(...signingFaults(signing), ...messageFaults(body), ...authFaults(auth, faults.token))
+  if (body.inbound) errors.push(...checkInbound(body.inbound))
   const filter = body.filter ?? null
   const compiled = filter === null ? undefined : compileFilter(filter, '/filter')
   if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
@@ -110,6 +122,7 @@ export function parseRules(
     secret: secretWish(body.secret),
     headers,
     auth,
+    inbound: body.inbound ? wholeInbound(body.inbound) : null,
   }
 }
 
@@ -225,7 +238,17 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
 
 /** Applies a merge patch (RFC 7396) to what is stored. @returns the body of the PUT that would do the same */
 export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
-  const { retry, metadata, headers, signing, header_templates: templates, cloudevents, auth, ...rest } = patch
+  const {
+    retry,
+    metadata,
+    headers,
+    signing,
+    header_templates: templates,
+    cloudevents,
+    auth,
+    inbound,
+    ...rest
+  } = patch
   const stored = {
     target_url: row.target_url,
     description: row.description,
@@ -248,6 +271,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     ...rest,
     retry: retry === null ? {} : { ...row.retry, ...retry },
     headers: mergeHeaders(row.headers, headers),
+    inbound: mergeInbound(row.inbound, inbound),
     signing: mergeSigning(row.signing, signing),
     header_templates: templates === null ? {} : mergedTexts(row.header_templates, templates),
     cloudevents: mergeCloudEvents(row.cloudevents, cloudevents),
@@ -295,6 +319,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     format: row.format,
     forward_traceparent: row.forward_traceparent,
     capture: row.capture ?? defaults.capture,
+    inbound: maskedInbound(row.inbound),
     headers: masked(row.headers),
     signing: signingAnswer(row.signing),
     header_templates: row.header_templates ?? {},

@@ -11,6 +11,7 @@ import { CloudEventsInput, CloudEventsOutput } from './cloudevents-fields.ts'
 import { headersInput } from './custom-headers.ts'
 import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
 import { headerTemplatesInput } from './header-templates.ts'
+import { InboundInput, InboundOutput, InboundPatch } from './inbound-fields.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
@@ -160,6 +161,7 @@ const optionalFields = {
         '`none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says',
     }),
   ),
+  inbound: Type.Optional(InboundInput),
   headers: Type.Optional(Type.Unsafe<Record<string, string> | null>(headersInput(['string']))),
   header_templates: Type.Optional(
     Type.Unsafe<Record<string, string> | null>(headerTemplatesInput(['string'])),
@@ -271,6 +273,7 @@ export const Subscription = Type.Object(
     format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
     forward_traceparent: Type.Boolean(),
     capture: Type.Unsafe<CaptureOf>({ type: 'string', enum: [...captures] }),
+    inbound: InboundOutput,
     headers: Type.Record(Type.String(), Type.String(), { description: `Each value masked as ${secretMask}` }),
     header_templates: Type.Unsafe<Readonly<Record<string, string>>>({
       type: 'object',
@@ -326,6 +329,7 @@ export const Subscription = Type.Object(
         format: 'raw',
         forward_traceparent: false,
         capture: 'failures',
+        inbound: null,
         headers: { Authorization: secretMask },
         header_templates: {},
         cloudevents: null,
@@ -445,6 +449,7 @@ export const SubscriptionPatch = Type.Object(
   {
     ...optionalFields,
     target_url: Type.Optional(targetUrl),
+    inbound: Type.Optional(InboundPatch),
     headers: Type.Optional(
       Type.Unsafe<Record<string, string | null> | null>(headersInput(['string', 'null'])),
     ),

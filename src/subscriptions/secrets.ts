@@ -6,6 +6,7 @@ import { openAuth, sealAuth } from './auth.ts'
 import { headerLimits, headerPointer, isReserved } from './custom-headers.ts'
 import type { CustomKeyForm } from './custom-signature.ts'
 import { isPattern, segmentsOf } from './event-type-pattern.ts'
+import { openInbound, sealInbound } from './inbound-fields.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
 import { type OpenedPair, type OpenedSecret, openExtras } from './message-extras.ts'
 import { failingStates } from './receiver-states.ts'
@@ -29,6 +30,7 @@ export const sealContext = {
   secret: (id: number) => `subscription:${id}:secret`,
   signingSecret: (id: number) => `subscription:${id}:signing_secret`,
   keyPair: (id: number) => `subscription:${id}:signing_key_pair`,
+  inbound: (id: number) => `subscription:${id}:inbound`,
   header: (id: number, name: string) => `subscription:${id}:header:${name.toLowerCase()}`,
 } as const
 
@@ -50,6 +52,7 @@ export function sealRules(
     secret: sealSecret(seal, id, rules.secret, before.secret),
     headers: sealHeaders(seal, id, rules.headers, before.headers),
     auth: sealAuth(seal, id, rules.auth, before.auth, now),
+    inbound: sealInbound(seal, sealContext.inbound(id), rules.inbound, before.inbound),
     signing_secrets: live(before.signing_secrets, now),
     signing_key_pairs: firstPair ? [makeSealedKeyPair(seal, id)] : pairs,
   }
@@ -206,6 +209,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     extras: openExtras(row, secrets, pairs),
     forwardTraceparent: row.forward_traceparent,
     capture: row.capture,
+    inbound: openInbound(seal, sealContext.inbound(row.id), row.inbound),
     version: row.version,
     stateSince: row.stateSince,
   }

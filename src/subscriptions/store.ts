@@ -4,6 +4,7 @@ import type { Format } from '../model/format.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { StoredAuth } from './auth-schema.ts'
 import type { CloudEventsFields } from './cloudevents-fields.ts'
+import type { WholeInbound } from './inbound-fields.ts'
 import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
 import { deleteTokens } from './shared-tokens-store.ts'
@@ -49,6 +50,8 @@ export interface SubscriptionValues {
   readonly forward_traceparent: boolean
   /** Null: as the settings of the service say. */
   readonly capture: CaptureOf | null
+  /** Its secrets sealed. */
+  readonly inbound: WholeInbound | null
   /** Name → sealed value. */
   readonly headers: Readonly<Record<string, string>>
   readonly signing: SigningFields
@@ -131,6 +134,7 @@ const packedColumns = [
   'header_templates',
   'cloudevents',
   'auth',
+  'inbound',
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
@@ -158,11 +162,14 @@ export function unpackWanted(text: string): WantedRow {
   return Object.fromEntries(wantedColumns.map((name, index) => [name, values[index]])) as unknown as WantedRow
 }
 
+/** The column is never null: an empty object stands for none. */
+const inbound = `nullif(inbound, '{}'::jsonb)`
+
 /** Of a `SubscriptionRow`. */
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture,
-  header_templates, cloudevents, auth`
+  header_templates, cloudevents, auth, ${inbound} as inbound`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -182,9 +189,9 @@ export async function insertSubscription(
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
              connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, header_templates, cloudevents,
-             auth, tenant)
+             auth, inbound, tenant)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-             $24, $25, $26, $27)
+             $24, $25, $26, coalesce($27::jsonb, '{}'), $28)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -203,6 +210,7 @@ export async function updateSubscription(
                headers = $13, signing = $14, rate_limit = $15, ordered = $16,
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
                forward_traceparent = $22, capture = $23, header_templates = $24, cloudevents = $25, auth = $26,
+               inbound = coalesce($27::jsonb, '{}'),
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -239,6 +247,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.header_templates === null ? null : JSON.stringify(values.header_templates),
     values.cloudevents === null ? null : JSON.stringify(values.cloudevents),
     values.auth === null ? null : JSON.stringify(values.auth),
+    values.inbound === null ? null : JSON.stringify(values.inbound),
   ]
 }
 
@@ -368,7 +377,7 @@ export async function scanSubscriptions(
     name: `scan_subscriptions_${direction}`,
     text: `select id, version || ' ' || floor(extract(epoch from state_since) * 1000)::bigint || ' ' ||
              json_build_array(${wantedColumns.join(', ')})::text || chr(10) ||
-             json_build_array(${packedColumns.join(', ')})::text as packed
+             json_build_array(${packedColumns.map(name => (name === 'inbound' ? inbound : name)).join(', ')})::text as packed
            from subscriptions ${scans[direction]} limit $2`,
     values: [id, limit],
   })

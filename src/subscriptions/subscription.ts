@@ -8,6 +8,7 @@ import type { CloudEventsRules } from './cloudevents-fields.ts'
 import type { CustomSignatureRules } from './custom-signature.ts'
 import type { ExpiringKey } from './expiring-key.ts'
 import type { HeaderTemplate } from './header-templates.ts'
+import type { Inbound } from './inbound-fields.ts'
 import type { MessageSignatureRules } from './message-signature.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
 
@@ -45,6 +46,8 @@ export interface Subscription {
   readonly path: string
   /** The inbound secret, with which an ingest must be signed; null: no signature is asked for. */
   readonly secret: KeyObject | null
+  /** How what is sent to it is verified in place of `secret`; null: by `secret`. */
+  readonly inbound: Inbound | null
   /** In the order in which their signatures are listed: by scheme, each with its newest key first. Empty: no list. */
   readonly signingKeys: readonly SigningKey[]
   /** For each scheme the newest key first; empty: none of these schemes is asked for. */

@@ -17,6 +17,7 @@ import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
 import { checkTenant } from '../tenants/tenants.ts'
 import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
+import type { InboundCheck } from './inbound-fields.ts'
 import type { EventToMatch } from './matching.ts'
 import { idMax, readAll } from './read-all.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
@@ -73,6 +74,8 @@ export interface SubscriptionsDeps {
   readonly defaults: SubscriptionDefaults
   /** Asked about every address that is given. */
   readonly checkTarget: TargetCheck
+  /** Asked about every `inbound`; nothing is wrong with one unless given. */
+  readonly checkInbound?: InboundCheck
   readonly lanes: SubscriptionLanes
   /** Whether signing secrets may be shown again. */
   readonly mayReveal: boolean
@@ -103,6 +106,7 @@ export class Subscriptions {
   readonly #checkTarget: TargetCheck
   readonly #lanes: SubscriptionLanes
   readonly #mayReveal: boolean
+  readonly #checkInbound: InboundCheck | undefined
   readonly #clock: Clock
   readonly #log: Logger
   readonly #facts: Pick<PathFacts, 'moved'> | undefined
@@ -119,6 +123,7 @@ export class Subscriptions {
     this.#checkTarget = deps.checkTarget
     this.#lanes = deps.lanes
     this.#mayReveal = deps.mayReveal
+    this.#checkInbound = deps.checkInbound
     this.#clock = deps.clock
     this.#log = deps.log
     this.#facts = deps.facts
@@ -244,10 +249,10 @@ export class Subscriptions {
   async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
     const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
-    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body))
+    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body), this.#checkInbound)
     const signingSecret = firstSigningSecret(body.signing_secret, rules)
     const id = await takeId(this.#database)
-    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null }
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null, inbound: null }
     const secrets = [sealSigningSecret(this.#seal, id, signingSecret)]
     const before = { ...nothing, signing_secrets: secrets }
     const values = sealRules(this.#seal, id, rules, before, this.#clock.now())
@@ -305,9 +310,9 @@ export class Subscriptions {
    */
   async draft({ reach }: Caller, body: SubscriptionCreate): Promise<Subscription> {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
-    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body))
+    const rules = parseRules(body, this.#defaults, await this.#placeFaults(body), this.#checkInbound)
     const secret = firstSigningSecret(body.signing_secret, rules)
-    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null }
+    const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null, inbound: null }
     const before = { ...nothing, signing_secrets: [sealSigningSecret(this.#seal, 0, secret)] }
     const values = sealRules(this.#seal, 0, rules, before, this.#clock.now())
     const state = { id: 0, state: 'active', version: 0, stateSince: 0 } as const
@@ -410,7 +415,7 @@ export class Subscriptions {
     const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
       const body = bodyFor(before)
-      const rules = parseRules(body, this.#defaults, faults)
+      const rules = parseRules(body, this.#defaults, faults, this.#checkInbound)
       checkSigningSecret(this.#seal, before, rules, body.signing_secret)
       return sealRules(this.#seal, id, rules, before, this.#clock.now())
     })

@@ -92,6 +92,10 @@ function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unk
   if (path === '/sources' || path === '/sources/{id}') return bodyOfSource(Object(value), way)
   if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: {} }
   if (!path.startsWith('/subscriptions/')) return value
+  if (way[0] === 'inbound' && way.length > 1) {
+    const { inbound, ...rest } = Object(value)
+    return { ...rest, inbound: { preset: 'github', secrets: ['a secret'], ...inbound } }
+  }
   const isCreate = method === 'POST' && ['/subscriptions/', '/subscriptions/test'].includes(path)
   if (way[0] === 'auth' && way.length > 1) return { ...Object(value), auth: authWith(Object(value).auth) }
   if (way[0] === 'signing' && way.length > 1)

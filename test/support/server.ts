@@ -17,6 +17,7 @@ import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { openTokens } from '../../src/service/credentials.ts'
+import { inboundFaults } from '../../src/sources/inbound.ts'
 import { Sources } from '../../src/sources/sources.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
@@ -51,6 +52,7 @@ export function testSubscriptions(
     seal: testSealer,
     defaults: testDefaults,
     checkTarget: async () => undefined,
+    checkInbound: inboundFaults,
     lanes: subscriptionLanes,
     mayReveal: true,
     clock: systemClock(),

@@ -14,6 +14,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     origin: 'http://127.0.0.1:9',
     path: '/hook',
     secret: null,
+    inbound: null,
     signingKeys: [{ scheme: 'v1', key: signingKey, expiresAt: null }],
     textKeys: [],
     signingHeaders: headersOf({}),
