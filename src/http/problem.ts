@@ -142,12 +142,17 @@ export function sendProblem(
 ): FastifyReply {
   const known = asAppError(error)
   if (known.code === 'internal') {
-    const path = request.raw.url?.split('?', 1)[0]
+    const path = withoutTokens(request.raw.url?.split('?', 1)[0] ?? '')
     log.error({ err: error, request_id: request.id, method: request.method, path }, 'request failed')
   }
   const answer = problemAnswer(known, request.id)
   // As bytes: Fastify adds a charset to the type of a string, and `application/problem+json` has none.
   return reply.code(answer.status).headers(answer.headers).send(Buffer.from(answer.body))
+}
+
+/** Addresses of sources and of test receivers let in whoever knows them. */
+function withoutTokens(path: string): string {
+  return path.replace(/\/(in|t)\/[A-Za-z0-9_-]{43}/, '/$1/…')
 }
 
 /** Answers on the socket itself, for a request that could not be parsed or did not arrive in time. */

@@ -197,7 +197,8 @@ export class Sources {
       await notifySource(tx, id)
       return after
     })
-    if (row !== undefined) this.known.take(row.id, row)
+    // Read again: another process may have changed it since.
+    if (row !== undefined) await this.known.refresh(id)
     return row
   }
 
@@ -214,7 +215,7 @@ export class Sources {
       await notifySource(tx, id)
       return true
     })
-    if (removed) this.known.take(id, undefined)
+    if (removed) await this.known.refresh(id)
     return removed
   }
 

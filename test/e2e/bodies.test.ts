@@ -145,6 +145,30 @@ const rows: readonly {
     type: `multipart/form-data; boundary=${boundary}`,
   },
   {
+    what: 'XML in another charset',
+    headers: ['Content-Type: text/xml; charset=iso-8859-1'],
+    body: Buffer.from('<?xml version="1.0" encoding="iso-8859-1"?>\r\n<a>\xe9</a>', 'latin1'),
+    type: 'text/xml; charset=iso-8859-1',
+  },
+  {
+    what: 'UTF-16 that says so by its mark',
+    headers: [json],
+    body: Buffer.from('\ufeff{"a":1}', 'utf16le'),
+    type: 'application/json',
+  },
+  {
+    what: 'every byte there is',
+    headers: ['Content-Type: image/x-any'],
+    body: Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+    type: 'image/x-any',
+  },
+  {
+    what: 'a form without fields',
+    headers: ['Content-Type: application/x-www-form-urlencoded'],
+    body: Buffer.alloc(0),
+    type: 'application/x-www-form-urlencoded',
+  },
+  {
     what: 'a question before the body',
     headers: [json, 'Expect: 100-continue'],
     body: text,
@@ -152,11 +176,26 @@ const rows: readonly {
   },
 ]
 
-for (const { what, headers, body, framing, type = 'application/octet-stream', coding } of rows) {
-  test(`what came is what goes: ${what}`, async () => {
+const source = await fetch(`${world.url}/sources`, {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: '{"name":"any","preset":"none"}',
+})
+const { url: sourceUrl } = (await source.json()) as { url: string } // as openapi.json has it
+
+/** To one subscription, to all that want it, and as a provider sends. */
+const ways = [
+  { path: `/ingest/${subscription.id}`, name: '/ingest' },
+  { path: '/events', name: '/events' },
+  { path: new URL(sourceUrl).pathname, name: '/in' },
+]
+const trials = ways.flatMap(way => rows.map(row => ({ way, ...row })))
+
+for (const { way, what, headers, body, framing, type = 'application/octet-stream', coding } of trials) {
+  test(`what came to ${way.name} is what goes: ${what}`, async () => {
     const before = receiver.received.length
-    const answer = await send(`/ingest/${subscription.id}`, headers, body, framing)
-    assert.match(answer, /^(HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 202 /)
+    const answer = await send(way.path, headers, body, framing)
+    assert.match(answer, /^(HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 20[02] /)
     await receiver.waitFor(before + 1)
     const got = receiver.received[before]
     assert.ok(got)

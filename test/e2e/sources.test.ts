@@ -7,7 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { aTenant } from '../support/keys.ts'
 import { providers, publicUrl, type Sent } from '../support/providers.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
-import { client, type TestService, testService } from '../support/service.ts'
+import { client, processWorld, type TestService, testService } from '../support/service.ts'
 
 // What providers send to a source, until it arrives at a receiver.
 
@@ -153,6 +153,79 @@ test('an address that does not exist is answered as a wrong signature is, after 
     assert.ok(known.ms >= 240 && unknown.ms >= 240, `${known.ms} ${unknown.ms}`)
   }
   assert.equal((await call('PUT', `/in/${'a'.repeat(43)}`)).status, 405)
+})
+
+test('questions by which providers find out whether an address is theirs are answered, and make no event', async () => {
+  const before = receiver.received.length
+  const at = async (preset: string, secrets: readonly string[] = [secret]) => aSource({ preset, secrets })
+  const signedAs = (id: string, body: string, with_: string) => providers[id]?.send(with_, Date.now(), body)
+  const ask = async (to: Made, sent: Partial<Sent> | undefined) => {
+    const { status, text, headers } = await send(to, sent ?? {})
+    return { status, text, headers }
+  }
+  const slack = '{"type":"url_verification","challenge":"3eZbrw1aB"}'
+  assert.equal((await ask(await at('slack'), signedAs('slack', slack, secret))).text, '3eZbrw1aB')
+  assert.equal((await ask(await at('slack'), signedAs('slack', slack, 'other'))).status, 401)
+  const zoom = '{"event":"endpoint.url_validation","payload":{"plainToken":"qgg8vlvZRS6UYooatFL8Aw"}}'
+  const encryptedToken = createHmac('sha256', secret).update('qgg8vlvZRS6UYooatFL8Aw').digest('hex')
+  assert.deepEqual(JSON.parse((await ask(await at('zoom'), signedAs('zoom', zoom, secret))).text), {
+    plainToken: 'qgg8vlvZRS6UYooatFL8Aw',
+    encryptedToken,
+  })
+  const twitch = signedAs('twitch', '{"challenge":"pogchamp-kappa-360noscope-vohiyo"}', secret)
+  const type = { 'twitch-eventsub-message-type': 'webhook_callback_verification' }
+  const asked = await ask(await at('twitch'), { ...twitch, headers: { ...twitch?.headers, ...type } })
+  assert.equal(asked.text, 'pogchamp-kappa-360noscope-vohiyo')
+  assert.match(asked.headers.get('content-type') ?? '', /^text\/plain/)
+  const meta = '?hub.mode=subscribe&hub.verify_token=any&hub.challenge=1158201444'
+  assert.equal((await ask(await at('meta'), { method: 'GET', search: meta })).text, '1158201444')
+  const dropbox = await ask(await at('dropbox'), { method: 'GET', search: '?challenge=%3Cb%3E' })
+  assert.equal(dropbox.text, '<b>')
+  assert.equal(dropbox.headers.get('x-content-type-options'), 'nosniff')
+  const cloudEvents = await ask(await at('cloudevents'), {
+    ...{ method: 'OPTIONS', headers: { 'webhook-request-origin': 'eventemitter.example.com' } },
+  })
+  assert.equal(cloudEvents.status, 200)
+  assert.equal(cloudEvents.headers.get('webhook-allowed-origin'), 'eventemitter.example.com')
+  const grid = { 'aeg-event-type': 'SubscriptionValidation' }
+  const validation = '[{"eventType":"x","data":{"validationCode":"512d38b6"}}]'
+  const validated = await ask(await at('azure-event-grid', ['code']), {
+    ...{ search: '?code=code', headers: grid, body: validation },
+  })
+  assert.deepEqual(JSON.parse(validated.text), { validationResponse: '512d38b6' })
+  const stranger = await ask(await at('azure-event-grid', ['code']), {
+    ...{ search: '?code=other', headers: grid, body: validation },
+  })
+  assert.equal(stranger.status, 401)
+  assert.equal(receiver.received.length, before)
+})
+
+test('a source is known in all processes at once, and what any of them refuses is in one list', async () => {
+  await using processes = await processWorld({ PROCESSES: '2' })
+  const { url } = await processes.start()
+  const post = (path: string, body: string, headers: Record<string, string>) =>
+    fetch(path.startsWith('/') ? url + path : path, {
+      method: 'POST',
+      body,
+      headers: { connection: 'close', ...headers },
+    })
+  const made = await post('/sources', JSON.stringify({ name: 'x', preset: 'github', secrets: [secret] }), {
+    'content-type': 'application/json',
+  })
+  const source = (await made.json()) as Made // as openapi.json has it
+  const sent = await Promise.all(
+    Array.from({ length: 12 }, (_, n) =>
+      post(source.url, '{}', { ...signed('{}'), 'x-github-delivery': `${n % 2}` }),
+    ),
+  )
+  assert.deepEqual(new Set(sent.map(({ status }) => status)), new Set([200]))
+  assert.equal(new Set(await Promise.all(sent.map(one => one.text()))).size, 2)
+  await Promise.all(Array.from({ length: 12 }, () => post(source.url, '{}', signed('{}', 'wrong'))))
+  const read = async () => (await (await fetch(`${url}/sources/${source.id}`)).json()) as { received: object }
+  const { received } = await eventually(read, one => Object(one.received).refused === 12)
+  assert.partialDeepStrictEqual(received, { accepted: 12, repeated: 10, refused: 12 })
+  const refusals = await (await fetch(`${url}/sources/${source.id}/refusals`)).json()
+  assert.equal(Object(refusals).length, 12)
 })
 
 test('a source that is switched off, and that of a deleted tenant, is none', async () => {
