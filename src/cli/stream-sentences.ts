@@ -43,7 +43,8 @@ function attempt(data: Fields): string {
 function changed({ subscription_id, state, paused, paused_before, reason }: Fields): string {
   const who = `subscription ${subscription_id}`
   if (paused !== paused_before) return `${who} ${paused ? 'was paused' : 'goes on'}`
-  return `${who} is ${String(state).replace('_', ' ')}${reason ? `: ${reason}` : ''}`
+  const why = reason ? `: ${reason}` : ''
+  return state === 'circuit_open' ? `the circuit of ${who} is open${why}` : `${who} is ${state}${why}`
 }
 
 const at = (time: unknown): string => (typeof time === 'string' ? clockTime(time).slice(0, 8) : '--:--:--')

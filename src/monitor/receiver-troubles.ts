@@ -33,7 +33,8 @@ export class ReceiverTroubles {
       if (to === 'circuit_open' || to === 'disabled') troubles.tellBegin(wordsOf(id, to, reason))
     }
     const over = moves.filter(
-      ({ from, to }) => to === 'active' && (from === 'circuit_open' || from === 'disabled'),
+      ({ from, to }) =>
+        (to === 'active' || to === 'deleted') && (from === 'circuit_open' || from === 'disabled'),
     )
     if (over.length > 0) void this.#tellOver(over)
   }
@@ -41,9 +42,9 @@ export class ReceiverTroubles {
   async #tellOver(moves: readonly MovedState[]): Promise<void> {
     const { troubles } = this.#deps
     const waiting = await this.#waiting(moves.slice(0, countedMax).map(({ id }) => id))
-    for (const { id, from, reason, since } of moves) {
+    for (const { id, from, to, reason, since } of moves) {
       const words = wordsOf(id, from === 'disabled' ? from : 'circuit_open', null)
-      const over = reason === null ? words.over : 'the subscription was resumed, and is sent to again'
+      const over = reason === null ? words.over : endedBy[to === 'deleted' ? 'deletion' : 'resume']
       troubles.wasOver({ ...words, over }, since, waiting.get(id) ?? 0)
     }
   }
@@ -72,6 +73,11 @@ function wordsOf(id: number, state: 'circuit_open' | 'disabled', reason: string 
     fields: { subscription_id: id, state },
   }
 }
+
+const endedBy = {
+  resume: 'the subscription was resumed, and is sent to again',
+  deletion: 'the subscription was deleted',
+} as const
 
 /** What follows from the state of a subscription. */
 export const receiverMessages = {

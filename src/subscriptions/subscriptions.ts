@@ -386,9 +386,7 @@ export class Subscriptions {
     })
     if (resumed === undefined) return undefined
     await this.refresh(id)
-    const { state: from, state_since: stateSince } = resumed
-    if (from !== 'active')
-      this.#facts?.moved([{ id, from, to: 'active', reason: 'resumed', since: stateSince.getTime() }])
+    this.#tellEnd(resumed, 'active')
     const now = await this.read(reach, id)
     return now && { ...now, waiting: { fate, count: waiting, ended: 0 } }
   }
@@ -501,16 +499,24 @@ export class Subscriptions {
   async remove({ actor, reach }: Caller, id: number, version?: number): Promise<boolean> {
     const removed = await this.#database.transaction(async tx => {
       const row = await lockSubscription(tx, reach, id)
-      if (row === undefined) return false
+      if (row === undefined) return undefined
       checkVersion(row.version, version)
       await deleteSubscription(tx, id)
       await this.#lanes.open(tx, id)
       await this.#record(tx, actor, 'deleted', row, undefined)
       await notifyChange(tx, id)
-      return true
+      return row
     })
-    if (removed) this.#cache.drop(id)
-    return removed
+    if (removed === undefined) return false
+    this.#cache.drop(id)
+    this.#tellEnd(removed, 'deleted')
+    return true
+  }
+
+  /** A person has ended what was wrong with a receiver, in whatever way. */
+  #tellEnd({ id, state: from, state_since: since }: SubscriptionRow, to: 'active' | 'deleted'): void {
+    if (from === 'active') return
+    this.#facts?.moved([{ id, from, to, reason: 'by a person', since: since.getTime() }])
   }
 
   /** One of the rows is there. */

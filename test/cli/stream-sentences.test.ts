@@ -37,7 +37,7 @@ test('each kind of event is a line for people', () => {
         changed_at: at,
       }),
     ),
-    '● subscription 1 is circuit open: why',
+    '● the circuit of subscription 1 is open: why',
   )
   assert.equal(streamSentence('gap', { dropped: 7, reason: 'slow_reader' }), '… 7 left out (slow reader)')
   assert.equal(

@@ -239,6 +239,19 @@ test('a receiver that a person has sent to again: the trouble is over with a lin
   assert.match(told[3] ?? '', /was resumed/)
 })
 
+test('a trouble ends with the subscription that it is of', async () => {
+  await using receiver = await startReceiver({ status: 410 })
+  await using service = await aService()
+  const { url, lines } = service
+  const { id } = await client(url).subscribe({ target_url: receiver.origin })
+  await client(url).ingest(id)
+  await listed(url, 'receiver', false)
+  assert.equal((await fetch(`${url}/subscriptions/${id}`, { method: 'DELETE' })).status, 204)
+  assert.equal((await listed(url, 'receiver', true)).subject, String(id))
+  assertTwoLines(lines, 'receiver', 'warn', 'waiting')
+  assert.match(lines.at(-1)?.msg ?? '', /was deleted/)
+})
+
 /** Nobody can make a table any more. */
 async function forbidTables({ world }: TestService): Promise<() => Promise<void>> {
   const sql = (text: string) => world.database.query({ text })
