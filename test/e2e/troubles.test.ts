@@ -226,6 +226,7 @@ test('a receiver that a person has sent to again: the trouble is over with a lin
   for (let n = 0; n < 3; n++) await api.ingest(id)
   await listed(url, 'receiver', false)
   await resume()
+  await listed(url, 'receiver', true)
   assertTwoLines(lines, 'receiver', 'warn', 'waiting')
   assert.match(lines.at(-1)?.msg ?? '', /was resumed/)
   await eventually(() => receiver.received.length > 3)
@@ -233,8 +234,10 @@ test('a receiver that a person has sent to again: the trouble is over with a lin
   await api.ingest(id)
   await listed(url, 'receiver', false)
   await resume()
-  const told = lines.filter(({ trouble }) => trouble === 'receiver').map(({ msg }) => msg)
-  assert.equal(told.length, 4, told.join('\n'))
+  const told = await eventually(
+    () => lines.filter(({ trouble }) => trouble === 'receiver').map(({ msg }) => msg),
+    messages => messages.length === 4,
+  )
   assert.match(told[2] ?? '', /was disabled/)
   assert.match(told[3] ?? '', /was resumed/)
 })
