@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
@@ -10,6 +11,8 @@ interface Waiting {
 
 /** One read takes at most this many events. */
 const batchMax = 100
+/** Attempts that begin in one turn of the event loop. More would keep fresh events waiting for milliseconds. */
+const begunTogether = 4
 
 /**
  * Loads the contents of deliveries that come from lanes, just before their attempt: all that are asked for in one
@@ -44,7 +47,11 @@ export class ContentLoader {
       for (const id of batch.keys()) this.#waiting.delete(id)
       try {
         const contents = await readContents(this.#connection, [...batch.keys()])
-        for (const [id, waiting] of batch) for (const { resolve } of waiting) resolve(contents.get(id))
+        let begun = 0
+        for (const [id, waiting] of batch) {
+          for (const { resolve } of waiting) resolve(contents.get(id))
+          if (++begun % begunTogether === 0) await nextTurn()
+        }
       } catch (error) {
         for (const waiting of batch.values()) for (const { reject } of waiting) reject(error)
       }

@@ -10,6 +10,7 @@ import { countCandidates, firstKey, type Replays } from './replays.ts'
 import { defaultRatePerSecond } from './schema.ts'
 import {
   addProgress,
+  commitWithoutWaiting,
   countUnderWay,
   type DeliveryKey,
   endReplay,
@@ -41,6 +42,9 @@ const pagesPerStep = 10
 /** Between steps. A step that took long is followed by a longer rest, so that a large replay does not fill a core of PostgreSQL. */
 const tickMs = 25
 const restPerStep = 3
+const restMaxMs = 500
+/** What has ended is counted this often: progress that a person looks at. */
+const takeEndedMs = 250
 
 /**
  * Runs all replays there are, in one process at a time, until none has anything to do. Each step is a transaction that owes
@@ -64,7 +68,7 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
         runs.set(row.id, run)
         await run.step(session, signal)
       }
-      const rest = Math.max(tickMs, restPerStep * (performance.now() - beganAt))
+      const rest = Math.min(restMaxMs, Math.max(tickMs, restPerStep * (performance.now() - beganAt)))
       await sleep(rest, undefined, { signal }).catch(() => {}) // aborted: the loop ends
     }
     return true
@@ -78,6 +82,7 @@ class Run {
   /** Deliveries that its rate allows now. */
   #allowed = 0
   #allowedAt = performance.now()
+  #tookEndedAt = Number.NEGATIVE_INFINITY
   /** All that matches has been queued. */
   #isQueued = false
   /** How many deliveries were looked at for one that matches, on the last page. */
@@ -91,10 +96,14 @@ class Run {
   async step(session: Connection, signal: AbortSignal): Promise<void> {
     await this.#count(session, signal)
     await session.transaction(async tx => {
+      await commitWithoutWaiting(tx)
       const row = await lockOpenReplay(tx, this.#id)
       if (row === undefined || row.state === 'counting') return
       const { from } = this.#selection(row)
-      await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), pageRows))
+      if (this.#isQueued || performance.now() - this.#tookEndedAt >= takeEndedMs) {
+        this.#tookEndedAt = performance.now()
+        await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), 5 * pageRows))
+      }
       const underWay = await countUnderWay(tx, row.id)
       const room = Math.min(waitingMax - underWay.waiting, openMax - underWay.open, this.#mayQueue(row))
       const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(tx, row, Math.floor(room))

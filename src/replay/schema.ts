@@ -9,7 +9,7 @@ const nullableTime = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description })
 
 /** Deliveries per second of a replay that was given no rate: fresh events beside it hardly notice (`npm run bench:replay`). */
-export const defaultRatePerSecond = 1000
+export const defaultRatePerSecond = 500
 
 export const ReplayCreate = Type.Object(
   {

@@ -86,6 +86,14 @@ export async function readOpenReplays(db: Queryable): Promise<readonly ReplayRow
   return rows
 }
 
+/**
+ * This transaction's commit does not wait for the disk. A crash of PostgreSQL loses all of a step or nothing: it is made again.
+ * What was sent of it and is in the log was written to disk with the log, as commits come there in order.
+ */
+export async function commitWithoutWaiting(tx: Queryable): Promise<void> {
+  await tx.query({ text: 'set local synchronous_commit = off' })
+}
+
 /** Locks the row until the end of the transaction. @returns undefined when it has nothing to do any more */
 export async function lockOpenReplay(tx: Queryable, id: Uuid): Promise<ReplayRow | undefined> {
   const { rows } = await tx.query<ReplayRow>({

@@ -218,7 +218,7 @@ function NewReplay({
         <Field
           label="At most, each second"
           optional
-          hint="Left out: 1000. The more, the later are fresh events"
+          hint="Left out: 500. The more, the later are fresh events"
         >
           <Input
             type="number"
