@@ -69,7 +69,12 @@ function classOf(code: string): ErrorClass {
   const known = classOfCode[code]
   if (known) return known
   if (code.startsWith('HPE_')) return 'invalid'
-  if (code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL') || code.startsWith('ERR_OSSL') || /CERT|SIGNATURE|ISSUER/.test(code))
+  if (
+    code.startsWith('ERR_TLS') ||
+    code.startsWith('ERR_SSL') ||
+    code.startsWith('ERR_OSSL') ||
+    /CERT|SIGNATURE|ISSUER/.test(code)
+  )
     return 'tls'
   return 'connect'
 }
