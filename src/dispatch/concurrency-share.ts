@@ -279,8 +279,11 @@ export class Loans {
  *
  * @param count processes that deliver
  */
-export function isLaneOnly({ ordered, rateLimit, maxInFlight }: Subscription, count: number): boolean {
-  return ordered || rateLimit !== null || maxInFlight < count
+export function isLaneOnly(
+  { ordered, orderingKey, rateLimit, maxInFlight }: Subscription,
+  count: number,
+): boolean {
+  return ordered || orderingKey !== null || rateLimit !== null || maxInFlight < count
 }
 
 /** The part of `max` that is a process's own, and 1 where there is not even that for each. */

@@ -1,3 +1,4 @@
+import { isParked } from '../lanes/parked.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { AttemptRow } from '../monitor/monitor.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -72,7 +73,7 @@ export async function readPayload(
 /** What is owed of an event to one subscription. */
 export interface OwedDelivery {
   readonly subscription_id: number
-  /** Not before then; null: it is not tried as things are. */
+  /** Not before then; null: it is not tried as things are, or waits behind another one of its key. */
   readonly due_at: Date | null
   /** Its subscription was deleted, and no process has it in memory any more: it is about to end. */
   readonly is_ending: boolean
@@ -88,7 +89,7 @@ export async function readOwedTo(
 ): Promise<readonly OwedDelivery[]> {
   const { rows } = await db.query<OwedDelivery>({
     text: `select o.subscription_id, o.trigger,
-             case when s.paused or s.state = 'disabled' or s.id is null then null
+             case when s.paused or s.state = 'disabled' or s.id is null or ${isParked('o')} then null
                   else greatest(o.due_at, l.open_until) end as due_at,
              s.id is null and o.owner is null as is_ending
            from owed o left join lanes l on l.subscription_id = o.subscription_id

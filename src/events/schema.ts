@@ -72,7 +72,7 @@ export const DeliveryDetails = Type.Object(
       description: '`failed`: given up; `cancelled`: its subscription was deleted, or the payload expunged',
     }),
     next_attempt_at: nullableTime(
-      'When it is tried next, at the earliest. Null when it is settled, and while its subscription is paused or disabled',
+      'When it is tried next, at the earliest. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key',
     ),
     trigger: Type.Unsafe<string>({
       type: 'string',

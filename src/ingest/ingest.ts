@@ -18,6 +18,8 @@ export interface IncomingEvent extends DeliveryContent {
   readonly subscriptions: readonly Subscription[]
   /** What is said only of events that are published. */
   readonly published?: PublishedFields
+  /** Of those of `subscriptions` that order by key, where the event has one; undefined: none of them does. */
+  readonly orderingKeys?: ReadonlyMap<number, string> | undefined
   /** Names that no other event of the tenant may have. */
   readonly names?: Names
 }
@@ -45,6 +47,8 @@ export interface IngestDeps {
   readonly writer: Pick<EventWriter, 'write'>
   /** For events that owe more rows than one transaction of `writer` takes (`batchRowsMax`). */
   readonly wideWriter: Pick<EventWriter, 'write'>
+  /** For events that are in an order: it commits one transaction after the other. */
+  readonly writerInOrder: Pick<EventWriter, 'write'>
   readonly handover: Handover
   /** Undefined: nothing is traced. */
   readonly tracing?: Pick<Tracing, 'accepting'> | undefined
@@ -93,13 +97,12 @@ export class Ingest {
 
   async #accept(event: IncomingEvent): Promise<AcceptedEvent> {
     if (this.#closed) throw new AppError('shutting_down', 'The service is stopping; send the event again.')
-    const { newId, clock, writer, wideWriter } = this.#deps
+    const { newId, clock } = this.#deps
     const webhookId = newId()
     const acceptedAt = clock.now()
     const owed = this.#offer(webhookId, event)
-    const isWide = owed.length > batchRowsMax
     try {
-      await (isWide ? wideWriter : writer).write({ event: eventRow(webhookId, event, owed), owed })
+      await this.#writerFor(event, owed).write({ event: eventRow(webhookId, event, owed), owed })
     } catch (error) {
       const written = error instanceof CommitUnknown ? 'unknown' : 'no'
       for (const row of owed) this.#deps.handover.abort(row, written)
@@ -110,14 +113,28 @@ export class Ingest {
     return { webhookId, traceparent: event.traceparent }
   }
 
-  #offer(webhookId: Uuid, { payload, subscriptions, published }: IncomingEvent): readonly OfferedRow[] {
+  /**
+   * The events of a batch come at once. What two connections commit at the same time can be seen, and delivered, in any
+   * order, so events in an order have one connection.
+   */
+  #writerFor({ subscriptions }: IncomingEvent, owed: readonly OfferedRow[]): Pick<EventWriter, 'write'> {
+    const { writer, wideWriter, writerInOrder } = this.#deps
+    if (owed.length > batchRowsMax) return wideWriter
+    return subscriptions.some(isInOrder) ? writerInOrder : writer
+  }
+
+  #offer(
+    webhookId: Uuid,
+    { payload, subscriptions, published, orderingKeys }: IncomingEvent,
+  ): readonly OfferedRow[] {
     const { handover } = this.#deps
     const sizeBytes = payload.length
     const deliverAt = published?.deliverAt ?? null
     if (deliverAt !== null) {
-      return subscriptions.map(({ id: subscriptionId }) => {
-        return { webhookId, subscriptionId, sizeBytes, owner: null, dueAt: deliverAt, beginsAt: deliverAt }
-      })
+      return subscriptions.map(({ id: subscriptionId }) => ({
+        ...{ webhookId, subscriptionId, sizeBytes, owner: null, dueAt: deliverAt, beginsAt: deliverAt },
+        ...keyFor(subscriptionId, orderingKeys),
+      }))
     }
     const shared = subscriptions.length > 1 ? { holders: 0 } : undefined
     return subscriptions.map(subscription => ({
@@ -126,6 +143,7 @@ export class Ingest {
       sizeBytes,
       owner: handover.offer(subscription, sizeBytes, shared),
       ...(shared && { shared }),
+      ...keyFor(subscription.id, orderingKeys),
     }))
   }
 
@@ -146,6 +164,17 @@ export class Ingest {
   }
 }
 
+/** A subscription whose deliveries are in an order is in no hot lane: its rows go to its lane. */
+const isInOrder = ({ ordered, orderingKey }: Subscription): boolean => ordered || orderingKey !== null
+
+function keyFor(
+  subscriptionId: number,
+  keys: ReadonlyMap<number, string> | undefined,
+): { readonly orderingKey?: string } {
+  const orderingKey = keys?.get(subscriptionId)
+  return orderingKey === undefined ? {} : { orderingKey }
+}
+
 function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[]): EventRow {
   const { tenant, eventType, contentType, payload, published, names } = event
   return {
@@ -162,13 +191,15 @@ function eventRow(webhookId: Uuid, event: IncomingEvent, owed: readonly OwedRow[
 }
 
 function metadataOf(event: IncomingEvent): EventMetadata | null {
-  const { hops, contentEncoding, traceparent, metadata, published, forwarded } = event
+  const { hops, contentEncoding, traceparent, metadata, published, forwarded, orderingKeys } = event
   const given = metadata ?? published?.metadata
-  if (!hops && !contentEncoding && !given && !traceparent && !forwarded) return null
+  const isAnyKeyed = orderingKeys !== undefined && orderingKeys.size > 0
+  if (!hops && !contentEncoding && !given && !traceparent && !forwarded && !isAnyKeyed) return null
   return {
     ...(hops && { hops }),
     ...(contentEncoding && { content_encoding: contentEncoding }),
     ...(traceparent && { traceparent }),
+    ...(isAnyKeyed && { ordering_keys: Object.fromEntries(orderingKeys) }),
     ...(given && { given }),
     ...(forwarded && { forwarded }),
   }

@@ -16,6 +16,7 @@ import type { HasLine } from '../model/event-lines.ts'
 import { traceIdOf } from '../model/traceparent.ts'
 import type { Logger } from '../platform/logger.ts'
 import { wants, wantsType } from '../subscriptions/matching.ts'
+import { orderingKeysOf } from '../subscriptions/ordering-key.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
 import { envelopeLimits, readContentHeaders, readEnvelope } from './envelope.ts'
@@ -98,10 +99,12 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')
-  const { tenant, extras } = subscription
-  const event: OneEvent = extras?.usesMetadata
-    ? { ...content, tenant, subscriptions: [subscription], metadata: readMetadata(request.headers) }
-    : { ...content, tenant, subscriptions: [subscription] }
+  const { tenant, extras, orderingKey } = subscription
+  const event: OneEvent = {
+    ...{ ...content, tenant, subscriptions: [subscription] },
+    ...(extras?.usesMetadata && { metadata: readMetadata(request.headers) }),
+    ...(orderingKey && { orderingKeys: keysOf(subscription, content, request.headers) }),
+  }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
   return accepted(deps, reply, event, await checkAndAccept(deps, event))
 }
@@ -238,6 +241,10 @@ function isWanted(
     headers,
     metadata: readMetadata(headers),
   })
+}
+
+function keysOf(subscription: Subscription, content: DeliveryContent, headers: FastifyRequest['headers']) {
+  return orderingKeysOf([subscription], () => ({ ...content, headers, metadata: readMetadata(headers) }))
 }
 
 const ingestSchema = {

@@ -49,6 +49,8 @@ export interface OwedRow {
   readonly owner: number | null
   /** When a row that waits in its lane is due (Unix milliseconds): at once when it is left out, or over already. */
   readonly dueAt?: number
+  /** Of a row that waits in its lane, where its subscription orders by key. */
+  readonly orderingKey?: string
   /** When its run begins, where that is not its acceptance: when a scheduled event is due (Unix milliseconds). */
   readonly beginsAt?: number
 }
@@ -72,21 +74,21 @@ export async function insertEvents(
   periods?: Periods,
 ): Promise<readonly Uuid[]> {
   const kind = kindOf(events)
-  const inLanes = isAnyInLanes(owed)
+  const way = wayOf(owed)
   const [event] = events
   const [row] = owed
-  if (event && row && events.length === 1 && owed.length === 1 && kind === 'plain' && !inLanes) {
+  if (event && row && events.length === 1 && owed.length === 1 && kind === 'plain' && way === 'held') {
     await insertSingle(db, event, row, acceptedAt)
     return none
   }
   const refused = await db.query<{ id: Uuid }>({
-    name: `insert_events_${kind}${inLanes ? '_and_lanes' : ''}`,
-    text: insertEventsText[kind][inLanes ? 'inLanes' : 'held'],
+    name: `insert_events_${kind}${nameEnds[way]}`,
+    text: insertEventsText[kind][way],
     values: [
       ...eventColumns(events),
       ...(kind === 'plain' ? [] : publishedColumns(events)),
       ...(kind === 'named' ? namesColumns(namesOf(events), periods) : []),
-      ...owedColumns(owed, acceptedAt, inLanes),
+      ...owedColumns(owed, acceptedAt, way),
     ],
   })
   return kind === 'named' ? refused.rows.map(({ id }) => id) : none
@@ -150,11 +152,11 @@ async function insertSingle(
  *   in this order lanes are locked
  */
 export async function insertOwed(tx: Queryable, owed: readonly OwedRow[], acceptedAt: number): Promise<void> {
-  const inLanes = isAnyInLanes(owed)
+  const way = wayOf(owed)
   await tx.query({
-    name: `insert_owed${inLanes ? '_and_lanes' : ''}`,
-    text: insertOwedText[inLanes ? 'inLanes' : 'held'],
-    values: owedColumns(owed, acceptedAt, inLanes),
+    name: `insert_owed${nameEnds[way]}`,
+    text: insertOwedText[way],
+    values: owedColumns(owed, acceptedAt, way),
   })
 }
 
@@ -198,11 +200,17 @@ export async function insertManyEvents(
   return refused
 }
 
-function isAnyInLanes(owed: readonly OwedRow[]): boolean {
+/** Where the rows of a statement go: all are held in memory; some go to lanes; of these some have an ordering key. */
+type Way = 'held' | 'inLanes' | 'withKeys'
+
+const nameEnds: Readonly<Record<Way, string>> = { held: '', inLanes: '_and_lanes', withKeys: '_and_keys' }
+
+function wayOf(owed: readonly OwedRow[]): Way {
   if (owed.some(row => row.owner !== null && (row.dueAt ?? row.beginsAt) !== undefined)) {
     throw new Error('a row that a process holds in memory is due at once: it has no due time of its own')
   }
-  return owed.some(row => row.owner === null)
+  if (owed.some(row => row.orderingKey !== undefined)) return 'withKeys'
+  return owed.some(row => row.owner === null) ? 'inLanes' : 'held'
 }
 
 function eventColumns(events: readonly EventRow[]): readonly unknown[] {
@@ -226,7 +234,7 @@ function publishedColumns(events: readonly EventRow[]): readonly unknown[] {
   ]
 }
 
-function owedColumns(owed: readonly OwedRow[], acceptedAt: number, inLanes: boolean): readonly unknown[] {
+function owedColumns(owed: readonly OwedRow[], acceptedAt: number, way: Way): readonly unknown[] {
   const columns: unknown[] = [
     uuidArray(owed.map(row => row.webhookId)),
     int4Array(owed.map(row => row.subscriptionId)),
@@ -234,9 +242,10 @@ function owedColumns(owed: readonly OwedRow[], acceptedAt: number, inLanes: bool
     int4Array(owed.map(row => row.owner)),
     timestamptzArray([acceptedAt]),
   ]
-  if (!inLanes) return columns
+  if (way === 'held') return columns
   columns.push(timestamptzArray(owed.map(row => row.dueAt ?? null)))
   columns.push(timestamptzArray(owed.map(row => row.beginsAt ?? null)))
+  if (way === 'withKeys') columns.push(textArray(owed.map(row => row.orderingKey ?? null)))
   return columns
 }
 
@@ -270,15 +279,17 @@ interface OwedText {
   readonly end?: string
 }
 
-function owedText(inLanes: boolean, { before = 0, ctes = '', condition = '', end }: OwedText = {}): string {
-  const [id, sub, size, owner, acceptedAt, dueAt, beginsAt] = [1, 2, 3, 4, 5, 6, 7].map(n => `$${n + before}`)
+function owedText(way: Way, { before = 0, ctes = '', condition = '', end }: OwedText = {}): string {
+  const [id, sub, size, owner, acceptedAt, dueAt, beginsAt, keys] = [1, 2, 3, 4, 5, 6, 7, 8].map(
+    n => `$${n + before}`,
+  )
   const rows = `unnest(${id}::uuid[], ${sub}::int[], ${size}::int[], ${owner}::int[]`
   const ending = (head: readonly string[], insert: string) => {
     const all = end === undefined ? head : [...head, `owing as (${insert})`]
     return `${all.length === 0 ? '' : `with ${all.join(',')}`} ${end ?? insert}`
   }
   const first = ctes === '' ? [] : [ctes]
-  if (!inLanes) {
+  if (way === 'held') {
     return ending(
       first,
       `
@@ -287,26 +298,39 @@ function owedText(inLanes: boolean, { before = 0, ctes = '', condition = '', end
   from ${rows}) as t (id, sub, size, owner) ${condition}`,
     )
   }
+  const at = `(${acceptedAt}::timestamptz[])[1]`
+  // Rows with keys are in the order in which PostgreSQL has taken them: the clocks of two processes differ by more than it
+  // takes to send the next event to the other one. Where its clock was set, it is the clock of the process.
+  const orderAt = `case when abs(extract(epoch from statement_timestamp() - ${at})) < 1 then statement_timestamp() else ${at} end`
   // A row without a time of its own, or with one that is over, is due at acceptance (greatest leaves nulls out): where a
   // lane was found empty nobody looks for older rows (`ReadFrom`).
+  const isKeyed = way === 'withKeys'
+  const key = isKeyed ? ', ordering_key' : ''
   return ending(
     [
       ...first,
       `
   o as (
-    select id, sub, size, owner, greatest(due_at, (${acceptedAt}::timestamptz[])[1]) as due_at, begins_at
-    from ${rows}, ${dueAt}::timestamptz[], ${beginsAt}::timestamptz[])
-      as t (id, sub, size, owner, due_at, begins_at) ${condition}),
-  in_lanes as (select sub as subscription_id, due_at from o where owner is null)`,
+    select id, sub, size, owner, greatest(due_at, ${isKeyed ? orderAt : at}) as due_at, begins_at${key}
+           ${isKeyed ? `, greatest(due_at, ${at}) as wake_at` : ''}
+    from ${rows}, ${dueAt}::timestamptz[], ${beginsAt}::timestamptz[]${isKeyed ? `, ${keys}::text[]` : ''})
+      as t (id, sub, size, owner, due_at, begins_at${key}) ${condition}),
+  in_lanes as (select sub as subscription_id, ${isKeyed ? 'wake_at as ' : ''}due_at from o where owner is null)`,
       wakeLanes('in_lanes'),
     ],
     `
-  insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at, replayed_at)
-  select id, sub, size, owner, due_at, begins_at from o`,
+  insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at, replayed_at${key})
+  select id, sub, size, owner, due_at, begins_at${key} from o`,
   )
 }
 
-const insertOwedText = { held: owedText(false), inLanes: owedText(true) }
+const textsWith = (parts?: OwedText): Readonly<Record<Way, string>> => ({
+  held: owedText('held', parts),
+  inLanes: owedText('inLanes', parts),
+  withKeys: owedText('withKeys', parts),
+})
+
+const insertOwedText = textsWith()
 
 const unlessRefused = `where ${isNotRefused('id')}`
 
@@ -321,12 +345,11 @@ const partsOf: Readonly<Record<Kind, OwedText>> = {
   },
 }
 
-const textsOf = (kind: Kind) => ({
-  held: owedText(false, partsOf[kind]),
-  inLanes: owedText(true, partsOf[kind]),
-})
-
-const insertEventsText = { plain: textsOf('plain'), published: textsOf('published'), named: textsOf('named') }
+const insertEventsText = {
+  plain: textsWith(partsOf.plain),
+  published: textsWith(partsOf.published),
+  named: textsWith(partsOf.named),
+}
 
 /** Large enough to need a page that the table has not yet: an event that fits into its last page notices no full disk. */
 const triedBytes = 32 * 1024

@@ -3,6 +3,7 @@ import { timestamptzArray } from '../platform/binary-array.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { logEnds } from './log-ends.ts'
+import { letKeysGoOn } from './parked.ts'
 
 /** What is being discarded of a lane. */
 export interface DiscardRow {
@@ -118,7 +119,8 @@ export async function discardWaitingPage(
       with ${page},
       gone as (
         delete from owed o where ctid = any(array(select place from page where waited)) and owner is null
-        returning o.webhook_id, o.subscription_id, o.attempt, o.trigger),
+        returning o.webhook_id, o.subscription_id, o.attempt, o.trigger, o.ordering_key),
+      ${letKeysGoOn('gone')},
       logged as (${logEnds('gone', `'discarded when the subscription was resumed'`)} returning 1),
       counted as (
         update lane_discards set ended = ended + (select count(*) from logged) where subscription_id = $1)

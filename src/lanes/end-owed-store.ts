@@ -2,6 +2,7 @@ import { int4Array, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { logEnds } from './log-ends.ts'
+import { letKeysGoOn } from './parked.ts'
 
 // Each statement ends owed rows as cancelled, with a row in the log for each of them: one statement, so that no delivery is
 // ever without both. A row that a process holds ends, too: no attempt follows the one that may be under way.
@@ -10,7 +11,9 @@ import { logEnds } from './log-ends.ts'
 // is not waited for (SKIP LOCKED), so that no statement here can be in a circle with those of the log, which lock rows in any
 // order.
 
-const returned = 'returning o.webhook_id, o.subscription_id, o.attempt, o.trigger'
+const returned = 'returning o.webhook_id, o.subscription_id, o.attempt, o.trigger, o.ordering_key'
+/** What waits behind them in an order by key goes on. */
+const andLetKeysGoOn = `, ${letKeysGoOn('gone')}`
 
 /** Up to `limit` rows of some events. @returns how many */
 export async function endRowsOfEvents(
@@ -27,7 +30,7 @@ export async function endRowsOfEvents(
       gone as (
         delete from owed o using page p
         where o.webhook_id = any($1::uuid[]) and o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
-        ${returned})
+        ${returned})${andLetKeysGoOn}
       ${logEnds('gone', '$2')}`,
     values: [uuidArray(webhookIds), reason, limit],
   })
@@ -38,7 +41,7 @@ export async function endRowsOfEvents(
 export async function endUnsentOfEvent(tx: Queryable, webhookId: Uuid, reason: string): Promise<number> {
   const { rowCount } = await tx.query({
     text: `
-      with gone as (delete from owed o where webhook_id = $1 and owner is null and attempt = 1 ${returned})
+      with gone as (delete from owed o where webhook_id = $1 and owner is null and attempt = 1 ${returned})${andLetKeysGoOn}
       ${logEnds('gone', '$2')}`,
     values: [webhookId, reason],
   })
@@ -62,7 +65,7 @@ export async function endRows(
       gone as (
         delete from owed o using page p
         where o.webhook_id = any($1::uuid[]) and o.webhook_id = p.webhook_id and o.subscription_id = p.subscription_id
-        ${returned})
+        ${returned})${andLetKeysGoOn}
       ${logEnds('gone', '$3')}`,
     values: [
       uuidArray(keys.map(({ webhookId }) => webhookId)),

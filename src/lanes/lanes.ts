@@ -6,12 +6,13 @@ import type { Logger } from '../platform/logger.ts'
 import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { endWaitingIn } from './end-owed-store.ts'
+import { type KeyedRow, type KeyWish, park, readDueKeyed, unpark } from './keyed-store.ts'
 import { LaneLeases } from './lease.ts'
 import { asDelivery, LeasedLane } from './leased-lane.ts'
 import { type Rates, RateTransfer } from './rate-transfer.ts'
 import { ReadFrom } from './read-from.ts'
 import { Recheck } from './recheck.ts'
-import { type DueRow, deleteLane, type LanePosition, readDue, releaseLanes } from './store.ts'
+import { type DueRow, deleteLane, type LanePosition, type LaneRead, readDue, releaseLanes } from './store.ts'
 import { pauseLanes } from './subscription-lanes-store.ts'
 
 export interface LanesDeps {
@@ -44,6 +45,9 @@ const pollMs = 250
 const rowsMax = 5000
 const lanesMax = 500
 const rowsLeast = 5
+
+/** Keys that are let go on with one statement. */
+const keysMax = 1000
 
 /** The next look when the last one found no room for what is due. */
 const fullMs = 50
@@ -101,7 +105,7 @@ export class Lanes {
     waiting: readonly Delivery[] = this.#deps.sink.takeWaiting(subscriptionId),
   ): void {
     const lane = this.#lanes.get(subscriptionId)
-    lane?.close()
+    if (lane) this.#end(lane, 'close')
     this.#takeBack(waiting)
     this.#sleep(0)
   }
@@ -129,7 +133,7 @@ export class Lanes {
 
   /** The owner id has changed: what was leased under the old one is leased by others. */
   forget(): void {
-    for (const lane of this.#lanes.values()) lane.lose()
+    for (const lane of this.#lanes.values()) this.#end(lane, 'lose')
   }
 
   #sleep(ms: number): void {
@@ -160,6 +164,7 @@ export class Lanes {
     await this.#lease()
     await this.#rateTransfer?.read()
     await this.#read()
+    await this.#letKeysGoOn()
     await this.#release()
   }
 
@@ -170,14 +175,17 @@ export class Lanes {
       this.#rateTransfer?.leased(others.map(({ subscriptionId }) => subscriptionId))
       for (const { subscriptionId: id, dueAt } of others) {
         this.#readFrom.leased(id, dueAt)
-        const lane = new LeasedLane(id, this.#deps.clock.now(), delivery => this.#left(delivery))
+        const lane = new LeasedLane(id, this.#deps.clock.now(), (delivery, isOver) =>
+          this.#left(delivery, isOver),
+        )
         this.#lanes.set(id, lane)
       }
     })
     if (!moreWait || this.#stopped) return
     for (const lane of this.#leases.givingWay(this.#lanes.values())) {
-      lane.giveWay()
-      for (const delivery of this.#deps.sink.takeWaiting(lane.subscriptionId, 'of lane')) this.#left(delivery)
+      this.#end(lane, 'giveWay')
+      for (const delivery of this.#deps.sink.takeWaiting(lane.subscriptionId, 'of lane'))
+        this.#left(delivery, false)
     }
   }
 
@@ -187,8 +195,11 @@ export class Lanes {
       if (lane.isEnding) continue
       const subscription = this.#deps.subscription(lane.subscriptionId)
       if (!subscription) await this.#drainDeleted(lane)
-      else if (subscription.paused) lane.close()
-      else if (lane.mode === 'reading' && lane.isLow) wanting.push(lane)
+      else if (subscription.paused) this.#end(lane, 'close')
+      else if (lane.mode === 'reading' && lane.isLow) {
+        if (subscription.orderingKey !== null) lane.orderByKeyNext()
+        if (lane.mode === 'reading') wanting.push(lane)
+      }
     }
     this.#isFull = false
     // Those with the least in memory first, and of these who has waited longest: where there is not room for all, each
@@ -206,18 +217,37 @@ export class Lanes {
     const now = this.#deps.clock.now()
     const reads = lanes.map(lane => {
       const { subscriptionId, after, chunk } = lane
+      const start = after ?? this.#readFrom.startOf(subscriptionId)
       const limit = Math.min(chunk / 2, share)
-      return { lane, subscriptionId, after: after ?? this.#readFrom.startOf(subscriptionId), limit }
+      if (!lane.keyLines) return { lane, subscriptionId, after: start, limit }
+      // What is in memory is read again, and is no news.
+      return { lane, subscriptionId, after: this.#readFrom.before(start, now), limit: limit + lane.inMemory }
     })
-    const rows = await readDue(this.#deps.connection, reads, now)
+    const rows = await this.#readRows(reads, now)
     this.#reads++
     const byLane = Map.groupBy(rows, row => row.subscriptionId)
+    const toPark: DueRow[] = []
     for (const { lane, subscriptionId, after, limit } of reads) {
       const ofLane = byLane.get(subscriptionId) ?? []
       if (!lane.after) this.#firstRead(subscriptionId, after, ofLane[0], now)
-      this.#take(lane, ofLane, limit)
+      toPark.push(...this.#take(lane, ofLane, limit))
     }
+    if (toPark.length > 0) await park(this.#deps.connection, toPark)
     return rows.length === 0 || lanes.some(lane => lane.lastTaken === this.#reads)
+  }
+
+  /** Lanes in which rows have keys are read with a statement of their own. */
+  async #readRows(
+    reads: readonly (LaneRead & { readonly lane: LeasedLane })[],
+    now: number,
+  ): Promise<readonly (DueRow | KeyedRow)[]> {
+    const { connection } = this.#deps
+    const keyed = reads.filter(({ lane }) => lane.keyLines !== undefined)
+    if (keyed.length === 0) return readDue(connection, reads, now)
+    for (const { lane } of keyed) lane.keyLines?.beginRead()
+    const rows = await readDueKeyed(connection, keyed, now)
+    const plain = reads.filter(({ lane }) => lane.keyLines === undefined)
+    return plain.length === 0 ? rows : [...rows, ...(await readDue(connection, plain, now))]
   }
 
   /** The first read of a pass says from where the next one has to read. */
@@ -231,37 +261,94 @@ export class Lanes {
     )
   }
 
-  #take(lane: LeasedLane, rows: readonly DueRow[], limit: number): void {
-    if (lane.isEnding) return // since it was read
+  /** @returns those that are to be parked */
+  #take(lane: LeasedLane, rows: readonly (DueRow | KeyedRow)[], limit: number): readonly DueRow[] {
+    const toPark: DueRow[] = []
+    if (lane.isEnding) return toPark // since it was read
     const isAll = rows.length < limit
     if (isAll) lane.exhaust()
     const tenant = this.#deps.subscription(lane.subscriptionId)?.tenant ?? ''
     for (const row of rows) {
+      const { orderingKey } = row
+      const keyed = 'isBehind' in row ? row : undefined
+      if (orderingKey !== null && !keyed) {
+        // Its subscription does not order by key any more; what came before that stays in its order.
+        lane.orderByKeyNext()
+        if (lane.mode === 'reading') this.#again = true
+        return toPark
+      }
+      const what = keyed ? lane.keyLines?.judge(keyed) : 'take'
+      if (what !== 'take') {
+        lane.passed(row, what === 'park')
+        lane.lastTaken = this.#reads
+        if (what === 'park') toPark.push(row)
+        continue
+      }
       if (!this.#deps.sink.reserve(row.subscriptionId, tenant, row.sizeBytes, false)) {
         lane.goOn()
-        return
+        return toPark
       }
       lane.took(row)
       lane.lastTaken = this.#reads
-      this.#deps.sink.push(asDelivery(row, lane))
+      const delivery = asDelivery(row, lane)
+      if (!keyed || lane.keyLines?.take(delivery, keyed)) this.#deps.sink.push(delivery)
     }
-    if (!isAll) lane.setChunk(this.#deps.clock.now())
+    if (!isAll) {
+      lane.setChunk(this.#deps.clock.now())
+      if (lane.keyLines) this.#again = true // what is not held makes no room that would ask for more
+    }
+    return toPark
+  }
+
+  /** Makes some of what is parked behind keys due, and sends what has waited for that. */
+  async #letKeysGoOn(): Promise<void> {
+    const { connection, clock, sink } = this.#deps
+    const wishes: KeyWish[] = []
+    for (const lane of this.#lanes.values())
+      if (lane.isKeyAwaited && lane.keyLines)
+        wishes.push(...lane.keyLines.wishes(lane.subscriptionId, keysMax - wishes.length))
+    if (wishes.length === 0) return
+    const found = await unpark(connection, wishes, clock.now())
+    for (const [index, wish] of wishes.entries()) {
+      const next = this.#lanes.get(wish.subscriptionId)?.keyLines?.wasUnparked(wish, found[index] ?? 0)
+      if (next) sink.push(next)
+    }
+    this.#again = true
+  }
+
+  /** Nothing more is read of a lane, and what it has in memory behind other deliveries of the same key is not held. */
+  #end(lane: LeasedLane, how: 'close' | 'giveWay' | 'lose'): void {
+    lane[how]()
+    for (const delivery of lane.keyLines?.dropWaiting() ?? []) this.#letGo(lane, delivery)
+  }
+
+  #letGo(lane: LeasedLane, delivery: Delivery): void {
+    this.#deps.sink.release(delivery.subscriptionId, delivery.sizeBytes, false)
+    lane.leave()
   }
 
   #takeBack(waiting: readonly Delivery[]): void {
     for (const delivery of waiting) {
       if (delivery.lane === null) this.#deps.handBack(delivery)
-      else this.#left(delivery)
+      else this.#left(delivery, false)
     }
   }
 
   /** A delivery of a lane has left memory. */
-  #left(delivery: Delivery): void {
+  #left(delivery: Delivery, isOver: boolean): void {
     this.#deps.sink.release(delivery.subscriptionId, delivery.sizeBytes, false)
     const lane = this.#lanes.get(delivery.subscriptionId)
     if (!lane || lane !== delivery.lane) return
     lane.leave()
+    if (lane.keyLines) this.#goOnBehind(lane, delivery, isOver)
     if (lane.inMemory === 0 || (lane.isLow && lane.mode === 'reading')) this.#soon()
+  }
+
+  #goOnBehind(lane: LeasedLane, delivery: Delivery, isOver: boolean): void {
+    const { next, dropped = [] } = lane.keyLines?.left(delivery, isOver) ?? {}
+    for (const other of dropped) this.#letGo(lane, other)
+    if (next) this.#deps.sink.push(next)
+    if (lane.isKeyAwaited) this.#soon()
   }
 
   /** Where there was no room for what is due, each delivery that leaves makes some: not every one is worth a look. */
@@ -275,12 +362,17 @@ export class Lanes {
 
   async #release(): Promise<void> {
     const over: LeasedLane[] = []
+    const now = this.#deps.clock.now()
     for (const lane of this.#lanes.values()) {
-      if (lane.isEnding ? lane.inMemory > 0 : !lane.isPassOver) continue
+      if (lane.isReadOn) {
+        if (!this.#rateTransfer?.isUsedUp(lane.subscriptionId) && lane.readOn(now)) this.#again = true
+        continue
+      }
+      if (lane.isEnding ? lane.inMemory > 0 || lane.isKeyAwaited : !lane.isPassOver) continue
       if (lane.isEnding || !lane.hasFound) over.push(lane)
       else if (!this.#rateTransfer?.isUsedUp(lane.subscriptionId)) {
         lane.beginPass()
-        this.#again = true
+        if (!lane.wasInVain) this.#again = true
       }
     }
     // In order of id, as all who lock several lanes do.
@@ -312,7 +404,7 @@ export class Lanes {
   /** The subscription is gone, or not in memory: what is owed to it ends in the log, and then its lane goes too. */
   async #drainDeleted(lane: LeasedLane): Promise<void> {
     const state = await drainDeleted(this.#deps, lane)
-    if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) lane.close()
+    if (state === 'exists' && !this.#deps.subscription(lane.subscriptionId)) this.#end(lane, 'close')
     if (state === 'draining') this.#again = true
     if (state !== 'drained') return
     this.#lanes.delete(lane.subscriptionId)

@@ -1,6 +1,7 @@
 import type { Delivery, LaneRun } from '../model/delivery.ts'
 import type { Uuid } from '../platform/id.ts'
 import { uuidTime } from '../platform/id.ts'
+import { KeyLines } from './key-lines.ts'
 import type { DueRow, LanePosition } from './store.ts'
 
 /**
@@ -11,6 +12,10 @@ import type { DueRow, LanePosition } from './store.ts'
  */
 const chunkLeast = 100
 const chunkMost = 400
+/** Of a lane with an order by key, of which one of each key is sent at a time. */
+const chunkKeyed = 800
+/** A lane with an order by key is read from its beginning this often while deliveries of it are in memory. */
+const passMs = 250
 const quickMs = 250
 const slowMs = 1000
 
@@ -39,6 +44,12 @@ export class LeasedLane implements LaneRun {
   #inMemory = 0
   #found = 0
   #chunk = chunkLeast
+  #keyLines: KeyLines | undefined
+  #isKeyedNext = false
+  /** When the pass began, and whether it has read all that was due since. Of lanes with an order by key. */
+  #passBegan = Number.NEGATIVE_INFINITY
+  #isWhole = true
+  #wasInVain = false
   #fullReadAt = Number.NEGATIVE_INFINITY
 
   constructor(subscriptionId: number, leasedSince: number, left: LaneRun['left']) {
@@ -71,6 +82,19 @@ export class LeasedLane implements LaneRun {
     return this.#chunk
   }
 
+  /** What is known of its keys; undefined while no row of it has one. */
+  get keyLines(): KeyLines | undefined {
+    return this.#keyLines
+  }
+
+  /** It is read with its keys, from when nothing of it is in memory: what is held by then is not known by its keys. */
+  orderByKeyNext(): void {
+    if (this.#keyLines) return
+    this.#isKeyedNext = true
+    if (this.#inMemory === 0) this.#startOver()
+    else this.exhaust()
+  }
+
   /** Half of what may be in memory has left it: the next rows are read. */
   get isLow(): boolean {
     return this.#inMemory <= this.#chunk / 2
@@ -78,19 +102,40 @@ export class LeasedLane implements LaneRun {
 
   /** The pass is over: all that it found is settled. */
   get isPassOver(): boolean {
-    return this.#mode === 'exhausted' && this.#inMemory === 0
+    return this.#mode === 'exhausted' && this.#inMemory === 0 && !this.isKeyAwaited
+  }
+
+  /** Something of a key has to be made due before the lane may be given back. */
+  get isKeyAwaited(): boolean {
+    return this.#mode !== 'lost' && this.#keyLines?.isAnyAwaited === true
+  }
+
+  /** It has an order by key, and the pass has found all that was due, of which some is in memory: `readOn` follows. */
+  get isReadOn(): boolean {
+    if (!this.#keyLines || this.#mode !== 'exhausted') return false
+    return this.#inMemory > 0 || this.isKeyAwaited
+  }
+
+  /** The pass before this one has found nothing: the next one can wait. */
+  get wasInVain(): boolean {
+    return this.#wasInVain
   }
 
   /** The pass has found rows. After one that found none the lane is given back. */
   get hasFound(): boolean {
-    return this.#found > 0
+    return this.#found > 0 || this.#isKeyedNext || !this.#isWhole || this.#keyLines?.needsPass === true
   }
 
   /** A row was read, and there is room for it. */
   took(row: DueRow): void {
-    this.#after = { dueAt: row.dueAt, webhookId: row.webhookId }
+    this.passed(row, true)
     this.#inMemory++
-    this.#found++
+  }
+
+  /** A row was read, and is not held: the next read begins behind it. @param isNews it was not known before */
+  passed(row: DueRow, isNews: boolean): void {
+    this.#after = { dueAt: row.dueAt, webhookId: row.webhookId }
+    if (isNews) this.#found++
   }
 
   /** A delivery has left memory. */
@@ -110,6 +155,7 @@ export class LeasedLane implements LaneRun {
 
   /** A read found more than may be in memory, and that much was taken: how much it may be from now on. */
   setChunk(now: number): void {
+    if (this.#keyLines) return
     const sinceMs = now - this.#fullReadAt
     this.#fullReadAt = now
     if (sinceMs < quickMs) this.#chunk = Math.min(chunkMost, this.#chunk * 2)
@@ -121,9 +167,43 @@ export class LeasedLane implements LaneRun {
     if (!this.isPassOver) {
       throw new Error(`a pass begins when the one before is over; ${this.#mode}, ${this.#inMemory} in memory`)
     }
+    this.#startOver()
+  }
+
+  /**
+   * A lane with an order by key is read on while deliveries of it are in memory, so that a key that takes long keeps no
+   * others waiting: behind the last row, as what comes in is due later; from its beginning when something was passed over,
+   * and from time to time. Rows that are in memory are passed over then.
+   *
+   * @returns whether there may be more at once
+   */
+  readOn(now: number): boolean {
+    const { needsPass = false } = this.#keyLines ?? {}
+    const isMore = this.#found > 0 || (needsPass && !this.#wasInVain)
+    if (needsPass || now - this.#passBegan >= passMs) {
+      this.#startOver()
+      this.#passBegan = now
+    } else {
+      this.#mode = 'reading'
+      this.#wasInVain = this.#found === 0
+      this.#found = 0
+      this.#isWhole = false
+    }
+    return isMore
+  }
+
+  #startOver(): void {
     this.#mode = 'reading'
+    this.#wasInVain = this.#found === 0
     this.#after = undefined
     this.#found = 0
+    this.#isWhole = true
+    if (this.#isKeyedNext) {
+      this.#isKeyedNext = false
+      this.#keyLines = new KeyLines()
+      this.#chunk = chunkKeyed
+    }
+    this.#keyLines?.beginPass()
   }
 
   /** Reads nothing more. One that gives way does so still. */
@@ -152,6 +232,7 @@ export function asDelivery(row: DueRow, lane: LaneRun): Delivery {
     since: row.replayedAt ?? uuidTime(row.webhookId as Uuid),
     ...(row.trigger && { trigger: row.trigger }),
     sizeBytes: row.sizeBytes,
+    ...(row.orderingKey !== null && { orderingKey: row.orderingKey }),
     dueAt: row.dueAt,
     content: null,
     lane,

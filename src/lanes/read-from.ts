@@ -68,6 +68,15 @@ export class ReadFrom {
     return { dueAt: isWholeDue ? 0 : this.of(subscriptionId), webhookId: uuidLowerBound(0) }
   }
 
+  /**
+   * Where to read on in a lane whose order counts: of what came in lately all is read again. A row can be committed after a
+   * later one was read; one read of both has them in their order.
+   */
+  before(position: LanePosition, now: number): LanePosition {
+    const dueAt = now - this.#marginMs
+    return position.dueAt <= dueAt ? position : { dueAt, webhookId: uuidLowerBound(0) }
+  }
+
   /** A lane was leased that was due since then; undefined when that is not known. */
   leased(subscriptionId: number, dueAt: number | undefined): void {
     if (dueAt === undefined || dueAt < this.of(subscriptionId)) this.#marks.delete(subscriptionId)

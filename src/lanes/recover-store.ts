@@ -1,6 +1,7 @@
 import { timestamptzArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { dueNow, isParked } from './parked.ts'
 import { wakeOrMakeLanes } from './wake.ts'
 
 /** Of a row or a lane: its owner is no process. */
@@ -136,6 +137,62 @@ async function giveBackWhere(
   })
   const { last, ...counts } = rows[0] ?? { rows: 0, freed: 0, last: null }
   return { ...counts, last: last ?? undefined }
+}
+
+/** A key of a subscription. */
+export interface SubscriptionKey {
+  readonly subscriptionId: number
+  readonly key: string
+}
+
+/**
+ * The safety net under orders by key: of the next `limit` keys behind `after` that have rows with a place of their own, those
+ * go on whose first row is parked. Usually that is right, as the rows before it are in the memory of whoever has the lane;
+ * then it is parked again, or sent in its turn. It is needed where what was before it has ended by other means.
+ *
+ * @returns `freed`: how many were let go on
+ */
+export async function repairKeys(
+  db: Queryable,
+  after: SubscriptionKey,
+  limit: number,
+): Promise<FreedPage<SubscriptionKey>> {
+  const { rows } = await db.query<{
+    rows: number
+    freed: number
+    subscription_id: number | null
+    ordering_key: string | null
+  }>({
+    text: `
+      with recursive firsts as (
+        (select subscription_id, ordering_key, webhook_id, due_at, 1 as n from owed
+         where place_at is not null and (subscription_id + 0, ordering_key) > ($1, $2)
+         order by subscription_id + 0, ordering_key, place_at, webhook_id limit 1)
+        union all
+        select n.subscription_id, n.ordering_key, n.webhook_id, n.due_at, f.n + 1 from firsts f
+        cross join lateral (
+          select subscription_id, ordering_key, webhook_id, due_at from owed
+          where place_at is not null and (subscription_id + 0, ordering_key) > (f.subscription_id, f.ordering_key)
+          order by subscription_id + 0, ordering_key, place_at, webhook_id limit 1) n
+        where f.n < $3),
+      going_on as (
+        update owed o set due_at = ${dueNow} from firsts f
+        where o.webhook_id = any(array(select webhook_id from firsts where ${isParked('firsts')}))
+          and o.webhook_id = f.webhook_id and o.subscription_id = f.subscription_id and ${isParked('o')}
+        returning o.subscription_id, o.due_at),
+      ${wakeOrMakeLanes('going_on')}
+      select (select count(*)::int from firsts) as rows, (select count(*)::int from going_on) as freed,
+             l.subscription_id, l.ordering_key
+      from (values (1)) one (n) left join (
+        select subscription_id, ordering_key from firsts order by n desc limit 1) l on true`,
+    values: [after.subscriptionId, after.key, limit],
+  })
+  const {
+    subscription_id: subscriptionId = null,
+    ordering_key: key = null,
+    ...counts
+  } = rows[0] ?? { rows: 0, freed: 0 }
+  return { ...counts, last: subscriptionId === null || key === null ? undefined : { subscriptionId, key } }
 }
 
 /**

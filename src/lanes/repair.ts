@@ -4,7 +4,15 @@ import { uuidLowerBound } from '../platform/id.ts'
 import { readFact, setFact } from '../platform/installation.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RecoverDeps } from './recover.ts'
-import { type FreedPage, freeOrphans, giveBackOrphans, type OwedKey, repairLanes } from './recover-store.ts'
+import {
+  type FreedPage,
+  freeOrphans,
+  giveBackOrphans,
+  type OwedKey,
+  repairKeys,
+  repairLanes,
+  type SubscriptionKey,
+} from './recover-store.ts'
 
 /** What a round of repair put right; all zero in a healthy installation. */
 export interface RepairReport {
@@ -20,15 +28,22 @@ const recentMs = 600_000
 /** What is looked at in one round at most: rows; subscriptions that owe something, and lanes. */
 const rowsMax = 1_000_000
 const lanesMax = 100_000
+const keysMax = 100_000
 
 /** How far the sweeps have come that go on from round to round, whoever does the next one. */
 interface Progress {
   readonly owed: OwedKey
   readonly owing: number
   readonly lanes: number
+  readonly keys: SubscriptionKey
 }
 
-const start: Progress = { owed: { webhookId: uuidLowerBound(0), subscriptionId: -1 }, owing: -1, lanes: -1 }
+const start: Progress = {
+  owed: { webhookId: uuidLowerBound(0), subscriptionId: -1 },
+  owing: -1,
+  lanes: -1,
+  keys: { subscriptionId: -1, key: '' },
+}
 
 /**
  * One round of the safety net: finds what no bell and no lease points to any more. What came in lately is looked at in
@@ -76,10 +91,14 @@ class Round {
       this.#orphans += page.freed
       return page
     })
+    const keys = await this.#walk('repair of keys', keysMax, progress.keys, (after, limit) =>
+      repairKeys(this.#session, after, limit),
+    )
     await setFact(this.#session, 'repair', {
       owed: nextOf(owed, progress.owed, start.owed),
       owing: nextOf(owing, progress.owing, start.owing),
       lanes: nextOf(lanes, progress.lanes, start.lanes),
+      keys: nextOf(keys, progress.keys, start.keys),
     } satisfies Progress)
     return { orphans: this.#orphans, lanes: this.#lanes }
   }

@@ -16,6 +16,8 @@ export interface DueRow {
   readonly replayedAt: number | null
   /** Null: auto. */
   readonly trigger: AttemptTrigger | null
+  /** Null: it is in no order. */
+  readonly orderingKey: string | null
 }
 
 /** Where the reading of a lane goes on: after this row, in order of (due time, id). */
@@ -98,45 +100,66 @@ export async function readLeased(db: Queryable, owner: number): Promise<readonly
   return rows.map(row => row.subscription_id)
 }
 
+/** From where on a leased lane is read, and how many rows at most. */
+export interface LaneRead {
+  readonly subscriptionId: number
+  readonly after: LanePosition
+  readonly limit: number
+}
+
+/** A row of `owed` as the statements here return it. */
+export interface StoredDueRow {
+  readonly webhook_id: Uuid
+  readonly subscription_id: number
+  readonly attempt: number
+  readonly size_bytes: number
+  readonly due_ms: number
+  readonly replay_from: number | null
+  readonly replayed_ms: number | null
+  readonly trigger: AttemptTrigger | null
+  readonly ordering_key: string | null
+}
+
+export const dueColumns = `o.webhook_id, o.subscription_id, o.attempt, o.size_bytes, o.replay_from,
+             (extract(epoch from o.due_at) * 1000)::float8 as due_ms,
+             (extract(epoch from o.replayed_at) * 1000)::float8 as replayed_ms, o.trigger, o.ordering_key`
+
+/** The due rows `o` of lanes `l`, each lane from its own position on. */
+export const dueOfLanes = {
+  text: `unnest($1::int[], $2::timestamptz[], $3::uuid[], $4::int[]) as l (id, after_at, after_id, n)
+      cross join lateral (
+        select * from owed
+        where subscription_id + 0 = l.id and owner is null and due_at <= ($5::timestamptz[])[1]
+          and (due_at, webhook_id) > (l.after_at, l.after_id)
+        order by due_at, webhook_id limit l.n) o`,
+  values: (lanes: readonly LaneRead[], now: number): readonly unknown[] => [
+    int4Array(lanes.map(lane => lane.subscriptionId)),
+    timestamptzArray(lanes.map(lane => lane.after.dueAt)),
+    uuidArray(lanes.map(lane => lane.after.webhookId)),
+    int4Array(lanes.map(lane => lane.limit)),
+    timestamptzArray([now]),
+  ],
+} as const
+
 /**
  * Reads the due rows of several leased lanes at once, each from its own position on: no write, no lock.
  * One index range per lane (LATERAL), so a lane with a million rows costs the others nothing.
  */
 export async function readDue(
   db: Queryable,
-  lanes: readonly { readonly subscriptionId: number; readonly after: LanePosition; readonly limit: number }[],
+  lanes: readonly LaneRead[],
   now: number,
 ): Promise<readonly DueRow[]> {
-  const { rows } = await db.query<{
-    webhook_id: Uuid
-    subscription_id: number
-    attempt: number
-    size_bytes: number
-    due_ms: number
-    replay_from: number | null
-    replayed_ms: number | null
-    trigger: AttemptTrigger | null
-  }>({
+  const { rows } = await db.query<StoredDueRow>({
     name: 'read_due',
-    text: `
-      select o.webhook_id, o.subscription_id, o.attempt, o.size_bytes, o.replay_from,
-             (extract(epoch from o.due_at) * 1000)::float8 as due_ms,
-             (extract(epoch from o.replayed_at) * 1000)::float8 as replayed_ms, o.trigger
-      from unnest($1::int[], $2::timestamptz[], $3::uuid[], $4::int[]) as l (id, after_at, after_id, n)
-      cross join lateral (
-        select * from owed
-        where subscription_id + 0 = l.id and owner is null and due_at <= ($5::timestamptz[])[1]
-          and (due_at, webhook_id) > (l.after_at, l.after_id)
-        order by due_at, webhook_id limit l.n) o`,
-    values: [
-      int4Array(lanes.map(lane => lane.subscriptionId)),
-      timestamptzArray(lanes.map(lane => lane.after.dueAt)),
-      uuidArray(lanes.map(lane => lane.after.webhookId)),
-      int4Array(lanes.map(lane => lane.limit)),
-      timestamptzArray([now]),
-    ],
+    text: `select ${dueColumns} from ${dueOfLanes.text}`,
+    values: dueOfLanes.values(lanes, now),
   })
-  return rows.map(row => ({
+  return rows.map(asDueRow)
+}
+
+export function asDueRow(row: StoredDueRow): DueRow {
+  return {
     webhookId: row.webhook_id,
     subscriptionId: row.subscription_id,
     attempt: row.attempt,
@@ -145,7 +168,8 @@ export async function readDue(
     replayFrom: row.replay_from,
     replayedAt: row.replayed_ms,
     trigger: row.trigger,
-  }))
+    orderingKey: row.ordering_key,
+  }
 }
 
 /**

@@ -29,8 +29,8 @@ export interface DeliveryLogDeps {
   readonly logger: Logger
   readonly health: Pick<DatabaseHealth, 'failed' | 'succeeded'>
   readonly troubles: Pick<Troubles, 'began' | 'ended'>
-  /** Called once a delivery's settlement is committed: it is no longer in memory. */
-  readonly settled: (delivery: Delivery) => void
+  /** Called once a delivery's settlement is committed: it is no longer in memory. @param isOver nor owed any more */
+  readonly settled: (delivery: Delivery, isOver: boolean) => void
   /** Closes lanes for a while, for all processes. */
   readonly pauseLanes: (pauses: readonly LanePause[]) => Promise<void>
   /** Called when rows went back to their lanes, with the soonest time any of them is due (Unix milliseconds). */
@@ -151,7 +151,7 @@ export class DeliveryLog {
     this.#writing = 0
     for (const settlement of batch) {
       this.#detailBytes -= detailBytes(settlement)
-      this.#deps.settled(settlement.delivery)
+      this.#deps.settled(settlement.delivery, isOver(settlement))
     }
     if (batch.length > 0) this.#deps.facts?.settled(batch)
   }
@@ -379,6 +379,11 @@ function withoutTexts(settlement: Settlement): Settlement {
   if (rest.kind === 'handed_back' || rest.outcome.kind === 'accepted') return rest
   const { exchange: _exchange, errorCode: _code, ...outcome } = rest.outcome
   return { ...rest, outcome: { ...outcome, error } }
+}
+
+function isOver(settlement: Settlement): boolean {
+  if (settlement.kind === 'attempted') return settlement.verdict.kind !== 'retry'
+  return settlement.kind === 'ended'
 }
 
 /** The next attempt of what stays owed; undefined for what is over. */

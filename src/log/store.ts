@@ -126,7 +126,10 @@ export async function recordAttempts(
       with settled as (${deleteOwed} ${isAnyDead ? 'returning webhook_id, subscription_id' : ''}),
       ${isAnyDead ? `${dead}, ${noteGivenUp('dead')},` : ''}
       later as (
-        update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null
+        update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null,
+          -- Its place among those of its key, where it has one, and where it does not keep its time.
+          place_at = case when o.ordering_key is null or n.due_at = o.due_at then o.place_at
+                          else coalesce(o.place_at, o.due_at) end
         from unnest($15::uuid[], $16::int[], $17::int2[], $18::int2[], $19::timestamptz[])
           as n (webhook, sub, attempt, next_attempt, due_at)
         where o.webhook_id = any($15::uuid[]) -- as above

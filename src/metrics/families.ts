@@ -92,6 +92,7 @@ export const throttleScopes = ['retry_after', 'circuit_open', 'order', 'ours'] a
 export const databaseUses = [
   'ingest',
   'fan-out',
+  'ingest-in-order',
   'log',
   'lanes',
   'contents',

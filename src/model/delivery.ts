@@ -33,6 +33,8 @@ export interface EventMetadata {
   readonly expunged?: { readonly at: string; readonly size_bytes: number }
   /** The service tells of itself: nothing is told of what becomes of this event. Senders cannot set it. */
   readonly system?: true
+  /** Its keys by the ids of the subscriptions that order by one, so that a replay has them, too. */
+  readonly ordering_keys?: Readonly<Record<string, string>>
   /** What the sender said of the event, by names of its own. */
   readonly given?: Readonly<Record<string, string>>
   /** Headers of the request that brought it (`DeliveryContent.forwarded`). */
@@ -56,11 +58,13 @@ export interface Delivery {
   /** What began this run; absent: the event itself. */
   readonly trigger?: AttemptTrigger
   readonly sizeBytes: number
+  /** It goes after all others of its subscription that have the same and were accepted before it; absent: in no order. */
+  readonly orderingKey?: string
   /** Its place in its lane (Unix milliseconds); the moment of acceptance for a fresh one. */
   readonly dueAt: number
   /** Known for a fresh delivery; loaded just before the attempt for one that comes from a lane. */
   readonly content: DeliveryContent | null
-  /** Called when the delivery has left memory: settled and committed, or handed back. */
+  /** Told when the delivery has left memory: settled and committed, or handed back. */
   readonly lane: LaneRun | null
   /** Of a fresh delivery whose content other deliveries have, too. */
   readonly shared?: SharedPayload
@@ -74,5 +78,6 @@ export interface SharedPayload {
 
 /** What a delivery needs of the lane it came from. */
 export interface LaneRun {
-  left(delivery: Delivery): void
+  /** @param isOver it is not owed any more */
+  left(delivery: Delivery, isOver: boolean): void
 }

@@ -19,6 +19,7 @@ import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { readAttemptDetails } from './attempt.ts'
 import { FilterTest, FilterTestResult, testFilter } from './filter-test.ts'
 import { type LogReader, parseLogCursor, readLogPage, readStatus } from './monitor.ts'
+import { registerOrderingKeys } from './ordering-keys-routes.ts'
 import { Attempt, AttemptDetails, EventStatus, Health } from './schema.ts'
 import { readSystem } from './system.ts'
 import { SystemReport } from './system-schema.ts'
@@ -37,6 +38,7 @@ export function registerMonitor(scope: FastifyInstance, deps: MonitorDeps): void
   registerLogs(scope, deps)
   registerAttempts(scope, deps)
   registerFilterTest(scope, deps)
+  registerOrderingKeys(scope, deps)
 }
 
 function registerStatus(scope: FastifyInstance, deps: MonitorDeps): void {

@@ -128,7 +128,7 @@ export const DeliveryReport = Type.Object(
     status: deliveryStatus('`failed`: given up; `cancelled`: its subscription was deleted'),
     attempts: Type.Array(Attempt, { description: 'Oldest first' }),
     next_attempt_at: nullableTime(
-      'When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled',
+      'When it is tried next, at the earliest: later while others go first. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key',
     ),
   },
   { $id: 'Delivery', description: 'One event owed to one subscription' },

@@ -1,3 +1,4 @@
+import { isParked } from '../lanes/parked.ts'
 import type { Reach } from '../model/caller.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ExchangeDetails, Timings } from '../model/exchange-details.ts'
@@ -138,7 +139,8 @@ export async function readFilterable(
 
 export interface PendingDelivery {
   readonly subscription_id: number
-  /** Not before then. Null: it is not tried as things are, because its subscription is paused, disabled or deleted. */
+  /** Not before then. Null: it is not tried as things are, because its subscription is paused, disabled or deleted, or it waits
+   * behind another one of its key. */
   readonly due_at: Date | null
   /** Its subscription was deleted, and no process has it in memory any more: it is about to end. */
   readonly is_ending: boolean
@@ -151,7 +153,7 @@ export interface PendingDelivery {
 export async function readOwed(database: Queryable, webhookId: Uuid): Promise<readonly PendingDelivery[]> {
   const { rows } = await database.query<PendingDelivery>({
     text: `select o.subscription_id,
-             case when s.paused or s.state = 'disabled' or s.id is null then null
+             case when s.paused or s.state = 'disabled' or s.id is null or ${isParked('o')} then null
                   else greatest(o.due_at, l.open_until) end as due_at,
              s.id is null and o.owner is null as is_ending
            from owed o left join lanes l on l.subscription_id = o.subscription_id

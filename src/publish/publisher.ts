@@ -8,6 +8,7 @@ import type { Traceparent } from '../model/traceparent.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { EventToMatch } from '../subscriptions/matching.ts'
+import { type EventWithKeys, orderingKeysOf } from '../subscriptions/ordering-key.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { readIdOfUid } from './store.ts'
 
@@ -35,6 +36,8 @@ export interface PublishRequest {
   readonly traceparent?: Traceparent | undefined
   /** Headers of the request that are delivered with it, by the names that they are delivered as. */
   readonly forwarded?: Readonly<Record<string, string>> | undefined
+  /** Those of the request, where it has one event; for ordering keys. Names in lower case. */
+  readonly headers?: EventWithKeys['headers']
   /** What is delivered, byte for byte. */
   readonly payload: Buffer
   /** Nobody but this subscription may get it: its id, or its uid; null: whoever wants it. */
@@ -103,6 +106,10 @@ export class Publisher {
     if (ids.length > fanOutMax) throw tooManyWant(ids.length)
     const subscriptions = ids.length > lookUpsPerTurn ? await this.#lookUpAll(ids) : this.#lookUp(ids)
     const { channels, eventId, idempotencyKey, metadata, deliverAt, names } = request
+    const orderingKeys = orderingKeysOf(subscriptions, () => ({
+      ...{ eventType, payload, metadata },
+      headers: { ...request.headers, ...headersOf(request) },
+    }))
     const accepted = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       ...(traceparent !== undefined && { traceparent }),
@@ -113,6 +120,7 @@ export class Publisher {
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,
       },
       ...(names && { names }),
+      ...(orderingKeys && { orderingKeys }),
     })
     return { ...accepted, deliveries: subscriptions.length }
   }

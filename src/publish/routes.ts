@@ -86,7 +86,7 @@ async function publish(
   const body = readBodyHeaders(headers, payload)
   const { deliverAtText, ...said } = head
   const event = {
-    ...{ ...said, ...body, hops: readHops(headers), payload },
+    ...{ ...said, ...body, hops: readHops(headers), headers, payload },
     traceparent: readTraceparent(headers),
   }
   const { webhookId, deliveries, traceparent, isReplayed } = await publishOnce(deps, event, { deliverAtText })

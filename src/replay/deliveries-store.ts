@@ -1,4 +1,5 @@
 import { logEnds } from '../lanes/log-ends.ts'
+import { isParked } from '../lanes/parked.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { ErrorClass } from '../model/outcome.ts'
 import { int4Array, uuidArray } from '../platform/binary-array.ts'
@@ -125,6 +126,8 @@ export interface DeliveryRow {
   readonly state: 'pending' | 'success' | 'failed' | 'cancelled'
   /** Of what is owed: not before then; null: as things are, never. */
   readonly due_at: Date | null
+  /** Of what is owed, and is in an order by key. */
+  readonly ordering_key: string | null
   readonly attempt: number | null
   readonly trigger: AttemptTrigger | null
   readonly last_attempt_at: Date | null
@@ -161,13 +164,14 @@ export async function readDeliveries(
         where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]) and id >= $3
         order by webhook_id, subscription_id, id desc),
       owing as materialized (
-        select webhook_id, subscription_id, due_at from owed
+        select webhook_id, subscription_id, due_at, ordering_key from owed
         where webhook_id = any($1::uuid[]) and subscription_id = any($2::int[]))
       select k.webhook_id, k.subscription_id, s.tenant, s.uid, d.attempt, d.trigger, d.attempted_at as last_attempt_at,
              d.http_status, d.error, d.error_class,
              case when o.webhook_id is not null then 'pending' when d.verdict = 'delivered' then 'success'
                   when d.verdict = 'cancelled' then 'cancelled' else 'failed' end as state,
-             case when not s.waits then greatest(o.due_at, l.open_until) end as due_at
+             case when not s.waits and not ${isParked('o')} then greatest(o.due_at, l.open_until) end as due_at,
+             o.ordering_key
       from wanted k
       left join last d on d.webhook_id = k.webhook_id and d.subscription_id = k.subscription_id
       left join owing o on o.webhook_id = k.webhook_id and o.subscription_id = k.subscription_id

@@ -387,6 +387,7 @@ function deliveryAnswer(row: DeliveryRow): DeliveryAnswer {
     trigger: row.trigger,
     last_attempt_at: row.last_attempt_at?.toISOString() ?? null,
     next_attempt_at: row.due_at?.toISOString() ?? null,
+    ordering_key: row.ordering_key,
     http_status: row.http_status,
     error: row.error,
     error_class: row.error_class,

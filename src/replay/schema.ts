@@ -94,7 +94,14 @@ export const Delivery = Type.Object(
       description: 'Of the last attempt',
     }),
     last_attempt_at: nullableTime('When the last attempt ended'),
-    next_attempt_at: nullableTime('Not before then; null: nothing is planned'),
+    next_attempt_at: nullableTime(
+      'Not before then; null: nothing is planned, or it waits behind another one of its key',
+    ),
+    ordering_key: Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      description:
+        'Of what is owed, and goes one at a time with others of the same key; null: it is in no order',
+    }),
     http_status: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
     error: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
     error_class: Type.Unsafe<ErrorClass | null>({

@@ -271,6 +271,14 @@ const deliveriesOfEvents = `
     and ($7::text is null or e.event_type = $7)
   order by e.webhook_id, s.subscription_id limit $9`
 
+/** SQL for the key that an event was accepted with for a subscription. */
+const orderingKeyOf = (webhookId: string, subscriptionId: string) => `(
+  select metadata->'ordering_keys'->>(${subscriptionId}::text) from (
+    select metadata from events where webhook_id = ${webhookId}
+    union all
+    select metadata from events_carried where webhook_id = ${webhookId}) e
+  limit 1)`
+
 /** What was written into the log since candidates were read has no smaller id than one of this long ago. */
 const readWithinMs = 600_000
 
@@ -297,10 +305,13 @@ export async function oweAgain(
         select webhook_id, subscription_id, max(attempt) as attempt from delivery_logs
         where webhook_id = any($1::text[]::uuid[]) and id >= $7 group by webhook_id, subscription_id),
       again as (
-        insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt, replay_from, replayed_at, trigger)
-        select webhook, sub, size, now(), attempt + 1, attempt + 1, now(), $5::text::attempt_trigger
-        from wanted w
-        where attempt < 32000 and exists (select from subscriptions s where s.id = w.sub)
+        insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt, replay_from, replayed_at, trigger,
+                          ordering_key)
+        select webhook, sub, size, now(), attempt + 1, attempt + 1, now(), $5::text::attempt_trigger,
+               -- At the end of its key as things are now.
+               case when s.ordering_key is not null then ${orderingKeyOf('w.webhook', 'w.sub')} end
+        from wanted w join subscriptions s on s.id = w.sub
+        where attempt < 32000
           and not exists (
             select from newer n where n.webhook_id = w.webhook and n.subscription_id = w.sub and n.attempt > w.attempt)
         on conflict do nothing

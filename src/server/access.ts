@@ -74,6 +74,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /stats': 'read',
   'GET /stats/subscriptions': 'read',
   'GET /subscriptions/:id/stats': 'read',
+  'GET /subscriptions/:id/ordering-keys': 'read',
 
   'POST /events/:webhook_id/replay': 'write',
   'GET /replays': 'read',

@@ -46,6 +46,7 @@ export class Inbound {
   readonly publisher: Publisher
   readonly once: Once
   readonly #wideWriter: EventWriter<Transactional>
+  readonly #writerInOrder: EventWriter
 
   constructor(deps: InboundDeps) {
     const { config, database, clock, logger, health, handover, subscriptions, eventTypes, facts } = deps
@@ -66,11 +67,20 @@ export class Inbound {
       ...shared,
       connections: [database.connection('fan-out', { ...settings, isRare: true })],
     })
+    this.#writerInOrder = new EventWriter<Queryable>({
+      ...shared,
+      connections: [database.connection('ingest-in-order', { ...settings, isRare: true })],
+    })
     unwritten.on(() => this.writer.oldest)
+    unwritten.on(() => this.#writerInOrder.oldest)
     unwritten.on(() => this.#wideWriter.oldest)
     const newId = uuidV7Source(clock)
     const { tracing } = deps
-    const writers = { writer: this.writer, wideWriter: this.#wideWriter }
+    const writers = {
+      writer: this.writer,
+      wideWriter: this.#wideWriter,
+      writerInOrder: this.#writerInOrder,
+    }
     this.ingest = new Ingest({ clock, newId, ...writers, handover, tracing })
     const found = { subscriptions, eventTypes, tenants }
     this.publisher = new Publisher({ ...found, ingest: this.ingest, database, clock })
@@ -78,12 +88,13 @@ export class Inbound {
 
   /** Events that wait for a transaction. */
   get waiting(): number {
-    return this.writer.depth + this.#wideWriter.depth
+    return this.writer.depth + this.#wideWriter.depth + this.#writerInOrder.depth
   }
 
   /** Writes what was accepted before it was closed; what cannot be written in a moment is refused. */
   async stop(): Promise<void> {
-    await new Deadline(1500).limit(Promise.all([this.writer.close(), this.#wideWriter.close()]))
+    const writers = [this.writer, this.#wideWriter, this.#writerInOrder]
+    await new Deadline(1500).limit(Promise.all(writers.map(writer => writer.close())))
   }
 }
 

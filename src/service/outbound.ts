@@ -97,7 +97,7 @@ export class Outbound {
       logger,
       health: deps.health,
       troubles: deps.troubles,
-      settled: delivery => this.#leaveMemory(delivery),
+      settled: (delivery, isOver) => this.#leaveMemory(delivery, isOver),
       pauseLanes: pauses => this.lanes.close(pauses),
       lanesDue,
       ensurePartitions: deps.ensurePartitions,
@@ -174,7 +174,7 @@ export class Outbound {
   /** Others have taken over what this process held: it forgets what it has not begun. */
   #disown(): void {
     this.lanes.forget()
-    for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery)
+    for (const delivery of this.dispatcher.takeAll()) this.#leaveMemory(delivery, false)
   }
 
   /** Others deliver here from now on, so that there may be fewer attempts at a time than processes: see `isLaneOnly`. */
@@ -242,9 +242,9 @@ export class Outbound {
   }
 
   /** A delivery is settled for good, or back in its lane: the room it took is free. */
-  #leaveMemory(delivery: Delivery): void {
+  #leaveMemory(delivery: Delivery, isOver: boolean): void {
     if (delivery.lane) {
-      delivery.lane.left(delivery)
+      delivery.lane.left(delivery, isOver)
       return
     }
     this.#held.left(delivery.since)

@@ -168,7 +168,7 @@ export class SourceReceiving {
   ): Promise<Answered> {
     const providerId = repeatIdOf(source, inbound)
     const event: PublishRequest = {
-      ...{ tenant: source.tenant, eventType, channels: source.channels, payload },
+      ...{ tenant: source.tenant, eventType, channels: source.channels, headers, payload },
       ...{ eventId: null, idempotencyKey: null, deliverAt: null, to: null },
       metadata: {
         ...source.metadata,

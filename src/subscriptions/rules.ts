@@ -86,7 +86,7 @@ export function parseRules(
   else if (faults.target !== undefined) errors.push({ pointer: '/target_url', detail: faults.target })
   const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
   const auth = body.auth ?? {}
-  errors.push(...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
+  errors.push(...orderFaults(body), ...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
   errors.push(...signingFaults(signing), ...messageFaults(body), ...authFaults(auth, faults.token))
   if (body.inbound) errors.push(...checkInbound(body.inbound))
   const filter = body.filter ?? null
@@ -111,6 +111,7 @@ export function parseRules(
       max_in_flight: body.max_in_flight ?? null,
       rate_limit: body.rate_limit ?? null,
       ordered: body.ordered ?? false,
+      ordering_key: body.ordering_key ?? null,
       format: body.format ?? 'raw',
       forward_traceparent: body.forward_traceparent ?? false,
       capture: captureToStore(body.capture ?? defaults.capture, defaults),
@@ -152,6 +153,21 @@ function nullIfEmpty(
   templates: Readonly<Record<string, string>> | null | undefined,
 ): Readonly<Record<string, string>> | null {
   return templates && Object.keys(templates).length > 0 ? templates : null
+}
+
+/** Headers that hold credentials: a key is shown to whoever sees the delivery. */
+const secretHeader = /^headers\..*(authorization|cookie|secret|token|password|api-?key|signature)/i
+
+function orderFaults({
+  ordered,
+  ordering_key,
+}: Pick<RuleFields, 'ordered' | 'ordering_key'>): readonly FieldError[] {
+  const fault = (detail: string) => [{ pointer: '/ordering_key', detail }]
+  if (!ordering_key) return []
+  if (secretHeader.test(ordering_key))
+    return fault('This header may hold a secret, and keys are shown. Give another one.')
+  if (!ordered) return []
+  return fault('Give ordering_key for an order of each key, or ordered for one order of all; not both.')
 }
 
 /** TypeBox counts graphemes, of which one can be any number of characters. JSON Schema counts characters, as these do. */
@@ -262,6 +278,7 @@ export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): Subs
     max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
+    ordering_key: row.ordering_key,
     format: row.format,
     forward_traceparent: row.forward_traceparent,
     capture: row.capture,
@@ -316,6 +333,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     max_in_flight: row.max_in_flight,
     rate_limit: row.rate_limit,
     ordered: row.ordered,
+    ordering_key: row.ordering_key,
     format: row.format,
     forward_traceparent: row.forward_traceparent,
     capture: row.capture ?? defaults.capture,

@@ -12,6 +12,7 @@ import { headersInput } from './custom-headers.ts'
 import { eventTypePattern, eventTypePatternSentence, patternSegmentsMax } from './event-type-pattern.ts'
 import { headerTemplatesInput } from './header-templates.ts'
 import { InboundInput, InboundOutput, InboundPatch } from './inbound-fields.ts'
+import { orderingKeyPattern, orderingKeyPatternSentence, orderingKeyRuleCharsMax } from './ordering-key.ts'
 import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } from './retry-fields.ts'
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
@@ -131,6 +132,19 @@ const optionalFields = {
     Type.Boolean({
       description:
         'One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up',
+    }),
+  ),
+  ordering_key: Type.Optional(
+    Type.Unsafe<string | null>({
+      type: ['string', 'null'],
+      maxLength: orderingKeyRuleCharsMax,
+      pattern: orderingKeyPattern,
+      'x-sentence': orderingKeyPatternSentence,
+      description:
+        'Where an event says what it belongs to: `payload.<path>` such as `payload.customer.id`, `headers.<name>`, `metadata.<name>`, or ' +
+        '`subject`, that of CloudEvents. Events with the same key go one at a time, in the order of acceptance, and one that ' +
+        'fails holds only those of its key. An event without a key is in no order. Not together with `ordered`',
+      examples: ['payload.customer.id'],
     }),
   ),
   format: Type.Optional(
@@ -270,6 +284,9 @@ export const Subscription = Type.Object(
       properties: { requests: { type: 'integer' }, per_seconds: { type: 'integer' } },
     }),
     ordered: Type.Boolean(),
+    ordering_key: nullable('string', {
+      description: 'Where the key of an event stands; null: no order by key',
+    }),
     format: Type.Unsafe<Format>({ type: 'string', enum: [...formats] }),
     forward_traceparent: Type.Boolean(),
     capture: Type.Unsafe<CaptureOf>({ type: 'string', enum: [...captures] }),
@@ -326,6 +343,7 @@ export const Subscription = Type.Object(
         max_in_flight: null,
         rate_limit: null,
         ordered: false,
+        ordering_key: null,
         format: 'raw',
         forward_traceparent: false,
         capture: 'failures',

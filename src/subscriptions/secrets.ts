@@ -9,6 +9,7 @@ import { isPattern, segmentsOf } from './event-type-pattern.ts'
 import { openInbound, sealInbound } from './inbound-fields.ts'
 import { makeKeyPair, privateKey } from './key-pair.ts'
 import { type OpenedPair, type OpenedSecret, openExtras } from './message-extras.ts'
+import { parseOrderingKey } from './ordering-key.ts'
 import { failingStates } from './receiver-states.ts'
 import { live } from './rotation.ts'
 import {
@@ -205,6 +206,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
       perSeconds: row.rate_limit.per_seconds,
     },
     ordered: row.ordered,
+    orderingKey: row.ordering_key === null ? null : parseOrderingKey(row.ordering_key),
     format: row.format,
     extras: openExtras(row, secrets, pairs),
     forwardTraceparent: row.forward_traceparent,

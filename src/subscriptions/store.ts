@@ -46,6 +46,8 @@ export interface SubscriptionValues {
   readonly max_in_flight: number | null
   readonly rate_limit: RateLimitFields | null
   readonly ordered: boolean
+  /** As `parseOrderingKey` takes it. */
+  readonly ordering_key: string | null
   readonly format: Format
   readonly forward_traceparent: boolean
   /** Null: as the settings of the service say. */
@@ -126,6 +128,7 @@ const packedColumns = [
   'max_in_flight',
   'rate_limit',
   'ordered',
+  'ordering_key',
   'format',
   'forward_traceparent',
   'headers',
@@ -169,7 +172,7 @@ const inbound = `nullif(inbound, '{}'::jsonb)`
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture,
-  header_templates, cloudevents, auth, ${inbound} as inbound`
+  header_templates, cloudevents, auth, ${inbound} as inbound, ordering_key`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {
@@ -189,9 +192,9 @@ export async function insertSubscription(
     text: `insert into subscriptions (id, target_url, description, secret, event_types, paused, retry, timeout_ms,
              max_in_flight, metadata, signing_secrets, signing_key_pairs, headers, signing, rate_limit, ordered,
              connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture, header_templates, cloudevents,
-             auth, inbound, tenant)
+             auth, inbound, ordering_key, tenant)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
-             $24, $25, $26, coalesce($27::jsonb, '{}'), $28)
+             $24, $25, $26, coalesce($27::jsonb, '{}'), $28, $29)
            returning ${columns}`,
     values: [id, ...parameters(values), tenant],
   })
@@ -211,6 +214,7 @@ export async function updateSubscription(
                connect_timeout_ms = $17, uid = $18, channels = $19, filter = $20, format = $21,
                forward_traceparent = $22, capture = $23, header_templates = $24, cloudevents = $25, auth = $26,
                inbound = coalesce($27::jsonb, '{}'),
+               ordering_key = $28,
                state_since = case when paused = $6 then state_since else now() end,
                updated_at = now(), version = version + 1
            where id = $1
@@ -248,6 +252,7 @@ function parameters(values: SubscriptionValues): readonly unknown[] {
     values.cloudevents === null ? null : JSON.stringify(values.cloudevents),
     values.auth === null ? null : JSON.stringify(values.auth),
     values.inbound === null ? null : JSON.stringify(values.inbound),
+    values.ordering_key,
   ]
 }
 

@@ -10,6 +10,7 @@ import type { ExpiringKey } from './expiring-key.ts'
 import type { HeaderTemplate } from './header-templates.ts'
 import type { Inbound } from './inbound-fields.ts'
 import type { MessageSignatureRules } from './message-signature.ts'
+import type { OrderingKeyRule } from './ordering-key.ts'
 import type { SigningHeaders, TextScheme } from './signing.ts'
 
 /** A key that makes an entry of the list of signatures: v1 with a secret, v1a with the private key of a pair. */
@@ -83,6 +84,8 @@ export interface Subscription {
   readonly rateLimit: { readonly requests: number; readonly perSeconds: number } | null
   /** One at a time, in order of acceptance; one that fails holds those after it. */
   readonly ordered: boolean
+  /** Events with the same key one at a time, in order of acceptance; null: no order by key. Never with `ordered`. */
+  readonly orderingKey: OrderingKeyRule | null
   /** In which form it gets its events. */
   readonly format: Format
   /** Null for nearly all, so that the path of their events looks at one field, and at nothing of this. */

@@ -43,7 +43,7 @@ function aWorld(
   const writer = new EventWriter({ ...deps, connections: [connection] })
   const wideWriter = wideEventWriter({ ...deps, connections: [world.database] })
   t.after(() => Promise.all([writer.close(), wideWriter.close()]))
-  const ingest = new Ingest({ clock, newId, writer, wideWriter, handover: ownMemory })
+  const ingest = new Ingest({ clock, newId, writer, wideWriter, writerInOrder: writer, handover: ownMemory })
   return { ingest, clock, dispatcher, leasedRows, ownMemory, started, rung }
 }
 

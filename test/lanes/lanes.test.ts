@@ -63,7 +63,7 @@ function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
   const settle = async (deliveries: readonly Delivery[]) => {
     const ids = deliveries.map(delivery => delivery.webhookId)
     await world.database.query({ text: 'delete from owed where webhook_id = any($1)', values: [ids] })
-    for (const delivery of deliveries) delivery.lane?.left(delivery)
+    for (const delivery of deliveries) delivery.lane?.left(delivery, true)
   }
   return { lanes, clock, pushed, handedBack, room, subscriptions, settle }
 }

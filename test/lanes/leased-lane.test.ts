@@ -9,7 +9,14 @@ const aLane = () => new LeasedLane(1, noon, () => {})
 
 function aRow(): DueRow {
   const common = { subscriptionId: 1, attempt: 1, sizeBytes: 7, dueAt: noon }
-  return { ...common, webhookId: newId(), replayFrom: null, replayedAt: null, trigger: null }
+  return {
+    ...common,
+    webhookId: newId(),
+    replayFrom: null,
+    replayedAt: null,
+    trigger: null,
+    orderingKey: null,
+  }
 }
 
 let readAt = noon

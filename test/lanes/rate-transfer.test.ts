@@ -200,7 +200,7 @@ test('lanes ask for the rate before they hand out anything, and leave it behind'
   assert.deepEqual(fullAtPush, [4000])
   throttle.begin(limited)
   await world.database.query({ text: 'delete from owed' })
-  for (const delivery of pushed) delivery.lane?.left(delivery)
+  for (const delivery of pushed) delivery.lane?.left(delivery, true)
   const left = async () => {
     const { rows } = await world.database.query<{ owner: number | null; left_ms: number }>({
       text: "select owner, extract(epoch from full_at - to_timestamp($1::float8 / 1000))::float8 * 1000 as left_ms from lanes where full_at <> 'infinity'",

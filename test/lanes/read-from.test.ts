@@ -44,7 +44,7 @@ function aProcess(t: TestContext, process: Process) {
     const { webhookId } = delivery
     await world.database.query({ text: 'delete from owed where webhook_id = $1', values: [webhookId] })
     sent.push(webhookId)
-    delivery.lane?.left(delivery)
+    delivery.lane?.left(delivery, true)
   }
   const lanes = new Lanes({
     connection,

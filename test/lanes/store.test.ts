@@ -123,6 +123,7 @@ test('what is read of a row is what was stored of it', async () => {
       replayFrom: 6,
       replayedAt: noon - 3,
       trigger: 'replay',
+      orderingKey: null,
     },
   ])
 })

@@ -35,6 +35,7 @@ export function aSubscription(changes: Partial<Subscription> = {}): Subscription
     isAdaptive: false,
     rateLimit: null,
     ordered: false,
+    orderingKey: null,
     format: 'raw',
     extras: null,
     forwardTraceparent: false,
