@@ -1,3 +1,4 @@
+import type { OwnershipChecks } from '../src/deliver/ownership-checks.ts'
 import type { TestSends } from '../src/deliver/test-sends.ts'
 import { httpHint } from '../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../src/event-types/event-types.ts'
@@ -51,6 +52,7 @@ export async function openapiDocument(): Promise<string> {
     },
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,
+    ownership: { setting: 'off', isOwn: () => false },
     mayReveal: true,
     clock,
     log: logger,
@@ -81,6 +83,7 @@ export async function openapiDocument(): Promise<string> {
       settings: [],
       retention: { log_hours: 0, payload_hours: 0, details_hours: 0, names_hours: 0, audit_days: 0 },
     },
+    ownershipChecks: {} as OwnershipChecks,
     receiving: {
       ...{ receivers: testReceivers, database, clock, seal, unwritten: { during: work => work() } },
       subscriptionsTo: async () => [],

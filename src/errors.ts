@@ -37,6 +37,8 @@ export const errorCodes = {
   too_many_wrong_keys: { status: 429, title: 'Too many wrong API keys' },
   rate_limited: { status: 429, title: 'Too many requests with this key' },
   too_many_streams: { status: 429, title: 'Too many event streams with this key' },
+  not_verified: { status: 409, title: 'The receiver has not been verified' },
+  too_many_checks: { status: 429, title: 'Too many ownership checks' },
   too_many_tests: { status: 429, title: 'Too many tests at a time' },
   headers_too_large: { status: 431, title: 'The request headers are too large' },
   internal: { status: 500, title: 'Internal error' },

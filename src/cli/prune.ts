@@ -56,9 +56,10 @@ type Report = NonNullable<Awaited<ReturnType<typeof pruneAll>>>
 async function prune(database: Database, config: Config, logger: Logger): Promise<Report | undefined> {
   await prepareForChanges(database, config)
   const clock = systemClock()
-  const checkTarget = async () => undefined // no subscription is made or changed here
+  // No subscription is made or changed here.
+  const own = { checkTarget: async () => undefined, isOwn: () => false }
   const seal = await openSealer(database, config)
-  const subscriptions = openSubscriptions({ config, database, clock, logger, seal, checkTarget })
+  const subscriptions = openSubscriptions({ config, database, clock, logger, seal, ...own })
   await subscriptions.load()
   const done = await pruneAll({ database, config, clock, logger, subscriptions })
   // After it, since it is many transactions: each of them is what the service does by itself every hour.

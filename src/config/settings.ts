@@ -473,6 +473,12 @@ export const settings = {
     description:
       'How long a stop may take after `SHUTDOWN_DRAIN_MS`, in milliseconds. None is begun in its last 5 s; attempts that still run 4 s before its end are cut off and made again.',
   }),
+  ownershipCheck: choice('OWNERSHIP_CHECK', ['off', 'challenge', 'cloudevents'], {
+    defaultText: '`off`',
+    default: () => 'off',
+    description:
+      'Whether the receiver of a new subscription, or at a new address, has to say that it wants events before any is sent to it. `challenge`: it answers the text of a signed message. `cloudevents`: it answers the OPTIONS request of the CloudEvents HTTP webhook specification. A tenant can have another rule (docs/guides/ownership-check.md).',
+  }),
   logLevel: choice('LOG_LEVEL', ['trace', 'debug', 'info', 'warn', 'error', 'silent'], {
     defaultText: '`info`',
     default: () => 'info',

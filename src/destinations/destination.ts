@@ -8,6 +8,8 @@ export interface Message {
   /** Names and values in turn: what the body is, the credentials of the subscription, the signatures. */
   readonly headers: readonly string[]
   readonly body: Buffer
+  /** Asks what the receiver allows, instead of bringing it something. */
+  readonly isQuestion?: boolean
 }
 
 /**

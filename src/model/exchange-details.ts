@@ -28,7 +28,11 @@ export interface Timings {
 
 /** One request and its answer, as they are remembered: without secrets, and no larger than was asked for. */
 export interface ExchangeDetails {
-  readonly request: { readonly method: 'POST'; readonly url: string; readonly headers: HeaderFields }
+  readonly request: {
+    readonly method: 'POST' | 'OPTIONS'
+    readonly url: string
+    readonly headers: HeaderFields
+  }
   /** Null: there was no answer. */
   readonly response: {
     readonly headers: HeaderFields
@@ -59,6 +63,8 @@ const openRequestHeaders = new Set([
   'signature-input',
   'user-agent',
   'webhook-hop',
+  'webhook-request-origin',
+  'webhook-request-rate',
   'webhook-id',
   'webhook-timestamp',
   'x-event-type',

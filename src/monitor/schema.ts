@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from 'typebox'
 import { type AttemptTrigger, attemptTriggers } from '../model/delivery.ts'
-import type { HeaderFields } from '../model/exchange-details.ts'
+import type { ExchangeDetails, HeaderFields } from '../model/exchange-details.ts'
 import { type AttemptStatus, attemptStatuses, type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { type VerdictWord, verdictWords } from '../model/verdict.ts'
 
@@ -60,7 +60,7 @@ const milliseconds = (description: string) =>
   Type.Unsafe<number | null>({ type: ['number', 'null'], description })
 
 export const RequestMade = Type.Object({
-  method: Type.Literal('POST'),
+  method: Type.Unsafe<ExchangeDetails['request']['method']>({ type: 'string', enum: ['POST', 'OPTIONS'] }),
   url: Type.String({ description: 'The target_url at that time' }),
   headers: headerFields('As they were sent; possible secrets are `[redacted]`'),
 })

@@ -85,6 +85,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /deliveries': 'read',
   'POST /deliveries/discard': 'write',
 
+  'POST /subscriptions/:id/verify': 'write',
   'POST /subscriptions/:id/test': 'write',
   'POST /subscriptions/test': 'write',
   'GET /test-receivers': 'read',

@@ -5,6 +5,8 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
+import type { OwnershipChecks } from '../deliver/ownership-checks.ts'
+import { registerOwnership } from '../deliver/ownership-routes.ts'
 import { registerTests } from '../deliver/test-routes.ts'
 import { testSchemas } from '../deliver/test-schema.ts'
 import type { TestSends } from '../deliver/test-sends.ts'
@@ -84,6 +86,7 @@ export interface ServerDeps {
   readonly sources: Sources
   readonly testReceivers: TestReceivers
   readonly testSends: TestSends
+  readonly ownershipChecks: OwnershipChecks
   /** What takes requests to test receivers: every process does. */
   readonly receiving: Omit<ReceivingRoutesDeps, 'bodies'>
   readonly database: Database
@@ -258,6 +261,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerSources(scope, deps.sources)
     registerTestReceivers(scope, deps.testReceivers)
     registerTests(scope, deps)
+    registerOwnership(scope, deps)
   })
   await app.register(async scope => registerReceiving(scope, { bodies, ...deps.receiving }))
   await app.register(async scope => {

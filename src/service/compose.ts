@@ -3,6 +3,7 @@ import { Horizon, horizonNotice } from '../cluster/horizon.ts'
 import { type Holdings, Membership } from '../cluster/membership.ts'
 import { Notices } from '../cluster/notices.ts'
 import type { Config } from '../config/config.ts'
+import type { OwnershipChecks } from '../deliver/ownership-checks.ts'
 import type { TestSends } from '../deliver/test-sends.ts'
 import type { AccessTokens } from '../destinations/http/http-destination.ts'
 import { httpHint } from '../destinations/http/http-destination.ts'
@@ -53,6 +54,7 @@ import { type OpenSources, openSources } from './open-sources.ts'
 import { openSubscriptions } from './open-subscriptions.ts'
 import { Outbound } from './outbound.ts'
 import { type Listening, openOwnReceivers, openTestSends } from './own-receivers.ts'
+import { openOwnershipChecks } from './ownership-checks.ts'
 import { makePathPartitions } from './partitions.ts'
 import { eventsKeptMs, logRetentionMs } from './retention.ts'
 
@@ -91,6 +93,7 @@ export interface Parts extends OpenSources {
   readonly testReceivers: TestReceivers
   readonly testSends: TestSends
   readonly tokens: AccessTokens
+  readonly ownershipChecks: OwnershipChecks
   /** To be set when this process listens. */
   readonly listening: Listening
   readonly throttle: Throttle
@@ -131,7 +134,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   const seal = await openSealer(database, config)
   const own = openOwnReceivers({ ...ground, seal }, notices)
   const facts = openFacts(ground)
-  const subscriptions = openSubscriptions({ ...ground, seal, facts, checkTarget: own.checkTarget })
+  const subscriptions = openSubscriptions({ ...ground, ...own, seal, facts })
   hearOfChanges(notices, subscriptions, logger)
   const eventTypes = openEventTypes(ground, notices)
   const tokens = openTokens({ ...ground, seal })
@@ -139,6 +142,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...own,
     ...{ subscriptions, eventTypes, tokens },
   })
+  const ownershipChecks = openOwnershipChecks(ground, { ...own, subscriptions, tokens })
   const asked = openAskedFor(ground, notices, access)
   const stream = openStream(ground, notices, membership)
   const receivers = new ReceiverStates({
@@ -175,7 +179,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...stream,
     ensurePartitions: async () => void (await makePathPartitions(ground)),
     ...asked,
-    ...{ ...own, ...openSources({ ...ground, seal }, notices), seal, testSends, tokens },
+    ...{ ...own, ...openSources({ ...ground, seal }, notices), seal, testSends, ownershipChecks, tokens },
     receiverConnectionsMax: receiverConnectionsMax(descriptors.allowed),
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)

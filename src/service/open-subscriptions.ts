@@ -7,6 +7,8 @@ import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { inboundFaults } from '../sources/inbound.ts'
+import type { Ownership } from '../subscriptions/ownership.ts'
+import type { SubscriptionDefaults } from '../subscriptions/rules.ts'
 import { Subscriptions } from '../subscriptions/subscriptions.ts'
 
 export interface OpenSubscriptionsDeps {
@@ -18,6 +20,8 @@ export interface OpenSubscriptionsDeps {
   /** Says what is wrong with a target URL; undefined: nothing. */
   readonly checkTarget: ConstructorParameters<typeof Subscriptions>[0]['checkTarget']
   readonly facts?: PathFacts
+  /** Whether an address is one of this service itself. */
+  readonly isOwn: Ownership['isOwn']
 }
 
 /**
@@ -26,18 +30,26 @@ export interface OpenSubscriptionsDeps {
  */
 export function openSubscriptions(deps: OpenSubscriptionsDeps): Subscriptions {
   const { config, database, clock, logger, seal, checkTarget, facts } = deps
-  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
-  const capture = config.captureResponses
   return new Subscriptions({
     database,
     seal,
-    defaults: { retry: defaultRetryPolicy, timeoutMs, connectTimeoutMs, maxInFlight, capture },
+    defaults: subscriptionDefaults(config),
     checkTarget,
     checkInbound: inboundFaults,
     lanes: subscriptionLanes,
+    ownership: { setting: config.ownershipCheck, isOwn: deps.isOwn },
     mayReveal: config.revealSecrets,
     clock,
     log: logger,
     facts,
   })
+}
+
+/** What holds where a subscription says nothing else. */
+export function subscriptionDefaults(config: Config): SubscriptionDefaults {
+  const { deliveryTimeoutMs: timeoutMs, connectTimeoutMs, subscriptionMaxInFlight: maxInFlight } = config
+  return {
+    retry: defaultRetryPolicy,
+    ...{ timeoutMs, connectTimeoutMs, maxInFlight, capture: config.captureResponses },
+  }
 }

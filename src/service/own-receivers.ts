@@ -36,6 +36,8 @@ export interface OwnReceivers {
   readonly listening: Listening
   readonly connectorFor: ConnectorFor
   readonly checkTarget: TargetCheck
+  /** Whether this is the address of a test receiver of this service. */
+  readonly isOwn: (url: string) => Promise<boolean>
 }
 
 /** Makes the test receivers; they hear of what other processes change. */
@@ -59,6 +61,7 @@ export function openOwnReceivers(deps: OwnReceiversDeps, notices: Notices): OwnR
     ...{ testReceivers, listening },
     connectorFor: waysOut(addresses, egress, listening),
     checkTarget: checkTarget(addresses, egress),
+    isOwn: async url => (await addresses.find(url)) !== undefined,
   }
 }
 

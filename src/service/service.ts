@@ -158,6 +158,7 @@ function serverDeps(running: Running, parts: Parts, dashboard: ServerDeps['dashb
   const { config, logger, clock, database } = ground
   const { rateLimitPerKey: requestsPerSecond } = config
   const { subscriptions, eventTypes, replays, sources, testReceivers, testSends, membership, access } = parts
+  const { ownershipChecks } = parts
   const { bell, link, inbound, live } = parts
   const { tenants, keys, sessions, managedKeys, portalTokens } = access
   return {
@@ -172,6 +173,7 @@ function serverDeps(running: Running, parts: Parts, dashboard: ServerDeps['dashb
     sources,
     testReceivers,
     testSends,
+    ownershipChecks,
     receiving: {
       ...{ receivers: testReceivers, database, clock, seal: parts.seal, unwritten: membership.unwritten },
       subscriptionsTo: url => subscriptions.leadingTo(url),
@@ -294,6 +296,7 @@ async function stop(running: Running): Promise<void> {
         close: () => parts?.outbound?.stop({ attempts: middle, log: written }),
       },
       { what: 'tests', deadline: late, close: () => parts?.testSends.close() },
+      { what: 'ownership checks', deadline: late, close: () => parts?.ownershipChecks.close() },
       { what: 'handover', deadline: whole.earlier(2000), close: () => parts?.handover.stop() },
       { what: 'connections to receivers', deadline: late, close: () => egress.close() },
       {

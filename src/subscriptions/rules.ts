@@ -327,6 +327,7 @@ export function answer(row: SubscriptionRow, defaults: SubscriptionDefaults): Su
     // Why it failed before is no reason for its pause.
     state_reason: row.paused ? null : row.state_reason,
     state_since: row.state_since.toISOString(),
+    verification: row.verification,
     retry: retryAnswer(retryPolicy(row.retry, defaults.retry)),
     timeout_ms: row.timeout_ms ?? defaults.timeoutMs,
     connect_timeout_ms: connectTimeoutMs(row, defaults),

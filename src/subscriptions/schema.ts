@@ -17,6 +17,7 @@ import { nullableInteger, type RateLimitFields, RateLimitInput, RetryInput } fro
 import { SigningInput, SigningOutput, signingAnswer } from './signing.ts'
 import { ownSigningSecret, secretMask } from './signing-secret.ts'
 import { targetUrlPattern } from './target-url-pattern.ts'
+import { VerificationOutput } from './verification.ts'
 
 export const limits = {
   targetUrlChars: 2048,
@@ -254,6 +255,7 @@ export const Subscription = Type.Object(
     }),
     state_reason: nullable('string'),
     state_since: time('When the state began'),
+    verification: VerificationOutput,
     retry: Type.Object(
       {
         max_attempts: Type.Integer(),
@@ -328,6 +330,7 @@ export const Subscription = Type.Object(
         state: 'active',
         state_reason: null,
         state_since: '2026-01-01T00:00:00.000Z',
+        verification: null,
         retry: {
           max_attempts: 5,
           base_seconds: 10,
@@ -376,6 +379,7 @@ export const readOnlyNames = [
   'state',
   'state_reason',
   'state_since',
+  'verification',
   'created_at',
   'updated_at',
   'version',
@@ -395,6 +399,7 @@ const readOnlyFields = {
   state: readOnly(answered.state, asItIs),
   state_reason: readOnly(answered.state_reason, asItIs),
   state_since: readOnly(answered.state_since, asItIs),
+  verification: readOnly(answered.verification, asItIs),
   in_flight_now: Type.Optional(
     Type.Unknown({ readOnly: true, description: 'Ignored: it is another one a moment later' }),
   ),

@@ -25,6 +25,7 @@ import { isHexKey, parseSigningSecret, secretMask, signingSecretFault } from './
 import type { PathRow, SealedKeyPair, SealedSecret, SubscriptionRow, SubscriptionValues } from './store.ts'
 import type { SigningKey, Subscription, TextKey } from './subscription.ts'
 import { usedHeaders } from './used-headers.ts'
+import { strictestRate } from './verification.ts'
 
 /** The place of each sealed value. It can be opened with the context of its own place only. */
 export const sealContext = {
@@ -201,10 +202,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     connectTimeoutMs: connectTimeoutMs(row, defaults),
     maxInFlight: row.max_in_flight ?? defaults.maxInFlight,
     isAdaptive: row.max_in_flight === null && !row.ordered,
-    rateLimit: row.rate_limit && {
-      requests: row.rate_limit.requests,
-      perSeconds: row.rate_limit.per_seconds,
-    },
+    rateLimit: strictestRate(row.rate_limit, row.verification?.allowed_per_minute),
     ordered: row.ordered,
     orderingKey: row.ordering_key === null ? null : parseOrderingKey(row.ordering_key),
     format: row.format,

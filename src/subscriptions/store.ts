@@ -9,6 +9,7 @@ import type { RateLimitFields, RetryFields } from './retry-fields.ts'
 import type { SubscriptionState } from './schema.ts'
 import { deleteTokens } from './shared-tokens-store.ts'
 import type { SigningFields } from './signing.ts'
+import type { Verification } from './verification.ts'
 
 /** A signing secret as it is stored. */
 export interface SealedSecret {
@@ -72,6 +73,8 @@ export interface SubscriptionRow extends SubscriptionValues {
   readonly state: SubscriptionState
   readonly state_reason: string | null
   readonly state_since: Date
+  /** Null: it was never asked for. */
+  readonly verification: Verification | null
   readonly created_at: Date
   readonly updated_at: Date
   readonly version: number
@@ -129,6 +132,7 @@ const packedColumns = [
   'rate_limit',
   'ordered',
   'ordering_key',
+  'verification',
   'format',
   'forward_traceparent',
   'headers',
@@ -172,7 +176,7 @@ const inbound = `nullif(inbound, '{}'::jsonb)`
 export const columns = `id, tenant, target_url, description, secret, signing_secrets, signing_key_pairs, event_types, paused, state,
   state_reason, state_since, retry, timeout_ms, max_in_flight, rate_limit, ordered, headers, signing, metadata, created_at,
   updated_at, version, connect_timeout_ms, uid, channels, filter, format, forward_traceparent, capture,
-  header_templates, cloudevents, auth, ${inbound} as inbound, ordering_key`
+  header_templates, cloudevents, auth, ${inbound} as inbound, ordering_key, verification`
 
 /** Takes the next id before the row is there, because its secrets are sealed to it. */
 export async function takeId(database: Queryable): Promise<number> {

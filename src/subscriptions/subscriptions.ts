@@ -19,6 +19,7 @@ import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { InboundCheck } from './inbound-fields.ts'
 import type { EventToMatch } from './matching.ts'
+import { checkVerified, demandNew, type Ownership } from './ownership.ts'
 import { idMax, readAll } from './read-all.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
@@ -64,6 +65,7 @@ import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
 import { SubscriptionDirectory } from './subscription-directory.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
+import { uidFault } from './uid-fault.ts'
 
 /** The notice that a subscription was made, changed or deleted: its id. */
 export const subscriptionNotice = { channel: 'subscriptions', parse: Number } as const
@@ -77,6 +79,8 @@ export interface SubscriptionsDeps {
   /** Asked about every `inbound`; nothing is wrong with one unless given. */
   readonly checkInbound?: InboundCheck
   readonly lanes: SubscriptionLanes
+  /** Whether receivers have to be verified, and which are known without. */
+  readonly ownership: Ownership
   /** Whether signing secrets may be shown again. */
   readonly mayReveal: boolean
   readonly clock: Clock
@@ -105,6 +109,8 @@ export class Subscriptions {
   readonly #defaults: SubscriptionDefaults
   readonly #checkTarget: TargetCheck
   readonly #lanes: SubscriptionLanes
+  readonly #ownership: Ownership
+  #onUnverified: (caller: Caller, id: number) => void = () => {}
   readonly #mayReveal: boolean
   readonly #checkInbound: InboundCheck | undefined
   readonly #clock: Clock
@@ -122,6 +128,7 @@ export class Subscriptions {
     this.#defaults = deps.defaults
     this.#checkTarget = deps.checkTarget
     this.#lanes = deps.lanes
+    this.#ownership = deps.ownership
     this.#mayReveal = deps.mayReveal
     this.#checkInbound = deps.checkInbound
     this.#clock = deps.clock
@@ -246,7 +253,8 @@ export class Subscriptions {
    *
    * @throws AppError validation_failed, uid_taken
    */
-  async create({ actor, reach }: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+  async create(caller: Caller, body: SubscriptionCreate): Promise<SubscriptionAnswer> {
+    const { actor, reach } = caller
     const tenant = reach.tenant ?? defaultTenant
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const rules = parseRules(body, this.#defaults, await this.#placeFaults(body), this.#checkInbound)
@@ -262,12 +270,14 @@ export class Subscriptions {
       const made = await insertSubscription(tx, id, tenant, values).catch((error: unknown) => {
         throw uidFault(error, values.uid)
       })
-      await this.#lanes.create(tx, id, made.paused)
-      await this.#record(tx, actor, 'created', undefined, made)
+      const after = await demandNew(tx, this.#ownership, undefined, made)
+      await this.#lanes.create(tx, id, after.paused || after.state === 'disabled')
+      await this.#record(tx, actor, 'created', undefined, after)
       await notifyChange(tx, id)
-      return made
+      return after
     })
     this.#cache.take(pack(row))
+    if (row.verification !== null) this.#onUnverified(caller, id)
     return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
 
@@ -315,7 +325,7 @@ export class Subscriptions {
     const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null, inbound: null }
     const before = { ...nothing, signing_secrets: [sealSigningSecret(this.#seal, 0, secret)] }
     const values = sealRules(this.#seal, 0, rules, before, this.#clock.now())
-    const state = { id: 0, state: 'active', version: 0, stateSince: 0 } as const
+    const state = { id: 0, state: 'active', version: 0, stateSince: 0, verification: null } as const
     const row = { ...values, ...state, tenant: reach.tenant ?? defaultTenant }
     return openSubscription(row, this.#seal, this.#defaults)
   }
@@ -378,6 +388,7 @@ export class Subscriptions {
     const resumed = await this.#database.transaction(async tx => {
       const before = await lockSubscription(tx, reach, id)
       if (before === undefined) return undefined
+      await checkVerified(tx, this.#ownership, before)
       const changes = { waiting: fate, waiting_count: waiting }
       await this.#record(tx, actor, 'resumed', before, await resumeSubscription(tx, id), changes)
       if (fate === 'discard') await this.#lanes.openWithout(tx, id, { beganBefore, waiting })
@@ -465,12 +476,14 @@ export class Subscriptions {
   }
 
   #write(
-    { actor, reach }: Caller,
+    caller: Caller,
     id: number,
     verb: string,
     version: number | undefined,
     valuesFor: (row: SubscriptionRow) => SubscriptionValues,
   ): Promise<SubscriptionRow | undefined> {
+    const { actor, reach } = caller
+    let isUnverified = false
     return this.#cache.reading(async () => {
       const row = await this.#database.transaction(async tx => {
         await checkSealingKey(tx, this.#seal)
@@ -478,15 +491,19 @@ export class Subscriptions {
         if (before === undefined) return undefined
         checkVersion(before.version, version)
         const values = valuesFor(before)
-        const after = await updateSubscription(tx, id, values).catch((error: unknown) => {
+        const updated = await updateSubscription(tx, id, values).catch((error: unknown) => {
           throw uidFault(error, values.uid)
         })
+        const after = await demandNew(tx, this.#ownership, before, updated)
+        isUnverified = after !== updated
+        if (isUnverified) await this.#lanes.hold(tx, id)
         await this.#setLane(tx, before, after)
         await this.#record(tx, actor, verb, before, after)
         await notifyChange(tx, id)
         return after
       })
       if (row !== undefined) this.#cache.take(pack(row))
+      if (isUnverified) this.#onUnverified(caller, id)
       return row
     })
   }
@@ -517,6 +534,11 @@ export class Subscriptions {
   #tellEnd({ id, state: from, state_since: since }: SubscriptionRow, to: 'active' | 'deleted'): void {
     if (from === 'active') return
     this.#facts?.moved([{ id, from, to, reason: 'by a person', since: since.getTime() }])
+  }
+
+  /** The listener hears of each subscription whose receiver is to be asked, once that is committed. */
+  onUnverified(listener: (caller: Caller, id: number) => void): void {
+    this.#onUnverified = listener
   }
 
   /** One of the rows is there. */
@@ -566,19 +588,6 @@ export class Subscriptions {
     )
     return false
   }
-}
-
-/** An error of a statement; the caller's where it says that another subscription of the tenant has the uid. */
-function uidFault(error: unknown, uid: string | null): unknown {
-  const constraint = error instanceof Error && 'constraint' in error ? error.constraint : undefined
-  if (constraint !== 'subscriptions_uid') return error
-  return new AppError(
-    'uid_taken',
-    `Another subscription of this tenant has the uid ${uid}. Give another one.`,
-    {
-      cause: error,
-    },
-  )
 }
 
 const maskedSecret = {

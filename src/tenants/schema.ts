@@ -1,6 +1,7 @@
 import { type Static, type TSchemaOptions, Type } from 'typebox'
 import { metadataInput } from '../http/metadata.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
+import { type OwnershipCheck, ownershipChecks } from './ownership-check.ts'
 
 /** What the id of a tenant looks like, as the column has it. */
 export const tenantIdPattern = '^[a-z0-9][a-z0-9_-]{0,62}$'
@@ -68,6 +69,15 @@ export interface TenantRetention {
   readonly stats_days?: number | null
 }
 
+const OwnershipCheckInput = Type.Unsafe<OwnershipCheck | null>({
+  type: ['string', 'null'],
+  enum: [...ownershipChecks, null],
+  'x-sentence': `Give one of: ${ownershipChecks.join(', ')}; or null for what the service does.`,
+  description:
+    'Whether a receiver has to say that it wants events before any is sent to it, and how it is asked: `challenge`, a signed message ' +
+    'whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says',
+})
+
 const metadataText = 'Your own names and texts'
 
 const closed = ($id: string, description: string, example: object): TSchemaOptions => ({
@@ -92,6 +102,10 @@ export const Tenant = Type.Object(
       },
       { description: 'How long what it has is kept; null: as for all' },
     ),
+    ownership_check: Type.Unsafe<OwnershipCheck | null>({
+      type: ['string', 'null'],
+      description: 'How receivers are asked whether they want what is sent; null: as the service does',
+    }),
     created_at: Type.String({ format: 'date-time' }),
     updated_at: Type.String({ format: 'date-time' }),
   },
@@ -107,6 +121,7 @@ export const Tenant = Type.Object(
           ...{ payload_hours: null, log_hours: null, details_hours: null },
           ...{ audit_days: null, stats_days: null },
         },
+        ownership_check: null,
         created_at: '2026-01-01T00:00:00.000Z',
         updated_at: '2026-01-01T00:00:00.000Z',
       },
@@ -123,6 +138,7 @@ export const TenantCreate = Type.Object(
       Type.Unsafe<Record<string, string> | null>(metadataInput(['string'], metadataText)),
     ),
     retention: Type.Optional(RetentionInput),
+    ownership_check: Type.Optional(OwnershipCheckInput),
   },
   closed('TenantCreate', 'A new tenant', { id: 'acme', name: 'Acme Inc.' }),
 )
@@ -135,6 +151,7 @@ export const TenantPatch = Type.Object(
       Type.Unsafe<Record<string, string | null> | null>(metadataInput(['string', 'null'], metadataText)),
     ),
     retention: Type.Optional(RetentionInput),
+    ownership_check: Type.Optional(OwnershipCheckInput),
   },
   closed('TenantPatch', 'A JSON merge patch of a tenant', { name: 'Acme Ltd.' }),
 )

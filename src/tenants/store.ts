@@ -1,6 +1,7 @@
 import type { Metadata } from '../http/metadata.ts'
 import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import type { OwnershipCheck } from './ownership-check.ts'
 import type { TenantRetention } from './schema.ts'
 
 export interface TenantRow {
@@ -9,26 +10,28 @@ export interface TenantRow {
   readonly metadata: Metadata
   /** Without what is as for all; null: all is. */
   readonly retention: TenantRetention | null
+  /** How receivers of its subscriptions are asked; null: as the setting says. */
+  readonly ownership_check: OwnershipCheck | null
   readonly created_at: Date
   readonly updated_at: Date
   /** Its place in the order in which tenants were made. */
   readonly serial: number
 }
 
-const columns = 'id, name, metadata, retention, created_at, updated_at, serial'
+const columns = 'id, name, metadata, retention, ownership_check, created_at, updated_at, serial'
 
 /** What people set of a tenant. */
-export type TenantValues = Pick<TenantRow, 'id' | 'name' | 'metadata' | 'retention'>
+export type TenantValues = Pick<TenantRow, 'id' | 'name' | 'metadata' | 'retention' | 'ownership_check'>
 
 /** @returns undefined when the id is taken, by a tenant or by what is left of one */
 export async function insertTenant(
   tx: Queryable,
-  { id, name, metadata, retention }: TenantValues,
+  { id, name, metadata, retention, ownership_check: check }: TenantValues,
 ): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `insert into tenants (id, name, metadata, retention) values ($1, $2, $3, $4)
+    text: `insert into tenants (id, name, metadata, retention, ownership_check) values ($1, $2, $3, $4, $5)
            on conflict (id) do nothing returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention)],
+    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention), check],
   })
   return rows[0]
 }
@@ -82,12 +85,12 @@ export async function listTenants(
 
 export async function updateTenant(
   tx: Queryable,
-  { id, name, metadata, retention }: TenantValues,
+  { id, name, metadata, retention, ownership_check: check }: TenantValues,
 ): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `update tenants set name = $2, metadata = $3, retention = $4, updated_at = now() where id = $1
+    text: `update tenants set name = $2, metadata = $3, retention = $4, ownership_check = $5, updated_at = now() where id = $1
            returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention)],
+    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention), check],
   })
   return rows[0]
 }
@@ -187,4 +190,29 @@ export async function markDetailsRemoved(db: Queryable, id: string, before: numb
     text: `update tenants set details_removed_before = $2 where id = $1`,
     values: [id, new Date(before)],
   })
+}
+
+export async function readOwnershipCheck(db: Queryable, tenant: string): Promise<OwnershipCheck | null> {
+  const { rows } = await db.query<{ ownership_check: OwnershipCheck | null }>({
+    text: 'select ownership_check from tenants where id = $1',
+    values: [tenant],
+  })
+  return rows[0]?.ownership_check ?? null
+}
+
+/** A bucket that fills by one each `everySeconds`, and is full after `fullSeconds`. @returns whether there was one in it */
+export async function takeCheck(
+  db: Queryable,
+  tenant: string,
+  everySeconds: number,
+  fullSeconds: number,
+): Promise<boolean> {
+  const { rowCount } = await db.query({
+    text: `
+      update tenants set checks_full_at = greatest(coalesce(checks_full_at, now()), now()) + make_interval(secs => $2)
+      where id = $1 and greatest(coalesce(checks_full_at, now()), now()) + make_interval(secs => $2)
+        <= now() + make_interval(secs => $3)`,
+    values: [tenant, everySeconds, fullSeconds],
+  })
+  return rowCount > 0
 }

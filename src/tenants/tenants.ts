@@ -133,7 +133,8 @@ export class Tenants {
     const faults = [...metadataFaults(metadata), ...retentionFaults(retention)]
     if (faults.length > 0) throw validationFailed(faults)
     const row = await this.#database.transaction(async tx => {
-      const made = await insertTenant(tx, { id, name, metadata, retention })
+      const check = body.ownership_check ?? null
+      const made = await insertTenant(tx, { id, name, metadata, retention, ownership_check: check })
       if (made === undefined) return undefined
       await recordChange(tx, actor, {
         ...{ action: 'tenant.created', subjectId: id, tenant: id },
@@ -181,7 +182,11 @@ export class Tenants {
       const retention = mergedRetention(before.retention, patch.retention)
       const faults = [...metadataFaults(merged), ...retentionFaults(retention)]
       if (faults.length > 0) throw validationFailed(faults)
-      const after = await updateTenant(tx, { id, name, metadata: merged, retention })
+      const check = patch.ownership_check === undefined ? before.ownership_check : patch.ownership_check
+      const after = await updateTenant(tx, {
+        ...{ id, name, metadata: merged, retention },
+        ownership_check: check,
+      })
       await recordChange(tx, actor, {
         ...{ action: 'tenant.updated', subjectId: id, tenant: id },
         changes: differences(fieldsOf(before), after && fieldsOf(after)),
@@ -224,8 +229,8 @@ export class Tenants {
 }
 
 /** What the audit log says of a tenant. */
-function fieldsOf({ name, metadata, retention }: TenantRow): Fields {
-  return { name, metadata, retention: retention ?? {} }
+function fieldsOf({ name, metadata, retention, ownership_check }: TenantRow): Fields {
+  return { name, metadata, retention: retention ?? {}, ownership_check }
 }
 
 /** A row as the API shows it. */
@@ -235,6 +240,7 @@ export function answer(row: TenantRow): TenantAnswer {
     name: row.name,
     metadata: row.metadata,
     retention: retentionAnswer(row.retention),
+    ownership_check: row.ownership_check,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   }

@@ -40,6 +40,10 @@ test('the guide to watching does what it says', t => trial(t, 'watching.md', 3))
 
 test('the guide to the dashboard does what it says', t => trial(t, 'dashboard.md', 1))
 
+test('the guide to order does what it says', t => trial(t, 'ordering.md', 3))
+
+test('the guide to the ownership check does what it says', t => trial(t, 'ownership-check.md', 5))
+
 test('the guide to sources does what it says', t => trial(t, 'sources.md', 10))
 
 test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))

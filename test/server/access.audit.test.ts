@@ -9,6 +9,8 @@ import { testService } from '../support/service.ts'
 
 /** Routes that need no entry though they are not for readers: which, and why. */
 const withoutEntry: Readonly<Record<string, string>> = {
+  'POST /subscriptions/:id/verify':
+    'where nobody has to be asked nothing is changed; test/e2e/ownership.test.ts has one that does',
   'POST /deliveries/discard':
     'what finds nothing to end leaves none; test/cli/replay.test.ts has one that does',
 }

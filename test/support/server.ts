@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import type { FastifyInstance } from 'fastify'
+import { OwnershipChecks } from '../../src/deliver/ownership-checks.ts'
 import { TestSends } from '../../src/deliver/test-sends.ts'
 import { HttpDestination, httpHint } from '../../src/destinations/http/http-destination.ts'
 import { EventTypes } from '../../src/event-types/event-types.ts'
@@ -11,7 +12,7 @@ import { PortalTokens } from '../../src/keys/portal-tokens.ts'
 import { subscriptionLanes } from '../../src/lanes/subscription-lanes.ts'
 import { Metrics } from '../../src/metrics/metrics.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
-import { systemClock } from '../../src/platform/clock.ts'
+import { type Clock, systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { createSealer } from '../../src/platform/seal.ts'
 import { Replays } from '../../src/replay/replays.ts'
@@ -21,6 +22,7 @@ import { inboundFaults } from '../../src/sources/inbound.ts'
 import { Sources } from '../../src/sources/sources.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
+import { Verifications } from '../../src/subscriptions/verifications.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
 import { TestReceivers } from '../../src/test-receivers/test-receivers.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
@@ -54,10 +56,33 @@ export function testSubscriptions(
     checkTarget: async () => undefined,
     checkInbound: inboundFaults,
     lanes: subscriptionLanes,
+    ownership: { setting: 'off', isOwn: () => false },
     mayReveal: true,
     clock: systemClock(),
     log: silentLogger(),
     ...changes,
+  })
+}
+
+/** Asks receivers on this machine. */
+export function testOwnershipChecks(
+  database: TestDatabase['database'],
+  subscriptions: Subscriptions,
+  clock: Clock = systemClock(),
+): OwnershipChecks {
+  const refresh = (id: number) => subscriptions.refresh(id)
+  return new OwnershipChecks({
+    ...{ clock, logger: silentLogger(), subscriptions, userAgent: 'test/1', origin: 'sender.example' },
+    verifications: new Verifications({
+      ...{ database, clock, refresh },
+      ...{ lanes: subscriptionLanes, defaults: testDefaults },
+    }),
+    destination: new HttpDestination({
+      clock,
+      responseBytesMax: 4096,
+      connectorFor: () => testEgress().connector,
+      capture: { of: 'all', bodyBytesMax: 4096 },
+    }),
   })
 }
 
@@ -130,6 +155,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
       }),
       ...{ userAgent: 'test/1', hint: httpHint, capture: 'failures' },
     }),
+    ownershipChecks: testOwnershipChecks(world.database, subscriptions),
     receiving: {
       ...{
         receivers: testReceivers,

@@ -29,6 +29,7 @@ test('a tenant is made, read, changed and deleted', async () => {
       audit_days: null,
       stats_days: null,
     },
+    ownership_check: null,
     updated_at: at,
   })
   assert.deepEqual((await server.request('/tenants/acme')).json, made.json)

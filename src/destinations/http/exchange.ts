@@ -20,11 +20,16 @@ import { classify, headersTooLarge, type NoAnswer } from './error-class.ts'
 import { type LenientAnswer, readLeniently } from './lenient-answer.ts'
 
 /** One HTTP request to a receiver. */
+/** `OPTIONS` asks what the receiver allows. */
+export type Method = 'POST' | 'OPTIONS'
+
 export interface OutgoingRequest {
   /** Scheme, host and port. */
   readonly origin: string
   /** Path and query. */
   readonly path: string
+  /** POST unless given. */
+  readonly method?: Method
   /** Names and values in turn, as undici takes them. */
   readonly headers: readonly string[]
   readonly body: Buffer
@@ -313,7 +318,7 @@ export class Exchange implements TracedHandler, Listed {
     const hasAnswered = this.#headers !== undefined
     return {
       request: {
-        method: 'POST',
+        method: this.#request.method ?? 'POST',
         url: origin + path,
         headers: redactRequest(headers, openHeadersOf(this.#request)),
       },

@@ -123,12 +123,12 @@ export class HttpDestination implements Destination {
   }
 
   #dispatchBy(way: Connector | OwnWay, request: OutgoingRequest, exchange: Exchange, onNew: boolean): void {
-    const { origin, headers, body, credentials } = request
+    const { origin, method = 'POST', headers, body, credentials } = request
     const [connector, path] = typeof way === 'function' ? [way, request.path] : [way.connector, way.path]
     try {
       const pool = this.#pools.poolFor({ origin, connector, credentials })
       // undici's type wants a list that may be changed; it does not change it.
-      const options = { path, method: 'POST', headers: headers as string[], body } as const
+      const options = { path, method, headers: headers as string[], body }
       if (onNew) pool.dispatchOnNew(options, exchange)
       else pool.dispatch(options, exchange)
     } catch (error) {
@@ -158,11 +158,12 @@ export class HttpDestination implements Destination {
   }
 }
 
-function requestOf({ to, headers, body }: Message, timeoutMs: number): OutgoingRequest {
+function requestOf({ to, headers, body, isQuestion = false }: Message, timeoutMs: number): OutgoingRequest {
   const { origin, path, connectTimeoutMs, retry, signingHeaders, capture, credentials, extras } = to
   return {
     origin,
     path,
+    ...(isQuestion && { method: 'OPTIONS' as const }),
     headers,
     body,
     timeoutMs,

@@ -43,6 +43,19 @@ export type Subscription = {
   state_reason: string | null
   /** When the state began */
   state_since: string
+  /** The ownership check, where the service or the tenant asks for one. Until it is `verified` the state is `disabled`, and nothing is sent. Null: none was asked for */
+  verification: {
+    state?: "pending" | "verified" | "failed"
+    method?: "challenge" | "cloudevents"
+    /** When the receiver was asked last */
+    asked_at?: string | null
+    /** When it said yes */
+    verified_at?: string | null
+    /** Why it is not verified */
+    reason?: string | null
+    /** How many requests a minute the receiver allows (`WebHook-Allowed-Rate` of CloudEvents); the service keeps to it */
+    allowed_per_minute?: number | null
+  } | null
   /** What is in force, defaults filled in */
   retry: {
     max_attempts: number
@@ -75,9 +88,24 @@ export type Subscription = {
     per_seconds?: number
   } | null
   ordered: boolean
+  /** Where the key of an event stands; null: no order by key */
+  ordering_key: string | null
   format: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack"
   forward_traceparent: boolean
   capture: "failures" | "all" | "none"
+  /** How what is sent to `POST /ingest/{id}` is verified; null: by `secret`, where there is one */
+  inbound: {
+    /** The `id` of one of `GET /sources/presets` */
+    preset: string
+    /** Secrets as the provider shows them, or its public keys; one that fits is enough. Shown as ********; a mask sent back keeps the one at its place */
+    secrets: (string)[]
+    /** How far the time of a signature may be from now; null: as the preset says */
+    tolerance_seconds: number | null
+    /** Where the id stands by which a repeat is known, at most ten places; none: repeats are not known; null: as the preset says */
+    dedupe: (string)[] | null
+    /** False: who has an API key needs no signature. True unless given */
+    require_signature: boolean
+  } | null
   /** Each value masked as ******** */
   headers: { [name: string]: string }
   /** Headers that are made for each attempt */
@@ -221,12 +249,27 @@ export type SubscriptionCreate = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** Where an event says what it belongs to: `payload.<path>` such as `payload.customer.id`, `headers.<name>`, `metadata.<name>`, or `subject`, that of CloudEvents. Events with the same key go one at a time, in the order of acceptance, and one that fails holds only those of its key. An event without a key is in no order. Not together with `ordered` */
+  ordering_key?: string | null
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
   format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
+  /** How what is sent to `POST /ingest/{id}` is verified: as a provider signs. It takes the place of `secret`. The event type and the id by which a repeat is known are read as the preset says */
+  inbound?: {
+    /** The `id` of one of `GET /sources/presets` */
+    preset: string
+    /** Secrets as the provider shows them, or its public keys; one that fits is enough. Shown as ********; a mask sent back keeps the one at its place */
+    secrets?: (string)[]
+    /** How far the time of a signature may be from now; null: as the preset says */
+    tolerance_seconds?: number | null
+    /** Where the id stands by which a repeat is known, at most ten places; none: repeats are not known; null: as the preset says */
+    dedupe?: (string)[] | null
+    /** False: who has an API key needs no signature. True unless given */
+    require_signature?: boolean
+  } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
@@ -383,12 +426,27 @@ export type SubscriptionReplace = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** Where an event says what it belongs to: `payload.<path>` such as `payload.customer.id`, `headers.<name>`, `metadata.<name>`, or `subject`, that of CloudEvents. Events with the same key go one at a time, in the order of acceptance, and one that fails holds only those of its key. An event without a key is in no order. Not together with `ordered` */
+  ordering_key?: string | null
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
   format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
+  /** How what is sent to `POST /ingest/{id}` is verified: as a provider signs. It takes the place of `secret`. The event type and the id by which a repeat is known are read as the preset says */
+  inbound?: {
+    /** The `id` of one of `GET /sources/presets` */
+    preset: string
+    /** Secrets as the provider shows them, or its public keys; one that fits is enough. Shown as ********; a mask sent back keeps the one at its place */
+    secrets?: (string)[]
+    /** How far the time of a signature may be from now; null: as the preset says */
+    tolerance_seconds?: number | null
+    /** Where the id stands by which a repeat is known, at most ten places; none: repeats are not known; null: as the preset says */
+    dedupe?: (string)[] | null
+    /** False: who has an API key needs no signature. True unless given */
+    require_signature?: boolean
+  } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
@@ -503,6 +561,19 @@ export type SubscriptionReplace = {
   state_reason?: string | null
   /** Set by the service; another value than the present one is refused */
   state_since?: string
+  /** Set by the service; another value than the present one is refused */
+  verification?: {
+    state?: "pending" | "verified" | "failed"
+    method?: "challenge" | "cloudevents"
+    /** When the receiver was asked last */
+    asked_at?: string | null
+    /** When it said yes */
+    verified_at?: string | null
+    /** Why it is not verified */
+    reason?: string | null
+    /** How many requests a minute the receiver allows (`WebHook-Allowed-Rate` of CloudEvents); the service keeps to it */
+    allowed_per_minute?: number | null
+  } | null
   /** Ignored: it is another one a moment later */
   in_flight_now?: unknown
   /** Ignored: it is another one a moment later */
@@ -565,12 +636,27 @@ export type SubscriptionPatch = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** Where an event says what it belongs to: `payload.<path>` such as `payload.customer.id`, `headers.<name>`, `metadata.<name>`, or `subject`, that of CloudEvents. Events with the same key go one at a time, in the order of acceptance, and one that fails holds only those of its key. An event without a key is in no order. Not together with `ordered` */
+  ordering_key?: string | null
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
   format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
+  /** As in a PUT; what is left out stays as it is */
+  inbound?: {
+    /** The `id` of one of `GET /sources/presets` */
+    preset?: string
+    /** Secrets as the provider shows them, or its public keys; one that fits is enough. Shown as ********; a mask sent back keeps the one at its place */
+    secrets?: (string)[]
+    /** How far the time of a signature may be from now; null: as the preset says */
+    tolerance_seconds?: number | null
+    /** Where the id stands by which a repeat is known, at most ten places; none: repeats are not known; null: as the preset says */
+    dedupe?: (string)[] | null
+    /** False: who has an API key needs no signature. True unless given */
+    require_signature?: boolean
+  } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
   /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
@@ -687,6 +773,19 @@ export type SubscriptionPatch = {
   state_reason?: string | null
   /** Set by the service; another value than the present one is refused */
   state_since?: string
+  /** Set by the service; another value than the present one is refused */
+  verification?: {
+    state?: "pending" | "verified" | "failed"
+    method?: "challenge" | "cloudevents"
+    /** When the receiver was asked last */
+    asked_at?: string | null
+    /** When it said yes */
+    verified_at?: string | null
+    /** Why it is not verified */
+    reason?: string | null
+    /** How many requests a minute the receiver allows (`WebHook-Allowed-Rate` of CloudEvents); the service keeps to it */
+    allowed_per_minute?: number | null
+  } | null
   /** Ignored: it is another one a moment later */
   in_flight_now?: unknown
   /** Ignored: it is another one a moment later */
@@ -800,7 +899,7 @@ export type AttemptDetails = {
   next_attempt_at: string | null
   /** Null: not kept (see CAPTURE_RESPONSES), or removed by retention */
   request: {
-    method: "POST"
+    method: "POST" | "OPTIONS"
     /** The target_url at that time */
     url: string
     /** As they were sent; possible secrets are `[redacted]` */
@@ -871,7 +970,7 @@ export type Delivery = {
     /** When the next attempt was due; null after the last one */
     next_attempt_at: string | null
   })[]
-  /** When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled */
+  /** When it is tried next, at the earliest: later while others go first. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key */
   next_attempt_at: string | null
 }
 
@@ -917,7 +1016,7 @@ export type EventStatus = {
       /** When the next attempt was due; null after the last one */
       next_attempt_at: string | null
     })[]
-    /** When it is tried next, at the earliest: later while others go first. Null when it is settled, and while its subscription is paused or disabled */
+    /** When it is tried next, at the earliest: later while others go first. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key */
     next_attempt_at: string | null
   })[]
 }
@@ -1028,7 +1127,7 @@ export type DeliveryDetails = {
   uid: string | null
   /** `failed`: given up; `cancelled`: its subscription was deleted, or the payload expunged */
   status: "pending" | "success" | "failed" | "cancelled"
-  /** When it is tried next, at the earliest. Null when it is settled, and while its subscription is paused or disabled */
+  /** When it is tried next, at the earliest. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key */
   next_attempt_at: string | null
   /** Why it is being tried; of a settled one, why it was tried last */
   trigger: "auto" | "replay" | "manual" | "test"
@@ -1118,7 +1217,7 @@ export type EventDetails = {
     uid: string | null
     /** `failed`: given up; `cancelled`: its subscription was deleted, or the payload expunged */
     status: "pending" | "success" | "failed" | "cancelled"
-    /** When it is tried next, at the earliest. Null when it is settled, and while its subscription is paused or disabled */
+    /** When it is tried next, at the earliest. Null when it is settled, while its subscription is paused or disabled, and while it waits behind another one of its key */
     next_attempt_at: string | null
     /** Why it is being tried; of a settled one, why it was tried last */
     trigger: "auto" | "replay" | "manual" | "test"
@@ -1760,8 +1859,10 @@ export type ListedDelivery = {
   trigger: "auto" | "replay" | "manual" | "test" | null
   /** When the last attempt ended */
   last_attempt_at: string | null
-  /** Not before then; null: nothing is planned */
+  /** Not before then; null: nothing is planned, or it waits behind another one of its key */
   next_attempt_at: string | null
+  /** Of what is owed, and goes one at a time with others of the same key; null: it is in no order */
+  ordering_key: string | null
   http_status: number | null
   error: string | null
   error_class: "dns" | "connect" | "tls" | "timeout" | "http" | "blocked" | "invalid" | "proxy" | "credentials" | null
@@ -1780,6 +1881,8 @@ export type Tenant = {
     audit_days: number | null
     stats_days: number | null
   }
+  /** How receivers are asked whether they want what is sent; null: as the service does */
+  ownership_check: string | null
   created_at: string
   updated_at: string
 }
@@ -1805,6 +1908,8 @@ export type TenantCreate = {
     /** The figures of `GET /stats` and `GET /subscriptions/{id}/stats`, by the hour and by the day */
     stats_days?: number | null
   } | null
+  /** Whether a receiver has to say that it wants events before any is sent to it, and how it is asked: `challenge`, a signed message whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says */
+  ownership_check?: "off" | "challenge" | "cloudevents" | null
 }
 
 /** A JSON merge patch of a tenant */
@@ -1826,6 +1931,8 @@ export type TenantPatch = {
     /** The figures of `GET /stats` and `GET /subscriptions/{id}/stats`, by the hour and by the day */
     stats_days?: number | null
   } | null
+  /** Whether a receiver has to say that it wants events before any is sent to it, and how it is asked: `challenge`, a signed message whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says */
+  ownership_check?: "off" | "challenge" | "cloudevents" | null
 }
 
 /** An API key, without its secret text */
@@ -2340,12 +2447,27 @@ export type DraftTest = {
   } | null
   /** One at a time, in the order of acceptance. One that fails holds those after it until it is delivered or given up */
   ordered?: boolean
+  /** Where an event says what it belongs to: `payload.<path>` such as `payload.customer.id`, `headers.<name>`, `metadata.<name>`, or `subject`, that of CloudEvents. Events with the same key go one at a time, in the order of acceptance, and one that fails holds only those of its key. An event without a key is in no order. Not together with `ordered` */
+  ordering_key?: string | null
   /** `raw`: the body as it was sent, byte for byte. `slack`: `{"text": …}` as an incoming webhook of Slack takes it: the subject and the text of a system event, the `text` of a JSON body that has one, else the type and the beginning of the body. `cloudevents-structured` and `cloudevents-binary`: a CloudEvent 1.0 in one JSON object, or in headers beside the body as it was sent; `cloudevents` says what its attributes are. What is signed is what is sent */
   format?: "raw" | "cloudevents-structured" | "cloudevents-binary" | "slack" | null
   /** Each attempt tells the receiver where it is in a trace, by the header `traceparent` (W3C Trace Context): its own place where the service traces, else the one that came with the event, if any */
   forward_traceparent?: boolean
   /** Of which attempts request headers, answer and timings are kept (`GET /attempts/{id}`): of `failures`, of `all`, of `none`; with `none` the log quotes no answer either. Null: as the setting `CAPTURE_RESPONSES` says */
   capture?: "failures" | "all" | "none" | null
+  /** How what is sent to `POST /ingest/{id}` is verified: as a provider signs. It takes the place of `secret`. The event type and the id by which a repeat is known are read as the preset says */
+  inbound?: {
+    /** The `id` of one of `GET /sources/presets` */
+    preset: string
+    /** Secrets as the provider shows them, or its public keys; one that fits is enough. Shown as ********; a mask sent back keeps the one at its place */
+    secrets?: (string)[]
+    /** How far the time of a signature may be from now; null: as the preset says */
+    tolerance_seconds?: number | null
+    /** Where the id stands by which a repeat is known, at most ten places; none: repeats are not known; null: as the preset says */
+    dedupe?: (string)[] | null
+    /** False: who has an API key needs no signature. True unless given */
+    require_signature?: boolean
+  } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
   /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
@@ -2464,7 +2586,7 @@ export type TestResult = {
   attempt_id: string | null
   event_type: string
   request: {
-    method: "POST"
+    method: "POST" | "OPTIONS"
     /** The target_url at that time */
     url: string
     /** As they were sent; possible secrets are `[redacted]` */
@@ -2640,6 +2762,20 @@ export interface Operations {
   listKeys: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Key)[] }
   /** Recent attempts of a subscription, newest first */
   listLogs: { path: { subscription_id: string | number }; query: { limit?: number; cursor?: string; tenant?: string; status?: "success" | "failed"; webhook_id?: string }; body: undefined; answer: (Attempt)[] }
+  /** The keys of a subscription of which deliveries wait, and for what */
+  listOrderingKeys: { path: { id: string | number }; query: { limit?: number; cursor?: string; tenant?: string; key?: string }; body: undefined; answer: ({
+    ordering_key: string
+    /** The event whose delivery is the first of those that wait */
+    webhook_id: string
+    /** How many attempts that has had; 0: others of its key are being sent */
+    attempts: number
+    /** When the first attempt of these failed; null: none has */
+    held_since: string | null
+    /** When it is tried next; null: behind others that are being sent */
+    next_attempt_at: string | null
+    /** How many deliveries of the same key wait behind it; 1000 stands for more, too */
+    waiting: number
+  })[] }
   /** What a test receiver got, newest first */
   listReceivedRequests: { path: { id: string | number }; query: { limit?: number; cursor?: string }; body: undefined; answer: (ReceivedRequest)[] }
   /** List replays, newest first */
@@ -2751,6 +2887,8 @@ export interface Operations {
   testFilter: { path: undefined; query: undefined; body: FilterTest; answer: FilterTestResult }
   /** Send a signed sample now */
   testSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionTest; answer: TestResult }
+  /** Ask the receiver again whether it wants the events of this subscription */
+  verifySubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
 }
 
 /** Method and path of each operation. */
@@ -2801,6 +2939,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listExpunges: ['GET', '/events/expunges'],
   listKeys: ['GET', '/keys'],
   listLogs: ['GET', '/logs/{subscription_id}'],
+  listOrderingKeys: ['GET', '/subscriptions/{id}/ordering-keys'],
   listReceivedRequests: ['GET', '/test-receivers/{id}/requests'],
   listReplays: ['GET', '/replays'],
   listSettings: ['GET', '/system/settings'],
@@ -2836,4 +2975,5 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   testDraft: ['POST', '/subscriptions/test'],
   testFilter: ['POST', '/filters/test'],
   testSubscription: ['POST', '/subscriptions/{id}/test'],
+  verifySubscription: ['POST', '/subscriptions/{id}/verify'],
 }

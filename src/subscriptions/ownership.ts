@@ -1,0 +1,40 @@
+import { AppError } from '../errors.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { ownershipCheckOf } from '../tenants/ownership.ts'
+import type { OwnershipCheck } from '../tenants/ownership-check.ts'
+import type { SubscriptionRow } from './store.ts'
+import { unverifiedReason } from './verification.ts'
+import { demandVerification, setVerification } from './verification-store.ts'
+
+/** What has to be verified before anything is sent to it. */
+export interface Ownership {
+  /** Where a tenant says nothing else. */
+  readonly setting: OwnershipCheck
+  /** Whether an address is one of this service itself. */
+  readonly isOwn: (url: string) => boolean | Promise<boolean>
+}
+
+/** A new address has to be verified first, where that is asked for. @returns the row as it is then */
+export async function demandNew(
+  tx: Queryable,
+  { setting, isOwn }: Ownership,
+  before: SubscriptionRow | undefined,
+  after: SubscriptionRow,
+): Promise<SubscriptionRow> {
+  if (before?.target_url === after.target_url) return after
+  const method = await ownershipCheckOf(tx, after.tenant, setting)
+  if (method === 'off' || (await isOwn(after.target_url))) return after
+  return demandVerification(tx, after.id, method)
+}
+
+/** @throws AppError not_verified for one that may not be resumed before its receiver has been asked */
+export async function checkVerified(
+  tx: Queryable,
+  { setting }: Ownership,
+  { id, tenant, verification }: SubscriptionRow,
+): Promise<void> {
+  if (verification === null || verification.state === 'verified') return
+  const method = await ownershipCheckOf(tx, tenant, setting)
+  if (method === 'off') await setVerification(tx, id, null)
+  else throw new AppError('not_verified', `Subscription ${id} is not verified: ${unverifiedReason}.`)
+}

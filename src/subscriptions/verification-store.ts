@@ -1,0 +1,56 @@
+import type { Queryable } from '../platform/postgres.ts'
+import { columns, only, type SubscriptionRow } from './store.ts'
+import { unverifiedReason, type Verification } from './verification.ts'
+
+/** From now on nothing is sent to it until its receiver has been asked. Its row is locked, and there. */
+export async function demandVerification(
+  tx: Queryable,
+  id: number,
+  method: Verification['method'],
+): Promise<SubscriptionRow> {
+  const pending: Verification = {
+    ...{ state: 'pending', method, asked_at: null, verified_at: null, reason: null },
+    allowed_per_minute: null,
+  }
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `
+      update subscriptions set
+        state = 'disabled', state_reason = $2, verification = $3, failing_since = null, failing_warned = 0,
+        state_since = greatest(clock_timestamp(), state_since + interval '1 ms')
+      where id = $1 returning ${columns}`,
+    values: [id, unverifiedReason, JSON.stringify(pending)],
+  })
+  return only(rows)
+}
+
+/** Writes what is known of its verification; the state stays. */
+export async function setVerification(
+  tx: Queryable,
+  id: number,
+  verification: Verification | null,
+): Promise<SubscriptionRow> {
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `
+      update subscriptions set verification = $2, state_since = greatest(clock_timestamp(), state_since + interval '1 ms')
+      where id = $1 returning ${columns}`,
+    values: [id, verification && JSON.stringify(verification)],
+  })
+  return only(rows)
+}
+
+/** It is active from now on. Its row is locked, and there. */
+export async function activateVerified(
+  tx: Queryable,
+  id: number,
+  verification: Verification,
+): Promise<SubscriptionRow> {
+  const { rows } = await tx.query<SubscriptionRow>({
+    text: `
+      update subscriptions set
+        state = 'active', state_reason = null, verification = $2, updated_at = now(),
+        state_since = greatest(clock_timestamp(), state_since + interval '1 ms')
+      where id = $1 returning ${columns}`,
+    values: [id, JSON.stringify(verification)],
+  })
+  return only(rows)
+}
