@@ -76,6 +76,7 @@ export const dashboardRoutes = [
   '/live',
   '/test-receivers',
   '/send',
+  '/sources',
   '/event-types',
   '/customer-page',
   '/system',

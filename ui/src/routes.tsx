@@ -108,6 +108,13 @@ const testReceivers = createRoute({
   component: lazyRouteComponent(() => import('./screens/test-receivers/test-receivers.tsx'), 'TestReceivers'),
 })
 
+const sources = createRoute({
+  getParentRoute: () => root,
+  path: '/sources',
+  validateSearch: texts('id', 'make'),
+  component: lazyRouteComponent(() => import('./screens/sources/sources.tsx'), 'Sources'),
+})
+
 const eventTypes = createRoute({
   getParentRoute: () => root,
   path: '/event-types',
@@ -160,6 +167,7 @@ const routeTree = root.addChildren([
   live,
   send,
   testReceivers,
+  sources,
   eventTypes,
   system,
   tenants,
