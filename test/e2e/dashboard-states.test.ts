@@ -113,6 +113,7 @@ test('long and hostile texts break no page, on a telephone and on a large screen
     `/subscriptions/${id}?tab=deliveries`,
     `/subscriptions/${id}?tab=settings`,
   ]
+  const tooWide: string[] = []
   for (const [width, height] of [
     [360, 740],
     [3840, 2160],
@@ -121,10 +122,11 @@ test('long and hostile texts break no page, on a telephone and on a large screen
     for (const path of [...dashboardRoutes, ...own, `/events/${event}`]) {
       await go(path)
       const wide = await page.evaluate('document.documentElement.scrollWidth')
-      assert.ok(Number(wide) <= width, `${path} is ${wide} wide on a screen of ${width}`)
+      if (Number(wide) > width) tooWide.push(`${path} is ${wide} wide on a screen of ${width}`)
     }
     await checkBothThemes(page, `an event on a screen of ${width}`)
   }
+  assert.deepEqual(tooWide, [])
   assert.deepEqual(complaints, [])
   await page.close()
 })
@@ -143,7 +145,8 @@ test('a list of 10,000 rows scrolls within the time of a frame', { skip }, async
   const { page, go } = await newPage()
   await go('/events')
   const loaded = async () => Number(await page.getByRole('table').getAttribute('aria-rowcount'))
-  for (let tries = 0; tries < 600 && (await loaded()) < 10_000; tries++) {
+  const until = performance.now() + 120_000
+  while ((await loaded()) < 10_000 && performance.now() < until) {
     await page.evaluate('scrollTo(0, document.documentElement.scrollHeight)')
     await page.evaluate('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))')
   }
@@ -162,7 +165,7 @@ test('a list of 10,000 rows scrolls within the time of a frame', { skip }, async
     const times = []
     let last
     for (let frame = 0; frame < 240; frame++) {
-      scrollBy(0, 300)
+      scrollBy(0, 120) // more than three rows a frame, 195 a second
       const now = await new Promise(requestAnimationFrame)
       if (last !== undefined) times.push(now - last)
       last = now

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHmac } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
@@ -6,7 +7,7 @@ import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts
 import { builtDashboard } from '../support/dashboard.ts'
 import { complaintsOf } from '../support/page.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, type TestService, testService } from '../support/service.ts'
+import { client, eventually, type TestService, testService } from '../support/service.ts'
 
 // What operators do in the dashboard all day: many at once, files for others, signatures that do not match, what is stored.
 
@@ -189,6 +190,83 @@ test('the overview has the failures of each day, and the system what is stored a
   await page.getByText('DATABASE_URL').waitFor()
   await page.getByLabel('Find a setting').fill('max_streams')
   await page.getByRole('cell', { name: 'MAX_STREAMS' }).waitFor()
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('a source is made for a provider; what it refuses is listed with what to do', { skip }, async () => {
+  const { page, complaints } = await open('/sources')
+  await page.getByRole('button', { name: 'New source' }).first().click()
+  await page.getByLabel('Provider').selectOption({ label: 'GitHub' })
+  await page.getByLabel('Name').fill('our repositories')
+  await page.getByLabel('Secret').fill('a secret that GitHub knows, too')
+  await page.getByRole('button', { name: 'Create' }).click()
+  const details = page.getByLabel('Details')
+  const address = details.locator('code').filter({ hasText: '/in/' })
+  const url = await address.innerText()
+  const body = '{"action":"opened"}'
+  const send = (secret: string, id: string) =>
+    fetch(url, {
+      method: 'POST',
+      headers: {
+        ...{ 'content-type': 'application/json', 'x-github-event': 'issues', 'x-github-delivery': id },
+        'x-hub-signature-256': `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`,
+      },
+      body,
+    })
+  assert.equal((await send('a secret that GitHub knows, too', 'one')).status, 200)
+  assert.equal((await send('another secret', 'two')).status, 401)
+  await details.getByText('signature mismatch').first().waitFor()
+  await details.getByText(/made with another secret/).waitFor({ state: 'attached' })
+  await details.getByText('1, of these 0 sent again').waitFor()
+  await details.getByRole('button', { name: 'Turn off' }).click()
+  await page.getByText('Its address takes nothing now.').waitFor()
+  await page.getByRole('button', { name: 'Undo' }).click()
+  await details.getByRole('button', { name: 'Turn off' }).waitFor()
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('what waits for a paused subscription is discarded only after its id was typed', { skip }, async () => {
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', paused: true })
+  const events = [await sender.ingest(id), await sender.ingest(id)]
+  const { page, complaints } = await open(`/subscriptions/${id}?tab=settings`)
+  await page.getByRole('button', { name: 'Resume without it' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Discard what waits' })
+  await dialog.getByText('2 deliveries will end as cancelled').waitFor()
+  const act = dialog.getByRole('button', { name: 'Discard it, and resume' })
+  assert.ok(await act.isDisabled())
+  await dialog.getByRole('textbox').fill(String(id))
+  await act.click()
+  await page.getByText('It is resumed; what waited is being discarded.').waitFor()
+  for (const event of events)
+    await eventually(
+      () => sender.status(event),
+      ({ deliveries }) => deliveries[0]?.status === 'cancelled',
+    )
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+test('a payload is removed for good only after that was typed', { skip }, async () => {
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', retry: { max_attempts: 1 } })
+  const event = await sender.ingest(id, '{"card":"4242"}')
+  await eventually(
+    () => sender.status(event),
+    ({ status }) => status === 'failed',
+  )
+  const { page, complaints } = await open(`/events/${event}`)
+  const details = page.getByLabel('Details')
+  await details.getByText('"4242"').waitFor()
+  await details.getByRole('button', { name: 'More' }).click()
+  await page.getByRole('menuitem', { name: 'Remove the payload' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Remove the payload' })
+  await dialog.getByRole('textbox').fill('remove')
+  await dialog.getByRole('button', { name: 'Remove it' }).click()
+  await details.getByText('The payload was removed').waitFor()
+  assert.equal(await details.getByText('"4242"').count(), 0)
   assert.deepEqual(complaints, [])
   await page.close()
 })

@@ -8,6 +8,7 @@ import {
   useQuery,
   useQueryClient,
 } from '@tanstack/react-query'
+import { useMemo } from 'react'
 import { toastError } from '../design/toast.tsx'
 import { type Answer, call, callPage, type Input, type OperationId, type Row } from './client.ts'
 import { useEvery } from './fresh.ts'
@@ -71,8 +72,10 @@ export function useList<Id extends OperationId>(
     // Only the first page is asked for again by itself: of a long list all pages would be read each time.
     refetchInterval: state => ((state.state.data?.pages.length ?? 1) === 1 ? every : false),
   })
+  const { data } = query
+  const rows = useMemo(() => data?.pages.flatMap(page => page.rows) ?? [], [data])
   return {
-    rows: query.data?.pages.flatMap(page => page.rows) ?? [],
+    rows,
     loading: query.isPending && enabled,
     error: query.error ?? undefined,
     hasMore: query.hasNextPage,

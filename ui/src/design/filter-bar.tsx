@@ -11,6 +11,8 @@ export interface Filter {
   /** Values to pick from; others may be typed, unless `only`. */
   readonly options?: readonly string[]
   readonly only?: boolean
+  /** What people call the options, where these are ids: they are found by it, too. */
+  readonly names?: ReadonlyMap<string, string>
 }
 
 type Values = Readonly<Record<string, string | undefined>>
@@ -75,7 +77,9 @@ export function FilterBar({
       const chosen = suggestions[at]
       const isWhole =
         /^[\w-]+:.+$/.test(text.trim()) &&
-        (at === 0 ? chosen?.value === undefined || !chosen.text.startsWith(text.trim()) : false)
+        (at === 0 ? chosen?.value === undefined || !chosen.text.startsWith(text.trim()) : false) &&
+        // What is found by its name is typed by its name.
+        (chosen?.value === undefined || chosen.filter.names === undefined)
       if (chosen && text.trim() !== '' && !isWhole) take(chosen)
       else if (chosen && at > 0) take(chosen)
       else enter()
@@ -175,10 +179,14 @@ function suggestionsFor(text: string, filters: readonly Filter[], values: Values
   const [, name, value = ''] = /^([\w-]+):(.*)$/.exec(text.trimStart()) ?? []
   const named = filters.find(filter => filter.name === name)
   if (named !== undefined) {
+    const nameOf = (option: string) => named.names?.get(option) ?? ''
     return (named.options ?? [])
-      .filter(option => option.toLowerCase().includes(value.toLowerCase()))
+      .filter(option => `${option} ${nameOf(option)}`.toLowerCase().includes(value.toLowerCase()))
       .slice(0, 12)
-      .map(option => ({ text: `${named.name}:${option}`, hint: '', filter: named, value: option }))
+      .map(option => ({
+        ...{ text: `${named.name}:${option}`, hint: nameOf(option) },
+        ...{ filter: named, value: option },
+      }))
   }
   const word = text.trim().toLowerCase()
   const byValue =

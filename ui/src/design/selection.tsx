@@ -1,4 +1,4 @@
-import { type ReactNode, useState } from 'react'
+import { type ReactNode, useMemo, useState } from 'react'
 import { Button } from './button.tsx'
 import type { Column } from './column.ts'
 
@@ -10,7 +10,7 @@ export interface Selection {
 
 export function useSelection(): Selection {
   const [keys, set] = useState<ReadonlySet<string>>(new Set())
-  return { keys, set }
+  return useMemo(() => ({ keys, set }), [keys])
 }
 
 export function toggled(keys: ReadonlySet<string>, key: string): ReadonlySet<string> {

@@ -5,6 +5,13 @@ export interface Series {
   readonly values: readonly (number | null)[]
 }
 
+/** A moment that may explain what comes after it, such as a change. */
+export interface Mark {
+  /** Unix seconds. */
+  readonly at: number
+  readonly label: string
+}
+
 export interface TimeSeriesProps {
   readonly title: string
   /** What the picture says, in words. */
@@ -16,6 +23,7 @@ export interface TimeSeriesProps {
   readonly series: readonly Series[]
   readonly format: (value: number) => string
   readonly height?: number
+  readonly marks?: readonly Mark[]
   /** A range was drawn with the pointer. */
   readonly onRange?: (since: number, until: number) => void
   /** A double click: back to the whole. */

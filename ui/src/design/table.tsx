@@ -1,5 +1,5 @@
 import { useWindowVirtualizer } from '@tanstack/react-virtual'
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from 'react'
+import { type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react'
 import type { List } from '../api/queries.ts'
 import { useKeys } from '../shell/keys.ts'
 import { usePreferences } from '../shell/preferences.ts'
@@ -10,13 +10,7 @@ import { useHeldRows, useScrolled } from './held-rows.ts'
 import { choosing, type Selection, toggled } from './selection.tsx'
 import { Spinner } from './spinner.tsx'
 import { EmptyState, ErrorState, Skeleton } from './states.tsx'
-
-const shownFrom = {
-  sm: 'hidden sm:table-cell',
-  md: 'hidden md:table-cell',
-  lg: 'hidden lg:table-cell',
-  xl: 'hidden xl:table-cell',
-}
+import { shownFrom, TableRow } from './table-row.tsx'
 
 export interface DataTableProps<Item> {
   /** What its rows are, for screen readers. */
@@ -78,11 +72,17 @@ function Rows<Item>(props: DataTableProps<Item>) {
   const isScrolled = useScrolled()
   const isRead = isScrolled || openKey !== undefined || (selection?.keys.size ?? 0) > 0
   const { rows, waiting, show } = useHeldRows(list.rows, keyOf, newestFirst && isRead)
-  const columns = selection ? [choosing(selection, rows, keyOf), ...props.columns] : props.columns
+  const latest = useRef(props)
+  latest.current = props
+  const open = useCallback((row: Item) => latest.current.onOpen?.(row), [])
+  const columns = useMemo(
+    () => (selection ? [choosing(selection, rows, latest.current.keyOf), ...props.columns] : props.columns),
+    [selection, rows, props.columns],
+  )
   const virtual = useWindowVirtualizer({
     count: rows.length,
     estimateSize: () => height,
-    overscan: 15,
+    overscan: 10,
     scrollMargin: top,
     getItemKey: index => keyOf(rows[index] as Item), // the index is one of the rows
   })
@@ -175,40 +175,16 @@ function Rows<Item>(props: DataTableProps<Item>) {
           {before > 0 && <tr style={{ height: before }} />}
           {items.map(({ index, key }) => {
             const row = rows[index] as Item // the index is one of the rows
-            const isOpen = index === openIndex
             return (
-              // A click anywhere opens it; for the keyboard its first cell has a link.
-              <tr
+              <TableRow
                 key={String(key)}
-                data-index={index}
-                aria-rowindex={index + 2}
-                aria-current={isOpen || undefined}
-                style={{ height }}
-                onClick={
-                  onOpen &&
-                  (event => {
-                    if (!(event.target as HTMLElement).closest('a, button, input, label')) onOpen(row)
-                  })
-                }
-                className={cx(
-                  'group transition-colors duration-100 has-[:focus-visible]:bg-hover',
-                  onOpen && 'cursor-pointer',
-                  isOpen ? 'bg-selected' : 'hover:bg-hover',
-                )}
-              >
-                {columns.map(({ id, cell, align, from }) => (
-                  <td
-                    key={id}
-                    className={cx(
-                      'truncate border-b px-2 first:pl-3 last:pr-3',
-                      align === 'right' && 'text-right',
-                      from && shownFrom[from],
-                    )}
-                  >
-                    {cell(row)}
-                  </td>
-                ))}
-              </tr>
+                row={row}
+                index={index}
+                columns={columns}
+                height={height}
+                isOpen={index === openIndex}
+                open={onOpen && open}
+              />
             )
           })}
           {after > 0 && <tr style={{ height: after }} />}

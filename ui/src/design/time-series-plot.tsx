@@ -1,14 +1,25 @@
 import { useEffect, useRef, useState } from 'react'
 import UPlot, { type AlignedData, type Options } from 'uplot'
 import { usePreferences } from '../shell/preferences.ts'
-import type { TimeSeriesProps } from './series.ts'
+import type { Mark, TimeSeriesProps } from './series.ts'
 import { exactTime } from './time.tsx'
 
 /** All plots of a page share the crosshair. */
 const crosshair = UPlot.sync('page')
 
+const noMarks: readonly Mark[] = []
+
 /** The one place that knows the library of charts. */
-export function Plot({ kind, times, series, format, height = 180, onRange, onWhole }: TimeSeriesProps) {
+export function Plot({
+  kind,
+  times,
+  series,
+  format,
+  height = 180,
+  marks = noMarks,
+  onRange,
+  onWhole,
+}: TimeSeriesProps) {
   const place = useRef<HTMLDivElement>(null)
   const { theme, clock } = usePreferences()
   const [at, setAt] = useState<number | null>(null)
@@ -36,6 +47,7 @@ export function Plot({ kind, times, series, format, height = 180, onRange, onWho
         utc: clock === 'utc',
         ranged,
         setAt,
+        marks,
       }),
       dataOf(kind, times, series),
       element,
@@ -47,7 +59,7 @@ export function Plot({ kind, times, series, format, height = 180, onRange, onWho
       observer.disconnect()
       plot.destroy()
     }
-  }, [kind, times, series, format, height, clock, theme, themed])
+  }, [kind, times, series, format, height, marks, clock, theme, themed])
   return (
     <div className="relative" aria-hidden="true">
       <div ref={place} />
@@ -63,10 +75,38 @@ export function Plot({ kind, times, series, format, height = 180, onRange, onWho
               </span>
             </div>
           ))}
+          {marksAt(marks, times, at).map(({ at: moment, label }) => (
+            <div key={`${moment} ${label}`} className="mt-1 text-accent">
+              {label}
+            </div>
+          ))}
         </div>
       )}
     </div>
   )
+}
+
+/** The marks in the bucket under the pointer. */
+function marksAt(marks: readonly Mark[], times: readonly number[], index: number): readonly Mark[] {
+  const from = times[index] ?? 0
+  const to = times[index + 1] ?? Number.POSITIVE_INFINITY
+  return marks.filter(({ at }) => at >= from && at < to)
+}
+
+/** A dashed line for each mark, over all that is drawn. */
+function drawMarks({ ctx, bbox, valToPos }: UPlot, marks: readonly Mark[], colour: string): void {
+  ctx.save()
+  ctx.strokeStyle = colour
+  ctx.setLineDash([4, 4])
+  for (const { at } of marks) {
+    const x = Math.round(valToPos(at, 'x', true))
+    if (x < bbox.left || x > bbox.left + bbox.width) continue
+    ctx.beginPath()
+    ctx.moveTo(x, bbox.top)
+    ctx.lineTo(x, bbox.top + bbox.height)
+    ctx.stroke()
+  }
+  ctx.restore()
 }
 
 /** Bars that stand on one another are drawn from the back: the sums first. */
@@ -90,9 +130,10 @@ interface Given extends Pick<TimeSeriesProps, 'kind' | 'series' | 'format'> {
   readonly utc: boolean
   readonly ranged: { readonly current: TimeSeriesProps['onRange'] }
   readonly setAt: (index: number | null) => void
+  readonly marks: readonly Mark[]
 }
 
-function optionsOf({ kind, series, format, height, width, utc, ranged, setAt }: Given): Options {
+function optionsOf({ kind, series, format, height, width, utc, ranged, setAt, marks }: Given): Options {
   const token = (name: string) => getComputedStyle(document.documentElement).getPropertyValue(name).trim()
   const axis = {
     stroke: token('--text-3'),
@@ -142,6 +183,7 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt }: 
     ],
     hooks: {
       setCursor: [plot => setAt(plot.cursor.idx ?? null)],
+      draw: [plot => drawMarks(plot, marks, token('--accent'))],
       setSelect: [
         plot => {
           const { left, width: wide } = plot.select

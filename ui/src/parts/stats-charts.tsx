@@ -2,7 +2,7 @@ import { useMemo, useState } from 'react'
 import type { StatsBucket, StatsTotals } from '../api/schema.ts'
 import { Button, ButtonLink } from '../design/button.tsx'
 import { Card, Section } from '../design/page.tsx'
-import type { Series } from '../design/series.ts'
+import type { Mark, Series } from '../design/series.ts'
 import { durationText, exactTime, numberText } from '../design/time.tsx'
 import { TimeSeries } from '../design/time-series.tsx'
 import { usePreferences } from '../shell/preferences.ts'
@@ -22,9 +22,11 @@ export function StatsCharts({
   buckets: all,
   totals,
   search,
+  marks,
 }: {
   readonly buckets: readonly StatsBucket[]
   readonly totals: StatsTotals
+  readonly marks: readonly Mark[]
   /** More filters of the events that a range leads to. */
   readonly search?: Readonly<Record<string, string>> | undefined
 }) {
@@ -70,6 +72,7 @@ export function StatsCharts({
             series={outcomes}
             format={count}
             sentence={failureSentence(range === undefined ? totals : sumsOf(buckets))}
+            marks={marks}
             onRange={zoom}
             onWhole={whole}
           />
@@ -86,12 +89,34 @@ export function StatsCharts({
                 ? 'No attempt was made.'
                 : `95 of a hundred took at most ${durationText(totals.p95_ms)}.`
             }
+            marks={marks}
             onRange={zoom}
             onWhole={whole}
           />
         </Card>
       </div>
+      <Marks marks={marks} />
     </Section>
+  )
+}
+
+/** The same in words, for who cannot see or hover over a dashed line. */
+function Marks({ marks }: { readonly marks: readonly Mark[] }) {
+  const { clock } = usePreferences()
+  if (marks.length === 0) return null
+  return (
+    <details className="mt-2 text-xs text-ink-2">
+      <summary className="w-fit rounded">
+        Dashed lines: {marks.length === 1 ? 'a change' : `${marks.length} changes`} in this time
+      </summary>
+      <ul className="mt-1 space-y-0.5">
+        {marks.map(({ at, label }) => (
+          <li key={`${at} ${label}`}>
+            {exactTime(at * 1000, clock).slice(0, 16)}: {label}
+          </li>
+        ))}
+      </ul>
+    </details>
   )
 }
 

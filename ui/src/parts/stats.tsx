@@ -2,17 +2,13 @@ import type { ReactNode } from 'react'
 import type { StatsBucket, StatsTotals } from '../api/schema.ts'
 import { Segmented } from '../design/field.tsx'
 import { Card, Figure } from '../design/page.tsx'
+import type { Mark } from '../design/series.ts'
 import { ErrorState, Skeleton } from '../design/states.tsx'
 import { durationText, numberText, Time } from '../design/time.tsx'
 import { percentText } from './percent.ts'
 import { StatsCharts } from './stats-charts.tsx'
-
-export const windows = ['1h', '24h', '7d', '30d'] as const
-export type Window = (typeof windows)[number]
-
-export function windowOf(text: string | undefined): Window {
-  return windows.find(one => one === text) ?? '24h'
-}
+import type { Before } from './time-before.ts'
+import { type Window, windows } from './window.ts'
 
 export function WindowPicker({
   value,
@@ -42,12 +38,16 @@ export interface StatsFigures {
 const rateTone = (share: number | null) =>
   share === null || share >= 0.99 ? undefined : share >= 0.9 ? ('warn' as const) : ('bad' as const)
 
+const noMarks: readonly Mark[] = []
+
 /** What was attempted, how well, how fast, and what waits: as figures and as pictures. */
 export function StatsView({
   read,
   more,
   failedLink,
   search,
+  before,
+  marks = noMarks,
 }: {
   readonly read: {
     readonly data: StatsFigures | undefined
@@ -60,6 +60,10 @@ export function StatsView({
   readonly failedLink?: (figure: ReactNode) => ReactNode
   /** Filters of the events that these figures are of. */
   readonly search?: Readonly<Record<string, string>>
+  /** What the figures are compared with. */
+  readonly before?: Before | undefined
+  /** Changes that may explain what the charts show. */
+  readonly marks?: readonly Mark[]
 }) {
   const { data } = read
   if (data === undefined) {
@@ -78,7 +82,11 @@ export function StatsView({
       label="Given up"
       value={numberText(totals.given_up)}
       tone={totals.given_up > 0 ? 'bad' : undefined}
-      hint="after the last attempt"
+      hint={
+        before === undefined
+          ? 'after the last attempt'
+          : `${numberText(before.givenUp)} in the ${before.window} before`
+      }
     />
   )
   return (
@@ -89,7 +97,11 @@ export function StatsView({
             label="Attempts accepted"
             value={percentText(totals.success_rate)}
             tone={rateTone(totals.success_rate)}
-            hint={`${numberText(totals.success)} of ${numberText(attempts)}`}
+            hint={
+              before === undefined
+                ? `${numberText(totals.success)} of ${numberText(attempts)}`
+                : `of ${numberText(attempts)} · ${percentText(before.success / (before.success + before.failed))} before`
+            }
           />
           {failedLink ? failedLink(givenUp) : givenUp}
           <Figure
@@ -113,7 +125,7 @@ export function StatsView({
           {more}
         </div>
       </Card>
-      <StatsCharts buckets={data.buckets} totals={totals} search={search} />
+      <StatsCharts buckets={data.buckets} totals={totals} search={search} marks={marks} />
     </>
   )
 }

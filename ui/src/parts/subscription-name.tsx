@@ -1,12 +1,23 @@
 import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/queries.ts'
 import type { Subscription } from '../api/schema.ts'
+import type { Filter } from '../design/filter-bar.tsx'
 import { Time } from '../design/time.tsx'
 
 /** The subscriptions that are known without asking for each: the first page of them. */
 export function useSubscriptionNames(): ReadonlyMap<number, Subscription> {
   const { data } = useRead('listSubscriptions', { query: { limit: 250 } })
   return new Map((data ?? []).map(subscription => [subscription.id, subscription]))
+}
+
+/** A filter by a subscription: by its id, found by its name. */
+export function useSubscriptionFilter(hint: string): Filter {
+  const known = useSubscriptionNames()
+  return {
+    ...{ key: 'subscription_id', name: 'subscription', hint },
+    options: [...known.keys()].map(String),
+    names: new Map([...known].map(([id, subscription]) => [String(id), nameOf(subscription)])),
+  }
 }
 
 /** Where a subscription leads to, without what all of them have. */

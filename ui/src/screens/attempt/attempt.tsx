@@ -1,16 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
+import { Copy } from 'lucide-react'
 import { useState } from 'react'
 import { addressOf, fetchApi } from '../../api/client.ts'
 import { useRead } from '../../api/queries.ts'
 import type { AttemptDetails } from '../../api/schema.ts'
 import { HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
+import { Button } from '../../design/button.tsx'
 import { CodeBlock } from '../../design/code-block.tsx'
-import { Id } from '../../design/copy.tsx'
+import { copyText, Id } from '../../design/copy.tsx'
 import { HeaderList, KeyValue } from '../../design/key-value.tsx'
 import { Card, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
+import { toast, toastError } from '../../design/toast.tsx'
 import { Waterfall } from '../../design/waterfall.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
@@ -124,7 +127,11 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
         </Card>
       </div>
       <div className="grid gap-x-6 narrow:grid-cols-2">
-        <Section title="Request" className="min-w-0">
+        <Section
+          title="Request"
+          className="min-w-0"
+          actions={request !== null && <CopyAsCurl attempt={attempt} />}
+        >
           {request === null ? (
             <NotKept what="The request" />
           ) : (
@@ -161,6 +168,53 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
       <CheckSignature attempt={attempt} />
     </>
   )
+}
+
+/** A longer payload is saved from its event, and read from the file. */
+const inlineBytesMax = 20_000
+
+/** The request to send by hand: what is masked here is left out, and said. */
+function CopyAsCurl({ attempt }: { readonly attempt: AttemptDetails }) {
+  const [busy, setBusy] = useState(false)
+  const copy = async () => {
+    setBusy(true)
+    try {
+      await copyText(curlOf(attempt, await bodyOf(attempt)))
+      toast('Copied. What is masked here, such as the signature, is not in it.')
+    } catch (error) {
+      toastError(error)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <Button size="sm" busy={busy} icon={<Copy className="h-3.5 w-3.5" />} onClick={() => void copy()}>
+      Copy as cURL
+    </Button>
+  )
+}
+
+/** Undefined: a test has no event whose payload it could be. */
+async function bodyOf({ webhook_id: id, trigger }: AttemptDetails): Promise<string | undefined> {
+  if (trigger === 'test') return undefined
+  return (await fetchApi(addressOf('getPayload', { path: { webhook_id: id } }), {})).text()
+}
+
+const ownHeaders = ['host', 'content-length', 'connection', 'transfer-encoding']
+
+function curlOf({ request, webhook_id: id }: AttemptDetails, body: string | undefined): string {
+  if (request === null) return ''
+  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
+  const headers = Object.entries(request.headers).flatMap(([name, value]) =>
+    ownHeaders.includes(name.toLowerCase()) || String(value).includes('[redacted]')
+      ? []
+      : [`  -H ${quoted(`${name}: ${[value].flat().join(', ')}`)}`],
+  )
+  const data =
+    body === undefined
+      ? []
+      : [`  --data-binary ${body.length > inlineBytesMax ? `@${id}.json` : quoted(body)}`]
+  return [`curl -i -X ${request.method} ${quoted(request.url)}`, ...headers, ...data].join(' \\\n')
 }
 
 /** For "the receiver says the signature is wrong": the payload and what is known of the headers are there already. */

@@ -44,7 +44,6 @@ const columns: readonly Column<AuditEntry>[] = [
   {
     id: 'action',
     head: 'What',
-    width: '15rem',
     cell: ({ action }) => (
       <span className="font-medium">{action.replaceAll('_', ' ').replace('.', ' ')}</span>
     ),
@@ -56,11 +55,11 @@ const columns: readonly Column<AuditEntry>[] = [
     from: 'md',
     cell: ({ subject }) => <Tag>{`${subject.kind}${subject.id === null ? '' : ` ${subject.id}`}`}</Tag>,
   },
-  { id: 'changes', head: 'Changed', from: 'sm', cell: entry => <Changes entry={entry} /> },
+  { id: 'changes', head: 'Changed', width: '28%', from: 'sm', cell: entry => <Changes entry={entry} /> },
   {
     id: 'actor',
     head: 'By',
-    width: '11rem',
+    width: '22%',
     cell: ({ actor }) => <span className="text-ink-2">{actor.name}</span>,
   },
   {

@@ -19,7 +19,12 @@ import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
 import { ExportButton } from '../../parts/export-button.tsx'
 import { SavedViews } from '../../parts/saved-views.tsx'
-import { nameOf, SubscriptionName, useSubscriptionNames } from '../../parts/subscription-name.tsx'
+import {
+  nameOf,
+  SubscriptionName,
+  useSubscriptionFilter,
+  useSubscriptionNames,
+} from '../../parts/subscription-name.tsx'
 import { useCount } from '../../parts/use-count.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
@@ -27,8 +32,7 @@ import { BulkActions, keyOfDelivery } from './bulk.tsx'
 
 const route = getRouteApi('/dead-letters')
 
-const filters: readonly Filter[] = [
-  { key: 'subscription_id', name: 'subscription', hint: 'to this subscription' },
+const otherFilters: readonly Filter[] = [
   { key: 'error_class', name: 'error', hint: 'why it failed last', options: errorClasses, only: true },
   { key: 'since', name: 'since', hint: '2h, 7d or a time', options: ['1h', '24h', '7d'] },
   { key: 'until', name: 'until', hint: '1h or a time' },
@@ -109,6 +113,7 @@ export function DeadLetters() {
   const minute = useNow(60_000)
   const mayWrite = useCan('write')
   const selection = useSelection()
+  const filters = [useSubscriptionFilter('to this subscription'), ...otherFilters]
   const [asking, setAsking] = useState<'replay' | 'discard'>()
   const range = { since: momentOf(search.since, minute), until: momentOf(search.until, minute) }
   const query = { ...search, ...range, tenant, state: 'failed', limit: 100 }

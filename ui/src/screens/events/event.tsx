@@ -1,18 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
-import { Download, RotateCcw } from 'lucide-react'
+import { Download, MoreHorizontal, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import { addressOf, fetchApi } from '../../api/client.ts'
 import { useChange, useRead } from '../../api/queries.ts'
 import type { EventDetails } from '../../api/schema.ts'
 import { StateBadge, Tag, TriggerBadge } from '../../design/badge.tsx'
-import { Button } from '../../design/button.tsx'
+import { Button, IconButton } from '../../design/button.tsx'
 import { CodeBlock } from '../../design/code-block.tsx'
 import { Id } from '../../design/copy.tsx'
 import { ConfirmDialog } from '../../design/dialog.tsx'
 import { Input, Segmented } from '../../design/field.tsx'
 import { JsonTree } from '../../design/json-tree.tsx'
 import { KeyValue } from '../../design/key-value.tsx'
+import { Menu } from '../../design/menu.tsx'
 import { Card, Section } from '../../design/page.tsx'
 import { Panel } from '../../design/panel.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
@@ -47,11 +48,14 @@ export function EventPanel() {
         </span>
       }
       actions={
-        canReplay && (
-          <Button size="sm" icon={<RotateCcw className="h-3.5 w-3.5" />} onClick={() => setAsking(true)}>
-            Replay
-          </Button>
-        )
+        <>
+          {canReplay && (
+            <Button size="sm" icon={<RotateCcw className="h-3.5 w-3.5" />} onClick={() => setAsking(true)}>
+              Replay
+            </Button>
+          )}
+          {mayWrite && data && <MoreActions event={data} />}
+        </>
       }
     >
       {event.isError && data === undefined ? (
@@ -68,6 +72,72 @@ export function EventPanel() {
         </>
       )}
     </Panel>
+  )
+}
+
+/** What is seldom done with an event, and not taken back. */
+function MoreActions({ event }: { readonly event: EventDetails }) {
+  const [asking, setAsking] = useState<'cancel' | 'expunge'>()
+  const affects = ['getEvent', 'listEvents', 'listDeliveries'] as const
+  const cancel = useChange('cancelEvent', { affects, quiet: true })
+  const expunge = useChange('expungePayload', { affects, quiet: true })
+  const { webhook_id: id, payload_expunged_at: expunged } = event
+  const { pending, total } = event.delivery_counts
+  const isUnsent =
+    pending > 0 && pending === total && event.deliveries.every(({ attempts }) => attempts.length === 0)
+  const close = () => setAsking(undefined)
+  return (
+    <>
+      <Menu
+        trigger={
+          <IconButton label="More">
+            <MoreHorizontal className="h-4 w-4" />
+          </IconButton>
+        }
+        items={[
+          {
+            label: 'Cancel it, as nothing was sent yet',
+            disabled: !isUnsent,
+            onSelect: () => setAsking('cancel'),
+          },
+          {
+            label: 'Remove the payload',
+            danger: true,
+            disabled: expunged !== null,
+            onSelect: () => setAsking('expunge'),
+          },
+        ]}
+      />
+      {asking === 'cancel' && (
+        <ConfirmDialog
+          open
+          danger
+          onClose={close}
+          title="Cancel this event"
+          verb={`Cancel ${pending === 1 ? '1 delivery' : `${pending} deliveries`}`}
+          description="Nothing of it is sent; it stays in the list as cancelled. Where something was sent meanwhile, it is refused."
+          act={async () => {
+            await cancel.mutateAsync({ path: { webhook_id: id } })
+            toast('It is cancelled.')
+          }}
+        />
+      )}
+      {asking === 'expunge' && (
+        <ConfirmDialog
+          open
+          danger
+          onClose={close}
+          title="Remove the payload"
+          verb="Remove it"
+          type="remove"
+          description={`The payload is removed for good, and what answers to it said is, too.${pending > 0 ? ` What is still pending (${pending}) ends as cancelled.` : ''} The event and its attempts stay in the list.`}
+          act={async () => {
+            await expunge.mutateAsync({ path: { webhook_id: id } })
+            toast('The payload is removed.')
+          }}
+        />
+      )}
+    </>
   )
 }
 

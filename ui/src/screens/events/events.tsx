@@ -15,6 +15,7 @@ import { bytesText, Time, useNow } from '../../design/time.tsx'
 import type { CsvColumn } from '../../parts/csv.ts'
 import { ExportButton } from '../../parts/export-button.tsx'
 import { SavedViews } from '../../parts/saved-views.tsx'
+import { useSubscriptionFilter } from '../../parts/subscription-name.tsx'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
 
@@ -120,7 +121,11 @@ export function Events() {
     limit: 100,
   }
   const list = useList('listEvents', { query }, { everyMs: live ? 3000 : false })
-  const filters = filtersWith((types.data ?? []).map(({ name }) => name))
+  const bySubscription = useSubscriptionFilter('went to this subscription')
+  const filters = filtersWith(
+    (types.data ?? []).map(({ name }) => name),
+    bySubscription,
+  )
   const isFiltered = Object.values(search).some(Boolean)
   return (
     <>
@@ -217,7 +222,7 @@ const csvColumns: readonly CsvColumn<EventSummary>[] = [
   { name: 'cancelled', value: row => row.deliveries.cancelled },
 ]
 
-function filtersWith(types: readonly string[]): readonly Filter[] {
+function filtersWith(types: readonly string[], bySubscription: Filter): readonly Filter[] {
   return [
     {
       key: 'status',
@@ -227,7 +232,7 @@ function filtersWith(types: readonly string[]): readonly Filter[] {
       only: true,
     },
     { key: 'event_type', name: 'type', hint: 'its type, exactly', options: types },
-    { key: 'subscription_id', name: 'subscription', hint: 'went to this subscription' },
+    bySubscription,
     { key: 'since', name: 'since', hint: '2h, 7d or a time', options: spans },
     { key: 'until', name: 'until', hint: '1h or a time' },
     { key: 'channel', name: 'channel', hint: 'one of its channels' },

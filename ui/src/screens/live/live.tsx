@@ -10,14 +10,14 @@ import { Page } from '../../design/page.tsx'
 import { EmptyState, ErrorState, Notice } from '../../design/states.tsx'
 import { bytesText, durationText, exactTime, numberText } from '../../design/time.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
-import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { SubscriptionName, useSubscriptionFilter } from '../../parts/subscription-name.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { useTenant } from '../../shell/me.ts'
 import { usePreferences } from '../../shell/preferences.ts'
 
 const route = getRouteApi('/live')
 
-const filters: readonly Filter[] = [
+const otherFilters: readonly Filter[] = [
   {
     key: 'kind',
     name: 'kind',
@@ -26,7 +26,6 @@ const filters: readonly Filter[] = [
   },
   { key: 'status', name: 'status', hint: 'attempts only', options: ['success', 'failed'], only: true },
   { key: 'event_type', name: 'type', hint: 'order.paid, order.*' },
-  { key: 'subscription_id', name: 'subscription', hint: 'its id' },
 ]
 
 /** Older lines are forgotten. */
@@ -44,6 +43,7 @@ export function Live() {
   const search = route.useSearch()
   const navigate = useNavigate({ from: '/live' })
   const tenant = useTenant()
+  const filters = [...otherFilters, useSubscriptionFilter('of this subscription')]
   const [paused, setPaused] = useState(false)
   const [scrolled, setScrolled] = useState(false)
   const tail = useTail({ ...search, tenant }, paused || scrolled)

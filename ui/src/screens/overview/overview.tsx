@@ -10,8 +10,10 @@ import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
 import { FailureCalendar } from '../../parts/failure-calendar.tsx'
-import { StatsView, type Window, WindowPicker, windowOf } from '../../parts/stats.tsx'
+import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { Reason, SubscriptionName, shortUrl } from '../../parts/subscription-name.tsx'
+import { useBefore } from '../../parts/time-before.ts'
+import { type Window, windowOf } from '../../parts/window.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 
 const route = getRouteApi('/')
@@ -27,6 +29,7 @@ export function Overview() {
   const navigate = useNavigate({ from: '/' })
   const window = windowOf(chosen)
   const stats = useRead('getStats', { query: { window, tenant } }, { everyMs: 10_000, keep: true })
+  const before = useBefore(window, tenant)
   const month = useRead('getStats', { query: { window: '30d', tenant } }, { everyMs: 60_000, keep: true })
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
   return (
@@ -60,6 +63,7 @@ export function Overview() {
         <>
           <StatsView
             read={stats}
+            before={before}
             failedLink={figure => (
               <Link to="/dead-letters" className="-m-2 rounded-control p-2 transition-colors hover:bg-hover">
                 {figure}

@@ -1,17 +1,19 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import type { ReactNode } from 'react'
+import { type ReactNode, useMemo } from 'react'
 import { type List, useList, useRead } from '../../api/queries.ts'
-import type { Attempt, Subscription } from '../../api/schema.ts'
+import type { Attempt, AuditEntry, Subscription } from '../../api/schema.ts'
 import { Tag } from '../../design/badge.tsx'
 import { KeyValue } from '../../design/key-value.tsx'
 import { Card, Figure, Section } from '../../design/page.tsx'
+import type { Mark } from '../../design/series.ts'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
 import { FailureCalendar } from '../../parts/failure-calendar.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
-import { StatsView, WindowPicker, windowOf } from '../../parts/stats.tsx'
+import { StatsView, WindowPicker } from '../../parts/stats.tsx'
+import { windowOf } from '../../parts/window.ts'
 
 const route = getRouteApi('/subscriptions/$id')
 
@@ -28,6 +30,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
     { path: { id }, query: { window } },
     { everyMs: 10_000, keep: true },
   )
+  const marks = useChanges(id, stats.data?.buckets[0]?.start)
   const month = useRead(
     'getSubscriptionStats',
     { path: { id }, query: { window: '30d' } },
@@ -44,6 +47,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
       <StatsView
         read={stats}
         search={{ subscription_id: String(id) }}
+        marks={marks}
         failedLink={figure => (
           <Link
             to="/dead-letters"
@@ -77,6 +81,23 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
       />
     </>
   )
+}
+
+/** What was changed of it in the time that is shown, by the audit log. */
+function useChanges(id: number, since: string | undefined): readonly Mark[] {
+  const { data } = useRead(
+    'listAudit',
+    { query: { subject: `subscription:${id}`, since, limit: 50 } },
+    { enabled: since !== undefined, keep: true },
+  )
+  return useMemo(() => (data ?? []).map(markOf), [data])
+}
+
+function markOf({ at, action, actor, changes }: AuditEntry): Mark {
+  const what = action.replace('subscription.', '').replaceAll('_', ' ')
+  const fields = changes.map(({ field }) => field).filter(field => field !== 'paused')
+  const named = what === 'updated' && fields.length > 0 ? `: ${fields.slice(0, 4).join(', ')}` : ''
+  return { at: Date.parse(at) / 1000, label: `${what}${named} by ${actor.name}` }
 }
 
 function Recent({

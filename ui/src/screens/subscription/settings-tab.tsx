@@ -4,6 +4,7 @@ import { Notice } from '../../design/states.tsx'
 import { toast } from '../../design/toast.tsx'
 import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
 import { useCan } from '../../shell/me.ts'
+import { DangerZone } from './danger.tsx'
 
 /** Its rules, to change. Somebody else's change in between is noticed, and not overwritten. */
 export function SettingsTab({ subscription }: { readonly subscription: Subscription }) {
@@ -14,24 +15,27 @@ export function SettingsTab({ subscription }: { readonly subscription: Subscript
   })
   if (!mayWrite) return <Notice>You may look at this subscription, and not change it.</Notice>
   return (
-    <SubscriptionForm
-      key={subscription.version}
-      isNew={false}
-      first={draftOf(subscription)}
-      error={patch.error}
-      busy={patch.isPending}
-      verb="Save"
-      onSubmit={body =>
-        patch.mutate(
-          {
-            path: { id: subscription.id },
-            headers: { 'if-match': `"${subscription.version}"` },
-            body: changed(body as SubscriptionPatch, subscription),
-          },
-          { onSuccess: () => toast('Saved.') },
-        )
-      }
-    />
+    <>
+      <SubscriptionForm
+        key={subscription.version}
+        isNew={false}
+        first={draftOf(subscription)}
+        error={patch.error}
+        busy={patch.isPending}
+        verb="Save"
+        onSubmit={body =>
+          patch.mutate(
+            {
+              path: { id: subscription.id },
+              headers: { 'if-match': `"${subscription.version}"` },
+              body: changed(body as SubscriptionPatch, subscription),
+            },
+            { onSuccess: () => toast('Saved.') },
+          )
+        }
+      />
+      <DangerZone subscription={subscription} />
+    </>
   )
 }
 

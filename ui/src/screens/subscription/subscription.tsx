@@ -1,8 +1,7 @@
-import { useQueryClient } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { MoreHorizontal, Pause, Play, Send } from 'lucide-react'
 import { useState } from 'react'
-import { forget, useChange, useRead } from '../../api/queries.ts'
+import { useChange, useRead } from '../../api/queries.ts'
 import type { Subscription as SubscriptionAnswer } from '../../api/schema.ts'
 import { StateBadge } from '../../design/badge.tsx'
 import { Button, ButtonLink, IconButton } from '../../design/button.tsx'
@@ -19,6 +18,7 @@ import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
 import { useCan } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
+import { DeleteDialog } from './danger.tsx'
 import { DeliveriesTab } from './deliveries-tab.tsx'
 import { OverviewTab } from './overview-tab.tsx'
 import { SecretsTab } from './secrets-tab.tsx'
@@ -150,13 +150,11 @@ function useResume({ id }: SubscriptionAnswer): () => void {
 
 function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }) {
   const { id, paused } = subscription
-  const client = useQueryClient()
   const navigate = useNavigate()
   const [asking, setAsking] = useState<'delete' | 'recover' | 'test'>()
   const test = useChange('testSubscription', { affects: ['listLogs'], quiet: true })
   const pause = useChange('pauseSubscription', { affects: ['getSubscription', 'listSubscriptions'] })
   const resume = useResume(subscription)
-  const remove = useChange('deleteSubscription', { quiet: true })
   return (
     <>
       <ButtonLink to="/send" search={{ to: String(id) }} icon={<Send className="h-3.5 w-3.5" />}>
@@ -214,21 +212,7 @@ function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }
       {asking === 'test' && <TestDialog test={test} onClose={() => setAsking(undefined)} />}
       {asking === 'recover' && <Recover subscription={subscription} onClose={() => setAsking(undefined)} />}
       {asking === 'delete' && (
-        <ConfirmDialog
-          open
-          danger
-          onClose={() => setAsking(undefined)}
-          title={`Delete subscription #${id}`}
-          verb="Delete it"
-          type={`${id}`}
-          description="Nothing more is sent there, and what it is still owed is cancelled. Its log stays until the retention is over. This cannot be taken back; to stop it for a while, pause it."
-          act={async () => {
-            await remove.mutateAsync({ path: { id } })
-            toast(`Subscription #${id} was deleted.`)
-            void navigate({ to: '/subscriptions' })
-            await forget(client, ['listSubscriptions'])
-          }}
-        />
+        <DeleteDialog subscription={subscription} onClose={() => setAsking(undefined)} />
       )}
     </>
   )

@@ -12,6 +12,8 @@ import { OutcomeBars } from '../../design/sparkline.tsx'
 import { EmptyState } from '../../design/states.tsx'
 import { DataTable } from '../../design/table.tsx'
 import { durationText, Time } from '../../design/time.tsx'
+import type { CsvColumn } from '../../parts/csv.ts'
+import { ExportButton } from '../../parts/export-button.tsx'
 import { percentText } from '../../parts/percent.ts'
 import { SavedViews } from '../../parts/saved-views.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
@@ -31,6 +33,19 @@ const usualViews = [
   { name: 'Circuit open', query: 'state=circuit_open' },
   { name: 'Disabled', query: 'state=disabled' },
   { name: 'Paused', query: 'state=paused' },
+]
+
+const csvColumns: readonly CsvColumn<Subscription>[] = [
+  { name: 'id', value: row => row.id },
+  { name: 'uid', value: row => row.uid },
+  { name: 'tenant', value: row => row.tenant },
+  { name: 'description', value: row => row.description },
+  { name: 'target_url', value: row => row.target_url },
+  { name: 'event_types', value: row => row.event_types?.join(' ') },
+  { name: 'state', value: row => row.state },
+  { name: 'state_reason', value: row => row.state_reason },
+  { name: 'state_since', value: row => row.state_since },
+  { name: 'created_at', value: row => row.created_at },
 ]
 
 const trouble: Readonly<Record<Subscription['state'], number>> = {
@@ -139,7 +154,8 @@ export function Subscriptions() {
   const navigate = useNavigate({ from: '/subscriptions' })
   const tenant = useTenant()
   const mayWrite = useCan('write')
-  const list = useList('listSubscriptions', { query: { ...search, limit: 250, tenant } }, { everyMs: 10_000 })
+  const query = { ...search, limit: 250, tenant }
+  const list = useList('listSubscriptions', { query }, { everyMs: 10_000 })
   const selection = useSelection()
   const rows = [...list.rows].sort((a, b) => trouble[a.state] - trouble[b.state] || b.id - a.id)
   const ids = list.rows.slice(0, 100).map(({ id }) => id)
@@ -174,6 +190,7 @@ export function Subscriptions() {
         onChange={values => void navigate({ search: values, replace: true })}
       >
         <SavedViews path="/subscriptions" search={search} usual={usualViews} />
+        <ExportButton id="listSubscriptions" input={{ query }} name="subscriptions" columns={csvColumns} />
       </FilterBar>
       <DataTable
         label="Subscriptions"

@@ -6,6 +6,7 @@ import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { PlainTable } from '../../design/table.tsx'
 import { bytesText, durationText, numberText, Time } from '../../design/time.tsx'
+import { History } from './history.tsx'
 import { Settings } from './settings.tsx'
 import { Storage } from './storage.tsx'
 
@@ -27,6 +28,7 @@ export function System() {
         <>
           <Troubles report={data} />
           <Backlog report={data} />
+          <History report={data} />
           <Section title={`Processes (${data.processes.length})`}>
             <Card>
               <Processes processes={data.processes} />
