@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { glob, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { makeDataFolder } from '../support/data-folder.ts'
 import { eventually } from '../support/eventually.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -150,7 +152,10 @@ async function readPid(dataDir: string): Promise<string> {
 
 test('what one process compiled the next one has, beside the code', async () => {
   const cache = new URL('../../node_modules/.cache/webhooks/', import.meta.url)
-  const nowhere = { DATABASE_URL: 'postgresql://u@127.0.0.1:9/none', NODE_COMPILE_CACHE: undefined }
-  assert.equal(runCommand(['audit'], nowhere).status, 1)
+  const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
+  const { status } = spawnSync(process.execPath, [launcher, 'audit'], {
+    env: { PATH: process.env.PATH, DATABASE_URL: 'postgresql://u@127.0.0.1:9/none' },
+  })
+  assert.equal(status, 1)
   assert.ok((await readdir(cache)).length > 0)
 })

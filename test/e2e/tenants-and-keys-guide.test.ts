@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import { launcher } from '../support/launcher.ts'
 import { nodeEnvironment, processWorld } from '../support/service.ts'
 
 /** The commands of a guide, each with the lines that it says come of them. */
@@ -31,12 +31,11 @@ test('the guide to tenants and keys does what it says', async t => {
   const { url } = await world.start()
   const examples = await examplesOf('tenants-and-keys.md')
   assert.ok(examples.length >= 7)
-  const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
   const script = examples
     .map(({ command }) => `${command}\necho; echo "=== next"`)
     .join('\n')
     .replaceAll('http://localhost:8000', url)
-    .replaceAll('npx webhooks', `"${process.execPath}" "${launcher}"`)
+    .replaceAll('npx webhooks', `"${process.execPath}" "${launcher()}"`)
   const { stdout, stderr, status } = spawnSync('bash', ['-e', '-c', script], {
     cwd: folder,
     env: { ...nodeEnvironment(), ...world.environment },

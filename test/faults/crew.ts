@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
+import { launcher } from '../support/launcher.ts'
 import { nodeEnvironment } from '../support/service.ts'
 
 /** How a process of the service is started. */
@@ -29,8 +29,6 @@ export interface Member {
   readonly settled: Promise<void>
 }
 
-const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
-
 /** The processes of one installation. */
 export class Crew {
   readonly members: Member[] = []
@@ -46,7 +44,7 @@ export class Crew {
   /** Starts one, and does not wait for it. */
   launch(start: Start = {}): Member {
     const { args = [], env = {} } = start
-    const child = spawn(process.execPath, [start.launcher ?? launcher, 'serve', ...args], {
+    const child = spawn(process.execPath, [start.launcher ?? launcher(), 'serve', ...args], {
       env: { ...this.#environment, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
@@ -107,7 +105,7 @@ export class Crew {
 
   /** Runs another command of the service, to its end. */
   async command(...args: readonly string[]): Promise<{ readonly code: number; readonly output: string }> {
-    const child = spawn(process.execPath, [launcher, ...args], {
+    const child = spawn(process.execPath, [launcher(), ...args], {
       env: this.#environment,
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -4,7 +4,7 @@
 //   npm run test:faults -- --only kill --only zombie
 //   npm run test:faults -- --report FILE the figures as markdown: between the marks of a page that has them
 import { parseArgs } from 'node:util'
-import { compileService } from '../support/compiled.ts'
+import { bundleService, compileCache } from '../support/bundle.ts'
 import { clockScenarios } from './clock-scenarios.ts'
 import { databaseScenarios } from './database-scenarios.ts'
 import { diskScenarios } from './disk-scenarios.ts'
@@ -52,14 +52,15 @@ if (unknown.length > 0) {
 const together = 3
 
 const waiting = [...chosen]
-const [template, compiled] = await Promise.all([makeTemplate(), compileService()])
-process.env.NODE_COMPILE_CACHE = compiled.folder
+const [template, bundle] = await Promise.all([makeTemplate(), bundleService()])
+process.env.NODE_COMPILE_CACHE = compileCache
+process.env.TEST_LAUNCHER = bundle.launcher
 const lines: Line[] = []
 try {
   await Promise.all(Array.from({ length: values.short ? together : 1 }, runNext))
 } finally {
   await template.remove()
-  await compiled[Symbol.asyncDispose]()
+  await bundle[Symbol.asyncDispose]()
 }
 const skipped = lines.filter(({ result }) => result.kind === 'skipped')
 const failed = lines.filter(line => !isOk(line) && line.result.kind === 'ran')

@@ -14,6 +14,15 @@ export function databaseTests(paths: readonly string[]): readonly string[] {
   return paths.filter(path => reachable(path).has(database))
 }
 
+const starters = /\b(processWorld|startProcess|runCommand(Beside)?|Crew)\(/
+
+/** Those that start processes of the service, themselves or by what they load of test/. */
+export function processTests(paths: readonly string[]): readonly string[] {
+  const isStarter = (path: string) =>
+    path !== 'test/support/service.ts' && starters.test(readFileSync(new URL(path, root), 'utf8'))
+  return paths.filter(path => [...reachable(path)].some(isStarter))
+}
+
 /** The file, and all of test/ that it loads. */
 function reachable(path: string, seen = new Set<string>()): ReadonlySet<string> {
   if (seen.has(path) || !path.startsWith('test/') || !existsSync(new URL(path, root))) return seen

@@ -127,6 +127,16 @@ async function prepare(connection: TestConnection, partitions: Partitions): Prom
   } finally {
     await database.close()
   }
+  await writeInitFile(connection)
+}
+
+/**
+ * The first session of a database writes what each session needs of the catalogue into a file, which is copied with the rest:
+ * else the first session of each copy would have to gather it.
+ */
+async function writeInitFile(connection: TestConnection): Promise<void> {
+  const database = new Database({ connection, poolSize: 1, queryTimeoutMs: 60_000, connectTimeoutMs: 10_000 })
+  await database.query({ text: 'select' }).finally(() => database.close())
 }
 
 /** One for all times, so that a test may date its rows as it likes. */
@@ -144,6 +154,12 @@ export async function dropTemplates(server: TestConnection, run: string): Promis
   for (const { datname } of await onServer<{ datname: string }>(server, names)) {
     await onServer(server, `drop database if exists ${datname} with (force)`)
   }
+}
+
+export interface TestServer {
+  readonly connection: TestConnection
+  readonly pid: number
+  stop(): Promise<void>
 }
 
 let starting: Promise<TestConnection> | undefined
@@ -177,7 +193,7 @@ async function startServer(): Promise<TestConnection> {
  * An embedded PostgreSQL in a folder that goes with it, without fsync, and in memory where there is room: nothing in a
  * test outlives a power cut, and a database that is made there costs a fifth of one on a disk.
  */
-export async function startTestServer(): Promise<{ connection: TestConnection; stop(): Promise<void> }> {
+export async function startTestServer(): Promise<TestServer> {
   const { startEmbeddedPostgres } = await import('../../src/platform/embedded-postgres/embedded-postgres.ts')
   const dataDir = await makeDataFolder('webhooks-test-')
   const server = await startEmbeddedPostgres({ dataDir, stateDir: join(dataDir, 'state'), log: () => {} })
@@ -193,7 +209,9 @@ export async function startTestServer(): Promise<{ connection: TestConnection; s
   await onServer(server.connection, 'select pg_reload_conf()')
   return {
     connection: server.connection,
+    pid: server.pid,
     async stop() {
+      await closeMaker() // else the server would stay, for it
       await server.stop()
       await rm(dataDir, { recursive: true, force: true })
     },
@@ -204,14 +222,40 @@ export function urlOf({ host, port, user, password, database }: TestConnection):
   return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${database}`
 }
 
+let maker: { readonly to: TestConnection; readonly database: Database; uses: number } | undefined
+let closing: NodeJS.Timeout | undefined
+
+/** Not those of a test that hands out the time. */
+const realTimers = { setTimeout: globalThis.setTimeout, clearTimeout: globalThis.clearTimeout }
+const makerIdleMs = 200
+
+/**
+ * Over a connection that is kept while databases are made and dropped: to open one for each took PostgreSQL about a tenth
+ * of what it did for the suite.
+ */
 async function onServer<Row extends object>(
   connection: TestConnection,
   text: string,
 ): Promise<readonly Row[]> {
-  const server = new Database({ connection, poolSize: 1, queryTimeoutMs: 60_000, connectTimeoutMs: 10_000 })
-  try {
-    return (await server.query<Row>({ text })).rows
-  } finally {
-    await server.close()
+  if (maker?.to.host !== connection.host || maker.to.port !== connection.port) await closeMaker()
+  maker ??= {
+    to: connection,
+    database: new Database({ connection, poolSize: 3, queryTimeoutMs: 60_000, connectTimeoutMs: 30_000 }),
+    uses: 0,
   }
+  const used = maker
+  used.uses++
+  realTimers.clearTimeout(closing)
+  try {
+    return (await used.database.query<Row>({ text })).rows
+  } finally {
+    used.uses--
+    if (used.uses === 0) closing = realTimers.setTimeout(() => void closeMaker(), makerIdleMs)
+  }
+}
+
+async function closeMaker(): Promise<void> {
+  const idle = maker
+  maker = undefined
+  await idle?.database.close()
 }

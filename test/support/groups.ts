@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { dirname } from 'node:path/posix'
 
 const root = new URL('../../', import.meta.url)
 
@@ -13,37 +12,40 @@ const alone = /^\/\/ In a process of its own: /m
 const long = /^test\/(e2e|upgrade)\//
 
 /** A group takes as long as its files together; with many in each, the last one would run while others have nothing left. */
-const groupFilesMax = 12
-const longFilesMax = 4
+const groupFilesMax = 30
+const longFilesMax = 6
 
 /**
  * Which test files share a process, the ones to begin with first. To start Node.js and to load the service takes longer than most files: a process
- * for each of 240 was half of the processor time of the suite. So neighbours of a folder share one; a file that says so
- * has its own.
+ * for each of 240 was half of the processor time of the suite. So neighbours share one; a file that says so has its own.
  *
  * @param paths sorted
  */
 export function groupsOf(paths: readonly string[]): readonly (readonly string[])[] {
-  const own: string[][] = []
-  const byFolder = new Map<string, string[]>()
-  for (const path of paths) {
-    const folder = dirname(path)
-    if (alone.test(readFileSync(new URL(path, root), 'utf8'))) own.push([path])
-    else byFolder.set(folder, [...(byFolder.get(folder) ?? []), path])
-  }
-  const groups = [...own, ...[...byFolder.values()].flatMap(parted)]
-  const isLong = ([first = '']: readonly string[]) => long.test(first)
-  return [...groups.filter(isLong), ...groups.filter(group => !isLong(group))]
+  const isAlone = (path: string) => alone.test(readFileSync(new URL(path, root), 'utf8'))
+  const own = paths.filter(isAlone)
+  const shared = paths.filter(path => !own.includes(path))
+  const isLong = (path: string) => long.test(path)
+  return [
+    ...parted(shared.filter(isLong), longFilesMax),
+    ...own.toSorted((a, b) => Number(isLong(b)) - Number(isLong(a))).map(path => [path]),
+    ...parted(
+      shared.filter(path => !isLong(path)),
+      groupFilesMax,
+    ),
+  ]
 }
 
 /** In equal parts, so that none is above the limit. */
-function parted(files: readonly string[]): readonly (readonly string[])[] {
-  const parts = Math.ceil(files.length / (long.test(files[0] ?? '') ? longFilesMax : groupFilesMax))
+function parted(files: readonly string[], filesMax: number): readonly (readonly string[])[] {
+  const parts = Math.ceil(files.length / filesMax)
   const size = Math.ceil(files.length / parts)
   return Array.from({ length: parts }, (_, n) => files.slice(n * size, (n + 1) * size))
 }
 
 export interface Entries extends AsyncDisposable {
+  /** Goes with it. */
+  readonly folder: string
   /** A module for each group, for Node.js to run as if it were a test file. */
   readonly paths: readonly string[]
 }
@@ -60,5 +62,5 @@ export async function writeEntries(groups: readonly (readonly string[])[]): Prom
       return path
     }),
   )
-  return { paths, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+  return { folder, paths, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
 }

@@ -2,10 +2,11 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { glob } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { compileService } from './compiled.ts'
+import { bundleService, compileCache, compileSources } from './bundle.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
-import { databaseTests } from './database-tests.ts'
+import { databaseTests, processTests } from './database-tests.ts'
 import { groupsOf, writeEntries } from './groups.ts'
+import { childSeconds, keptTimes, timesTable } from './times.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
 // test makes a database of its own on it. With TEST_DATABASE_URL set, that server is used instead.
@@ -15,6 +16,7 @@ import { groupsOf, writeEntries } from './groups.ts'
 //   --long            also those that are long (<name>.long.test.ts), and those with a size of their own at that size
 //                     (length.ts)
 //   --apart           every file in a process of its own
+//   --slowest COUNT   lists at the end as many files: those that took most of the processor (10)
 //   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
@@ -26,6 +28,7 @@ const { values, positionals } = parseArgs({
     name: { type: 'string' },
     apart: { type: 'boolean', default: false },
     inspect: { type: 'boolean', default: false },
+    slowest: { type: 'string', default: '10' },
     long: { type: 'boolean', default: false },
   },
   allowPositionals: true,
@@ -51,26 +54,32 @@ process.on('SIGTERM', () => running?.kill('SIGTERM'))
 
 let running: ReturnType<typeof spawn> | undefined
 const isGiven = Boolean(process.env.TEST_DATABASE_URL)
-// Tests that need no database begin at once.
-const server = isGiven || withDatabase.length === 0 ? undefined : await startTestServer()
 const name = `${process.pid}`
-// The tests are several processes, and start more of them.
-const compiled = withDatabase.length === 0 ? undefined : await compileService()
+// Tests that need no database begin at once.
+const [server, bundle] = await Promise.all([
+  isGiven || withDatabase.length === 0 ? undefined : startTestServer(),
+  processTests(files).length === 0 ? undefined : bundleService(),
+  files.length < 20 ? undefined : compileSources(),
+])
 // A pattern of names is meant for the names of tests, not for those of files.
 const isApart = values.apart || values.inspect || values.name !== undefined
 const entries = isApart ? undefined : await writeEntries(groupsOf(files))
 try {
+  const began = { at: performance.now(), seconds: childSeconds() }
   process.exitCode = await run({
     ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
     TEST_RUN: name,
+    ...(entries && { TEST_TIMES: entries.folder }),
     ...(values.long && { TEST_LENGTH: 'long' }),
-    ...(compiled && { NODE_COMPILE_CACHE: compiled.folder }),
+    NODE_COMPILE_CACHE: compileCache,
+    ...(bundle && { TEST_LAUNCHER: bundle.launcher }),
   })
+  if (entries && files.length > 1) tellTimes(entries.folder, began)
 } finally {
   await server?.stop()
   if (isGiven) await dropTemplates(await testServer(), name)
-  await compiled?.[Symbol.asyncDispose]()
   await entries?.[Symbol.asyncDispose]()
+  await bundle?.[Symbol.asyncDispose]()
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
@@ -86,6 +95,19 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   })
   const [code] = await once(running, 'exit')
   return typeof code === 'number' ? code : 1
+}
+
+/** Where the time went: a suite that grew too long is looked at from its longest files. */
+function tellTimes(folder: string, began: { readonly at: number; readonly seconds: number }): void {
+  console.log(timesTable(keptTimes(folder), Number(values.slowest)))
+  const [wall, tests, postgres] = [
+    (performance.now() - began.at) / 1000,
+    childSeconds() - began.seconds,
+    server ? childSeconds(server.pid) : 0,
+  ].map(Math.round)
+  console.log(
+    `${wall} s, in which the tests took ${tests} s of the processor, and their PostgreSQL ${postgres} s`,
+  )
 }
 
 async function testFiles(given: readonly string[]): Promise<readonly string[]> {

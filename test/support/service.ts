@@ -3,7 +3,6 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Environment, readConfig } from '../../src/config/config.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import type { SteerableClock } from '../../src/platform/clock.ts'
@@ -11,6 +10,7 @@ import { type Logger, silentLogger } from '../../src/platform/logger.ts'
 import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
+import { compiledBeside, launcher } from './launcher.ts'
 
 export { eventually } from './eventually.ts'
 
@@ -93,11 +93,10 @@ export interface ServiceProcess {
 
 /** What a process is given of this one's environment: what it needs to start, and to start soon; no setting. */
 export function nodeEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, NODE_COMPILE_CACHE } = process.env
-  return { PATH, ...(NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE }) }
+  const { PATH, NODE_COMPILE_CACHE, TEST_LAUNCHER } = process.env
+  const folder = TEST_LAUNCHER ? compiledBeside(TEST_LAUNCHER) : NODE_COMPILE_CACHE
+  return { PATH, ...(folder && { NODE_COMPILE_CACHE: folder }) }
 }
-
-const launcher = fileURLToPath(new URL('../../bin/webhooks.js', import.meta.url))
 
 export interface StartOptions {
   /** In a process group of its own, as a terminal starts it. */
@@ -116,7 +115,7 @@ export async function startProcess(
     descriptors === undefined
       ? [process.execPath]
       : ['/bin/sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, process.execPath]
-  const child = spawn(command ?? '', [...first, launcher, 'serve'], {
+  const child = spawn(command ?? '', [...first, launcher(), 'serve'], {
     env: { ...nodeEnvironment(), LOG_FORMAT: 'json', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: options.group ?? false,
@@ -155,7 +154,7 @@ export async function startProcess(
 
 /** Runs `webhooks` with these arguments to its end. */
 export function runCommand(args: readonly string[], environment: Environment) {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher, ...args], {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [launcher(), ...args], {
     env: { ...nodeEnvironment(), ...environment },
     encoding: 'utf8',
     timeout: 60_000,
@@ -165,7 +164,7 @@ export function runCommand(args: readonly string[], environment: Environment) {
 
 /** The same while this process goes on with other things. */
 export async function runCommandBeside(args: readonly string[], environment: Environment) {
-  const child = spawn(process.execPath, [launcher, ...args], {
+  const child = spawn(process.execPath, [launcher(), ...args], {
     env: { ...nodeEnvironment(), ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -1,4 +1,5 @@
-import { suite } from 'node:test'
+import { after, suite } from 'node:test'
+import { keepTime, measureFile } from './times.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -11,7 +12,12 @@ const root = new URL('../../', import.meta.url)
 export async function runTogether(paths: readonly string[]): Promise<void> {
   for (const path of paths) {
     await suite(path, async () => {
+      const measured = measureFile(path)
       await import(new URL(path, root).href)
+      // Hooks run in the order in which they were made: those of the file have ended by now.
+      after(() => {
+        if (process.env.TEST_TIMES) keepTime(process.env.TEST_TIMES, measured())
+      })
     })
   }
 }
