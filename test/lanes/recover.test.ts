@@ -58,7 +58,7 @@ async function aBacklog(t: TestContext) {
     const all = database.transaction(async tx => {
       await tx.query({ text })
       hurried.statementMsMax = Math.max(
-        atLength(0, 1000),
+        atLength(0, 5000),
         Math.floor(((performance.now() - beganAt) * 2) / 3),
       )
       throw undone

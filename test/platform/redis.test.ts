@@ -195,7 +195,7 @@ test('a link closes in time though Redis is frozen, and says nothing more', asyn
   const before = w.lines.length
   const from = performance.now()
   await w.link.close()
-  assert.ok(performance.now() - from < 15_000)
+  assert.ok(performance.now() - from < 30_000)
   assert.equal(w.lines.length, before)
   assert.equal(w.link.isUsable, false)
 })
