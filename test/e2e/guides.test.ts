@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { tryGuide } from '../support/guide.ts'
-import { processWorld } from '../support/service.ts'
+import { testService } from '../support/service.ts'
 
 // The examples of these guides, as a reader would type them.
 
@@ -13,9 +13,9 @@ async function trial(t: TestContext, guide: string, examplesMin: number): Promis
   if (spawnSync('curl', ['--version']).status !== 0) return t.skip('there is no curl here')
   const folder = await mkdtemp(join(tmpdir(), 'webhooks-guide-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
-  await using world = await processWorld()
-  const { url } = await world.start()
-  assert.ok((await tryGuide(guide, url, folder)) >= examplesMin)
+  // In this process: a guide is about what the service answers, and a process for each took as long as ten guides.
+  await using world = await testService()
+  assert.ok((await tryGuide(guide, world.url, folder)) >= examplesMin)
 }
 
 test('the guide to event types does what it says', t => trial(t, 'event-types.md', 4))

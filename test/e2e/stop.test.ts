@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { audit } from '../../src/monitor/audit.ts'
 import { eventually } from '../support/eventually.ts'
+import { atLength } from '../support/length.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, processWorld, type ServiceProcess } from '../support/service.ts'
 
@@ -51,7 +52,8 @@ test('a process that stops leaves no request unanswered: clients are asked to le
   const first = await world.start()
   const { id } = await client(first.url).subscribe({ target_url: receiver.origin })
   const answers = [...(await stopUnderLoad(first, id))]
-  for (let round = 0; round < 4; round++) answers.push(...(await stopUnderLoad(await world.start(), id)))
+  for (let round = 0; round < atLength(4, 1); round++)
+    answers.push(...(await stopUnderLoad(await world.start(), id)))
   const others = answers.filter(answer => !('status' in answer && answer.status === 202))
   assert.deepEqual(others, [])
   const { events, missing } = await audit(world.world.database)

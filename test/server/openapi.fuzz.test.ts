@@ -6,6 +6,7 @@ import { Compile } from 'typebox/schema'
 import { textOf } from '../support/answer-text.ts'
 import { boundaryValues, sampleOf } from '../support/bounds.ts'
 import { type Operation, operationsOfDocument, type Schema } from '../support/document.ts'
+import { atLength } from '../support/length.ts'
 import { testService } from '../support/service.ts'
 
 // Requests made from openapi.json by chance, right and wrong in all their parts: each answer has a status that the document
@@ -16,7 +17,7 @@ const world = await testService({ ROLE: 'api', EGRESS_PROXY: 'http://127.0.0.1:9
 after(() => world[Symbol.asyncDispose]())
 
 /** Requests per operation. `FUZZ_RUNS` makes it longer. */
-const runs = Number(process.env.FUZZ_RUNS ?? 25)
+const runs = Number(process.env.FUZZ_RUNS ?? atLength(25, 8))
 const seed = Number(process.env.FUZZ_SEED ?? Date.now() % 2 ** 31)
 
 interface DescribedResponse {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -20,6 +21,33 @@ import { eventually } from './eventually.ts'
 /** For other processes to import. */
 export const moduleUrl = new URL('../../src/platform/embedded-postgres/embedded-postgres.ts', import.meta.url)
   .href
+
+let made: Promise<string> | undefined
+
+/**
+ * Copies the data of a first start, which was stopped, to a path that is not there yet. To make the data takes most of the
+ * time of a start.
+ */
+export async function copyMadeData(dataDir: string): Promise<void> {
+  made ??= madeOnce()
+  execFileSync('cp', ['-a', await made, dataDir])
+}
+
+async function madeOnce(): Promise<string> {
+  const folder = await makeDataFolder('embedded-made-')
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  const dataDir = join(folder, 'data')
+  const server = await startEmbeddedPostgres({ dataDir, stateDir: join(folder, 'state'), log: () => {} })
+  await server.stop()
+  return dataDir
+}
+
+/** The same as `world`, where there was a first start before: for what is about later ones. */
+export async function worldThatWasStarted(t: TestContext): Promise<World> {
+  const here = await world(t)
+  await copyMadeData(here.dataDir)
+  return here
+}
 
 /** A folder that other accounts may pass, with what was started in it ended before it goes. */
 export async function world(t: TestContext): Promise<World> {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** What has not come within this time is asked for less often: the machine has better things to do. */
-const quickMs = 1000
+/** The longer something has not come, the less often it is asked for: a wait takes a fifth longer at most. */
+const pauseMs = (waitedMs: number) => Math.min(Math.max(waitedMs / 5, 10), 150)
 
 /**
  * Asks again and again until the answer passes. The limit is for what never comes, and long enough for a machine that has
@@ -23,6 +23,6 @@ export async function eventually<T>(
     if (performance.now() > end) {
       throw new Error(`not so within ${timeoutMs} ms: ${JSON.stringify(answer)?.slice(0, 2000)}`)
     }
-    await sleep(performance.now() - beganAt < quickMs ? 20 : 60)
+    await sleep(pauseMs(performance.now() - beganAt))
   }
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
 
 /** The commands of a guide (blocks marked `bash`), each with the lines of the block after it: what comes of them. */
 export async function examplesOf(
@@ -27,14 +30,14 @@ export async function examplesOf(
 export async function tryGuide(guide: string, url: string, cwd: string): Promise<number> {
   const examples = await examplesOf(guide)
   for (const { command, expected } of examples) {
-    const run = () => runExample(command.replaceAll('http://localhost:8000', url), cwd)
+    const ask = () => runExample(command.replaceAll('http://localhost:8000', url), cwd)
     let missing: string | undefined
-    let answered = await run()
+    let answered = await ask()
     missing = missingIn(answered, expected)
     const until = performance.now() + 60_000
     while (missing !== undefined && !/ -(X|d) /.test(command) && performance.now() < until) {
       await sleep(200)
-      answered = await run()
+      answered = await ask()
       missing = missingIn(answered, expected)
     }
     assert.equal(missing, undefined, `${command}\nanswered ${answered}\nwithout ${missing}`)
@@ -45,12 +48,11 @@ export async function tryGuide(guide: string, url: string, cwd: string): Promise
 /** Variables of one example are there for the next. */
 async function runExample(command: string, cwd: string): Promise<string> {
   const script = `set -a; if [ -f .variables ]; then . ./.variables; fi\n${command}\nexport -p > .variables`
-  const { stdout, stderr, status } = spawnSync('bash', ['-e', '-c', script], {
-    cwd,
-    encoding: 'utf8',
-    timeout: 60_000,
-  })
-  assert.equal(status, 0, `${command}\n${stdout}\n${stderr}`)
+  // Beside this process, in which the service may be.
+  const shell = run('bash', ['-e', '-c', script], { cwd, encoding: 'utf8', timeout: 60_000 })
+  const { stdout } = await shell.catch(error =>
+    assert.fail(`${command}\n${error.stdout}\n${error.stderr}\n${error.message}`),
+  )
   return stdout
 }
 

@@ -26,6 +26,7 @@ import {
   query,
   uidOf,
   world,
+  worldThatWasStarted,
 } from '../../support/embedded-postgres.ts'
 import { eventually } from '../../support/eventually.ts'
 
@@ -80,7 +81,7 @@ test('the first start makes a durable, checked database that only its password o
 })
 
 test('a server that a killed process left running is adopted', async t => {
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   const other = await otherProcess(t, here)
   await other.kill()
   assert.ok(isAlive(other.started.pid))
@@ -108,7 +109,7 @@ test('starts at the same moment make one server, and the last to leave stops it'
 })
 
 test('a killed server is started again at the same address, and so again by an adopter', async t => {
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   let exits = 0
   const server = await here.start({ onUnexpectedExit: () => exits++ })
   const first = server.pid
@@ -129,7 +130,7 @@ test('a killed server is started again at the same address, and so again by an a
 })
 
 test('stop ends the attempts to bring a server back', async t => {
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   const said: string[] = []
   const server = await here.start({ log: message => said.push(message) })
   await rm(join(server.dataDir, 'global'), { recursive: true })
@@ -140,7 +141,7 @@ test('stop ends the attempts to bring a server back', async t => {
 })
 
 test('leftovers of dead processes do not keep it from starting; data of another version do', async t => {
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   const server = await here.start()
   await server.stop()
   const dead = spawnSync(process.execPath, ['-e', '']).pid
@@ -167,7 +168,7 @@ test('leftovers of dead processes do not keep it from starting; data of another 
 
 test('a copy of a folder that is in use starts beside it, and so it does when that was started again', async t => {
   if (process.platform === 'win32') return t.skip('Windows does not copy files that are in use')
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   const server = await here.start()
   await query(server.connection, 'create table kept as select 1 as n')
   const copies = [join(here.folder, 'first'), join(here.folder, 'second')]
@@ -191,7 +192,7 @@ test('a copy of a folder that is in use starts beside it, and so it does when th
 
 test('a folder that was moved while it is in use is said to be that, and starts when it is not any more', async t => {
   if (process.platform !== 'linux') return t.skip('only there a process tells where it works')
-  const here = await world(t)
+  const here = await worldThatWasStarted(t)
   const other = await otherProcess(t, here)
   await other.kill()
   const dataDir = join(here.folder, 'moved')
