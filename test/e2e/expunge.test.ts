@@ -33,14 +33,17 @@ test('an expunging whose process is killed with kill -9 goes on in the next one:
   const begun = await api.post('/events/expunge', JSON.stringify({ before }), json)
   assert.equal(begun.status, 202)
   const { id } = (await begun.json()) as { id: string } // as openapi.json has it
-  const waits = `select count(*)::int as n from pg_locks where relation = 'delivery_logs'::regclass and not granted`
-  await eventually(async () => (await count(waits)) === 1)
+  const locks = (relation: string, granted: boolean) =>
+    `select count(*)::int as n from pg_locks
+     where relation = '${relation}'::regclass and mode = 'RowExclusiveLock' and granted = ${granted}`
+  await eventually(async () => (await count(locks('delivery_logs', false))) === 1)
   first.child.kill('SIGKILL')
   await once(first.child, 'exit')
   const left = (await count(`select count(*)::int as n from events where payload <> ''`)) ?? 0
   assert.ok(left > 0 && left < events, `${left} payloads were left when it was killed`)
   assert.equal(await count('select count(*)::int as n from owed'), events)
   await holder.end()
+  await eventually(async () => (await count(locks('owed', true))) === 0) // PostgreSQL has noticed
 
   const second = await world.start()
   const read = async () => (await fetch(`${second.url}/events/expunges/${id}`)).json() as Promise<Expunge>
