@@ -341,6 +341,19 @@ test('words are plain', () => {
   )
 })
 
+test('each record of a decision has a number of its own, which its heading begins with', () => {
+  const records = files.filter(path => /^docs\/adr\/\d{4}-/.test(path))
+  assert.ok(records.length > 0)
+  const numbers = records.map(path => Number(path.slice('docs/adr/'.length).slice(0, 4)))
+  assert.deepEqual(
+    numbers,
+    records.map((_, index) => index + 1),
+    'the next one takes the next number',
+  )
+  const wrong = records.filter((path, index) => !textOf(path).startsWith(`# ${numbers[index]}. `))
+  nobody('A heading begins with the number of its file:', wrong)
+})
+
 test('documents lead to what is there', () => {
   const isThere = (path: string) => existsSync(new URL(path, root))
   const wrong = files
