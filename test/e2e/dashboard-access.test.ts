@@ -21,7 +21,7 @@ interface World {
 let world: World | undefined
 
 before(async () => {
-  const browser = await openBrowser(opened, 30_000)
+  const browser = await openBrowser(opened)
   if (browser === undefined) return
   await builtDashboard()
   const service = opened.use(

@@ -20,7 +20,7 @@ interface World {
 let world: World | undefined
 
 before(async () => {
-  const browser = await openBrowser(opened, 30_000)
+  const browser = await openBrowser(opened)
   if (browser === undefined) return
   await builtDashboard()
   world = { service: opened.use(await testService()), browser }

@@ -51,7 +51,7 @@ async function publishDuring({ api, id }: World, fault: (more: More) => Promise<
     while (!over) {
       await api.ingest(id)
       accepted++
-      await sleep(5)
+      await sleep(20) // a fault lasts seconds, and they send all the time
     }
   })
   try {

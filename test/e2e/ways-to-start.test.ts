@@ -5,12 +5,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { delimiter, dirname, join } from 'node:path'
-import { after, before, type TestContext, test } from 'node:test'
+import { after, suite, type TestContext, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 // Not a plain signal 0: where nobody collects orphans, a process that has ended stays listed as a zombie.
 import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
 import { makeDataFolder } from '../support/data-folder.ts'
+import { copyMadeData } from '../support/embedded-postgres.ts'
 import { eventually } from '../support/eventually.ts'
 import { nodeEnvironment } from '../support/service.ts'
 
@@ -31,128 +32,142 @@ const ways: readonly { readonly command: readonly string[]; readonly shell?: tru
   { command: ['npx', 'webhooks', 'serve'], shell: true },
 ]
 
-let dataDir = ''
-before(async () => {
-  dataDir = await makeDataFolder('webhooks-ways-')
+const folders: string[] = []
+after(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 })
-after(() => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }))
+
+/** Data of its own for a test, of a start before. */
+async function someData(): Promise<string> {
+  const folder = await makeDataFolder('webhooks-ways-')
+  folders.push(folder)
+  const dataDir = join(folder, 'data')
+  await copyMadeData(dataDir)
+  return dataDir
+}
 
 /** For what never ends. The service gives itself 10.5 s, and a busy machine needs more to end programs. */
 const limitMs = 60_000
 
-for (const { command, shell } of ways) {
-  test(`${command.join(' ')} ends on one SIGTERM to it, with all that it started`, async t => {
+// They wait more than they work.
+suite('ways to start', { concurrency: 3 }, () => {
+  for (const { command, shell } of ways) {
+    test(`${command.join(' ')} ends on one SIGTERM to it, with all that it started`, async t => {
+      if (process.platform !== 'linux') return t.skip('processes are found in /proc')
+      const started = await start(t, command)
+      started.child.kill('SIGTERM')
+      await endsWhole(started)
+      if (!shell) assert.equal(started.child.exitCode, 0, started.output())
+      assert.match(started.output(), /stopped the embedded PostgreSQL/)
+    })
+
+    test(`${command.join(' ')} ends on Ctrl-C, which reaches all programs of the terminal, and finishes what it does`, async t => {
+      if (process.platform !== 'linux') return t.skip('processes are found in /proc')
+      const started = await start(t, command)
+      process.kill(-started.pid, 'SIGINT')
+      await endsWhole(started)
+      assert.match(started.output(), /stopped the embedded PostgreSQL/, 'it was not cut off')
+    })
+  }
+
+  test('a service that a script put into the background goes on when the script has ended', async t => {
     if (process.platform !== 'linux') return t.skip('processes are found in /proc')
-    const started = await start(t, command)
-    started.child.kill('SIGTERM')
+    const started = await start(t, ['sh', '-c', 'node bin/webhooks.js serve & read line'])
+    const service = started
+      .family()
+      .find(({ args }) => args.includes('bin/webhooks.js serve ') && !args.startsWith('sh'))
+    const ended = once(started.child, 'exit')
+    started.child.stdin?.end()
+    await ended
+    await sleep(1500) // longer than it takes to notice the end of a parent
+    assert.equal((await fetch(`${started.url}/readyz`)).status, 200)
+    process.kill(service?.pid ?? 0, 'SIGTERM')
     await endsWhole(started)
-    if (!shell) assert.equal(started.child.exitCode, 0, started.output())
-    assert.match(started.output(), /stopped the embedded PostgreSQL/)
   })
 
-  test(`${command.join(' ')} ends on Ctrl-C, which reaches all programs of the terminal, and finishes what it does`, async t => {
+  test('a command that started the embedded PostgreSQL for its time stops it when it is ended', async () => {
+    const dataDir = await someData()
+    const child = spawn(process.execPath, ['bin/webhooks.js', 'audit'], {
+      cwd: checkout,
+      env: { ...nodeEnvironment(), DATA_DIR: dataDir },
+      stdio: ['ignore', 'inherit', 'pipe'],
+    })
+    let said = ''
+    child.stderr?.on('data', chunk => {
+      said += chunk
+    })
+    const ended = once(child, 'close')
+    const postgres = await eventually(() => pidOfPostgres(dataDir))
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [1, null])
+    assert.equal(said, 'webhooks: Ended before its time (SIGTERM).\n')
+    assert.equal(isAlive(postgres), false)
+  })
+
+  test('a terminal that is closed ends it cleanly', async t => {
     if (process.platform !== 'linux') return t.skip('processes are found in /proc')
-    const started = await start(t, command)
-    process.kill(-started.pid, 'SIGINT')
-    await endsWhole(started)
-    assert.match(started.output(), /stopped the embedded PostgreSQL/, 'it was not cut off')
+    if (spawnSync('script', ['--version']).status !== 0)
+      return t.skip('there is no "script", which makes a terminal')
+    const started = await start(t, ['script', '--quiet', '--command', 'npm start', '/dev/null'])
+    started.child.kill('SIGKILL')
+    await eventually(started.family, left => left.length === 0, limitMs)
+    const left = await readFile(join(started.dataDir, 'postgres.log'), 'utf8')
+    assert.match(left, /database system is shut down\s*$/)
   })
-}
 
-test('a service that a script put into the background goes on when the script has ended', async t => {
-  if (process.platform !== 'linux') return t.skip('processes are found in /proc')
-  const started = await start(t, ['sh', '-c', 'node bin/webhooks.js serve & read line'])
-  const service = started
-    .family()
-    .find(({ args }) => args.includes('bin/webhooks.js serve ') && !args.startsWith('sh'))
-  const ended = once(started.child, 'exit')
-  started.child.stdin?.end()
-  await ended
-  await sleep(1500) // longer than it takes to notice the end of a parent
-  assert.equal((await fetch(`${started.url}/readyz`)).status, 200)
-  process.kill(service?.pid ?? 0, 'SIGTERM')
-  await endsWhole(started)
-})
+  test('it starts and goes on when the reader of its output is gone, and ends cleanly', async () => {
+    const free = createServer().listen(0, '127.0.0.1')
+    await once(free, 'listening')
+    const { port } = free.address() as AddressInfo // it listens on TCP
+    free.close()
+    const child = spawn(process.execPath, ['bin/webhooks.js', 'serve'], {
+      cwd: checkout,
+      env: { ...nodeEnvironment(), DATA_DIR: await someData(), PORT: String(port) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    child.stdout?.destroy()
+    const isReady = () =>
+      fetch(`http://127.0.0.1:${port}/readyz`).then(
+        ({ status }) => status === 200,
+        () => child.exitCode !== null,
+      )
+    await eventually(isReady)
+    assert.equal(child.exitCode, null)
+    const ended = once(child, 'exit')
+    child.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null])
+  })
 
-test('a command that started the embedded PostgreSQL for its time stops it when it is ended', async () => {
-  const child = spawn(process.execPath, ['bin/webhooks.js', 'audit'], {
-    cwd: checkout,
-    env: { ...nodeEnvironment(), DATA_DIR: dataDir },
-    stdio: ['ignore', 'inherit', 'pipe'],
+  test('a second Ctrl-C ends it at once, and the next start goes on with what that leaves', async t => {
+    if (process.platform !== 'linux') return t.skip('processes are found in /proc')
+    const first = await start(t, ['npm', 'start'], { SHUTDOWN_DRAIN_MS: '60000' })
+    const open = connect(Number(new URL(first.url).port), '127.0.0.1').on('error', () => {})
+    // It waits for the rest of this request.
+    open.write(
+      'POST /subscriptions/ HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{',
+    )
+    await once(open, 'connect')
+    await (await fetch(`${first.url}/livez`)).text() // what was sent before has come, too
+    process.kill(-first.pid, 'SIGINT')
+    await eventually(() => first.output().includes('a second signal leaves at once'))
+    await sleep(1000) // what comes at once is the same Ctrl-C
+    process.kill(-first.pid, 'SIGINT')
+    await eventually(first.family, left => left.length === 0, 30_000) // it would wait for 60 s
+    open.destroy()
+    const second = await start(t, ['npm', 'start'], { DATA_DIR: first.dataDir })
+    assert.match(second.output(), /adopted the embedded PostgreSQL/)
+    second.child.kill('SIGTERM')
+    await endsWhole(second)
   })
-  let said = ''
-  child.stderr?.on('data', chunk => {
-    said += chunk
-  })
-  const ended = once(child, 'close')
-  const postgres = await eventually(() => pidOfPostgres())
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, [1, null])
-  assert.equal(said, 'webhooks: Ended before its time (SIGTERM).\n')
-  assert.equal(isAlive(postgres), false)
 })
 
 /** The process that the pid file of the embedded PostgreSQL names; 0: none. */
-const pidOfPostgres = () => Number(read(join(dataDir, 'postgres', 'postmaster.pid')).split('\n')[0])
-
-test('a terminal that is closed ends it cleanly', async t => {
-  if (process.platform !== 'linux') return t.skip('processes are found in /proc')
-  if (spawnSync('script', ['--version']).status !== 0)
-    return t.skip('there is no "script", which makes a terminal')
-  const started = await start(t, ['script', '--quiet', '--command', 'npm start', '/dev/null'])
-  started.child.kill('SIGKILL')
-  await eventually(started.family, left => left.length === 0, limitMs)
-  const left = await readFile(join(dataDir, 'postgres.log'), 'utf8')
-  assert.match(left, /database system is shut down\s*$/)
-})
-
-test('it starts and goes on when the reader of its output is gone, and ends cleanly', async () => {
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const { port } = free.address() as AddressInfo // it listens on TCP
-  free.close()
-  const child = spawn(process.execPath, ['bin/webhooks.js', 'serve'], {
-    cwd: checkout,
-    env: { ...nodeEnvironment(), DATA_DIR: dataDir, PORT: String(port) },
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  child.stdout?.destroy()
-  const isReady = () =>
-    fetch(`http://127.0.0.1:${port}/readyz`).then(
-      ({ status }) => status === 200,
-      () => child.exitCode !== null,
-    )
-  await eventually(isReady)
-  assert.equal(child.exitCode, null)
-  const ended = once(child, 'exit')
-  child.kill('SIGTERM')
-  assert.deepEqual(await ended, [0, null])
-})
-
-test('a second Ctrl-C ends it at once, and the next start goes on with what that leaves', async t => {
-  if (process.platform !== 'linux') return t.skip('processes are found in /proc')
-  const first = await start(t, ['npm', 'start'], { SHUTDOWN_DRAIN_MS: '60000' })
-  const open = connect(Number(new URL(first.url).port), '127.0.0.1').on('error', () => {})
-  // It waits for the rest of this request.
-  open.write(
-    'POST /subscriptions/ HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\n\r\n{',
-  )
-  await once(open, 'connect')
-  await (await fetch(`${first.url}/livez`)).text() // what was sent before has come, too
-  process.kill(-first.pid, 'SIGINT')
-  await eventually(() => first.output().includes('a second signal leaves at once'))
-  await sleep(1000) // what comes at once is the same Ctrl-C
-  process.kill(-first.pid, 'SIGINT')
-  await eventually(first.family, left => left.length === 0, 30_000) // it would wait for 60 s
-  open.destroy()
-  const second = await start(t, ['npm', 'start'])
-  assert.match(second.output(), /adopted the embedded PostgreSQL/)
-  second.child.kill('SIGTERM')
-  await endsWhole(second)
-})
+const pidOfPostgres = (dataDir: string) =>
+  Number(read(join(dataDir, 'postgres', 'postmaster.pid')).split('\n')[0])
 
 interface Started {
   readonly child: ChildProcess
+  readonly dataDir: string
   readonly pid: number
   readonly url: string
   readonly output: () => string
@@ -174,6 +189,7 @@ async function start(
 ): Promise<Started> {
   const [program = '', ...args] = command
   const mark = `ways-${process.pid}-${++marks}`
+  const dataDir = settings.DATA_DIR ?? (await someData())
   const node = nodeEnvironment()
   const child = spawn(program === 'bin/webhooks.js' ? `${checkout}/${program}` : program, args, {
     cwd: checkout,
@@ -202,7 +218,7 @@ async function start(
     found => found !== '',
     90_000,
   )
-  return { child, pid: child.pid ?? 0, url, output: () => output, family }
+  return { child, dataDir, pid: child.pid ?? 0, url, output: () => output, family }
 }
 
 /** Waits until nothing of it is left: no process, no database, no port. */

@@ -27,10 +27,7 @@ function isExecutable(path: string): boolean {
 }
 
 /** A fresh browser with a profile of its own, closed with `opened`. @throws where there is none, and CI wants one */
-export async function openBrowser(
-  opened: AsyncDisposableStack,
-  timeoutMs = 60_000,
-): Promise<BrowserContext | undefined> {
+export async function openBrowser(opened: AsyncDisposableStack): Promise<BrowserContext | undefined> {
   if (browserPath === undefined) {
     // Where every change is checked, a browser that went missing must not go unnoticed.
     if (process.env.CI === 'true' && process.env.CHROMIUM !== 'none') throw new Error(howToGetBrowser)
@@ -44,6 +41,6 @@ export async function openBrowser(
     args: ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', ...quiet],
   })
   opened.defer(() => browser.close())
-  browser.setDefaultTimeout(timeoutMs)
+  browser.setDefaultTimeout(60_000)
   return browser
 }
