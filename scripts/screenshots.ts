@@ -17,6 +17,8 @@ const folder = fileURLToPath(new URL('../docs/images/', import.meta.url))
 /** Pictures stay in the history of the repository for good. */
 const bytesMax = 160 * 1024
 
+const attemptsBefore = 6000
+
 await using opened = new AsyncDisposableStack()
 const browser = await openBrowser(opened)
 if (browser === undefined) throw new Error(howToGetBrowser)
@@ -43,6 +45,7 @@ const world = opened.use(await processWorld({ AUTH: 'none' }))
 const url = await aDayBefore()
 const sender = client(url)
 const ids = await aFewEvents()
+await counted()
 
 const page = await browser.newPage()
 await page.setViewportSize({ width: 1280, height: 800 })
@@ -86,7 +89,7 @@ async function aDayBefore(): Promise<string> {
   // Attempts of the day before have no partitions, as nobody was there to make them.
   for (let hours = 24; hours > 0; hours--) await ensurePartitions(database, now - hours * hourMs, 72)
   const random = numbers(7)
-  const attempts = Array.from({ length: 6000 }, () => {
+  const attempts = Array.from({ length: attemptsBefore }, () => {
     const at = now - Math.floor((1 - random() ** 0.8) * 23.5 * hourMs) - 120_000
     const whose = made[Math.floor(random() ** 1.4 * 4)]?.id ?? 1
     const isOutage = now - at > 5 * hourMs && now - at < 6.5 * hourMs
@@ -151,6 +154,17 @@ async function aFewEvents() {
     found.attempt = logs.find(row => row.http_status === 422)?.id ?? ''
   }
   return { ...found, search }
+}
+
+/** Waits until the day before is rolled up. */
+async function counted(): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const { totals } = (await (await fetch(`${url}/stats?window=24h`)).json()) as {
+      totals: { success: number; failed: number }
+    }
+    if (totals.success + totals.failed >= attemptsBefore) return
+    await new Promise(resolve => setTimeout(resolve, 200))
+  }
 }
 
 async function take(path: string, name: string): Promise<void> {

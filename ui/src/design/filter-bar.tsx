@@ -95,7 +95,7 @@ export function FilterBar({
   }
   return (
     <search className="mb-3 flex flex-wrap items-center gap-2">
-      <div className="relative min-w-0 grow basis-72">
+      <div className="relative min-w-0 grow basis-48">
         <div className="flex min-h-8 flex-wrap items-center gap-1 rounded-control border border-control bg-surface py-0.5 pr-1 pl-2 focus-within:outline-2 focus-within:outline-accent">
           <Search aria-hidden="true" className="h-3.5 w-3.5 shrink-0 text-ink-3" />
           {filters.map(({ key, name }) => {

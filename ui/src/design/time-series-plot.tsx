@@ -161,7 +161,7 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt, ma
     ],
     series: [
       {},
-      ...drawn.map(({ name, colour }) => {
+      ...drawn.map(({ name, colour, values }) => {
         const stroke = token(colour)
         if (kind === 'bars')
           return {
@@ -176,7 +176,8 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt, ma
           label: name,
           stroke,
           width: 1.5,
-          points: { show: false },
+          // One value alone is no line.
+          points: { show: values.filter(value => value !== null).length < 3, size: 5, fill: stroke },
           ...(kind === 'area' && { fill: `color-mix(in oklab, ${stroke} 16%, transparent)` }),
         }
       }),
