@@ -21,12 +21,13 @@ test('every entry of the table is a route of the document, or a page', () => {
   const documented = new Set(
     operationsOfDocument().map(({ method, path }) => `${method} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
   )
-  // Described with POST, which is what receivers get.
+  // Described with POST, which is what receivers get and what providers send.
   const ofReceivers = ['GET', 'PUT', 'PATCH', 'DELETE'].map(method => `${method} /t/:token`)
+  const ofProviders = ['GET', 'OPTIONS'].map(method => `${method} /in/:token`)
   const pages = ['GET /', 'GET /errors/:code', 'GET /openapi.json', 'GET /docs*', 'GET /redoc*', 'GET /ui*']
   const ofDashboard = ['POST /ui/session', 'DELETE /ui/session']
   const unknown = Object.keys(access).filter(
-    key => !documented.has(key) && ![...pages, ...ofDashboard, ...ofReceivers].includes(key),
+    key => !documented.has(key) && ![...pages, ...ofDashboard, ...ofReceivers, ...ofProviders].includes(key),
   )
   assert.deepEqual(unknown, [])
 })
