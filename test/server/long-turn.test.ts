@@ -1,3 +1,4 @@
+// In a process of its own: it measures how long a turn of its event loop takes.
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { test } from 'node:test'
