@@ -222,3 +222,101 @@ test('a problem is shown with its sentence and the id of its request, and what w
   await page.getByText('There is no subscription 999999.').waitFor()
   await page.close()
 })
+
+test('credentials and the form of events are set, used, seen without their secret, and changed', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver()
+  const { page, complaints } = await open('/subscriptions/new')
+  await page.getByLabel('Address').fill(`${receiver.origin}/gateway`)
+  await page.getByRole('button', { name: 'Filter, headers' }).click()
+  await page.getByText('Form of the events').click()
+  await page.getByLabel('Format').selectOption('cloudevents-binary')
+  await page.getByPlaceholder('com.example.shop.{event_type}').fill('com.example.{event_type}')
+  await page.getByText('Credentials', { exact: true }).click()
+  await page.getByLabel('Shown to the receiver').selectOption('bearer')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('The type bearer needs it.', { exact: true }).waitFor()
+  await page.getByLabel('Token', { exact: true }).fill('a token')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('Give visible ASCII characters without spaces.', { exact: true }).waitFor()
+  await page.getByLabel('Token', { exact: true }).fill('open-sesame')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByRole('link', { name: 'Open it' }).click()
+  await page.getByText('CloudEvents, in headers').waitFor()
+  await page.getByText('bearer token').waitFor()
+
+  const id = Number(/\/subscriptions\/(\d+)/.exec(page.url())?.[1])
+  const sender = client(service.url)
+  const typed = { 'content-type': 'application/json', 'x-event-type': 'order.paid' }
+  await sender.ingest(id, '{"n":1}', typed)
+  await receiver.waitFor(1)
+  const [first] = receiver.received
+  assert.equal(first?.headers.authorization, 'Bearer open-sesame')
+  assert.equal(first?.headers['ce-type'], 'com.example.order.paid')
+
+  await page.getByRole('tab', { name: 'Settings' }).click()
+  await page.getByText('Credentials', { exact: true }).click()
+  assert.equal(await page.getByLabel('Token', { exact: true }).inputValue(), '', 'never shown again')
+  await page.getByText('Form of the events').click()
+  await page.getByLabel('Format').selectOption('raw')
+  await page.getByText('Headers made for each attempt').click()
+  await page.getByLabel('Header templates').fill('X-Kind: {event_type}, attempt {attempt}')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('Saved.').waitFor()
+  await sender.ingest(id, '{"n":2}', typed)
+  await receiver.waitFor(2)
+  const [, second] = receiver.received
+  assert.equal(second?.headers.authorization, 'Bearer open-sesame', 'left empty, it is kept')
+  assert.equal(second?.headers['ce-type'], undefined)
+  assert.equal(second?.headers['x-kind'], 'order.paid, attempt 1')
+  // What was refused on the way is said by the browser, too.
+  assert.deepEqual(
+    complaints.filter(text => !text.includes('422')),
+    [],
+  )
+  await page.close()
+})
+
+test('a receiver that has not said yes is asked again, and keys that wait are shown', { skip }, async () => {
+  const { service } = theWorld()
+  let willing = false
+  await using receiver = await startReceiver(({ body }) => {
+    const event = JSON.parse(body.toString())
+    if (event.type !== 'webhook.verification') return { status: 503 }
+    return willing ? { body: JSON.stringify({ challenge: event.data.challenge }) } : { status: 404 }
+  })
+  const call = async (method: string, path: string, body: object) => {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${service.url}${path}`, { method, headers, body: JSON.stringify(body) })
+    return (await answer.json()) as { id: number }
+  }
+  await call('POST', '/tenants', { id: 'acme', name: 'Acme', ownership_check: 'challenge' })
+  const { id } = await call('POST', '/subscriptions/', {
+    ...{ tenant: 'acme', target_url: receiver.origin, ordering_key: 'payload.customer' },
+    retry: { base_seconds: 600 },
+  })
+  const { page, complaints } = await open(`/subscriptions/${id}`)
+  await page.getByText('The receiver has not said that it wants these events.').waitFor()
+  await page.getByText(/got HTTP 404/).waitFor()
+  assert.equal(await page.getByRole('button', { name: 'Resume' }).count(), 0, 'it cannot be resumed')
+  willing = true
+  // It may be asked once in five seconds; a person who is faster is told so.
+  const asked = page.getByText('The receiver said yes.')
+  for (let tries = 0; tries < 10 && !(await asked.isVisible()); tries++) {
+    await page.getByRole('button', { name: 'Ask again' }).click()
+    await asked.waitFor({ timeout: 2000 }).catch(() => {})
+  }
+  await page.getByText('Receiver said yes', { exact: true }).waitFor()
+  await page.getByText('No key waits.').waitFor()
+  for (const n of [1, 2]) await client(service.url).ingest(id, JSON.stringify({ customer: 'anna', n }))
+  const row = page.getByRole('listitem').filter({ hasText: 'anna' })
+  await row.getByText(/that failed once/).waitFor()
+  await row.getByText('1 behind it').waitFor()
+  assert.deepEqual(
+    complaints.filter(text => !/409|429/.test(text)),
+    [],
+  )
+  await page.close()
+})

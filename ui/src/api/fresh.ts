@@ -6,7 +6,7 @@ import { listen } from './stream.ts'
 /** What changes with what the stream tells: these answers are read again when it does, and not every few seconds. */
 const told: Readonly<Record<string, readonly OperationId[]>> = {
   accepted: ['listEvents'],
-  attempt: ['listEvents', 'getEvent', 'listLogs', 'listDeliveries'],
+  attempt: ['listEvents', 'getEvent', 'listLogs', 'listDeliveries', 'listOrderingKeys'],
   subscription: ['listSubscriptions', 'getSubscription'],
   received: ['listReceivedRequests'],
 }

@@ -134,3 +134,17 @@ export function fieldErrors(error: unknown): (pointer: string) => string | undef
   const { errors } = sentenceOf(error)
   return pointer => errors.find(one => one.pointer === pointer)?.detail
 }
+
+/** The same of a place or anything within it, such as one of several headers; then with its name. */
+export function fieldErrorsWithin(error: unknown): (pointer: string) => string | undefined {
+  const { errors } = sentenceOf(error)
+  return pointer => {
+    const found = errors.find(one => one.pointer === pointer || one.pointer.startsWith(`${pointer}/`))
+    if (found === undefined) return undefined
+    const name = found.pointer
+      .slice(pointer.length + 1)
+      .replaceAll('~1', '/')
+      .replaceAll('~0', '~')
+    return name === '' || /^\d+$/.test(name) ? found.detail : `${name}: ${found.detail}`
+  }
+}

@@ -2,16 +2,26 @@ import { type FormEvent, type ReactNode, useState } from 'react'
 import { useRead } from '../api/queries.ts'
 import type { Subscription, SubscriptionCreate } from '../api/schema.ts'
 import { Button } from '../design/button.tsx'
-import { fieldErrors } from '../design/dialog.tsx'
-import { Checkbox, Field, Input, Select, Textarea } from '../design/field.tsx'
+import { fieldErrors, fieldErrorsWithin } from '../design/dialog.tsx'
+import { Field, Input, Select, Textarea } from '../design/field.tsx'
 import { Card } from '../design/page.tsx'
 import { ErrorState } from '../design/states.tsx'
 import { useCaller, useTenant } from '../shell/me.ts'
 import { FilterTester } from './filter-tester.tsx'
 import { RetryPreview, type RetryShape } from './retry-preview.tsx'
+import { AdvancedSettings } from './subscription-advanced.tsx'
+import {
+  type Extras,
+  type ExtrasFault,
+  extrasBody,
+  extrasOf,
+  headersOf,
+  noExtras,
+  textOf,
+} from './subscription-extras.ts'
 
 /** What a person edits; empty texts stand for what is left out. */
-export interface Draft {
+export interface Draft extends Extras {
   readonly target_url: string
   readonly description: string
   readonly uid: string
@@ -23,7 +33,6 @@ export interface Draft {
   readonly timeout_ms: string
   readonly max_in_flight: string
   readonly rate: string
-  readonly ordered: boolean
   readonly retry: RetryShape
 }
 
@@ -48,8 +57,8 @@ export function draftOf(subscription: Subscription | undefined, first: Partial<D
     timeout_ms: '',
     max_in_flight: '',
     rate: '',
-    ordered: false,
     retry: defaultRetry,
+    ...noExtras,
     ...first,
   }
   if (subscription === undefined) return empty
@@ -63,21 +72,23 @@ export function draftOf(subscription: Subscription | undefined, first: Partial<D
     event_types: (subscription.event_types ?? []).join(', '),
     channels: (subscription.channels ?? []).join(', '),
     filter: subscription.filter === null ? '' : JSON.stringify(subscription.filter, null, 2),
-    headers: Object.entries(headers ?? {})
-      .map(([name, value]) => `${name}: ${value}`)
-      .join('\n'),
+    headers: textOf(headers ?? {}),
     timeout_ms: String(subscription.timeout_ms),
     max_in_flight: subscription.max_in_flight === null ? '' : String(subscription.max_in_flight),
     rate: rate?.requests ? `${rate.requests}/${rate.per_seconds}` : '',
-    ordered: subscription.ordered,
+    ...extrasOf(subscription),
     retry: { ...defaultRetry, ...retry, schedule_seconds: retry.schedule_seconds ?? [] },
   }
 }
 
 export type Fault = { readonly field: keyof Draft; readonly detail: string }
 
-/** The body for the service, or what cannot be sent. Its values are checked there. */
-export function bodyOf(draft: Draft): SubscriptionCreate | Fault {
+/**
+ * The body for the service, or what cannot be sent. Its values are checked there.
+ *
+ * @param before what was there when the form was opened: of the rarer settings only what is otherwise is in the body
+ */
+export function bodyOf(draft: Draft, before: Extras): SubscriptionCreate | Fault {
   const list = (text: string) => text.split(/[\s,]+/).filter(Boolean)
   const number = (text: string) => (text === '' ? null : Number(text))
   let filter: { [name: string]: unknown } | null = null
@@ -88,13 +99,10 @@ export function bodyOf(draft: Draft): SubscriptionCreate | Fault {
       return { field: 'filter', detail: `This is no JSON: ${(error as Error).message}` }
     }
   }
-  const headers: Record<string, string> = {}
-  for (const line of draft.headers.split('\n').filter(text => text.trim() !== '')) {
-    const [name = '', ...rest] = line.split(':')
-    if (rest.length === 0)
-      return { field: 'headers', detail: `"${line}" has no colon. Write a header a line: name: value.` }
-    headers[name.trim()] = rest.join(':').trim()
-  }
+  const headers = headersOf(draft.headers)
+  if (typeof headers === 'string') return { field: 'headers', detail: headers }
+  const extras = extrasBody(draft, before)
+  if (isFault(extras)) return extras
   const [, requests, per] = /^\s*(\d+)\s*(?:\/\s*(\d+))?\s*$/.exec(draft.rate) ?? []
   const types = list(draft.event_types)
   const channels = list(draft.channels)
@@ -110,10 +118,14 @@ export function bodyOf(draft: Draft): SubscriptionCreate | Fault {
     timeout_ms: number(draft.timeout_ms),
     max_in_flight: number(draft.max_in_flight),
     rate_limit: requests === undefined ? null : { requests: Number(requests), per_seconds: Number(per ?? 1) },
-    ordered: draft.ordered,
+    ...extras,
     retry: { ...pick(curve), schedule_seconds: schedule.length > 0 ? schedule : null },
   }
   return body as unknown as SubscriptionCreate // null is "the default" for each of these
+}
+
+function isFault(body: object): body is Fault {
+  return 'field' in body && 'detail' in body
 }
 
 function pick({
@@ -134,6 +146,7 @@ export function SubscriptionForm({
   verb,
   onSubmit,
   beside,
+  certificateEndsAt,
 }: {
   readonly first: Draft
   readonly isNew: boolean
@@ -143,6 +156,8 @@ export function SubscriptionForm({
   readonly onSubmit: (body: SubscriptionCreate) => void
   /** More that can be done with what is written so far, such as a test. */
   readonly beside?: (body: () => SubscriptionCreate | undefined) => ReactNode
+  /** When the client certificate ends that is set. */
+  readonly certificateEndsAt?: string | undefined
 }) {
   const me = useCaller()
   const chosen = useTenant()
@@ -153,14 +168,14 @@ export function SubscriptionForm({
   const tenants = useRead('listTenants', { query: { limit: 100 } }, { enabled: isNew && me.tenant === null })
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change })
   const problem = fieldErrors(error)
+  const within = fieldErrorsWithin(error)
   const faultOf = (field: keyof Draft) => (fault?.field === field ? fault.detail : problem(`/${field}`))
   const written = () => {
-    const body = bodyOf(draft)
-    const isFault = 'field' in body && 'detail' in body
-    setFault(isFault ? (body as Fault) : undefined)
-    if (isFault) return undefined
+    const body = bodyOf(draft, first)
+    setFault(isFault(body) ? body : undefined)
+    if (isFault(body)) return undefined
     const tenant = draft.tenant || chosen
-    return { ...(body as SubscriptionCreate), ...(isNew && tenant && { tenant }) }
+    return { ...body, ...(isNew && tenant && { tenant }) }
   }
   const submit = (event: FormEvent) => {
     event.preventDefault()
@@ -234,7 +249,7 @@ export function SubscriptionForm({
       </Card>
       {!more && (
         <Button look="quiet" onClick={() => setMore(true)}>
-          Filter, headers, retries, limits …
+          Filter, headers, retries, credentials, format …
         </Button>
       )}
       {more && (
@@ -317,20 +332,12 @@ export function SubscriptionForm({
                 placeholder="shop-orders"
               />
             </Field>
-            <div className="self-center">
-              <Checkbox
-                checked={draft.ordered}
-                onChange={event => set({ ordered: event.target.checked })}
-                hint="One after the other; one that fails holds up the rest"
-              >
-                In order
-              </Checkbox>
-            </div>
+            <OrderFields draft={draft} set={set} faultOf={faultOf} />
             <Field
               label="Headers"
               optional
               hint="A header a line, name: value. Values are stored sealed and shown masked"
-              error={faultOf('headers')}
+              error={faultOf('headers') ?? within('/headers')}
               className="sm:col-span-2"
             >
               <Textarea
@@ -341,6 +348,13 @@ export function SubscriptionForm({
               />
             </Field>
           </Card>
+          <AdvancedSettings
+            draft={draft}
+            set={set}
+            error={error}
+            fault={fault as ExtrasFault | undefined} // that of another field is found nowhere in it
+            certificateEndsAt={certificateEndsAt}
+          />
         </>
       )}
       {error != null && <ErrorState error={error} />}
@@ -351,5 +365,50 @@ export function SubscriptionForm({
         {beside?.(written)}
       </div>
     </form>
+  )
+}
+
+function OrderFields({
+  draft,
+  set,
+  faultOf,
+}: {
+  readonly draft: Draft
+  readonly set: (change: Partial<Draft>) => void
+  readonly faultOf: (field: keyof Draft) => string | undefined
+}) {
+  return (
+    <>
+      <Field
+        label="Order"
+        hint={
+          {
+            none: 'A repeat may come later than what was sent after it',
+            key: 'One that fails holds up those of its key only',
+            all: 'One at a time; one that fails holds up all the rest',
+          }[draft.order]
+        }
+        error={faultOf('order')}
+      >
+        <Select value={draft.order} onChange={event => set({ order: event.target.value as Draft['order'] })}>
+          <option value="none">none</option>
+          <option value="key">one after the other of each key</option>
+          <option value="all">one after the other</option>
+        </Select>
+      </Field>
+      {draft.order === 'key' && (
+        <Field
+          label="Ordering key"
+          hint="Where it stands: payload.<path>, headers.<name>, metadata.<name> or subject"
+          error={faultOf('ordering_key')}
+        >
+          <Input
+            value={draft.ordering_key}
+            onChange={event => set({ ordering_key: event.target.value })}
+            placeholder="payload.customer.id"
+          />
+        </Field>
+      )}
+    </>
   )
 }

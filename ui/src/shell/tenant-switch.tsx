@@ -24,7 +24,7 @@ export function TenantSwitch({ iconsOnly }: { readonly iconsOnly: boolean }) {
         trigger={
           <button
             type="button"
-            aria-label={`Tenant: ${tenant || 'all'}`}
+            aria-label={`Tenant: ${tenant || 'All tenants'}`}
             className="flex h-8 w-full items-center gap-2 rounded-control border border-line bg-surface px-2.5 text-sm hover:bg-hover"
           >
             <span className="min-w-0 grow truncate text-left">{tenant || 'All tenants'}</span>

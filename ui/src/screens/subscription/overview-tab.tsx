@@ -13,7 +13,9 @@ import { attemptMoment } from '../../parts/deliveries.tsx'
 import { FailureCalendar } from '../../parts/failure-calendar.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
+import { authNames, formatNames, isCloudEvents } from '../../parts/subscription-extras.ts'
 import { windowOf } from '../../parts/window.ts'
+import { HeldKeys } from './held-keys.tsx'
 
 const route = getRouteApi('/subscriptions/$id')
 
@@ -73,6 +75,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
           />
         }
       />
+      {subscription.ordering_key !== null && <HeldKeys subscription={subscription} />}
       <Recent
         subscription={subscription}
         logs={logs}
@@ -142,7 +145,7 @@ function Recent({
           ) : logs.rows.length === 0 ? (
             <p className="text-sm text-ink-2">
               Nothing was sent here yet.{' '}
-              <Link to="/send" search={{ to: String(id) }} className="text-accent hover:underline">
+              <Link to="/send" search={{ to: String(id) }} className="text-accent underline">
                 Send it an event
               </Link>
               .
@@ -203,12 +206,71 @@ function Rules({ subscription }: { readonly subscription: Subscription }) {
           most !== null ? `${most} requests` : `adaptive${now?.limit ? `, ${now.limit} now` : ''}`,
         ],
         rate?.requests ? ['Rate limit', `${rate.requests} in ${rate.per_seconds} s`] : null,
-        ['Order', subscription.ordered ? 'one after the other' : 'none'],
+        ['Order', <OrderWords key="o" subscription={subscription} />],
         ['Time limit', `${subscription.timeout_ms} ms`],
         ['Signed with', [subscription.signing.scheme].flat().join(', ')],
+        ...rareRules(subscription, tags),
         ['Made', <Time key="m" at={subscription.created_at} />],
         ['Changed', <Time key="c" at={subscription.updated_at} />],
       ]}
     />
+  )
+}
+
+function OrderWords({ subscription }: { readonly subscription: Subscription }) {
+  const { ordered, ordering_key: key } = subscription
+  if (key !== null)
+    return (
+      <>
+        one after the other of each <Tag>{key}</Tag>
+      </>
+    )
+  return ordered ? 'one after the other' : 'none'
+}
+
+type Fact = readonly [name: ReactNode, value: ReactNode] | null
+
+/** What few subscriptions have set. */
+function rareRules(
+  subscription: Subscription,
+  tags: (names: readonly string[]) => ReactNode,
+): readonly Fact[] {
+  const { format, cloudevents, auth, header_templates: templates, inbound, verification } = subscription
+  const { source, type, subject } = cloudevents ?? {}
+  const { certificate_expires_at: endsAt } = auth
+  const attributes = Object.entries({ source, type, subject, ...cloudevents?.extensions })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}: ${value}`)
+  return [
+    format === 'raw' ? null : ['Sent as', formatNames[format]],
+    isCloudEvents(format) && attributes.length > 0 ? ['Attributes', tags(attributes)] : null,
+    auth.type === 'none' ? null : ['Credentials', authNames[auth.type]],
+    endsAt === undefined ? null : ['Certificate ends', <CertificateEnd key="e" at={endsAt} />],
+    auth.ca === undefined ? null : ['Authorities', 'its own only'],
+    Object.keys(templates).length === 0 ? null : ['Headers made', tags(Object.keys(templates))],
+    inbound === null ? null : ['Takes from', <Tag key="i">{inbound.preset}</Tag>],
+    verification?.state === 'verified' && verification.verified_at
+      ? [
+          'Receiver said yes',
+          <span key="v">
+            <Time at={verification.verified_at} />
+            {verification.allowed_per_minute && `, to ${verification.allowed_per_minute} a minute`}
+          </span>,
+        ]
+      : null,
+  ]
+}
+
+const warnedBeforeMs = 14 * 86_400_000
+
+/** When a client certificate ends; the service warns two weeks before, and so does this. */
+function CertificateEnd({ at }: { readonly at: string }) {
+  const left = Date.parse(at) - Date.now()
+  return (
+    <span className={left < 0 ? 'text-bad' : left < warnedBeforeMs ? 'text-warn' : undefined}>
+      <time dateTime={at} title={at}>
+        {at.slice(0, 10)}
+      </time>
+    </span>
   )
 }

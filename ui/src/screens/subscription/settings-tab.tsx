@@ -23,6 +23,7 @@ export function SettingsTab({ subscription }: { readonly subscription: Subscript
         error={patch.error}
         busy={patch.isPending}
         verb="Save"
+        certificateEndsAt={subscription.auth.certificate_expires_at}
         onSubmit={body =>
           patch.mutate(
             {

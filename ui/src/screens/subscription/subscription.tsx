@@ -23,6 +23,7 @@ import { DeliveriesTab } from './deliveries-tab.tsx'
 import { OverviewTab } from './overview-tab.tsx'
 import { SecretsTab } from './secrets-tab.tsx'
 import { SettingsTab } from './settings-tab.tsx'
+import { isUnverified, VerificationNotice } from './verification.tsx'
 
 const route = getRouteApi('/subscriptions/$id')
 
@@ -74,6 +75,7 @@ export function Subscription() {
       }
       actions={mayWrite && <Actions subscription={data} />}
     >
+      <VerificationNotice subscription={data} mayWrite={mayWrite} />
       <StateNotice subscription={data} mayWrite={mayWrite} />
       <Tabs
         tabs={tabs}
@@ -102,6 +104,8 @@ function StateNotice({
   const [recovering, setRecovering] = useState(false)
   const resume = useResume(subscription)
   if (state === 'active') return null
+  // It cannot be resumed before its receiver has said yes: the other notice says so.
+  if (state === 'disabled' && isUnverified(subscription)) return null
   const isStopped = state === 'paused' || state === 'disabled'
   return (
     <div className="mb-5">

@@ -1,0 +1,309 @@
+import type { Subscription, SubscriptionPatch } from '../api/schema.ts'
+
+// The rarer settings of a subscription as a person edits them: texts, where an empty one stands for what is left out. Secrets are
+// never in them but as they are typed: `kept` says which ones the service has.
+
+export type Format = Subscription['format']
+export type AuthType = Subscription['auth']['type']
+export type Scheme = Exclude<Extract<Subscription['signing']['scheme'], string>, 'none'>
+
+export interface CloudEventsDraft {
+  readonly source: string
+  readonly type: string
+  readonly subject: string
+  /** A line each, `name: value`. */
+  readonly extensions: string
+}
+
+export interface AuthDraft {
+  readonly type: AuthType
+  readonly username: string
+  readonly password: string
+  readonly token: string
+  readonly token_url: string
+  readonly client_id: string
+  readonly client_secret: string
+  readonly client_auth: 'basic' | 'body'
+  readonly scope: string
+  readonly audience: string
+  readonly certificate: string
+  readonly key: string
+  readonly ca: string
+  /** The type that is stored, and the secrets that are stored with it. */
+  readonly kept: { readonly type: AuthType; readonly secrets: readonly string[] }
+}
+
+export interface SigningDraft {
+  /** None of them: nothing is signed. */
+  readonly schemes: readonly Scheme[]
+  readonly components: string
+  readonly label: string
+  readonly tag: string
+  readonly expires_seconds: string
+}
+
+export interface InboundDraft {
+  /** Empty: what comes is not verified by a preset. */
+  readonly preset: string
+  readonly secret: string
+  /** Whether the secrets that are stored stay good beside the new one. */
+  readonly beside: boolean
+  readonly tolerance_seconds: string
+  readonly require_signature: boolean
+  /** The preset that is stored, and how many secrets it has. */
+  readonly kept: { readonly preset: string; readonly secrets: number }
+}
+
+export interface Extras {
+  readonly order: 'none' | 'key' | 'all'
+  readonly ordering_key: string
+  readonly format: Format
+  readonly cloudevents: CloudEventsDraft
+  /** A line each, `name: value`. */
+  readonly header_templates: string
+  readonly auth: AuthDraft
+  readonly signing: SigningDraft
+  readonly inbound: InboundDraft
+}
+
+export const noExtras: Extras = {
+  order: 'none',
+  ordering_key: '',
+  format: 'raw',
+  cloudevents: { source: '', type: '', subject: '', extensions: '' },
+  header_templates: '',
+  auth: {
+    type: 'none',
+    ...{ username: '', password: '', token: '' },
+    ...{ token_url: '', client_id: '', client_secret: '', client_auth: 'basic', scope: '', audience: '' },
+    ...{ certificate: '', key: '', ca: '' },
+    kept: { type: 'none', secrets: [] },
+  },
+  signing: { schemes: ['v1'], components: '', label: '', tag: '', expires_seconds: '' },
+  inbound: {
+    ...{ preset: '', secret: '', beside: false, tolerance_seconds: '', require_signature: true },
+    kept: { preset: '', secrets: 0 },
+  },
+}
+
+/** What is wrong at a place of the body, or within it. */
+export type FaultAt = (pointer: string) => string | undefined
+
+/** What a part of the form is given. */
+export interface PartProps {
+  readonly draft: Extras
+  readonly set: (change: Partial<Extras>) => void
+  readonly faultAt: FaultAt
+}
+
+/** What each type needs or takes, besides certificates, which every type may have. */
+export const fieldsOfAuth = {
+  none: [],
+  basic: ['username', 'password'],
+  bearer: ['token'],
+  oauth2: ['token_url', 'client_id', 'client_secret', 'client_auth', 'scope', 'audience'],
+  mtls: [],
+} as const
+
+const secretFields = ['password', 'token', 'client_secret', 'key'] as const
+type SecretField = (typeof secretFields)[number]
+type AuthField = (typeof fieldsOfAuth)[AuthType][number] | 'certificate' | 'key' | 'ca'
+
+/** What each format is called. */
+export const formatNames: Readonly<Record<Format, string>> = {
+  raw: 'as it was sent',
+  'cloudevents-structured': 'CloudEvents, in one JSON object',
+  'cloudevents-binary': 'CloudEvents, in headers',
+  slack: 'a text for Slack',
+}
+
+/** What each way to be let in is called. */
+export const authNames: Readonly<Record<AuthType, string>> = {
+  none: 'none',
+  basic: 'name and password',
+  bearer: 'bearer token',
+  oauth2: 'OAuth 2',
+  mtls: 'client certificate',
+}
+
+export function isCloudEvents(format: Format): boolean {
+  return format === 'cloudevents-structured' || format === 'cloudevents-binary'
+}
+
+export function signsMessages(schemes: readonly Scheme[]): boolean {
+  return schemes.some(scheme => scheme.startsWith('rfc9421-'))
+}
+
+export function schemesOf({ scheme }: Subscription['signing']): readonly Scheme[] {
+  return [scheme].flat().filter(one => one !== 'none')
+}
+
+export function extrasOf(subscription: Subscription): Extras {
+  const { ordered, ordering_key: key, format, cloudevents, auth, signing, inbound } = subscription
+  const { type, certificate_expires_at: _, ...others } = auth
+  const isSecret = (name: string) => secretFields.some(one => one === name)
+  const open = Object.fromEntries(Object.entries(others).filter(([name]) => !isSecret(name)))
+  const message = signing.message_signature
+  return {
+    order: key !== null ? 'key' : ordered ? 'all' : 'none',
+    ordering_key: key ?? '',
+    format,
+    cloudevents: {
+      source: cloudevents?.source ?? '',
+      type: cloudevents?.type ?? '',
+      subject: cloudevents?.subject ?? '',
+      extensions: textOf(cloudevents?.extensions ?? {}),
+    },
+    header_templates: textOf(subscription.header_templates),
+    auth: {
+      ...noExtras.auth,
+      ...open,
+      type,
+      kept: { type, secrets: secretFields.filter(name => others[name] !== undefined) },
+    },
+    signing: {
+      schemes: schemesOf(signing),
+      components: (message?.components ?? []).join(', '),
+      label: message?.label ?? '',
+      tag: message?.tag ?? '',
+      expires_seconds: String(message?.expires_seconds ?? ''),
+    },
+    inbound: {
+      ...noExtras.inbound,
+      preset: inbound?.preset ?? '',
+      tolerance_seconds: String(inbound?.tolerance_seconds ?? ''),
+      require_signature: inbound?.require_signature ?? true,
+      kept: { preset: inbound?.preset ?? '', secrets: inbound?.secrets.length ?? 0 },
+    },
+  }
+}
+
+/** Whether the service has a secret that stays when nothing is typed: of another type it does not. */
+export function keepsSecret({ type, kept }: AuthDraft, name: SecretField): boolean {
+  return kept.secrets.includes(name) && (name === 'key' || type === kept.type)
+}
+
+type Part<Name extends keyof SubscriptionPatch> = Exclude<SubscriptionPatch[Name], undefined>
+
+export type ExtrasFault = { readonly field: keyof Extras; readonly detail: string }
+
+/**
+ * The part of a body for the service, of what is otherwise than in `before` only: what else there is, of a kind that this form does
+ * not know, stays as it is.
+ */
+export function extrasBody(draft: Extras, before: Extras): SubscriptionPatch | ExtrasFault {
+  const isChanged = (name: keyof Extras) => JSON.stringify(draft[name]) !== JSON.stringify(before[name])
+  if (draft.order === 'key' && draft.ordering_key.trim() === '')
+    return { field: 'ordering_key', detail: 'Say where the key stands, such as payload.customer.id.' }
+  const templates = headersOf(draft.header_templates)
+  if (typeof templates === 'string') return { field: 'header_templates', detail: templates }
+  const extensions = headersOf(draft.cloudevents.extensions)
+  if (typeof extensions === 'string') return { field: 'cloudevents', detail: extensions }
+  return {
+    ...((isChanged('order') || isChanged('ordering_key')) && {
+      ordered: draft.order === 'all',
+      ordering_key: draft.order === 'key' ? draft.ordering_key.trim() : null,
+    }),
+    ...(isChanged('format') && { format: draft.format }),
+    ...(isChanged('cloudevents') && {
+      cloudevents: cloudEventsBody(draft.cloudevents, extensions, before.cloudevents),
+    }),
+    ...(isChanged('header_templates') && {
+      header_templates: withRemoved(templates, before.header_templates) as Record<string, string>, // null takes one away
+    }),
+    ...(isChanged('auth') && { auth: authBody(draft.auth) }),
+    ...(isChanged('signing') && { signing: signingBody(draft.signing) }),
+    ...(isChanged('inbound') && { inbound: inboundBody(draft.inbound) }),
+  }
+}
+
+function cloudEventsBody(
+  { source, type, subject }: CloudEventsDraft,
+  extensions: Readonly<Record<string, string>>,
+  before: CloudEventsDraft,
+): Part<'cloudevents'> {
+  return {
+    source: source.trim() || null,
+    type: type.trim() || null,
+    subject: subject.trim() || null,
+    extensions: withRemoved(extensions, before.extensions),
+  }
+}
+
+function authBody(draft: AuthDraft): Part<'auth'> {
+  const { type, certificate } = draft
+  const value = (name: AuthField) => {
+    const text = draft[name]
+    // A password may begin with a space; all else was pasted.
+    return name === 'password' || name === 'client_secret' ? text : text.trim()
+  }
+  const fields: readonly AuthField[] = [...fieldsOfAuth[type], 'certificate', 'key', 'ca']
+  const entries = fields.flatMap((name): [AuthField, string | null][] => {
+    const text = value(name)
+    if (text !== '') return [[name, text]]
+    const isKept = secretFields.some(one => one === name && keepsSecret(draft, one))
+    // A key without a certificate is of no use: it goes with it.
+    return isKept && !(name === 'key' && certificate.trim() === '') ? [] : [[name, null]]
+  })
+  return { type, ...Object.fromEntries(entries) }
+}
+
+function signingBody(draft: SigningDraft): Part<'signing'> {
+  const { schemes, components, label, tag, expires_seconds: expires } = draft
+  const [only = 'none' as const] = schemes
+  const names = components.split(/[\s,]+/).filter(Boolean)
+  return {
+    scheme: schemes.length > 1 ? [...schemes] : only,
+    ...(signsMessages(schemes) && {
+      message_signature: {
+        components: names.length > 0 ? names : null,
+        label: label.trim() || null,
+        tag: tag || null,
+        expires_seconds: expires === '' ? null : Number(expires),
+      },
+    }),
+  }
+}
+
+function inboundBody(draft: InboundDraft): Part<'inbound'> {
+  const { preset, secret, beside, tolerance_seconds: tolerance, require_signature, kept } = draft
+  if (preset === '') return null
+  const isSame = preset === kept.preset
+  const masks = isSame && beside ? Array.from({ length: kept.secrets }, () => '********') : []
+  const text = secret.trim()
+  return {
+    preset,
+    // Those of another provider are of no use for this one.
+    ...((text !== '' || !isSame) && { secrets: text === '' ? [] : [...masks, text] }),
+    tolerance_seconds: tolerance === '' ? null : Number(tolerance),
+    require_signature,
+  }
+}
+
+/** Headers as they are written, a line each; a text: what is wrong. */
+export function headersOf(text: string): Readonly<Record<string, string>> | string {
+  const headers: Record<string, string> = {}
+  for (const line of text.split('\n').filter(one => one.trim() !== '')) {
+    const [name = '', ...rest] = line.split(':')
+    if (rest.length === 0) return `"${line}" has no colon. Write one a line: name: value.`
+    headers[name.trim()] = rest.join(':').trim()
+  }
+  return headers
+}
+
+export function textOf(headers: Readonly<Record<string, string>>): string {
+  return Object.entries(headers)
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\n')
+}
+
+/** A change leaves those that it does not name: what was taken away has to be said. */
+export function withRemoved(
+  headers: Readonly<Record<string, string>>,
+  before: string,
+): Record<string, string | null> | null {
+  if (Object.keys(headers).length === 0) return null
+  const there = headersOf(before)
+  const gone = typeof there === 'string' ? [] : Object.keys(there).filter(name => !(name in headers))
+  return { ...headers, ...Object.fromEntries(gone.map(name => [name, null])) }
+}
