@@ -300,8 +300,11 @@ function owedText(way: Way, { before = 0, ctes = '', condition = '', end }: Owed
   }
   const at = `(${acceptedAt}::timestamptz[])[1]`
   // Rows with keys are in the order in which PostgreSQL has taken them: the clocks of two processes differ by more than it
-  // takes to send the next event to the other one. Where its clock was set, it is the clock of the process.
-  const orderAt = `case when abs(extract(epoch from statement_timestamp() - ${at})) < 1 then statement_timestamp() else ${at} end`
+  // takes to send the next event to the other one, and a statement may have waited. Where PostgreSQL's clock was put back,
+  // the clock of the process is ahead until it has caught up, and its time counts; without a jump, which would put events
+  // before others. A clock that is an hour behind is not set by PostgreSQL's.
+  const ordered = `greatest(statement_timestamp(), ${at} - interval '1 s')`
+  const orderAt = `case when statement_timestamp() < ${at} + interval '1 h' then ${ordered} else ${at} end`
   // A row without a time of its own, or with one that is over, is due at acceptance (greatest leaves nulls out): where a
   // lane was found empty nobody looks for older rows (`ReadFrom`).
   const isKeyed = way === 'withKeys'
