@@ -3,8 +3,12 @@ import { type Uuid, uuidTime, uuidV7Source } from '../../src/platform/id.ts'
 import type { Database, Queryable } from '../../src/platform/postgres.ts'
 import { fakeClock, noon } from './clock.ts'
 
-/** Ids of events made at `noon`. */
-export const newId = uuidV7Source(fakeClock(noon))
+let idsOfNoon = uuidV7Source(fakeClock(noon))
+
+/** Ids of events made at `noon`: the first 4,096 of a world, see `uuidV7Source`. */
+export function newId(): Uuid {
+  return idsOfNoon()
+}
 
 /** Ids of events made at another time. */
 export function idAt(ms: number): Uuid {
@@ -117,6 +121,8 @@ export async function countEvents(db: Queryable): Promise<number> {
 
 /** Makes a new empty world of a database that tests of one file share: much cheaper than a database each. */
 export async function emptyAll(database: Database): Promise<void> {
+  // Thirty files share a process, and with what all of them make the ids would be far behind noon.
+  idsOfNoon = uuidV7Source(fakeClock(noon))
   await database.query({
     text: `truncate events, events_carried, owed, lanes, delivery_logs, attempt_details, taken_names, processes, dead_processes,
              subscriptions, subscription_tombstones, subscription_changes, replays, replay_deliveries, lane_discards, system_facts,
