@@ -19,9 +19,14 @@ export type CompiledFilter =
  * Compiles a filter, a value of JSON. docs/guides/filtering.md says what it can hold and what each operator means.
  *
  * @param pointer where it stands in the body, such as `/filter`; the pointers of its errors begin with it
+ * @param from a `caller` may not ask for headers with credentials; to one that is stored they are not there
  */
-export function compileFilter(value: unknown, pointer = ''): CompiledFilter {
-  const parsed = parseFilter(value)
+export function compileFilter(
+  value: unknown,
+  pointer = '',
+  from: 'caller' | 'store' = 'store',
+): CompiledFilter {
+  const parsed = parseFilter(value, from)
   if (parsed.kind === 'invalid') {
     const errors = parsed.errors.map(error => ({ ...error, pointer: pointer + error.pointer }))
     return { kind: 'invalid', errors }

@@ -1,4 +1,5 @@
 import { type FieldError, jsonPointer } from '../errors.ts'
+import { isCredentialHeader } from '../model/credential-headers.ts'
 import {
   anyElement,
   type Combination,
@@ -46,8 +47,8 @@ const rootSentence =
   'A filter is an object with payload, headers, metadata, event_type, $or, $and or $not, at least one of them.'
 
 /** Reads a filter, a value of JSON, into conditions for a `FilterInput`. */
-export function parseFilter(value: unknown): Parsed {
-  const parser = new FilterParser()
+export function parseFilter(value: unknown, from: 'caller' | 'store'): Parsed {
+  const parser = new FilterParser(from)
   const conditions = parser.conditions(value, '', 'root', 1)
   // The depth is bounded before the text is made, which recurses.
   if (parser.errors.length === 0 && Buffer.byteLength(JSON.stringify(value)) > filterLimits.bytes)
@@ -58,7 +59,12 @@ export function parseFilter(value: unknown): Parsed {
 
 class FilterParser {
   readonly errors: FieldError[] = []
+  readonly #from: 'caller' | 'store'
   #clauses = 0
+
+  constructor(from: 'caller' | 'store') {
+    this.#from = from
+  }
 
   /** @returns undefined when it is refused, as is the rest when there is too much of it */
   conditions(value: unknown, pointer: string, place: Place, depth: number): Conditions | undefined {
@@ -95,9 +101,15 @@ class FilterParser {
     if (place === 'root') return this.#root(name, operand, pointer, depth)
     if (name.startsWith('$')) return this.#comparison(name, operand, pointer)
     if (place === 'text') return this.refuse(pointer, 'This value is a text, which has no fields.')
-    const isHeader = place === 'headers'
-    const read = fieldReader(isHeader ? name.toLowerCase() : name)
-    return this.#field(read, operand, pointer, isHeader ? 'text' : 'value', depth)
+    if (place === 'headers') return this.#header(name.toLowerCase(), operand, pointer, depth)
+    return this.#field(fieldReader(name), operand, pointer, 'value', depth)
+  }
+
+  #header(name: string, operand: unknown, pointer: string, depth: number): Part | undefined {
+    if (!isCredentialHeader(name)) return this.#field(fieldReader(name), operand, pointer, 'text', depth)
+    if (this.#from === 'caller')
+      return this.refuse(pointer, 'This header holds credentials, which no filter can ask for.')
+    return this.#field(() => undefined, operand, pointer, 'text', depth)
   }
 
   #root(name: string, operand: unknown, pointer: string, depth: number): Part | undefined {

@@ -78,7 +78,7 @@ export const filterSchemas = [FilterTest, FilterTestResult]
  * @throws AppError validation_failed; not_found for an event that is not within reach
  */
 export async function testFilter(database: Queryable, reach: Reach, test: FilterTest): Promise<Explanation> {
-  const compiled = compileFilter(test.filter, '/filter')
+  const compiled = compileFilter(test.filter, '/filter', 'caller')
   const errors: FieldError[] = compiled.kind === 'invalid' ? [...compiled.errors] : []
   for (const name of ['payload', 'metadata', 'event_type'] as const)
     if (test.webhook_id !== undefined && test[name] !== undefined)

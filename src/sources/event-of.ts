@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { envelopeLimits } from '../ingest/envelope.ts'
+import { isCredentialHeader } from '../model/credential-headers.ts'
 import type { InboundRequest } from './inbound-request.ts'
 import type { KnownSource } from './known-sources.ts'
 import type { Place } from './preset.ts'
-import { credentialHeaders } from './settings.ts'
 
 // What an event is that a provider has sent: its type, its id, and the headers that go on with it.
 
@@ -66,7 +66,7 @@ export function forwardedHeaders(
   const kept: [string, string][] = []
   let chars = 0
   for (const [name, value] of Object.entries(headers)) {
-    if (value === undefined || credentialHeaders.has(name) || !isWanted(name, wanted)) continue
+    if (value === undefined || isCredentialHeader(name) || !isWanted(name, wanted)) continue
     const text = value.toString()
     chars += name.length + text.length
     if (kept.length >= forwardedMax.count || chars > forwardedMax.chars) break

@@ -1,5 +1,6 @@
 import { AppError, type FieldError, jsonPointer, validationFailed } from '../errors.ts'
 import { metadataFaults } from '../http/metadata.ts'
+import { isCredentialHeader } from '../model/credential-headers.ts'
 import { mayBeForwarded } from '../subscriptions/header-names.ts'
 import { secretMask } from '../subscriptions/signing-secret.ts'
 import { parseTargetUrl } from '../subscriptions/target-url.ts'
@@ -116,17 +117,6 @@ function channelFaults({ channels }: SourceSettings): readonly FieldError[] {
   )
 }
 
-/** Names of headers that are never kept: what is in them lets somebody in somewhere. */
-export const credentialHeaders: ReadonlySet<string> = new Set([
-  'authorization',
-  'proxy-authorization',
-  'cookie',
-  'x-api-key',
-  'api-key',
-  'x-auth-token',
-  'x-gitlab-token',
-])
-
 function headerFaults({
   forward_headers: names,
   forward_prefix: prefix,
@@ -140,7 +130,7 @@ function headerFaults({
 function headerFault(name: string, prefix: string): string | undefined {
   if (!/^[!#$%&'+.^_`|~0-9a-z-]+\*?$/.test(name))
     return 'Give the name of a header, or its beginning with * after it, such as x-github-*.'
-  if (credentialHeaders.has(name)) return `${name} has a credential in it, which is not kept. Leave it out.`
+  if (isCredentialHeader(name)) return `${name} has a credential in it, which is not kept. Leave it out.`
   if (prefix !== '' || name.endsWith('*')) return undefined
   return mayBeForwarded(name)
     ? undefined

@@ -1,7 +1,7 @@
+import { isCredentialHeader } from '../model/credential-headers.ts'
 import { type HeaderFields, redacted } from '../model/exchange-details.ts'
 import type { KnownSource } from './known-sources.ts'
 import type { Place, Verification } from './preset.ts'
-import { credentialHeaders } from './settings.ts'
 
 // What is kept of the head of a request that was refused.
 
@@ -29,7 +29,7 @@ export function shownHeaders(
   const fields: [string, string | readonly string[]][] = []
   let chars = 0
   for (const [name, values = []] of Object.entries(headers)) {
-    const isSecret = credentialHeaders.has(name) || secret.includes(name)
+    const isSecret = isCredentialHeader(name) || secret.includes(name)
     const shown = (isSecret ? [redacted] : values).map(value => value.replaceAll('\u0000', ''))
     chars += name.length + shown.join('').length
     if (chars > shownCharsMax) {

@@ -90,7 +90,7 @@ export function parseRules(
   errors.push(...signingFaults(signing), ...messageFaults(body), ...authFaults(auth, faults.token))
   if (body.inbound) errors.push(...checkInbound(body.inbound))
   const filter = body.filter ?? null
-  const compiled = filter === null ? undefined : compileFilter(filter, '/filter')
+  const compiled = filter === null ? undefined : compileFilter(filter, '/filter', 'caller')
   if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
   if (target.kind === 'invalid' || errors.length > 0) throw validationFailed(errors)
   return {

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, overloaded } from '../errors.ts'
+import { isCredentialHeader } from '../model/credential-headers.ts'
 import { type HeaderFields, isSecretRequestHeader, redacted } from '../model/exchange-details.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidTime, uuidV7Source } from '../platform/id.ts'
@@ -40,16 +41,6 @@ export interface IncomingRequest {
 const turns = { atOnce: 2, waiting: 500 } as const
 /** Answers that wait for their `delay_ms` in this process. */
 const delayedMax = 500
-
-/** Credentials, whoever sends them. */
-const credentialHeaders = new Set([
-  'authorization',
-  'proxy-authorization',
-  'cookie',
-  'x-api-key',
-  'api-key',
-  'x-auth-token',
-])
 
 /** Takes what is sent to test receivers: verifies it, keeps it, and says how it is answered. */
 export class Receiving {
@@ -167,7 +158,7 @@ function withoutSecrets(
   const fields: [string, string | readonly string[]][] = []
   for (const [name, values] of Object.entries(headers)) {
     if (values === undefined) continue
-    const isSecret = credentialHeaders.has(name) || (added.has(name) && isSecretRequestHeader(name))
+    const isSecret = isCredentialHeader(name) || (added.has(name) && isSecretRequestHeader(name))
     const [first = '', ...others] = isSecret ? [redacted] : values
     fields.push([name, others.length === 0 ? withoutNul(first) : [first, ...others].map(withoutNul)])
   }

@@ -109,3 +109,25 @@ test('a filter nested a hundred thousand times is refused as too deep', () => {
   const inObjects = JSON.parse(`{"payload":${'{"a":'.repeat(levels)}1${'}'.repeat(levels)}}`)
   assert.equal(faultsOf(inObjects).length, 1)
 })
+
+test('no caller may ask for headers with credentials, in whatever way; for a stored filter they are not there', () => {
+  const asking = [
+    { headers: { Authorization: { $startsWith: 'Bearer whk_' } } },
+    { headers: { cookie: { $exist: true } } },
+    { headers: { $not: { 'X-Api-Key': 'a' } } },
+    { $or: [{ event_type: 'a' }, { headers: { 'proxy-authorization': 'a' } }] },
+  ]
+  const input = {
+    ...{ eventType: 'b', payload: {}, metadata: {} },
+    headers: { authorization: 'Bearer whk_1', cookie: 'a', 'x-api-key': 'b', 'proxy-authorization': 'a' },
+  }
+  for (const filter of asking) {
+    const asked = compileFilter(filter, '/filter', 'caller')
+    assert.match(JSON.stringify(asked), /holds credentials/)
+    const stored = compileFilter(filter)
+    assert.ok(stored.kind === 'filter')
+    const without = { ...input, headers: {} }
+    assert.equal(stored.filter.matches(input), stored.filter.matches(without), JSON.stringify(filter))
+  }
+  assert.equal(compileFilter({ headers: { 'x-github-event': 'push' } }, '', 'caller').kind, 'filter')
+})
