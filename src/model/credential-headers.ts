@@ -1,6 +1,6 @@
 /**
- * Headers of requests that let somebody in somewhere. Nobody is shown them, they are passed on to no receiver, and nobody may
- * ask what is in them: who may set a filter or an ordering key would else find out, a character at a time, what others send.
+ * Headers of requests that let somebody in somewhere. Sources and test receivers show nobody what is in them, sources pass them
+ * on to no receiver, and no filter may ask for them: who sets it would else find out, a character at a time, what others send.
  */
 const names: ReadonlySet<string> = new Set([
   'authorization',

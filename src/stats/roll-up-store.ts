@@ -170,7 +170,7 @@ export async function readBatchEnd(
 
 /**
  * Makes the rows of longer periods from those of their parts, of the keys after `after` up to `end`. Sums and cells are grouped
- * together: joined, PostgreSQL expects one row where statistics are old, and compares each with each (8 s for 1,000
+ * together: joined, PostgreSQL expects one row where statistics are old, and compares each with each (once by hand, 8 s for 1,000
  * subscriptions, and 0.2 s so).
  */
 export async function combineRows(
