@@ -1,13 +1,23 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
+import { AppError } from '../errors.ts'
 import { endOwed } from '../lanes/end-owed.ts'
 import type { Caller } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { planByIndexes } from '../platform/sql.ts'
-import { compare, type DeliveryKey, type DeliveryQuery, keyOf, selectionOf, topOf } from './deliveries.ts'
 import {
+  compare,
+  cursorOf,
+  type DeliveryKey,
+  type DeliveryQuery,
+  keyOf,
+  selectionOf,
+  topOf,
+} from './deliveries.ts'
+import {
+  type DeliveryRow,
   type DeliverySelection,
   endDeadLetters,
   type KeyPage,
@@ -68,6 +78,66 @@ export async function discardDeliveries(
     }
   }
   return { count, next: undefined }
+}
+
+/** Deliveries that one request names. */
+export const chosenMax = 500
+
+/**
+ * Ends those of the deliveries that are owed or dead as cancelled, all in one transaction with an entry in the audit log.
+ * What has ended in another way meanwhile is left as it is.
+ *
+ * @param isDryRun only counts
+ * @returns how many
+ * @throws AppError not_found with those that are not there, or are another tenant's; nothing has ended then
+ */
+export async function discardChosen(
+  database: Database,
+  { actor, reach }: Caller,
+  chosen: readonly DeliveryKey[],
+  isDryRun: boolean,
+): Promise<number> {
+  const keys = chosen.toSorted((one, other) => compare(other, one))
+  const oldest = keys.at(-1)
+  if (oldest === undefined) return 0
+  return database.transaction(async tx => {
+    await planByIndexes(tx)
+    const read = await readDeliveries(tx, keys, loggedFrom(oldest.webhookId))
+    const rows = read.filter(({ tenant }) => reach.has(tenant))
+    refuseUnknown(chosen, rows)
+    const [owed, dead] = discardableStates.map(state => rows.filter(row => row.state === state).map(keyOf))
+    if (isDryRun || owed === undefined || dead === undefined) return (owed?.length ?? 0) + (dead?.length ?? 0)
+    const any = { states: discardableStates }
+    const discarded = (await endKeys(tx, 'pending', any, owed)) + (await endKeys(tx, 'failed', any, dead))
+    const tenants = new Set(rows.map(({ tenant }) => tenant))
+    if (discarded > 0) {
+      await recordChange(tx, actor, {
+        ...{ action: 'delivery.discarded', subjectId: null },
+        tenant: tenants.size === 1 ? (rows[0]?.tenant ?? null) : reach.tenant,
+        changes: differences(undefined, { deliveries: [...owed, ...dead].map(cursorOf), discarded }),
+      })
+    }
+    return discarded
+  })
+}
+
+function refuseUnknown(chosen: readonly DeliveryKey[], rows: readonly DeliveryRow[]): void {
+  const known = new Set(rows.map(row => cursorOf(keyOf(row))))
+  const unknown = chosen.flatMap((key, index) =>
+    known.has(cursorOf(key))
+      ? []
+      : [
+          {
+            pointer: `/deliveries/${index}`,
+            detail: `There is no delivery of the event ${key.webhookId} to subscription ${key.subscriptionId}, or its retention is over.`,
+          },
+        ],
+  )
+  const [first, ...more] = unknown
+  if (first === undefined) return
+  const detail =
+    more.length === 0 ? first.detail : `${unknown.length} of the deliveries are not there; see errors.`
+  throw new AppError('not_found', `${detail} Nothing was discarded.`, { errors: unknown })
 }
 
 function startOf(query: DeliveryQuery, before: DeliveryKey | undefined): DeliveryKey {

@@ -21,6 +21,7 @@ import type { Database } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import {
   cursorOf,
+  type DeliveryKey,
   type DeliveryQuery,
   type DeliveryState,
   deliveryStates,
@@ -28,7 +29,7 @@ import {
   parseCursor,
 } from './deliveries.ts'
 import type { DeliveryRow } from './deliveries-store.ts'
-import { discardCursor, discardDeliveries, parseDiscardCursor } from './discard.ts'
+import { chosenMax, discardChosen, discardCursor, discardDeliveries, parseDiscardCursor } from './discard.ts'
 import type { Replays } from './replays.ts'
 import { Delivery, type DeliveryAnswer, EventReplay, Replay, ReplayCreate } from './schema.ts'
 
@@ -267,6 +268,43 @@ const discardFilters = {
   ),
 }
 
+const chosenDeliveries = Type.Array(
+  Type.Object(
+    {
+      webhook_id: Type.String({ format: 'uuid' }),
+      subscription_id: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
+    },
+    { additionalProperties: false },
+  ),
+  {
+    minItems: 1,
+    maxItems: chosenMax,
+    description:
+      'Exactly these, instead of filters. All of them have to be there, else none ends; of these, what has ended already stays as it is and is not counted',
+  },
+)
+
+/** The deliveries that a request names, each once. @throws AppError validation_failed beside filters */
+function chosenOf(
+  deliveries: Static<typeof chosenDeliveries>,
+  others: Readonly<Record<string, unknown>>,
+): readonly DeliveryKey[] {
+  const beside = Object.keys(others).filter(name => others[name] !== undefined)
+  if (beside.length > 0) {
+    throw validationFailed(
+      beside.map(name => ({
+        pointer: `/${name}`,
+        detail: 'Leave it out beside deliveries: they are named one by one.',
+      })),
+    )
+  }
+  const keys = deliveries.map(({ webhook_id: id, subscription_id: subscriptionId }) => ({
+    webhookId: parseWebhookId(id),
+    subscriptionId,
+  }))
+  return [...new Map(keys.map(key => [cursorOf(key), key])).values()]
+}
+
 /** @throws AppError not_found, validation_failed */
 async function queryOf(
   filters: Omit<Static<typeof DeliveryFilters>, 'tenant'>,
@@ -332,11 +370,12 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
         operationId: 'discardDeliveries',
         summary: 'End what is owed, or dead letters',
         description:
-          'All that the filters match ends as cancelled, with a row in the log each. What is being sent at this moment may still arrive.',
+          'All that the filters match, or the deliveries that are named, end as cancelled, with a row in the log each. What is being sent at this moment may still arrive.',
         tags,
         body: Type.Object(
           {
             ...discardFilters,
+            deliveries: Type.Optional(chosenDeliveries),
             dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and changes nothing' })),
             cursor: Type.Optional(
               Type.String({
@@ -358,13 +397,18 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
             },
             { description: 'How many matched, and have ended unless it was a dry run' },
           ),
-          ...problems(401, 403, 413, 415, 422),
+          ...problems(401, 403, 404, 413, 415, 422),
         },
       },
     },
     async request => {
-      const { tenant, cursor, dry_run: isDryRun = false, ...filters } = request.body
+      const { tenant, cursor, dry_run: isDryRun = false, deliveries, ...filters } = request.body
       const caller = callerFor(request, tenant)
+      if (deliveries !== undefined) {
+        const chosen = chosenOf(deliveries, { ...filters, cursor })
+        const ended = await discardChosen(database, caller, chosen, isDryRun)
+        return { count: ended, is_complete: true, next_cursor: null }
+      }
       const end = performance.now() + discardMsMax
       const query = await queryOf(filters, caller.reach, subscriptions)
       const after = decodeCursor('discard', cursor, parseDiscardCursor)

@@ -93,6 +93,47 @@ test('dead letters that are chosen are replayed, and no others', { skip }, async
   await page.close()
 })
 
+test('what is chosen among dead letters and among what waits is discarded, after its number was said', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver({ status: 500 })
+  const sender = client(service.url)
+  const make = (max_attempts: number) =>
+    sender.subscribe({ target_url: receiver.origin, retry: { max_attempts, base_seconds: 600 } })
+  const statusOf = async (event: string) => (await sender.status(event)).deliveries[0]?.status
+  const ended = async (event: string) =>
+    assert.equal(await eventually(() => statusOf(event), Boolean), 'cancelled')
+
+  const { id: gaveUp } = await make(1)
+  const dead = [await sender.ingest(gaveUp), await sender.ingest(gaveUp), await sender.ingest(gaveUp)]
+  const { page, complaints } = await open(`/dead-letters?subscription_id=${gaveUp}`)
+  for (const event of dead.slice(0, 2))
+    await page.getByRole('checkbox', { name: `Choose ${event} ${gaveUp}` }).check()
+  const discardOf = (rows: string) => page.getByRole('dialog', { name: `Discard ${rows}` })
+  const bar = page.getByRole('toolbar', { name: 'What to do with those that are chosen' })
+  await bar.getByRole('button', { name: 'Discard' }).click()
+  await discardOf('2 deliveries').getByText('to 1 subscription any more').waitFor()
+  await discardOf('2 deliveries').getByRole('button', { name: 'Discard 2' }).click()
+  await page.getByText('2 discarded.').waitFor()
+  for (const event of dead.slice(0, 2)) await ended(event)
+  assert.equal(await statusOf(dead[2] ?? ''), 'failed')
+
+  const { id: waits } = await make(5)
+  const waiting = [await sender.ingest(waits), await sender.ingest(waits)]
+  await receiver.waitFor(5)
+  await page.goto(`${service.url}/ui/subscriptions/${waits}?tab=deliveries&status=waiting`)
+  await page.getByRole('checkbox', { name: `Choose ${waiting[0]} ${waits}` }).check()
+  await bar.getByRole('button', { name: 'Discard' }).click()
+  await discardOf('1 delivery').getByRole('button', { name: 'Discard 1' }).click()
+  await page.getByText('1 discarded.').waitFor()
+  await page.getByRole('checkbox', { name: `Choose ${waiting[0]} ${waits}` }).waitFor({ state: 'detached' })
+  await ended(waiting[0] ?? '')
+  assert.equal(await statusOf(waiting[1] ?? ''), 'pending')
+  assert.deepEqual(complaints, [])
+  await page.close()
+})
+
 test('a list is saved as a file, in which no cell is a formula', { skip }, async () => {
   const { service } = theWorld()
   const published = await fetch(`${service.url}/events?event_type=export.me&event_id=%3D1%2B1`, {

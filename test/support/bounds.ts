@@ -96,6 +96,7 @@ function ofList({ items, minItems, maxItems, uniqueItems }: Schema): readonly Bo
   if (items === undefined) return []
   const entry = (index: number) => {
     if (items.enum) return items.enum[index % items.enum.length]
+    if (types(items).includes('object')) return wholeOf(items)
     return types(items).includes('string') ? `entry-${index}` : (items.minimum ?? 0) + index
   }
   const list = (length: number) => Array.from({ length }, (_, index) => entry(index))
@@ -126,7 +127,7 @@ function ofObject(schema: Schema): readonly BoundaryValue[] {
     maxProperties,
   } = schema
   const found: BoundaryValue[] = []
-  const whole = Object.fromEntries(required.map(name => [name, sampleOf(properties[name] ?? {})]))
+  const whole = wholeOf(schema)
   for (const name of required) {
     const { [name]: _left, ...rest } = whole
     found.push(value(`required ${name}`, rest, false))
@@ -150,6 +151,11 @@ function ofObject(schema: Schema): readonly BoundaryValue[] {
   for (const inner of ofText(propertyNames ?? {}, sample))
     found.push({ ...inner, value: { [String(inner.value)]: 'x' } })
   return found
+}
+
+/** An object with all that it must have. */
+function wholeOf({ properties = {}, required = [] }: Schema): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(required.map(name => [name, sampleOf(properties[name] ?? {})]))
 }
 
 /** A value that is right. */

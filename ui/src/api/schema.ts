@@ -2679,6 +2679,11 @@ export interface Operations {
     since?: string
     /** Events accepted before then */
     until?: string
+    /** Exactly these, instead of filters. All of them have to be there, else none ends; of these, what has ended already stays as it is and is not counted */
+    deliveries?: ({
+      webhook_id: string
+      subscription_id: number
+    })[]
     /** Only counts, and changes nothing */
     dry_run?: boolean
     /** `next_cursor` of a request that was not complete */

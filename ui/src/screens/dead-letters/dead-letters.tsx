@@ -15,6 +15,7 @@ import { EmptyState } from '../../design/states.tsx'
 import { DataTable } from '../../design/table.tsx'
 import { numberText, Time, useNow } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import { BulkActions, discardTypedFrom, keyOfDelivery } from '../../parts/bulk-deliveries.tsx'
 import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
 import { ExportButton } from '../../parts/export-button.tsx'
@@ -28,7 +29,6 @@ import {
 import { useCount } from '../../parts/use-count.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
-import { BulkActions, keyOfDelivery } from './bulk.tsx'
 
 const route = getRouteApi('/dead-letters')
 
@@ -177,7 +177,7 @@ export function DeadLetters() {
           </EmptyState>
         }
       />
-      {mayWrite && <BulkActions rows={list.rows} selection={selection} />}
+      {mayWrite && <BulkActions rows={list.rows} selection={selection} dead />}
       {asking === 'replay' && <ReplayThese filter={filter} onClose={() => setAsking(undefined)} />}
       {asking === 'discard' && (
         <DiscardThese
@@ -263,9 +263,6 @@ function ReplayThese({
   )
 }
 
-/** From this many on, the word has to be typed. */
-const typedFrom = 10
-
 function DiscardThese({
   filter,
   onClose,
@@ -283,7 +280,7 @@ function DiscardThese({
       onClose={onClose}
       title="Discard dead letters"
       verb={count.data === undefined ? 'Discard' : `Discard ${numberText(count.data)}`}
-      {...(count.data !== undefined && count.data >= typedFrom && { type: 'discard' })}
+      {...(count.data !== undefined && count.data >= discardTypedFrom && { type: 'discard' })}
       description={
         <Counted
           count={count}

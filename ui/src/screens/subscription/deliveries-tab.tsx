@@ -12,6 +12,7 @@ import { Countdown, durationText, Time } from '../../design/time.tsx'
 import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { ExportButton } from '../../parts/export-button.tsx'
+import { Waiting } from './waiting.tsx'
 
 const route = getRouteApi('/subscriptions/$id')
 
@@ -115,12 +116,11 @@ const csvColumns: readonly CsvColumn<Attempt>[] = [
   { name: 'next_attempt_at', value: row => row.next_attempt_at },
 ]
 
-/** Every attempt, newest first. */
+/** Every attempt, newest first; or what waits for its next one. */
 export function DeliveriesTab({ subscription: { id } }: { readonly subscription: Subscription }) {
   const { status } = route.useSearch()
   const navigate = useNavigate({ from: '/subscriptions/$id' })
-  const input = { path: { subscription_id: id }, query: { limit: 100, status } }
-  const list = useList('listLogs', input, { everyMs: 3000 })
+  const input = logsOf(id, status)
   return (
     <>
       <div className="mb-3 flex flex-wrap items-center justify-between gap-2">
@@ -131,6 +131,7 @@ export function DeliveriesTab({ subscription: { id } }: { readonly subscription:
             { value: '', label: 'All' },
             { value: 'success', label: 'Delivered' },
             { value: 'failed', label: 'Failed' },
+            { value: 'waiting', label: 'Waiting' },
           ]}
           onChange={next =>
             void navigate({
@@ -140,32 +141,47 @@ export function DeliveriesTab({ subscription: { id } }: { readonly subscription:
             })
           }
         />
-        <ExportButton id="listLogs" input={input} name={`attempts-${id}`} columns={csvColumns} />
+        {status !== 'waiting' && (
+          <ExportButton id="listLogs" input={input} name={`attempts-${id}`} columns={csvColumns} />
+        )}
       </div>
-      <DataTable
-        label="Attempts"
-        columns={columns}
-        list={list}
-        keyOf={attempt => attempt.id}
-        newestFirst
-        onOpen={attempt => void navigate({ to: '/attempts/$id', params: { id: attempt.id } })}
-        clearFilters={
-          status ? () => void navigate({ search: { tab: 'deliveries' }, replace: true }) : undefined
-        }
-        empty={
-          <EmptyState
-            title="Nothing was sent here yet"
-            icon={<History />}
-            action={
-              <ButtonLink to="/send" search={{ to: String(id) }}>
-                Send it an event
-              </ButtonLink>
-            }
-          >
-            Each attempt is listed with what was sent, what came back and where the time went.
-          </EmptyState>
-        }
-      />
+      {status === 'waiting' ? <Waiting id={id} /> : <Attempts id={id} status={status} />}
     </>
+  )
+}
+
+const logsOf = (id: number, status: string | undefined) => ({
+  path: { subscription_id: id },
+  query: { limit: 100, status },
+})
+
+function Attempts({ id, status }: { readonly id: number; readonly status: string | undefined }) {
+  const navigate = useNavigate({ from: '/subscriptions/$id' })
+  const list = useList('listLogs', logsOf(id, status), { everyMs: 3000 })
+  return (
+    <DataTable
+      label="Attempts"
+      columns={columns}
+      list={list}
+      keyOf={attempt => attempt.id}
+      newestFirst
+      onOpen={attempt => void navigate({ to: '/attempts/$id', params: { id: attempt.id } })}
+      clearFilters={
+        status ? () => void navigate({ search: { tab: 'deliveries' }, replace: true }) : undefined
+      }
+      empty={
+        <EmptyState
+          title="Nothing was sent here yet"
+          icon={<History />}
+          action={
+            <ButtonLink to="/send" search={{ to: String(id) }}>
+              Send it an event
+            </ButtonLink>
+          }
+        >
+          Each attempt is listed with what was sent, what came back and where the time went.
+        </EmptyState>
+      }
+    />
   )
 }
