@@ -6,14 +6,20 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
  * resident, though little in it lives: a service that is always busy would keep a quarter of its memory for garbage.
  *
  * V8 sets its own bound when it starts (`--max-semi-space-size`), which not every way to start the service can give. So
- * it is left to grow up to here, and then told to grow by a factor of 1.
+ * it is told after each collection whether it may grow. While little happens V8 makes the young generation as small as at
+ * the start; it has to grow again then, or it is collected sixteen times as often. A service that had been idle for a
+ * moment took 171 µs of CPU for each event at full load then, instead of 85.
  */
 export function boundYoungGeneration(bytesMax: number): void {
-  const observer = new PerformanceObserver(() => {
+  let mayGrow = true
+  new PerformanceObserver(() => {
     const space = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space')
-    if (space && space.space_size < bytesMax) return
-    setFlagsFromString('--semi-space-growth-factor=1')
-    observer.disconnect()
-  })
-  observer.observe({ entryTypes: ['gc'] })
+    const isSmall = space === undefined || space.space_size < bytesMax
+    if (isSmall === mayGrow) return
+    mayGrow = isSmall
+    setFlagsFromString(`--semi-space-growth-factor=${isSmall ? growthUsual : 1}`)
+  }).observe({ entryTypes: ['gc'] })
 }
+
+/** V8's own. */
+const growthUsual = 2
