@@ -3,6 +3,7 @@ import { errorCodes } from '../src/errors.ts'
 import { metricsPage } from '../src/metrics/reference.ts'
 import { dashboardTypes } from './dashboard-types.ts'
 import { openapiDocument } from './openapi.ts'
+import { presetsPage } from './presets-page.ts'
 
 /** Every generated file that is committed: its path in the repository → its content. */
 export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
@@ -14,6 +15,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ['openapi.json', openapi],
     ['ui/src/api/schema.ts', dashboardTypes(openapi)],
     ['docs/reference/metrics.md', metricsPage()],
+    ['docs/reference/presets.md', presetsPage()],
   ])
 }
 

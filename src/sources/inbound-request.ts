@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { decompressed } from './decompressed.ts'
 import type { Parts, Place } from './preset.ts'
 
 /** A request that a provider has sent, as it came. */
@@ -9,6 +10,7 @@ export class InboundRequest {
   readonly body: Buffer
   /** The URL as the provider was given it, with the query of this request; undefined: nobody has said it. */
   readonly publicUrl: string | undefined
+  #plain: { readonly bytes: Buffer | undefined } | undefined
   #json: { readonly value: unknown } | undefined
   #form: URLSearchParams | undefined
 
@@ -27,12 +29,18 @@ export class InboundRequest {
     this.publicUrl = request.publicUrl === undefined ? undefined : request.publicUrl + request.search
   }
 
-  /** The body as JSON; undefined when it is none. */
+  /** The body without its `Content-Encoding`; undefined: it cannot be decompressed, or is too large then. */
+  get plainBody(): Buffer | undefined {
+    this.#plain ??= { bytes: decompressed(this.body, this.headers['content-encoding']) }
+    return this.#plain.bytes
+  }
+
+  /** The body as JSON, decompressed; undefined when it is none. */
   get json(): unknown {
     if (this.#json === undefined) {
       let value: unknown
       try {
-        value = JSON.parse(this.body.toString().replace(/^\uFEFF/, ''))
+        value = JSON.parse((this.plainBody ?? '').toString().replace(/^\uFEFF/, ''))
       } catch {
         value = undefined
       }
@@ -41,11 +49,11 @@ export class InboundRequest {
     return this.#json.value
   }
 
-  /** The body as a form; without any field when its type is another one, or it has more fields than any provider sends. */
+  /** The body as a form, decompressed; without any field when its type is another one, or it has more fields than any provider sends. */
   get form(): URLSearchParams {
     if (this.#form === undefined) {
       const isForm = /^application\/x-www-form-urlencoded\b/i.test(this.headers['content-type'] ?? '')
-      const text = isForm ? this.body.toString() : ''
+      const text = isForm ? (this.plainBody ?? '').toString() : ''
       this.#form = new URLSearchParams(text.split('&', fieldsMax + 1).length > fieldsMax ? '' : text)
     }
     return this.#form

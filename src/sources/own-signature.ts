@@ -18,7 +18,7 @@ export function ownSignatureFaults(own: OwnSignature): readonly FieldError[] {
   if (pieces === undefined || pieces.length === 0) {
     say(
       'signed',
-      `Give a text of at most ${placeLimits.templateChars} characters with {body}, {timestamp}, {id}, {method}, {url}, {sorted form} or a place such as {header:x-id} in it.`,
+      `Give a text of at most ${placeLimits.templateChars} characters with {body}, {plain body}, {timestamp}, {id}, {method}, {url}, {sorted form} or a place such as {header:x-id} in it.`,
     )
   } else {
     const needs = (piece: Piece, name: 'signed_at' | 'id_at') => {
@@ -27,14 +27,15 @@ export function ownSignatureFaults(own: OwnSignature): readonly FieldError[] {
     }
     needs('timestamp', 'signed_at')
     needs('id', 'id_at')
-    if (!pieces.some(piece => piece === 'body' || piece === 'sorted form' || isField(piece)))
+    if (!pieces.some(coversBody))
       say('signed', 'Nothing of the body is signed like that. Name {body}, {sorted form} or a field of it.')
   }
   return faults
 }
 
-function isField(piece: Piece): boolean {
-  return typeof piece === 'object' && ('field' in piece || 'form' in piece)
+function coversBody(piece: Piece): boolean {
+  if (typeof piece === 'object') return 'field' in piece || 'form' in piece
+  return ['body', 'plain body', 'sorted form'].includes(piece)
 }
 
 /** The same as a rule. @throws Error for one that has faults */

@@ -55,7 +55,7 @@ export function templateParts(template: string): readonly TemplatePart[] | undef
 }
 
 /** What stands in braces in what is signed, besides places. */
-const signedNames = ['body', 'timestamp', 'id', 'method', 'url', 'sorted form'] as const
+const signedNames = ['body', 'plain body', 'timestamp', 'id', 'method', 'url', 'sorted form'] as const
 
 /** What is signed, as pieces; undefined: the text does not say it. */
 export function parseSigned(template: string): readonly Piece[] | undefined {

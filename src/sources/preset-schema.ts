@@ -19,7 +19,7 @@ export const SignatureWay = Type.Object({
   prefix: nullable('What stands before the signature; null: nothing'),
   signed: Type.String({
     description:
-      'What is signed: `{body}` byte for byte, `{timestamp}` and `{id}` as they came, `{url}` with which the provider was given, ' +
+      'What is signed: `{body}` byte for byte, `{plain body}` decompressed, `{timestamp}` and `{id}` as they came, `{url}` with which the provider was given, ' +
       'other places by their name; all else as it is',
     examples: ['{timestamp}.{body}'],
   }),

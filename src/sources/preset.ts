@@ -25,6 +25,8 @@ export interface Parts {
 /** What is signed, piece by piece. */
 export type Piece =
   | 'body'
+  /** What the body is without its `Content-Encoding`: a sender may sign first and compress then. */
+  | 'plain body'
   | 'timestamp'
   | 'id'
   | 'method'

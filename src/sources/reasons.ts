@@ -23,6 +23,8 @@ const sentences: Readonly<Record<SourceRefusalReason, string>> = {
   missing_token: 'It has no token, password or key where this preset has one.',
   wrong_token: 'Its token, password or key is another one.',
   body_hash_mismatch: 'The hash of the body is that of another one.',
+  undecodable_body:
+    'Its signature is that of the decompressed body, and the body cannot be decompressed: its Content-Encoding is not gzip, deflate, br or zstd, or it is larger than 1 MiB then.',
   unusable_secret: 'None of the secrets of this source can be used with this preset. Set them again.',
   unknown_sender:
     'It was signed for somebody else: the provider signs for all its customers. Compare the secrets of the source, which name yours.',

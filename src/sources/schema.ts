@@ -134,7 +134,7 @@ const ownSignature = Type.Unsafe<OwnSignature | null>({
       ),
       signed: Type.Optional(
         text(
-          'What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given',
+          'What is signed: `{body}`, `{plain body}` (decompressed), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given',
           { examples: ['{timestamp}.{body}'] },
         ),
       ),

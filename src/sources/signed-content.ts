@@ -68,6 +68,8 @@ export function bytesOf(
       return String(crc32(request.body))
     case 'body':
       return request.body
+    case 'plain body':
+      return request.plainBody ?? request.body // one that cannot be decompressed has been refused before
     case 'timestamp':
       return known.timestamp ?? ''
     case 'id':

@@ -13,6 +13,7 @@ export const refusalReasons = [
   'missing_token',
   'wrong_token',
   'body_hash_mismatch',
+  'undecodable_body',
   'unusable_secret',
   'unknown_sender',
   'foreign_certificate',

@@ -54,6 +54,7 @@ function verifySignature(rule: Signed, request: InboundRequest, options: VerifyO
   if (rule.id !== undefined && request.textAt(rule.id) === undefined) return failed('missing_id')
   const timestamp = rule.timestamp && readTimestamp(rule.timestamp, request, options)
   if (typeof timestamp === 'object') return timestamp
+  if (rule.signed.includes('plain body') && request.plainBody === undefined) return failed('undecodable_body')
   const contents = contentsOf(rule, request, timestamp)
   let isUsable = false
   for (const [index, secret] of options.secrets.entries()) {

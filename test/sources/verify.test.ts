@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import { test } from 'node:test'
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'
 import { InboundRequest } from '../../src/sources/inbound-request.ts'
@@ -218,6 +219,68 @@ test('what is no signature is refused as such', () => {
     )
   const empty = { headers: { authorization: 'Basic =' } }
   assert.deepEqual(check('basic', empty, ['', 'a:b']), failed('wrong_token'))
+})
+
+test('GitLab: by its signing token, or by its secret token, whichever is there', () => {
+  const [signing] = providers['standard-webhooks']?.secrets ?? ['']
+  const sent = providers['standard-webhooks']?.send(signing, now, '{"object_kind":"push"}')
+  assert.ok(sent)
+  assert.deepEqual(check('gitlab', sent, [signing]), first)
+  const both = { ...sent, headers: { ...sent.headers, 'x-gitlab-token': 'a token' } }
+  assert.deepEqual(check('gitlab', both, ['a token']), { kind: 'authenticated', secret: 0 })
+  assert.deepEqual(check('gitlab', both, ['another one']), failed('wrong_token'))
+  assert.deepEqual(check('gitlab', sent, ['whsec_AAAA']), failed('signature_mismatch'))
+  const late = providers['standard-webhooks']?.send(signing, now - 301_000, '{}')
+  assert.deepEqual(check('gitlab', late ?? {}, [signing]), failed('timestamp_too_old'))
+})
+
+const plainScheme: Verification = {
+  ...{ kind: 'hmac', hash: 'sha256', key: 'utf8', encoding: 'hex' },
+  signature: { at: { header: 'x-sig' } },
+  signed: ['plain body'],
+}
+
+test('a body that was signed before it was compressed is believed, and read; a bomb is neither', () => {
+  const body = Buffer.from('{"type":"a.b"}')
+  const came = (coding: string, bytes: Buffer, signed = body) =>
+    new InboundRequest({
+      ...{ method: 'POST', search: '', body: bytes },
+      headers: {
+        'content-encoding': coding,
+        'x-sig': createHmac('sha256', 's').update(signed).digest('hex'),
+      },
+    })
+  const verify = (request: InboundRequest) => verifyRequest(plainScheme, request, { secrets: ['s'], now })
+  for (const [coding, bytes] of [
+    ['gzip', gzipSync(body)],
+    ['X-GZip', gzipSync(body)],
+    ['deflate', deflateSync(body)],
+    ['br', brotliCompressSync(body)],
+    ['zstd', zstdCompressSync(body)],
+    ['identity', body],
+  ] as const) {
+    const request = came(coding, bytes)
+    assert.deepEqual(verify(request), first, coding)
+    assert.equal(request.textAt({ field: 'type' }), 'a.b')
+    assert.deepEqual(verify(came(coding, bytes, Buffer.from('other'))), failed('signature_mismatch'))
+  }
+  const zeros = Buffer.alloc(100_000_000)
+  for (const [coding, bytes] of [
+    ['gzip', body],
+    ['gzip, gzip', gzipSync(gzipSync(body))],
+    ['constructor', body],
+    ['compress', body],
+    ['gzip', gzipSync(zeros)],
+    ['br', brotliCompressSync(zeros.subarray(0, 2_000_000))],
+    ['zstd', zstdCompressSync(zeros)],
+  ] as const) {
+    const ms = fastestMs(() => {
+      const request = came(coding, bytes)
+      assert.deepEqual(verify(request), failed('undecodable_body'), coding)
+      assert.equal(request.textAt({ field: 'type' }), undefined)
+    })
+    assert.ok(ms < 500, `${coding}: ${ms} ms`)
+  }
 })
 
 test('names of the language are no headers and no fields', () => {

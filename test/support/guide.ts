@@ -6,12 +6,13 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** The commands of a guide (blocks marked `bash`), each with the lines of the block after it: what comes of them. */
-export async function examplesOf(
-  guide: string,
-): Promise<readonly { readonly command: string; readonly expected: readonly string[] }[]> {
-  const path = guide === 'README.md' ? guide : `docs/guides/${guide}`
-  const text = await readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
+export interface Example {
+  readonly command: string
+  readonly expected: readonly string[]
+}
+
+/** The commands of a page (blocks marked `bash`), each with the lines of the block after it: what comes of them. */
+export function examplesIn(text: string): readonly Example[] {
   const blocks = [...text.matchAll(/^```(\w+)\n([\s\S]*?)^```/gm)].map(([, kind, body = '']) => ({
     kind,
     body,
@@ -28,7 +29,12 @@ export async function examplesOf(
  * anything. What only reads is asked again until it says it: things happen a moment later.
  */
 export async function tryGuide(guide: string, url: string, cwd: string): Promise<number> {
-  const examples = await examplesOf(guide)
+  const path = guide === 'README.md' ? guide : `docs/guides/${guide}`
+  const text = await readFile(new URL(`../../${path}`, import.meta.url), 'utf8')
+  return tryExamples(examplesIn(text), url, cwd)
+}
+
+export async function tryExamples(examples: readonly Example[], url: string, cwd: string): Promise<number> {
   for (const { command, expected } of examples) {
     const ask = () => runExample(command.replaceAll('http://localhost:8000', url), cwd)
     let missing: string | undefined

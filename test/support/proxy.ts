@@ -3,8 +3,13 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 
-/** A CONNECT proxy to which every name is this machine. @param port 0: any that is free */
-export async function startProxy(t: TestContext, status = 200, port = 0) {
+/**
+ * A CONNECT proxy to which every name is this machine.
+ *
+ * @param port 0: any that is free
+ * @param leadsTo the port that it connects to; undefined: that which is asked for
+ */
+export async function startProxy(t: Pick<TestContext, 'after'>, status = 200, port = 0, leadsTo?: number) {
   const asked: { readonly to: string | undefined; readonly authorization: string | undefined }[] = []
   const sockets = new Set<Socket>()
   const server = createServer()
@@ -14,7 +19,7 @@ export async function startProxy(t: TestContext, status = 200, port = 0) {
       socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
       return
     }
-    const onward = connect(Number(request.url?.split(':').at(-1)), '127.0.0.1', () => {
+    const onward = connect(leadsTo ?? Number(request.url?.split(':').at(-1)), '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 OK\r\n\r\n')
       socket.pipe(onward).pipe(socket)
     })

@@ -1,5 +1,5 @@
 import type { Preset } from '../preset.ts'
-import { bearer, seconds } from './schemes.ts'
+import { bearer, seconds, standardHmac } from './schemes.ts'
 
 // Providers that sign with a key pair, send the secret itself, or nothing.
 
@@ -104,8 +104,12 @@ export const tokenPresets: readonly Preset[] = [
     id: 'gitlab',
     name: 'GitLab',
     documentation: 'https://docs.gitlab.com/user/project/integrations/webhooks/',
-    secret: 'The secret token of the webhook',
-    verification: { kind: 'token', token: { at: { header: 'x-gitlab-token' } } },
+    secret: 'The signing token of the webhook (whsec_…), or its secret token',
+    // Which of them a request has is the owner's choice at GitLab: the signature came in 2026.
+    verification: {
+      kind: 'any',
+      of: [standardHmac('webhook'), { kind: 'token', token: { at: { header: 'x-gitlab-token' } } }],
+    },
     eventType: [{ header: 'x-gitlab-event' }],
     dedupe: [{ header: 'idempotency-key' }],
   },

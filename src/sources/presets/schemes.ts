@@ -37,23 +37,29 @@ export const hmacIn = (
 export const bodyHmac = (header: string, encoding: 'hex' | 'base64', prefix?: string): Verification =>
   hmacIn(header, encoding, ['body'], { ...(prefix !== undefined && { prefix }) })
 
-/** Standard Webhooks, whose headers have other names at Svix. */
-export const standard = (name: string): Verification => {
-  const shared = {
+const standardParts = (name: string, prefix: 'v1,' | 'v1a,') =>
+  ({
+    signature: { at: { header: `${name}-signature` }, split: ' ', prefix },
     encoding: 'base64',
     signed: ['id', { text: '.' }, 'timestamp', { text: '.' }, 'body'],
     timestamp: seconds(`${name}-timestamp`),
     id: { header: `${name}-id` },
-  } as const
-  const signature = (prefix: string) => ({ at: { header: `${name}-signature` }, split: ' ', prefix })
-  return {
-    kind: 'any',
-    of: [
-      { kind: 'hmac', hash: 'sha256', key: 'whsec', signature: signature('v1,'), ...shared },
-      { kind: 'public key', algorithm: 'ed25519', key: 'whpk', signature: signature('v1a,'), ...shared },
-    ],
-  }
-}
+  }) as const
+
+/** Standard Webhooks with a shared secret. */
+export const standardHmac = (name: string): Verification => ({
+  ...{ kind: 'hmac', hash: 'sha256', key: 'whsec' },
+  ...standardParts(name, 'v1,'),
+})
+
+/** Standard Webhooks with a secret or a key pair; its headers have other names at Svix. */
+export const standard = (name: string): Verification => ({
+  kind: 'any',
+  of: [
+    standardHmac(name),
+    { kind: 'public key', algorithm: 'ed25519', key: 'whpk', ...standardParts(name, 'v1a,') },
+  ],
+})
 
 /** `t=<seconds>,v1=<hex>` over `<seconds>.<body>`. */
 export const stripeLike = (header: string): Verification =>

@@ -2051,7 +2051,7 @@ export type SourcePreset = {
     at: string
     /** What stands before the signature; null: nothing */
     prefix: string | null
-    /** What is signed: `{body}` byte for byte, `{timestamp}` and `{id}` as they came, `{url}` with which the provider was given, other places by their name; all else as it is */
+    /** What is signed: `{body}` byte for byte, `{plain body}` decompressed, `{timestamp}` and `{id}` as they came, `{url}` with which the provider was given, other places by their name; all else as it is */
     signed: string
     /** Where the time of the signature stands; null: nothing says how old a request is */
     signed_at: string | null
@@ -2108,7 +2108,7 @@ export type SourceCreate = {
     prefix?: string | null
     /** What stands between several signatures at one place */
     split?: string | null
-    /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
+    /** What is signed: `{body}`, `{plain body}` (decompressed), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
     signed?: string
     /** Where the time of the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
     signed_at?: string | null
@@ -2169,7 +2169,7 @@ export type SourcePatch = {
     prefix?: string | null
     /** What stands between several signatures at one place */
     split?: string | null
-    /** What is signed: `{body}`, `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
+    /** What is signed: `{body}`, `{plain body}` (decompressed), `{timestamp}`, `{id}`, `{method}`, `{url}`, `{sorted form}` and places in braces, all else as it is; `{body}` unless given */
     signed?: string
     /** Where the time of the signature stands: `header:NAME`, `query:NAME`, `field:NAME` or `form:NAME` */
     signed_at?: string | null
