@@ -21,6 +21,7 @@ export const errorCodes = {
   event_id_taken: { status: 409, title: 'There is an event with this id' },
   uid_taken: { status: 409, title: 'The uid is taken' },
   too_many_secrets: { status: 409, title: 'Too many signing secrets at a time' },
+  not_tried_now: { status: 409, title: 'The delivery cannot be tried now' },
   already_sent: { status: 409, title: 'Sent already' },
   catalogue_full: { status: 409, title: 'The catalogue of event types is full' },
   sources_full: { status: 409, title: 'Too many sources' },

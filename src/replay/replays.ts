@@ -1,12 +1,14 @@
 import { recordChange } from '../audit/audit.ts'
 import { differences } from '../audit/changes.ts'
 import { AppError, validationFailed } from '../errors.ts'
+import { tryNow } from '../lanes/try-now.ts'
 import type { Caller, Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { type ReplayFilter, type Selection, selectionOf } from './filter.ts'
+import { notTriedNow } from './not-tried-now.ts'
 import { defaultRatePerSecond, type ReplayAnswer } from './schema.ts'
 import {
   type DeliveryKey,
@@ -15,6 +17,7 @@ import {
   listReplays,
   lockOpenReplay,
   oweAgain,
+  type ReplayableEvent,
   type ReplayRow,
   readCandidates,
   readLastAttempts,
@@ -77,25 +80,14 @@ export class Replays {
     subscriptionIds?: readonly number[],
   ): Promise<number> {
     const { database } = this.#deps
-    const event = await readReplayableEvent(database, webhookId)
-    if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
-    if (uuidTime(webhookId) < this.#keptFrom(event.tenant)) throw unknownEvent(webhookId)
+    const event = await this.#eventOf(reach, webhookId)
     if (event.isExpunged) {
       throw new AppError(
         'payload_expunged',
         'The payload of this event was removed, so it cannot be sent again.',
       )
     }
-    const matched = new Set(event.subscriptionIds)
-    const foreign = (subscriptionIds ?? []).findIndex(id => !matched.has(id))
-    if (foreign >= 0) {
-      throw validationFailed([
-        {
-          pointer: `/subscription_ids/${foreign}`,
-          detail: 'The event was not for this subscription, so it cannot be sent to it again.',
-        },
-      ])
-    }
+    refuseForeign(event, subscriptionIds)
     return database.transaction(async tx => {
       const last = await readLastAttempts(tx, webhookId, loggedFrom(webhookId))
       const ids = [...new Set(subscriptionIds ?? event.subscriptionIds)]
@@ -110,6 +102,44 @@ export class Replays {
       })
       return deliveries
     })
+  }
+
+  /**
+   * Tries deliveries of an event at once that wait for their retry: all of them, or those to some subscriptions. What is due
+   * already, or is being sent, goes on and is not counted.
+   *
+   * @returns how many are tried now that would have waited
+   * @throws AppError not_found; validation_failed for subscriptions that the event was not for; not_tried_now where one of
+   *   those that are named, or all of them, cannot be: nothing is changed then
+   */
+  async tryNow(
+    { actor, reach }: Caller,
+    webhookId: Uuid,
+    subscriptionIds?: readonly number[],
+  ): Promise<number> {
+    const event = await this.#eventOf(reach, webhookId)
+    refuseForeign(event, subscriptionIds)
+    const ids = [...new Set(subscriptionIds ?? event.subscriptionIds)]
+    return this.#deps.database.transaction(async tx => {
+      const isNamed = subscriptionIds !== undefined
+      const { count, obstacles } = await tryNow(tx, webhookId, ids, isNamed)
+      if (isNamed ? obstacles.size > 0 : obstacles.size === ids.length) throw notTriedNow(ids, obstacles)
+      if (count > 0) {
+        await recordChange(tx, actor, {
+          ...{ action: 'event.tried_now', subjectId: webhookId, tenant: event.tenant },
+          changes: differences(undefined, { subscription_ids: subscriptionIds ?? null, deliveries: count }),
+        })
+      }
+      return count
+    })
+  }
+
+  /** @throws AppError not_found */
+  async #eventOf(reach: Reach, webhookId: Uuid): Promise<ReplayableEvent> {
+    const event = await readReplayableEvent(this.#deps.database, webhookId)
+    if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
+    if (uuidTime(webhookId) < this.#keptFrom(event.tenant)) throw unknownEvent(webhookId)
+    return event
   }
 
   /**
@@ -201,6 +231,19 @@ export class Replays {
     const kept = uuidLowerBound(this.#keptFrom(tenant))
     return { ...selection, tenant, from: selection.from > kept ? selection.from : kept }
   }
+}
+
+/** @throws AppError validation_failed for subscriptions that the event was not for */
+function refuseForeign(event: ReplayableEvent, subscriptionIds: readonly number[] = []): void {
+  const matched = new Set(event.subscriptionIds)
+  const foreign = subscriptionIds.findIndex(id => !matched.has(id))
+  if (foreign < 0) return
+  throw validationFailed([
+    {
+      pointer: `/subscription_ids/${foreign}`,
+      detail: 'The event was not for this subscription, so it cannot be sent to it again.',
+    },
+  ])
 }
 
 /** Counts the deliveries that match, page by page, for as long as it may go on. */

@@ -31,7 +31,7 @@ import {
 import type { DeliveryRow } from './deliveries-store.ts'
 import { chosenMax, discardChosen, discardCursor, discardDeliveries, parseDiscardCursor } from './discard.ts'
 import type { Replays } from './replays.ts'
-import { Delivery, type DeliveryAnswer, EventReplay, Replay, ReplayCreate } from './schema.ts'
+import { Delivery, type DeliveryAnswer, EventReplay, EventTryNow, Replay, ReplayCreate } from './schema.ts'
 
 export interface ReplayRoutesDeps {
   readonly replays: Replays
@@ -40,7 +40,7 @@ export interface ReplayRoutesDeps {
 }
 
 /** The schemas that the OpenAPI document names. */
-export const replaySchemas = [ReplayCreate, Replay, EventReplay, Delivery]
+export const replaySchemas = [ReplayCreate, Replay, EventReplay, EventTryNow, Delivery]
 
 const tags = ['Replay']
 const pageSize = 50
@@ -52,6 +52,7 @@ const discardMsMax = 20_000
 /** The routes that send again, and those that show and end what is owed. */
 export function registerReplay(scope: FastifyInstance, deps: ReplayRoutesDeps): void {
   registerEventReplay(scope, deps)
+  registerTryNow(scope, deps)
   registerMaking(scope, deps)
   registerProgress(scope, deps)
   registerRecover(scope, deps)
@@ -87,6 +88,44 @@ function registerEventReplay(scope: FastifyInstance, { replays }: ReplayRoutesDe
       const webhookId = parseWebhookId(request.params.webhook_id)
       const ids = request.body?.subscription_ids
       const deliveries = await replays.replayEvent(callerOf(request), webhookId, ids)
+      return reply.code(202).send({ deliveries })
+    },
+  )
+}
+
+function registerTryNow(scope: FastifyInstance, { replays }: ReplayRoutesDeps): void {
+  scope.withTypeProvider<TypeBoxTypeProvider>().post(
+    '/events/:webhook_id/try-now',
+    {
+      config: { bodyMayBeLeftOut: true },
+      schema: {
+        operationId: 'tryEventNow',
+        summary: 'Try at once what waits for its retry',
+        description:
+          'The next attempt is made now instead of at its time, and says `trigger: manual`. It is one of those that the retry policy allows: if it fails, the next one waits as usual. ' +
+          'Where a subscription is paused or disabled, its circuit is open, its receiver wants nothing for a while, or the delivery waits behind another one of its order, it is refused, and the sentence says what to do. ' +
+          'What has ended is sent again with `replay`.',
+        tags,
+        params: Type.Object({
+          webhook_id: Type.String({ format: 'uuid', description: 'As the 202 answer gave it' }),
+        }),
+        body: EventTryNow,
+        response: {
+          202: Type.Object(
+            { deliveries: Type.Integer({ minimum: 0 }) },
+            {
+              description:
+                'How many are tried now that would have waited; what is due already or being sent is not counted',
+            },
+          ),
+          ...problems(401, 403, 404, 409, 413, 415, 422),
+        },
+      },
+    },
+    async (request, reply) => {
+      const webhookId = parseWebhookId(request.params.webhook_id)
+      const ids = request.body?.subscription_ids
+      const deliveries = await replays.tryNow(callerOf(request), webhookId, ids)
       return reply.code(202).send({ deliveries })
     },
   )

@@ -80,6 +80,27 @@ export const EventReplay = Type.Object(
   },
 )
 
+/** What `POST /events/{webhook_id}/try-now` takes. */
+export const EventTryNow = Type.Object(
+  {
+    subscription_ids: Type.Optional(
+      Type.Array(Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), {
+        minItems: 1,
+        maxItems: 10_000,
+        uniqueItems: true,
+        description:
+          'Only those to these, and none when one of them cannot be tried; left out: all that can be',
+      }),
+    ),
+  },
+  {
+    $id: 'EventTryNow',
+    additionalProperties: false,
+    description: 'Which deliveries of an event are tried at once',
+    examples: [{}],
+  },
+)
+
 export const Delivery = Type.Object(
   {
     webhook_id: Type.String({ format: 'uuid' }),

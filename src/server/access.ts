@@ -77,6 +77,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /subscriptions/:id/ordering-keys': 'read',
 
   'POST /events/:webhook_id/replay': 'write',
+  'POST /events/:webhook_id/try-now': 'write',
   'GET /replays': 'read',
   'POST /replays': 'write',
   'GET /replays/:id': 'read',

@@ -134,6 +134,46 @@ test('what is chosen among dead letters and among what waits is discarded, after
   await page.close()
 })
 
+test('what waits for its retry is tried at once from its event and its attempt, or the answer says why not', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver({ status: 500 })
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({
+    target_url: receiver.origin,
+    retry: { max_attempts: 5, base_seconds: 600 },
+  })
+  const event = await sender.ingest(id)
+  await receiver.waitFor(1)
+  const { page, complaints } = await open(`/events/${event}`)
+  const details = page.getByLabel('Details')
+  await details.getByRole('button', { name: 'Try now' }).click()
+  await page.getByText('It is tried now.').waitFor()
+  await receiver.waitFor(2)
+  await details.getByText('Attempt 2').waitFor()
+  await details.getByText('manual', { exact: true }).first().waitFor()
+
+  await details.getByRole('link', { name: 'Attempt 2' }).click()
+  await page.getByRole('heading', { name: 'Attempt 2' }).waitFor()
+  await page.getByRole('button', { name: 'Try now' }).click()
+  await receiver.waitFor(3)
+
+  await sender.post(`/subscriptions/${id}/pause`, '{}', { 'content-type': 'application/json' })
+  await page.goto(`${service.url}/ui/subscriptions/${id}?tab=deliveries&status=waiting`)
+  await page.getByText('when resumed').waitFor()
+  await page.getByRole('checkbox', { name: `Choose ${event} ${id}` }).check()
+  await page.getByRole('toolbar').getByRole('button', { name: 'Try now' }).click()
+  await page.getByText(`Subscription ${id} is paused. Resume it, and what waits is sent.`).waitFor()
+  assert.equal(receiver.received.length, 3)
+  // The browser tells of each answer that is no success; the page has shown it.
+  assert.deepEqual(
+    complaints.filter(text => !/409/.test(text)),
+    [],
+  )
+  await page.close()
+})
+
 test('a list is saved as a file, in which no cell is a formula', { skip }, async () => {
   const { service } = theWorld()
   const published = await fetch(`${service.url}/events?event_type=export.me&event_id=%3D1%2B1`, {

@@ -62,6 +62,39 @@ test('a dead letter is sent again with the same id, a new time and signature, an
   )
 })
 
+test('what waits for its retry is tried at once, by hand; what follows it comes by itself', async () => {
+  await using receiver = await startReceiver(({ headers }) => ({ status: headers['x-now'] ? 200 : 500 }))
+  await using world = await testService()
+  const api = client(world.url)
+  for (const order of [{}, { ordering_key: 'payload.n' }]) {
+    const { id } = await api.subscribe({
+      ...{ target_url: `${receiver.origin}/`, retry: { schedule_seconds: [600, 1, 600] } },
+      ...order,
+    })
+    const before = receiver.received.length
+    const events = [await api.ingest(id, '{"n":1}'), await api.ingest(id, '{"n":1}')]
+    const rows = (count: number) =>
+      eventually(
+        () => logsOf(world, id),
+        logs => logs.filter(({ webhook_id: event }) => event === events[0]).length === count,
+      )
+    await rows(1)
+    const answer = await post(`${world.url}/events/${events[0]}/try-now`, { subscription_ids: [id] })
+    assert.deepEqual(answer, { status: 202, json: { deliveries: 1 } })
+    const made = (await rows(3)).filter(({ webhook_id: event }) => event === events[0])
+    assert.deepEqual(
+      made.map(({ trigger, attempt, verdict }) => [trigger, attempt, verdict]),
+      [
+        ['auto', 3, 'retry'],
+        ['manual', 2, 'retry'],
+        ['auto', 1, 'retry'],
+      ],
+    )
+    const tried = receiver.received.slice(before).map(({ headers }) => headers['webhook-id'])
+    if ('ordering_key' in order) assert.ok(!tried.includes(events[1]), 'the second one of its key waits')
+  }
+})
+
 test('what a receiver has missed is recovered, though the process is killed in between', async () => {
   let isBroken = true
   await using receiver = await startReceiver(() => ({ status: isBroken ? 500 : 200 }))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import type { Uuid } from '../../src/platform/id.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
-import { emptyAll, owe } from '../support/rows.ts'
+import { emptyAll, idAt, laneOf, owe } from '../support/rows.ts'
 import { testServer } from '../support/server.ts'
 
 const server = await testServer()
@@ -111,4 +111,104 @@ test('deliveries are named, or filtered: not both, and at most five hundred at a
     assert.ok(text.includes(`"pointer":"${pointer}"`), text)
   }
   assert.deepEqual(await states(), ['failed 1'])
+})
+
+/** An event of some minutes ago that has failed, and waits for its retry. */
+async function failedOnce(subscriptionIds: readonly number[], retryAt = Date.now() + 600_000): Promise<Uuid> {
+  const event = await owe(database, { webhookId: idAt(Date.now() - 300_000), subscriptionIds })
+  await database.query({
+    text: `update owed set attempt = 2, due_at = to_timestamp($2::float8 / 1000) where webhook_id = $1`,
+    values: [event, retryAt],
+  })
+  await database.query({
+    text: 'update lanes set due_at = to_timestamp($1::float8 / 1000)',
+    values: [retryAt],
+  })
+  return event
+}
+
+const tryNow = (event: Uuid, ids?: readonly number[]) =>
+  post(`/events/${event}/try-now`, ids === undefined ? {} : { subscription_ids: ids })
+
+test('what waits for its retry is tried now, by hand, and its lane is due', async () => {
+  await subscribe(database, [1, 2])
+  const event = await failedOnce([1, 2])
+  const answer = await tryNow(event, [1])
+  assert.deepEqual([answer.status, answer.json], [202, { deliveries: 1 }])
+  const isDue = async (id: number) => ((await laneOf(database, id))?.dueAt ?? Infinity) <= Date.now()
+  assert.deepEqual([await isDue(1), await isDue(2)], [true, false])
+  assert.deepEqual(
+    (await owedRuns(database)).map(row => [row.subscription_id, row.attempt, row.trigger]),
+    [
+      [1, 2, 'manual'],
+      [2, 2, null],
+    ],
+  )
+  const [entry] = await entries('event.tried_now')
+  assert.deepEqual([entry?.tenant, entry?.subject], ['default', { kind: 'event', id: event }])
+  // It is due already: it goes anyway, and leaves no entry.
+  assert.deepEqual((await tryNow(event, [1])).json, { deliveries: 0 })
+  assert.equal((await entries('event.tried_now')).length, 1)
+  assert.deepEqual((await tryNow(event)).json, { deliveries: 1 }, 'the other one')
+})
+
+test('a row that is being settled at that moment is not waited for', async () => {
+  await subscribe(database, [1])
+  const event = await failedOnce([1])
+  await database.transaction(async tx => {
+    await tx.query({ text: 'select from owed where webhook_id = $1 for update', values: [event] })
+    assert.deepEqual((await tryNow(event, [1])).json, { deliveries: 0 })
+  })
+})
+
+test('what cannot be tried now is refused with what to do, and nothing is changed', async () => {
+  await subscribe(database, [1, 2])
+  const later = `now() + interval '5 min'`
+  const cases: readonly (readonly [change: string, sentence: RegExp])[] = [
+    ['update subscriptions set paused = true where id = 2', /Subscription 2 is paused\. Resume it/],
+    [`update subscriptions set state = 'disabled' where id = 2`, /Subscription 2 is disabled\. Resume it/],
+    [
+      `with s as (update subscriptions set state = 'circuit_open' where id = 2)
+       update lanes set open_until = ${later} where subscription_id = 2`,
+      /circuit of subscription 2 is open.+by itself at 20.+resume/,
+    ],
+    [`update lanes set open_until = ${later} where subscription_id = 2`, /sent nothing before 20/],
+    [
+      `with s as (update subscriptions set ordered = true where id = 2)
+       update lanes set open_until = ${later} where subscription_id = 2`,
+      /is ordered, and the first of its deliveries waits/,
+    ],
+    [
+      `update owed set due_at = '9999-01-01', ordering_key = 'k', place_at = now() where subscription_id = 2`,
+      /waits behind another one with the same ordering key/,
+    ],
+    ['update owed set attempt = 1 where subscription_id = 2', /planned for 20.+not sent sooner/],
+    ['delete from owed where subscription_id = 2', /Nothing of this event waits for subscription 2 any more/],
+  ]
+  for (const [change, sentence] of cases) {
+    await emptyAll(database)
+    await subscribe(database, [1, 2])
+    const event = await failedOnce([1, 2])
+    await database.query({ text: change })
+    const before = await owedRuns(database)
+    const answer = await tryNow(event, [1, 2])
+    assert.equal(answer.status, 409, `${change}: ${answer.text}`)
+    const { code, detail, errors } = answer.json as Record<string, string> & { errors: { pointer: string }[] }
+    assert.deepEqual([code, errors.map(({ pointer }) => pointer)], ['not_tried_now', ['/subscription_ids/1']])
+    assert.match(detail ?? '', sentence)
+    assert.deepEqual(await owedRuns(database), before)
+    // Where none is named, the others are tried.
+    assert.deepEqual((await tryNow(event)).json, { deliveries: 1 }, change)
+  }
+})
+
+test('only what an event was for is tried', async () => {
+  await subscribe(database, [1, 2])
+  const event = await failedOnce([1])
+  assert.match((await tryNow(event, [2])).text, /was not for this subscription/)
+  await database.query({ text: 'delete from owed' })
+  const answer = await tryNow(event)
+  assert.equal(answer.status, 409)
+  assert.match(answer.text, /Replay it to send it again/)
+  assert.equal((await tryNow('01936b6e-0000-7000-8000-000000000000' as Uuid)).status, 404)
 })

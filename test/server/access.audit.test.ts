@@ -11,6 +11,8 @@ import { testService } from '../support/service.ts'
 const withoutEntry: Readonly<Record<string, string>> = {
   'POST /subscriptions/:id/verify':
     'where nobody has to be asked nothing is changed; test/e2e/ownership.test.ts has one that does',
+  'POST /events/:webhook_id/try-now':
+    'where nothing waits for its retry nothing is changed; test/replay/routes.test.ts has one that does',
   'POST /deliveries/discard':
     'what finds nothing to end leaves none; test/cli/replay.test.ts has one that does',
 }

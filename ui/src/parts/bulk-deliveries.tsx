@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { RotateCcw, Trash2 } from 'lucide-react'
+import { FastForward, RotateCcw, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { call } from '../api/client.ts'
 import { forget, useChange } from '../api/queries.ts'
@@ -8,7 +8,7 @@ import { Button } from '../design/button.tsx'
 import { ConfirmDialog } from '../design/dialog.tsx'
 import { type Selection, SelectionBar } from '../design/selection.tsx'
 import { numberText } from '../design/time.tsx'
-import { toast } from '../design/toast.tsx'
+import { toast, toastError } from '../design/toast.tsx'
 import { inTurns, sentenceOfTally } from './in-turns.ts'
 
 export const keyOfDelivery = (row: ListedDelivery) => `${row.webhook_id} ${row.subscription_id}`
@@ -25,7 +25,7 @@ interface AskProps {
   readonly onDone: () => Promise<void>
 }
 
-/** What can be done with the deliveries that are chosen: dead letters are sent again or discarded, what waits is discarded. */
+/** What can be done with the deliveries that are chosen: dead letters are sent again or discarded, what waits is tried now or discarded. */
 export function BulkActions({ rows, selection, dead }: BulkProps & { readonly dead: boolean }) {
   const client = useQueryClient()
   const [asking, setAsking] = useState<'replay' | 'discard'>()
@@ -52,6 +52,7 @@ export function BulkActions({ rows, selection, dead }: BulkProps & { readonly de
             Replay
           </Button>
         )}
+        {!dead && <TryChosen chosen={chosen} onDone={ask.onDone} />}
         <Button
           size="sm"
           look="danger"
@@ -65,6 +66,42 @@ export function BulkActions({ rows, selection, dead }: BulkProps & { readonly de
       {asking === 'replay' && <ReplayChosen {...ask} />}
       {asking === 'discard' && <DiscardChosen {...ask} />}
     </>
+  )
+}
+
+/** Tries those that wait for their retry; the first reason is said where some cannot be. */
+function TryChosen({ chosen, onDone }: Omit<AskProps, 'onClose'>) {
+  const [busy, setBusy] = useState(false)
+  const run = async () => {
+    setBusy(true)
+    try {
+      const tally = await inTurns(chosen, row =>
+        call('tryEventNow', {
+          path: { webhook_id: row.webhook_id },
+          body: { subscription_ids: [row.subscription_id] },
+        }),
+      )
+      const [first] = tally.failed
+      toast(sentenceOfTally(tally, tally.done.length === 1 ? 'is tried now' : 'are tried now'))
+      if (first !== undefined) toastError(first.error)
+      await onDone()
+    } catch (error) {
+      toastError(error)
+    } finally {
+      setBusy(false)
+    }
+  }
+  return (
+    <Button
+      size="sm"
+      look="primary"
+      icon={<FastForward className="h-3.5 w-3.5" />}
+      disabled={chosen.length === 0}
+      busy={busy}
+      onClick={() => void run()}
+    >
+      Try now
+    </Button>
   )
 }
 

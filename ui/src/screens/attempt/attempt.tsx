@@ -18,6 +18,7 @@ import { Waterfall } from '../../design/waterfall.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { TryNow } from '../../parts/try-now.tsx'
 
 const route = getRouteApi('/attempts/$id')
 
@@ -79,7 +80,16 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
     <>
       {status === 'failed' && (
         <div className="mb-5">
-          <Notice kind={verdict === 'retry' ? 'warn' : 'bad'}>
+          <Notice
+            kind={verdict === 'retry' ? 'warn' : 'bad'}
+            action={
+              verdict === 'retry' &&
+              attempt.next_attempt_at !== null &&
+              Date.parse(attempt.next_attempt_at) > Date.now() && (
+                <TryNow event={attempt.webhook_id} subscription={attempt.subscription_id} />
+              )
+            }
+          >
             <b className="font-semibold">
               {capitalised(attemptWords(attempt))}
               {verdict === 'retry' && attempt.next_attempt_at !== null && (

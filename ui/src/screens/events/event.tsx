@@ -4,7 +4,7 @@ import { Download, MoreHorizontal, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import { addressOf, fetchApi } from '../../api/client.ts'
 import { useChange, useRead } from '../../api/queries.ts'
-import type { EventDetails } from '../../api/schema.ts'
+import type { DeliveryDetails, EventDetails } from '../../api/schema.ts'
 import { StateBadge, Tag, TriggerBadge } from '../../design/badge.tsx'
 import { Button, IconButton } from '../../design/button.tsx'
 import { CodeBlock } from '../../design/code-block.tsx'
@@ -23,6 +23,7 @@ import { toast, toastError } from '../../design/toast.tsx'
 import { deliveryMoments } from '../../parts/deliveries.tsx'
 import { saveFile } from '../../parts/save-file.ts'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
+import { TryNow } from '../../parts/try-now.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { useCan } from '../../shell/me.ts'
 
@@ -195,6 +196,9 @@ function Deliveries({ event }: { readonly event: EventDetails }) {
               </span>
               <TriggerBadge trigger={delivery.trigger} />
               <StateBadge state={delivery.status} />
+              {waitsForRetry(delivery) && (
+                <TryNow event={event.webhook_id} subscription={delivery.subscription_id} />
+              )}
             </div>
             <Timeline
               label={`Attempts for subscription ${delivery.subscription_id}`}
@@ -205,6 +209,11 @@ function Deliveries({ event }: { readonly event: EventDetails }) {
       </div>
     </Section>
   )
+}
+
+/** Its next attempt has its time still before it; what was not tried yet is planned for a time that its sender chose. */
+function waitsForRetry({ status, next_attempt_at: next, attempts }: DeliveryDetails): boolean {
+  return status === 'pending' && attempts.length > 0 && next !== null && Date.parse(next) > Date.now()
 }
 
 const reasonWords: Readonly<Record<string, string>> = {
