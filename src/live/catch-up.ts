@@ -52,12 +52,12 @@ export class CatchUp {
   async #step(stream: EventStream, after: Uuid, until: Uuid): Promise<void> {
     const { database, sources, logger } = this.#deps
     const rangeEnd = uuidLowerBound(uuidTime(after) + rangeMs)
-    const before = rangeEnd < until ? rangeEnd : until
+    const end = rangeEnd < until ? rangeEnd : until
     const { reach, subscriptionId = null, status = null, kinds } = stream.filter
     const hints = { tenant: reach.tenant, subscriptionId, status }
     try {
       const page = await this.#inTurn(() =>
-        readPage(database, sources, new Set(kinds), { after, before, ...hints }),
+        readPage(database, sources, new Set(kinds), { after, until: end, ...hints }),
       )
       stream.write(page)
     } catch (error) {

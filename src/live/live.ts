@@ -118,6 +118,7 @@ export class Live {
 
   /** Begins a stream, whose head was written. It ends with its connection. */
   open(response: ServerResponse, { caller, filter, lastId, oldest, isAllowed }: StreamRequest): void {
+    if (response.destroyed) return // its reader has left already, and nothing would say so once more
     const stream = new EventStream(
       {
         response,

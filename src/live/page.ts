@@ -65,15 +65,15 @@ export async function readPage(
   db: Queryable,
   sources: readonly LiveSource[],
   kinds: ReadonlySet<LiveKind>,
-  { after, before, ...hints }: Omit<LiveRange, 'limit'>,
+  { after, until: end, ...hints }: Omit<LiveRange, 'limit'>,
 ): Promise<Page> {
   const read: (readonly LiveItem[])[] = []
   // One after the other: a connection runs one statement at a time.
   for (const source of sources.filter(({ kind }) => kinds.has(kind)))
-    read.push(await source.read(db, { after, before, limit: rowsMax, ...hints }))
+    read.push(await source.read(db, { after, until: end, limit: rowsMax, ...hints }))
   // Where one has more, the others are told up to the same position only.
   const ends = read.flatMap(items => (items.length < rowsMax ? [] : (items.at(-1)?.id ?? [])))
-  const until = ends.reduce((least, id) => (id < least ? id : least), before)
+  const until = ends.reduce((least, id) => (id < least ? id : least), end)
   const items = read.flat().filter(({ id }) => id <= until)
   items.sort((one, other) => (one.id < other.id ? -1 : 1))
   return new Page(after, until, items)

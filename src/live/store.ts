@@ -25,10 +25,10 @@ export async function readAccepted(db: Queryable, range: LiveRange): Promise<rea
       select webhook_id as id, tenant, event_type, content_type, octet_length(payload) as size_bytes, subscription_ids,
              channels, event_id, deliver_at
       from events
-      where webhook_id > $1 and webhook_id < $2 and ($4::text is null or tenant = $4)
+      where webhook_id > $1 and webhook_id <= $2 and ($4::text is null or tenant = $4)
         and ($5::int is null or $5 = any(subscription_ids))
       order by webhook_id limit $3`,
-    values: [range.after, range.before, range.limit, range.tenant, range.subscriptionId],
+    values: [range.after, range.until, range.limit, range.tenant, range.subscriptionId],
   })
   return rows
 }
@@ -53,7 +53,7 @@ const attempts = (condition: string) => `
     select id, subscription_id, webhook_id, "timestamp", attempt, status, verdict, http_status, duration_ms, next_at, error,
            error_class, error_code, trigger
     from delivery_logs
-    where id > $1 and id < $2 and trigger <> 'test' and ($4::attempt_status is null or status = $4) ${condition}
+    where id > $1 and id <= $2 and trigger <> 'test' and ($4::attempt_status is null or status = $4) ${condition}
     order by id limit $3) l
   ${whose('l.subscription_id')}
   left join lateral (
@@ -65,8 +65,8 @@ const attempts = (condition: string) => `
 
 /** Attempts, tests left out. Those of one subscription by the index that begins with it. */
 export async function readAttempted(db: Queryable, range: LiveRange): Promise<readonly AttemptedRow[]> {
-  const { after, before, limit, status, subscriptionId } = range
-  const values = [after, before, limit, status]
+  const { after, until, limit, status, subscriptionId } = range
+  const values = [after, until, limit, status]
   const { rows } = await db.query<AttemptedRow>(
     subscriptionId === null
       ? { name: 'live_attempts', text: attempts(''), values }
@@ -92,10 +92,10 @@ export async function readChanged(db: Queryable, range: LiveRange): Promise<read
     name: 'live_changes',
     text: `
       select c.*, s.tenant, s.uid
-      from (select * from subscription_changes where id > $1 and id < $2 order by id limit $3) c
+      from (select * from subscription_changes where id > $1 and id <= $2 order by id limit $3) c
       ${whose('c.subscription_id')}
       order by c.id`,
-    values: [range.after, range.before, range.limit],
+    values: [range.after, range.until, range.limit],
   })
   return rows
 }

@@ -98,10 +98,10 @@ export class Tail {
   /** Tells the streams all up to the horizon of now. */
   async #look(signal: AbortSignal): Promise<true> {
     const { connection, horizon, sources } = this.#deps
-    const before = await horizon.read()
-    if (this.#position === undefined) this.#begin(before)
-    for (let after = this.#position; after !== undefined && after < before; after = this.#position) {
-      const page = await readPage(connection, sources, everyKind, { after, before, ...everything })
+    const until = await horizon.read()
+    if (this.#position === undefined) this.#begin(until)
+    for (let after = this.#position; after !== undefined && after < until; after = this.#position) {
+      const page = await readPage(connection, sources, everyKind, { after, until, ...everything })
       if (signal.aborted) break
       this.#tell(page)
       await setImmediate() // what was written is sent

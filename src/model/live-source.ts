@@ -21,10 +21,10 @@ export interface LiveItem {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** The rows to read: those with ids between the two, both left out, in the order of their ids. */
+/** The rows to read: those with ids after the one, and up to and with the other, in the order of their ids. */
 export interface LiveRange {
   readonly after: Uuid
-  readonly before: Uuid
+  readonly until: Uuid
   readonly limit: number
   /** Others need not be read, where that is cheaper; null: all. Whoever reads looks again what is for whom. */
   readonly tenant: string | null

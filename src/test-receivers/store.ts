@@ -295,14 +295,14 @@ export type ReceivedRow = Omit<RequestRow, 'headers' | 'body' | 'query'> & {
 /** Requests to all receivers, in the order of their ids. */
 export async function readReceived(
   db: Queryable,
-  { after, before, limit, tenant }: Pick<LiveRange, 'after' | 'before' | 'limit' | 'tenant'>,
+  { after, until, limit, tenant }: Pick<LiveRange, 'after' | 'until' | 'limit' | 'tenant'>,
 ): Promise<readonly ReceivedRow[]> {
   const { rows } = await db.query<ReceivedRow>({
     text: `select r.id, receiver, tenant, method, body_bytes, webhook_id, subscription_id, signature, signature_detail, status
            from test_receiver_requests r join test_receivers t on t.id = r.receiver
-           where r.id > $1 and r.id < $2 and ($4::text is null or tenant = $4)
+           where r.id > $1 and r.id <= $2 and ($4::text is null or tenant = $4)
            order by r.id limit $3`,
-    values: [after, before, limit, tenant],
+    values: [after, until, limit, tenant],
   })
   return rows
 }

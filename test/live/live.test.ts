@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, type TestContext, test } from 'node:test'
+import { promisify } from 'node:util'
 import { Unwritten } from '../../src/cluster/unwritten.ts'
 import { ApiKeys } from '../../src/keys/keys.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidV7Source } from '../../src/platform/id.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { GatedDatabase } from '../support/gated-database.ts'
@@ -104,6 +106,42 @@ test('a reader that comes back is told all that it has missed, in order, and not
   assert.deepEqual(await toldUntil(again, missed.at(-1) ?? ''), missed)
   const live = await accept()
   assert.deepEqual(await toldUntil(again, live), [...missed, live])
+})
+
+test('a reader that comes back while many things happen misses none of them', async t => {
+  // The streams are told up to something that happened, and the next page of it is held back.
+  const { promise: mayGoOn, resolve: goOn } = Promise.withResolvers<void>()
+  let isFull = false
+  const connection: Queryable = {
+    async query<Row extends object>(statement: Parameters<Queryable['query']>[0]) {
+      if (isFull && statement.name === 'live_accepted') await mayGoOn
+      const result = await database.query<Row>(statement)
+      if (statement.name === 'live_accepted') isFull = result.rows.length === 500
+      return result
+    },
+  }
+  await using server = await testServer({ live: testLive(own, { unwritten, connection }), database })
+  await using first = await readStream(server.url)
+  const seen = (await eventually(() => first.lastId)) ?? ''
+  const many = Array.from({ length: 700 }, newId)
+  await unwritten.during(() =>
+    database.query({
+      text: `insert into events (webhook_id, tenant, content_type, payload, subscription_ids)
+             select id, 'default', 'text/plain', 'x', '{1}' from unnest($1::uuid[]) id`,
+      values: [many],
+    }),
+  )
+  await eventually(() => first.told.length === 500)
+  t.after(() => goOn())
+  await using again = await readStream(server.url, '', { 'last-event-id': seen })
+  await eventually(() => again.lastId === many[499])
+  goOn()
+  await toldUntil(again, many.at(-1) ?? '')
+  assert.deepEqual(
+    many.filter(id => !ids(again).includes(id)),
+    [],
+  )
+  assert.equal(again.told.length, many.length)
 })
 
 test('a reader that was told of nothing comes back to where it was: comments have an id, too', async t => {
@@ -234,6 +272,29 @@ test('when the service stops, a stream ends, and one that is asked for then ends
   await using late = await readStream(server.url)
   await late.ended
   assert.deepEqual([late.response.status, late.text], [200, 'retry: 2000\n\n'])
+})
+
+test('a reader that leaves before its stream begins takes no place', async () => {
+  const { promise: kept, resolve: answer } = Promise.withResolvers<number>()
+  let asked = 0
+  const retentionMs = () => {
+    asked++
+    return kept
+  }
+  const live = testLive(own, { retentionMs, streamsMax: 1 })
+  await using server = await testServer({ live })
+  const { app } = server
+  const socket = connect(server.port, '127.0.0.1')
+  socket.write(`GET /stream?last_event_id=${newId()} HTTP/1.1\r\nhost: x\r\n\r\n`)
+  await eventually(() => asked === 1)
+  socket.destroy()
+  const connections = promisify(app.server.getConnections.bind(app.server))
+  await eventually(connections, count => count === 0)
+  answer(3_600_000)
+  await using next = await readStream(server.url)
+  assert.equal(next.response.status, 200)
+  await next[Symbol.asyncDispose]()
+  await eventually(() => live.size === 0)
 })
 
 test('the number of streams is bounded, and one key may have a quarter of them', async t => {

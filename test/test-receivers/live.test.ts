@@ -16,7 +16,7 @@ test('the event stream reads what receivers got in the order of its ids, of one 
     })
   const range = {
     after: '00000000-0000-0000-0000-000000000000' as Uuid,
-    before: 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid,
+    until: 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid,
     ...{ limit: 2, tenant: null, subscriptionId: null, status: null },
   }
   const first = await receivedSource.read(server.world.database, range)
