@@ -12,6 +12,7 @@ export async function readContents(
   const { rows } = await db.query<{
     webhook_id: Uuid
     event_type: string | null
+    event_id: string | null
     content_type: string
     payload: Buffer
     metadata: EventMetadata | null
@@ -20,9 +21,9 @@ export async function readContents(
     text: `
       select e.* from unnest($1::uuid[]) as k (id)
       cross join lateral (
-        (select webhook_id, event_type, content_type, payload, metadata from events where webhook_id = k.id limit 1)
+        (select webhook_id, event_type, event_id, content_type, payload, metadata from events where webhook_id = k.id limit 1)
         union all
-        (select webhook_id, event_type, content_type, payload, metadata from events_carried
+        (select webhook_id, event_type, event_id, content_type, payload, metadata from events_carried
           where webhook_id = k.id limit 1)
         limit 1) e`,
     values: [uuidArray(webhookIds)],
@@ -32,6 +33,7 @@ export async function readContents(
       row.webhook_id,
       {
         eventType: row.event_type,
+        ...(row.event_id !== null && { eventId: row.event_id }),
         contentType: row.content_type,
         contentEncoding: row.metadata?.content_encoding ?? null,
         payload: row.payload,

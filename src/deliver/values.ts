@@ -8,6 +8,8 @@ export function eventValues({ delivery, to, content }: LoadedDelivery): ValueOf 
     switch (placeholder.name) {
       case 'id':
         return delivery.webhookId
+      case 'event_id':
+        return content.eventId
       case 'event_type':
         return content.eventType
       case 'tenant':

@@ -8,6 +8,8 @@ export type AttemptTrigger = (typeof attemptTriggers)[number]
 /** The content of an event; all its deliveries share one object. */
 export interface DeliveryContent {
   readonly eventType: string | null
+  /** Its sender's own name for it; absent or null: it has none. */
+  readonly eventId?: string | null
   readonly contentType: string
   /** The codings of the payload, such as `gzip`; absent or null: none was said. */
   readonly contentEncoding?: string | null

@@ -15,6 +15,7 @@ export type Placeholder =
 /** What every attempt of a delivery has in common. */
 export const eventPlaceholders = [
   'id',
+  'event_id',
   'event_type',
   'tenant',
   'subscription_id',

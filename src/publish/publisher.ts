@@ -115,6 +115,7 @@ export class Publisher {
       ...(traceparent !== undefined && { traceparent }),
       ...(forwarded !== undefined && { forwarded }),
       ...(metadata !== null && { metadata }),
+      ...(eventId !== null && { eventId }),
       published: {
         ...{ channels, eventId, idempotencyKey, metadata },
         deliverAt: deliverAt !== null && deliverAt > clock.now() ? deliverAt : null,

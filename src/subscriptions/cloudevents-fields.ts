@@ -92,7 +92,7 @@ export const CloudEventsInput = Type.Unsafe<CloudEventsFields | null>({
   properties,
   additionalProperties: false,
   description:
-    'The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, ' +
+    'The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{event_id}`, ' +
     '`{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces',
 })
 

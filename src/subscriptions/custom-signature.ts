@@ -88,7 +88,7 @@ export const customSignatureInput = {
     ),
     content: template(
       'string',
-      'What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, ' +
+      'What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_id}`, `{event_type}`, ' +
         '`{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces',
       '{timestamp}.{body}',
     ),

@@ -28,7 +28,7 @@ export const headerTemplatesInput = (valueTypes: readonly string[]) =>
       valueChars: headerTemplateLimits.templateChars,
       value: { minLength: 1, pattern: '^[\\x20-\\x7e]+$' },
     },
-    'Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), ' +
+    'Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{event_id}`, ' +
       '`{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for ' +
       'values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. ' +
       `At most ${headerTemplateLimits.count} names; those that the service sets itself, or that are in \`headers\`, are refused`,

@@ -5,12 +5,7 @@ import { headersOf } from '../subscriptions/signing.ts'
 import { parseSigningSecret } from '../subscriptions/signing-secret.ts'
 import type { SigningKey, Subscription, TextKey } from '../subscriptions/subscription.ts'
 import type { SignatureWord } from './schema.ts'
-
-/** A request as far as its signature is concerned. */
-export interface SignedRequest {
-  readonly headers: IncomingHttpHeaders
-  readonly body: Buffer
-}
+import { findingsOf, type SignedRequest } from './verify-more.ts'
 
 export interface Verified {
   readonly signature: SignatureWord
@@ -42,25 +37,37 @@ export function verifyRequest(
     const fault = signatureFault(request, signerOf(secret, request.headers), now)
     return { ...wordFor(fault), subscriptionId: null }
   }
-  const signing = subscriptions.filter(
-    ({ signingKeys, textKeys }) => signingKeys.length + textKeys.length > 0,
-  )
   let first: string | undefined
-  for (const subscription of signing) {
-    const fault = signatureFault(request, subscription, now)
-    if (fault === undefined) return { ...wordFor(undefined), subscriptionId: subscription.id }
-    first ??= fault
+  let reason: string | undefined
+  for (const subscription of subscriptions) {
+    const found = findingOf(request, subscription, now)
+    if (found.kind === 'right') return { ...wordFor(undefined), subscriptionId: subscription.id }
+    if (found.kind === 'fault') first ??= found.detail
+    if (found.kind === 'unknown') reason ??= found.detail
   }
   if (first !== undefined) return { ...wordFor(first), subscriptionId: null }
-  const signsOtherwise = subscriptions.some(
-    ({ extras }) => extras !== null && (extras.messageSignature !== null || extras.customSignature !== null),
-  )
-  const detail = signsOtherwise
-    ? 'Signatures of RFC 9421 and custom ones are not checked here.'
-    : subscriptions.length > 0
+  const detail =
+    reason ??
+    (subscriptions.length > 0
       ? 'The subscription that leads here does not sign.'
-      : 'No subscription leads here, and no signing_secret was given.'
+      : 'No subscription leads here, and no signing_secret was given.')
   return { signature: 'unchecked', detail, subscriptionId: null }
+}
+
+type Found =
+  | { readonly kind: 'right' | 'nothing' }
+  | { readonly kind: 'fault' | 'unknown'; readonly detail: string }
+
+/** All that a subscription signs has to be right; what cannot be told counts only where there is nothing else. */
+function findingOf(request: SignedRequest, to: Subscription, now: number): Found {
+  const isUsual = to.signingKeys.length + to.textKeys.length > 0
+  const fault = isUsual ? signatureFault(request, to, now) : undefined
+  if (fault !== undefined) return { kind: 'fault', detail: fault }
+  const found = findingsOf(request, to, now)
+  const wrong = found.find(one => one?.kind === 'fault')
+  if (wrong !== undefined) return wrong
+  if (isUsual || found.includes(undefined)) return { kind: 'right' }
+  return found[0] ?? { kind: 'nothing' }
 }
 
 function wordFor(fault: string | undefined): Pick<Verified, 'signature' | 'detail'> {

@@ -2,12 +2,17 @@ import assert from 'node:assert/strict'
 import { createHmac, createSecretKey } from 'node:crypto'
 import { test } from 'node:test'
 import { Webhook } from 'standardwebhooks'
+import { signMore } from '../../src/deliver/extras.ts'
+import { describe, sign } from '../../src/deliver/message.ts'
 import { signatures } from '../../src/deliver/signatures.ts'
-import { openCustomSignature } from '../../src/subscriptions/custom-signature.ts'
+import { uuidV7Source } from '../../src/platform/id.ts'
+import { type CustomSignatureFields, openCustomSignature } from '../../src/subscriptions/custom-signature.ts'
 import { makeKeyPair, privateKey } from '../../src/subscriptions/key-pair.ts'
+import { messageSignatureAnswer } from '../../src/subscriptions/message-signature.ts'
 import { headersOf } from '../../src/subscriptions/signing.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { verifyRequest } from '../../src/test-receivers/verify-signature.ts'
+import { fields } from '../support/message.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const now = 1_800_000_000_000
@@ -101,19 +106,121 @@ test('where no secret is known nothing is said', () => {
   assert.equal(verifyRequest({ headers, body }, null, [], now).signature, 'unchecked')
   const unsigned = aSubscription({ signingKeys: [] })
   assert.equal(verifyRequest({ headers, body }, null, [unsigned], now).signature, 'unchecked')
-  const customSignature = openCustomSignature({ content: '{body}', header: 'x-s' }, [])
-  const extras = {
-    cloudEvents: null,
-    headers: [],
-    messageSignature: null,
-    customSignature,
-    usesMetadata: false,
+})
+
+const keyOf = (text: string) => ({ key: createSecretKey(text, 'utf8'), expiresAt: null })
+const noExtras = {
+  cloudEvents: null,
+  headers: [],
+  messageSignature: null,
+  customSignature: null,
+  usesMetadata: false,
+}
+const id = uuidV7Source({ now: () => now })()
+
+/** A request as a subscription signs it, by the way that all deliveries go. */
+function sentAs(to: Subscription, at = now): Record<string, string> {
+  const content = { eventType: 'order.paid', contentType: 'application/json', payload: body }
+  const loaded = { to, delivery: { webhookId: id, attempt: 3 }, content }
+  const own = [...describe(loaded, 'test/1'), ...sign(loaded, at)]
+  return fields([...own, ...(to.extras ? signMore(loaded, to.extras, own, at) : [])])
+}
+
+function withCustom(
+  wanted: CustomSignatureFields,
+  changes: Partial<Subscription> = {},
+  secrets = ['a secret of sixteen'],
+) {
+  const customSignature = openCustomSignature(wanted, secrets.map(keyOf))
+  return aSubscription({ id: 7, signingKeys: [], extras: { ...noExtras, customSignature }, ...changes })
+}
+
+function withMessageSignature(secrets = ['a secret of sixteen'], changes: object = {}) {
+  const { signingHeaders } = aSubscription()
+  const keys = secrets.map(text => ({ ...keyOf(text), algorithm: 'hmac-sha256', keyId: text }) as const)
+  const messageSignature = { ...messageSignatureAnswer(changes, signingHeaders), keys }
+  return aSubscription({ id: 7, signingKeys: [], extras: { ...noExtras, messageSignature } })
+}
+
+const found = (headers: Record<string, string>, to: Subscription, sent = body, at = now) => {
+  const { signature, detail } = verifyRequest({ headers, body: sent }, null, [to], at)
+  return [signature, detail]
+}
+
+test('a signature of RFC 9421 is verified: its digest, its time, what is signed, and the key', () => {
+  const to = withMessageSignature()
+  const headers = sentAs(to)
+  assert.deepEqual(found(headers, to), ['valid', null])
+  assert.deepEqual(found(sentAs(to, now - 299_000), to), ['valid', null])
+  for (const [changed, sent, at, detail] of [
+    [{}, Buffer.from('{"a":2}'), now, /another body/],
+    [{ 'content-type': 'text/plain' }, body, now, /not of this request/],
+    [
+      { signature: headers.signature?.replace('sig1=:', 'sig1=:AAAA') },
+      body,
+      now,
+      /not made with this secret/,
+    ],
+    [{ 'signature-input': '' }, body, now, /is missing/],
+    [{ 'signature-input': 'sig1=();keyid="x"' }, body, now, /no time|is missing/],
+    [{}, body, now + 301_000, /five minutes/],
+  ] as const) {
+    const [word, reason] = found({ ...headers, ...changed } as Record<string, string>, to, sent, at)
+    assert.equal(word, 'invalid', String(detail))
+    assert.match(reason ?? '', detail)
   }
-  const other = verifyRequest({ headers, body }, null, [{ ...unsigned, extras }], now)
-  assert.deepEqual(
-    [other.signature, other.detail],
-    ['unchecked', 'Signatures of RFC 9421 and custom ones are not checked here.'],
-  )
+  assert.equal(found(headers, withMessageSignature(['another secret of mine']))[0], 'invalid')
+  // The secret is replaced between the request and its check.
+  assert.deepEqual(found(headers, withMessageSignature(['a new secret', 'a secret of sixteen'])), [
+    'valid',
+    null,
+  ])
+  assert.equal(found(headers, withMessageSignature(undefined, { tag: 'shop' }))[0], 'invalid')
+})
+
+test('a signature in another form is made again from the request, and compared', () => {
+  const attempts = { signingHeaders: headersOf({ headers: { attempt: 'X-Try' } }) }
+  for (const to of [
+    withCustom({ content: '{body}', header: 'x-s', value: 'sha256={signature}' }),
+    withCustom({
+      ...{ content: 'v0:{timestamp}:{id}:{event_type}:{url}:{body}', header: 'x-s' },
+      ...{ value: 't={timestamp},{signatures}', entry: 'v1={signature}' },
+    }),
+    withCustom({ content: '{timestamp_ms}.{body}', header: 'x-s', value: 't={timestamp_ms} {signature}' }),
+    withCustom({ content: '{attempt}.{body}', header: 'x-s', algorithm: 'hmac-sha512' }, attempts),
+  ]) {
+    const headers = sentAs(to, now + 123)
+    assert.deepEqual(found(headers, to), ['valid', null])
+    const [word, detail] = found(headers, to, Buffer.from('{"a":2}'))
+    assert.equal(word, 'invalid')
+    assert.match(detail ?? '', /was not made with this secret and body/)
+    assert.equal(found({ ...headers, 'x-s': '' }, to)[0], 'invalid')
+  }
+  const timed = withCustom({ content: '{timestamp}.{body}', header: 'x-s' })
+  assert.match(found(sentAs(timed, now - 301_000), timed)[1] ?? '', /five minutes/)
+  const before = sentAs(withCustom({ content: '{body}', header: 'x-s', value: '{signatures}' }))
+  const rotated = withCustom({ content: '{body}', header: 'x-s', value: '{signatures}' }, {}, [
+    'new',
+    'a secret of sixteen',
+  ])
+  assert.deepEqual(found(before, rotated), ['valid', null])
+})
+
+test('what a request does not show cannot be made again, and says so', () => {
+  for (const [content, detail] of [
+    ['{metadata.shop}.{body}', /what the sender says/],
+    ['{event_id}.{body}', /what the sender says/],
+    ['{attempt}.{body}', /number of the attempt/],
+    ['{timestamp_ms}.{body}', /in milliseconds/],
+  ] as const) {
+    const to = withCustom({ content, header: 'x-s' })
+    const [word, reason] = found(sentAs(to), to)
+    assert.equal(word, 'unchecked')
+    assert.match(reason ?? '', detail)
+    // Beside a signature that can be checked it says nothing.
+    const both = { ...to, signingKeys: aSubscription().signingKeys }
+    assert.deepEqual(found(sentAs(both), both), ['valid', null])
+  }
 })
 
 test('a secret that was given verifies what others sign, in each form that it may have', () => {

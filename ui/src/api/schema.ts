@@ -272,9 +272,9 @@ export type SubscriptionCreate = {
   } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
-  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
   header_templates?: { [name: string]: string } | null
-  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
   cloudevents?: {
     /** A URI reference. Null: `/tenants/<tenant>` */
     source?: string | null
@@ -356,7 +356,7 @@ export type SubscriptionCreate = {
       encoding?: "hex" | "base64" | "base64url" | null
       /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
       key?: "text" | "base64" | "hex" | null
-      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_id}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
       content?: string
       /** The header that holds the signature */
       header?: string
@@ -449,9 +449,9 @@ export type SubscriptionReplace = {
   } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
-  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
   header_templates?: { [name: string]: string } | null
-  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
   cloudevents?: {
     /** A URI reference. Null: `/tenants/<tenant>` */
     source?: string | null
@@ -533,7 +533,7 @@ export type SubscriptionReplace = {
       encoding?: "hex" | "base64" | "base64url" | null
       /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
       key?: "text" | "base64" | "hex" | null
-      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_id}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
       content?: string
       /** The header that holds the signature */
       header?: string
@@ -659,9 +659,9 @@ export type SubscriptionPatch = {
   } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string | null } | null
-  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
   header_templates?: { [name: string]: string | null } | null
-  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
   cloudevents?: {
     /** A URI reference. Null: `/tenants/<tenant>` */
     source?: string | null
@@ -743,7 +743,7 @@ export type SubscriptionPatch = {
       encoding?: "hex" | "base64" | "base64url" | null
       /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
       key?: "text" | "base64" | "hex" | null
-      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_id}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
       content?: string
       /** The header that holds the signature */
       header?: string
@@ -1846,6 +1846,12 @@ export type EventReplay = {
   subscription_ids?: (number)[]
 }
 
+/** Which deliveries of an event are tried at once */
+export type EventTryNow = {
+  /** Only those to these, and none when one of them cannot be tried; left out: all that can be */
+  subscription_ids?: (number)[]
+}
+
 /** One event that is, or was, owed to one subscription */
 export type ListedDelivery = {
   webhook_id: string
@@ -2470,9 +2476,9 @@ export type DraftTest = {
   } | null
   /** Sent with every delivery, such as `{"Authorization": "Bearer …"}`. Values are stored encrypted and shown masked as ********; a masked value sent back keeps the one there is. At most 32 names and 8192 bytes in all; names that the service sets itself are refused. */
   headers?: { [name: string]: string } | null
-  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
+  /** Headers that are made for each attempt, such as `{"X-Order": "{metadata.order}"}`: `{event_type}`, `{id}` (the `webhook_id`), `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{metadata.NAME}`, `{attempt}`, `{timestamp}` and `{timestamp_ms}` stand for values, `{{` and `}}` for braces. In a value what is no visible ASCII is percent-encoded; a header without a value is not sent. They are no place for secrets: they are shown as they are. At most 16 names; those that the service sets itself, or that are in `headers`, are refused */
   header_templates?: { [name: string]: string } | null
-  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
+  /** The attributes of events in the formats `cloudevents-structured` and `cloudevents-binary`. In each text `{event_type}`, `{id}`, `{event_id}`, `{tenant}`, `{subscription_id}`, `{created_at}` and `{metadata.NAME}` stand for what the event has, `{{` and `}}` for braces */
   cloudevents?: {
     /** A URI reference. Null: `/tenants/<tenant>` */
     source?: string | null
@@ -2554,7 +2560,7 @@ export type DraftTest = {
       encoding?: "hex" | "base64" | "base64url" | null
       /** The key of an HMAC: the whole `signing_secret` as text (null: this), or the bytes that it is in base64 (after `whsec_`, if that is there) or hex */
       key?: "text" | "base64" | "hex" | null
-      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
+      /** What is signed: `{body}`, `{id}`, `{timestamp}` (Unix seconds), `{timestamp_ms}`, `{method}`, `{url}`, `{path}`, `{event_id}`, `{event_type}`, `{tenant}`, `{subscription_id}`, `{created_at}`, `{attempt}` and `{metadata.NAME}` stand for values, `{{` and `}}` for braces. At most 512 characters */
       content?: string
       /** The header that holds the signature */
       header?: string
@@ -2892,6 +2898,10 @@ export interface Operations {
   testFilter: { path: undefined; query: undefined; body: FilterTest; answer: FilterTestResult }
   /** Send a signed sample now */
   testSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionTest; answer: TestResult }
+  /** Try at once what waits for its retry */
+  tryEventNow: { path: { webhook_id: string | number }; query: undefined; body: EventTryNow; answer: {
+    deliveries: number
+  } }
   /** Ask the receiver again whether it wants the events of this subscription */
   verifySubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
 }
@@ -2980,5 +2990,6 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   testDraft: ['POST', '/subscriptions/test'],
   testFilter: ['POST', '/filters/test'],
   testSubscription: ['POST', '/subscriptions/{id}/test'],
+  tryEventNow: ['POST', '/events/{webhook_id}/try-now'],
   verifySubscription: ['POST', '/subscriptions/{id}/verify'],
 }

@@ -79,7 +79,7 @@ export function FormatPart({ draft, set, faultAt }: PartProps) {
               placeholder="shop: {tenant}"
             />
           </Field>
-          <Placeholders names="{event_type}, {id}, {tenant}, {subscription_id}, {created_at}, {metadata.NAME}" />
+          <Placeholders names="{event_type}, {id}, {event_id}, {tenant}, {subscription_id}, {created_at}, {metadata.NAME}" />
         </>
       )}
     </Fold>
@@ -117,7 +117,7 @@ export function TemplatesPart({ draft, set, faultAt }: PartProps) {
           placeholder={'X-Order: {metadata.order}\nX-Kind: {event_type}, attempt {attempt}'}
         />
       </Field>
-      <Placeholders names="{event_type}, {id}, {tenant}, {subscription_id}, {created_at}, {metadata.NAME}, {attempt}, {timestamp}, {timestamp_ms}" />
+      <Placeholders names="{event_type}, {id}, {event_id}, {tenant}, {subscription_id}, {created_at}, {metadata.NAME}, {attempt}, {timestamp}, {timestamp_ms}" />
     </Fold>
   )
 }
