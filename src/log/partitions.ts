@@ -224,6 +224,11 @@ export async function oldestMoment(database: Database, table: PartitionedTable):
   return Math.min(...ofAll.map(partition => timeOf(partition.from)))
 }
 
+/** From when on events are kept, and the names that they have taken (Unix milliseconds); of all tenants, as `oldestMoment`. */
+export async function oldestKept(database: Database): Promise<number> {
+  return Math.min(await oldestMoment(database, 'events'), await oldestMoment(database, 'taken_names'))
+}
+
 /** @returns false when it cannot be done now; the next round looks again */
 export async function unlessBusy(detaching: Promise<unknown>): Promise<boolean> {
   try {

@@ -5,7 +5,7 @@ import type { Throttle } from '../dispatch/throttle.ts'
 import type { Expunges } from '../events/expunges.ts'
 import type { Discards } from '../lanes/discard-waiting.ts'
 import { repair } from '../lanes/repair.ts'
-import { oldestMoment } from '../log/partitions.ts'
+import { oldestKept } from '../log/partitions.ts'
 import { runRetention } from '../log/retention.ts'
 import type { Clock } from '../platform/clock.ts'
 import { every, type Repeated } from '../platform/every.ts'
@@ -59,8 +59,7 @@ export function keepHouse(house: House): readonly Repeated[] {
   const { config, database, clock, logger, subscriptions, receivers, link } = house
   const { tenants, keys, sessions, portalTokens } = house.access
   const telling = { ...house, tenants, unwritten: house.membership.unwritten }
-  const oldestEvents = () => oldestMoment(database, 'events')
-  const removal = { database, clock, logger, tenants, belongings, oldestEvents }
+  const removal = { database, clock, logger, tenants, belongings, oldestKept: () => oldestKept(database) }
   const replaying = every(30_000, 'replay', logger, signal => runReplays(house, signal))
   house.replays.onMade(() => replaying.hurry())
   const discarding = every(30_000, 'discard of what waited', logger, signal => house.discards.run(signal))

@@ -35,13 +35,13 @@ export interface TenantRemovalDeps {
   readonly tenants: Tenants
   /** In the order in which they are removed. */
   readonly belongings: readonly Belongings[]
-  /** When the oldest events are from that are kept (Unix milliseconds). */
-  readonly oldestEvents: () => Promise<number>
+  /** From when on events are kept, and the names that they have taken (Unix milliseconds). */
+  readonly oldestKept: () => Promise<number>
 }
 
 /**
- * The oldest events that are kept must be this much younger than the end of a tenant before its id is free: an event that
- * was let in just before that end may have been committed a while after it.
+ * What is kept of events must be this much younger than the end of a tenant before its id is free: an event that was let in
+ * just before that end may have been committed a while after it.
  */
 const lateMs = 3_600_000
 
@@ -97,14 +97,14 @@ async function empty(
 
 /**
  * Frees the ids of deleted tenants that nothing names any more: no event, no row of the log (whose tenant is that of the
- * tombstone of its subscription), nothing else that says whose it is. Before that a new tenant with the same id could read
- * what was the old one's.
+ * tombstone of its subscription), nothing else that says whose it is, no name that is taken once (which is a hash with the
+ * tenant in it). Before that a new tenant with the same id could read what was the old one's, or be answered with it.
  *
  * @returns how many ids are free now; undefined when another process is at it
  */
 export async function freeTenantIds(deps: TenantRemovalDeps): Promise<number | undefined> {
-  const { database, belongings, oldestEvents, logger, clock } = deps
-  const before = Math.min(await oldestEvents(), clock.now()) - lateMs
+  const { database, belongings, oldestKept, logger, clock } = deps
+  const before = Math.min(await oldestKept(), clock.now()) - lateMs
   if ((await readEmptiedBefore(database, before)).length === 0) return 0
   return besideThePath(database, 'ids of tenants', async session => {
     if (!(await tryLockForSession(session, 'tenants'))) return undefined

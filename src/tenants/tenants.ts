@@ -153,7 +153,7 @@ export class Tenants {
     return new AppError(
       'tenant_taken',
       state?.deleted
-        ? `A tenant ${id} was deleted, and events and log still name it. Its id is free when retention has removed them (LOG_RETENTION_HOURS). Choose another id, or wait.`
+        ? `A tenant ${id} was deleted, and what is kept of it still names it. Its id is free when retention has removed that: events and log (LOG_RETENTION_HOURS), and the names of its events (IDEMPOTENCY_RETENTION_HOURS). Choose another id, or wait.`
         : `There is a tenant ${id} already. Choose another id, or change that one with PATCH /tenants/${id}.`,
     )
   }
