@@ -61,7 +61,7 @@ test('an id is given once: not to two tenants, and not while something names a d
   await remove(server, 'acme')
   const later = await create(server, { id: 'acme', name: 'c' })
   assert.equal(later.status, 409)
-  assert.match(later.text, /was deleted, and events and log still name it/)
+  assert.match(later.text, /was deleted, and what is kept of it still names it/)
 })
 
 test('the tenants of the service itself stay', async () => {
