@@ -127,16 +127,18 @@ export async function startProcess(
   child.stdout.on('data', collect)
   child.stderr.on('data', collect)
   const url = await new Promise<string>((resolve, reject) => {
-    const look = () => {
-      const found = /is ready on (\S+)/.exec(output)?.[1]
-      if (found) resolve(found)
-    }
-    child.stdout.on('data', look)
-    child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output}`)))
-    setTimeout(() => {
+    const tooLate = setTimeout(() => {
       reject(new Error(`not ready within 90 s:\n${output}`))
       child.kill('SIGKILL') // the test that failed by this would never end
     }, 90_000).unref()
+    const look = () => {
+      const found = /is ready on (\S+)/.exec(output)?.[1]
+      if (found === undefined) return
+      clearTimeout(tooLate)
+      resolve(found)
+    }
+    child.stdout.on('data', look)
+    child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output}`)))
   })
   return {
     child,
