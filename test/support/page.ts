@@ -93,3 +93,9 @@ export async function settled(page: Page): Promise<void> {
     .first()
     .waitFor({ state: 'detached' })
 }
+
+/** Waits for charts: they are drawn after the page, by a library that is loaded then. */
+export async function drawn(page: Page): Promise<void> {
+  await page.waitForLoadState('networkidle', { timeout: 1500 }).catch(() => {}) // it listens to what happens, so it never is
+  await page.evaluate('new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))')
+}
