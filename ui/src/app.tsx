@@ -2,7 +2,7 @@ import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from '@ta
 import { RouterProvider } from '@tanstack/react-router'
 import { ApiProblem, isStatus } from './api/problem.ts'
 import { Toaster } from './design/toast.tsx'
-import { TooltipProvider } from './design/tooltip.tsx'
+import { TooltipHost } from './design/tooltip.tsx'
 import { router } from './routes.tsx'
 
 /** A session that has ended is noticed by whatever is asked next: then the page asks who is there. */
@@ -30,10 +30,9 @@ const client = new QueryClient({
 export function App() {
   return (
     <QueryClientProvider client={client}>
-      <TooltipProvider delayDuration={350} skipDelayDuration={150}>
-        <RouterProvider router={router} />
-        <Toaster />
-      </TooltipProvider>
+      <RouterProvider router={router} />
+      <Toaster />
+      <TooltipHost />
     </QueryClientProvider>
   )
 }

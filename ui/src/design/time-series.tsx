@@ -1,6 +1,8 @@
 import { lazy, Suspense, useId } from 'react'
+import { usePreferences } from '../shell/preferences.ts'
 import type { TimeSeriesProps } from './series.ts'
 import { Skeleton } from './states.tsx'
+import { exactTime } from './time.tsx'
 
 const Plot = lazy(() => import('./time-series-plot.tsx').then(module => ({ default: module.Plot })))
 
@@ -40,6 +42,7 @@ function Spoken({
   series,
   format,
 }: Pick<TimeSeriesProps, 'title' | 'times' | 'series' | 'format'>) {
+  const { clock } = usePreferences()
   return (
     <div className="only-spoken">
       <table>
@@ -57,7 +60,7 @@ function Spoken({
         <tbody>
           {times.map((time, index) => (
             <tr key={time}>
-              <th scope="row">{new Date(time * 1000).toISOString()}</th>
+              <th scope="row">{exactTime(time * 1000, clock)}</th>
               {series.map(({ name, values }) => (
                 <td key={name}>{values[index] == null ? 'none' : format(values[index])}</td>
               ))}

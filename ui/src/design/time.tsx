@@ -1,6 +1,5 @@
 import { useSyncExternalStore } from 'react'
 import { usePreferences } from '../shell/preferences.ts'
-import { Tooltip } from './tooltip.tsx'
 
 const tickMs = 1000
 let now = Date.now()
@@ -27,27 +26,28 @@ export function useNow(stepMs = 1000): number {
   return useSyncExternalStore(subscribe, () => Math.floor(now / stepMs) * stepMs)
 }
 
-/** A time: relative, with the exact one on hover. */
+/** A time: relative, with the exact one on hover; or exact, with both. */
 export function Time({ at, exact }: { readonly at: string | null | undefined; readonly exact?: boolean }) {
-  const { clock } = usePreferences()
   const ms = at == null ? Number.NaN : Date.parse(at)
   const age = Date.now() - ms
   const current = useNow(Math.abs(age) < 90_000 ? 1000 : 30_000)
   if (at == null || Number.isNaN(ms)) return <span className="text-ink-3">–</span>
-  const whole = exactTime(ms, clock)
-  if (exact) {
-    return (
-      <time dateTime={at} className="whitespace-nowrap">
-        {whole}
-      </time>
-    )
-  }
+  if (exact) return <ExactTime at={at} />
+  // What shows texts on hover finds the exact time by itself.
   return (
-    <Tooltip text={whole}>
-      <time dateTime={at} className="whitespace-nowrap">
-        {relativeTime(ms - current)}
-      </time>
-    </Tooltip>
+    <time dateTime={at} className="whitespace-nowrap">
+      {relativeTime(ms - current)}
+    </time>
+  )
+}
+
+function ExactTime({ at }: { readonly at: string }) {
+  const { clock } = usePreferences()
+  const ms = Date.parse(at)
+  return (
+    <time dateTime={at} data-exact>
+      {exactTime(ms, clock)} <span className="text-ink-3">({relativeTime(ms - useNow())})</span>
+    </time>
   )
 }
 

@@ -45,6 +45,10 @@ export function setPreferences(change: Partial<Preferences>): void {
   for (const listener of listeners) listener()
 }
 
+export function getPreferences(): Preferences {
+  return current
+}
+
 export function usePreferences(): Preferences {
   return useSyncExternalStore(
     listener => {

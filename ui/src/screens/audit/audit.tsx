@@ -102,16 +102,12 @@ function Changes({ entry: { changes, more_changes: more } }: { readonly entry: A
         : JSON.stringify(value)
   return (
     <Tooltip
-      text={
-        <span className="block space-y-0.5">
-          {changes.map(({ field, before, after, secret }) => (
-            <span key={field} className="block break-all">
-              {field}: {secret ?? `${line(before)} → ${line(after)}`}
-            </span>
-          ))}
-          {more > 0 && <span className="block">and {more} more</span>}
-        </span>
-      }
+      text={[
+        ...changes.map(
+          ({ field, before, after, secret }) => `${field}: ${secret ?? `${line(before)} → ${line(after)}`}`,
+        ),
+        ...(more > 0 ? [`and ${more} more`] : []),
+      ].join('\n')}
     >
       <button type="button" className="max-w-full truncate rounded text-left text-xs text-ink-2">
         {changes.map(({ field }) => field).join(', ')}
