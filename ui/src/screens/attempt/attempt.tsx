@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { Copy } from 'lucide-react'
+import { Copy, RotateCcw } from 'lucide-react'
 import { useState } from 'react'
 import { addressOf, fetchApi } from '../../api/client.ts'
 import { useRead } from '../../api/queries.ts'
@@ -16,9 +16,12 @@ import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
 import { toast, toastError } from '../../design/toast.tsx'
 import { Waterfall } from '../../design/waterfall.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
+import { ReplayDialog } from '../../parts/replay-dialog.tsx'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { TryNow } from '../../parts/try-now.tsx'
+import { useKeys } from '../../shell/keys.ts'
+import { useCan } from '../../shell/me.ts'
 
 const route = getRouteApi('/attempts/$id')
 
@@ -28,6 +31,13 @@ export function Attempt() {
   const attempt = useRead('getAttempt', { path: { id } })
   const { data } = attempt
   const title = data ? `Attempt ${data.attempt}` : 'Attempt'
+  const mayWrite = useCan('write')
+  const [asking, setAsking] = useState(false)
+  // Of a test there is no event that could be sent again.
+  // What waits for its retry is tried now instead, by the button beside the reason.
+  const waits = data?.verdict === 'retry' && Date.parse(data.next_attempt_at ?? '') > Date.now()
+  const canReplay = mayWrite && data !== undefined && data.trigger !== 'test' && !waits
+  useKeys({ r: () => (waits ? toast('It is pending: it is being tried anyway.') : setAsking(true)) })
   return (
     <Page
       title={title}
@@ -54,7 +64,26 @@ export function Attempt() {
           </span>
         )
       }
+      actions={
+        canReplay && (
+          <Button
+            look={data.status === 'failed' ? 'primary' : 'secondary'}
+            icon={<RotateCcw className="h-3.5 w-3.5" />}
+            onClick={() => setAsking(true)}
+          >
+            Replay
+          </Button>
+        )
+      }
     >
+      {canReplay && asking && (
+        <ReplayDialog
+          webhookId={data.webhook_id}
+          count={1}
+          subscriptionIds={[data.subscription_id]}
+          onClose={() => setAsking(false)}
+        />
+      )}
       {attempt.isError ? (
         <ErrorState error={attempt.error} retry={() => void attempt.refetch()} />
       ) : data === undefined ? (
@@ -69,7 +98,7 @@ export function Attempt() {
 const endings: Readonly<Record<string, string>> = {
   delivered: 'delivered',
   retry: 'it is tried again',
-  given_up: 'given up: it was the last attempt, or one that ends a delivery',
+  given_up: 'given up: no further attempt is made by itself',
   expired: 'too old to be tried again',
   cancelled: 'the delivery was cancelled',
 }

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { Download, MoreHorizontal, RotateCcw } from 'lucide-react'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { addressOf, fetchApi } from '../../api/client.ts'
 import { useChange, useRead } from '../../api/queries.ts'
 import type { DeliveryDetails, EventDetails } from '../../api/schema.ts'
@@ -21,6 +21,7 @@ import { bytesText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { toast, toastError } from '../../design/toast.tsx'
 import { deliveryMoments } from '../../parts/deliveries.tsx'
+import { ReplayDialog } from '../../parts/replay-dialog.tsx'
 import { saveFile } from '../../parts/save-file.ts'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { TryNow } from '../../parts/try-now.tsx'
@@ -34,11 +35,21 @@ export function EventPanel() {
   const { id } = route.useParams()
   const navigate = useNavigate()
   const event = useRead('getEvent', { path: { webhook_id: id } }, { everyMs: 2000, keep: true })
-  const [asking, setAsking] = useState(false)
+  const [asking, setAsking] = useState<'all' | number>()
+  const [wanted, setWanted] = useState(false)
   const mayWrite = useCan('write')
   const { data } = event
-  const canReplay = mayWrite && data !== undefined && data.payload_expunged_at === null && settledOf(data) > 0
-  useKeys({ r: () => canReplay && setAsking(true) })
+  // While the next event is on its way the one before is shown; nothing may be done with it by mistake.
+  const isThere = data !== undefined && !event.isPlaceholderData
+  const canReplay = mayWrite && isThere && data.payload_expunged_at === null && settledOf(data) > 0
+  useKeys({ r: () => setWanted(mayWrite) })
+  // It may be pressed while the event is still on its way: then it waits for it.
+  useEffect(() => {
+    if (!wanted || !isThere) return
+    setWanted(false)
+    if (canReplay) setAsking('all')
+    else toast(whyNoReplay(data))
+  }, [wanted, isThere, data, canReplay])
   return (
     <Panel
       onClose={() => void navigate({ to: '/events', search: true, resetScroll: false })}
@@ -51,7 +62,12 @@ export function EventPanel() {
       actions={
         <>
           {canReplay && (
-            <Button size="sm" icon={<RotateCcw className="h-3.5 w-3.5" />} onClick={() => setAsking(true)}>
+            <Button
+              size="sm"
+              look={data.status === 'failed' ? 'primary' : 'secondary'}
+              icon={<RotateCcw className="h-3.5 w-3.5" />}
+              onClick={() => setAsking('all')}
+            >
               Replay
             </Button>
           )}
@@ -66,10 +82,19 @@ export function EventPanel() {
       ) : (
         <>
           <Facts event={data} />
-          <Deliveries event={data} />
-          <Unmatched event={data} />
+          <Deliveries event={data} replay={canReplay ? setAsking : undefined} />
+          {data.deliveries.length === 0 && <Unmatched event={data} />}
           <Payload event={data} />
-          {asking && <ReplayDialog event={data} onClose={() => setAsking(false)} />}
+          {data.deliveries.length > 0 && <Unmatched event={data} />}
+          {asking !== undefined && (
+            <ReplayDialog
+              webhookId={data.webhook_id}
+              {...(asking === 'all'
+                ? { count: settledOf(data), pending: data.delivery_counts.pending }
+                : { count: 1, subscriptionIds: [asking] })}
+              onClose={() => setAsking(undefined)}
+            />
+          )}
         </>
       )}
     </Panel>
@@ -147,6 +172,13 @@ function settledOf({ delivery_counts: { total, pending } }: EventDetails): numbe
   return total - pending
 }
 
+function whyNoReplay({ payload_expunged_at: expunged, delivery_counts: { total } }: EventDetails): string {
+  if (expunged !== null) return 'Its payload was removed, so it cannot be sent again.'
+  return total === 0
+    ? 'No subscription wanted it, so there is nothing to send again.'
+    : 'All of it is pending: it is being tried anyway.'
+}
+
 function Facts({ event }: { readonly event: EventDetails }) {
   return (
     <Section>
@@ -168,7 +200,16 @@ function Facts({ event }: { readonly event: EventDetails }) {
   )
 }
 
-function Deliveries({ event }: { readonly event: EventDetails }) {
+const urgency = { failed: 0, pending: 1, cancelled: 2, success: 3 } as const
+
+function Deliveries({
+  event,
+  replay,
+}: {
+  readonly event: EventDetails
+  /** Asks whether to send it again to one subscription. */
+  readonly replay: ((subscriptionId: number) => void) | undefined
+}) {
   if (event.deliveries.length === 0) {
     return (
       <div className="mb-6">
@@ -188,24 +229,34 @@ function Deliveries({ event }: { readonly event: EventDetails }) {
       }
     >
       <div className="space-y-2">
-        {event.deliveries.map(delivery => (
-          <Card key={delivery.subscription_id}>
-            <div className="mb-3 flex items-center gap-2 text-sm">
-              <span className="min-w-0 grow truncate font-medium">
-                <SubscriptionName id={delivery.subscription_id} />
-              </span>
-              <TriggerBadge trigger={delivery.trigger} />
-              <StateBadge state={delivery.status} />
-              {waitsForRetry(delivery) && (
-                <TryNow event={event.webhook_id} subscription={delivery.subscription_id} />
-              )}
-            </div>
-            <Timeline
-              label={`Attempts for subscription ${delivery.subscription_id}`}
-              moments={deliveryMoments(delivery)}
-            />
-          </Card>
-        ))}
+        {event.deliveries
+          .toSorted((a, b) => urgency[a.status] - urgency[b.status])
+          .map(delivery => (
+            <Card key={delivery.subscription_id}>
+              <div className="mb-3 flex items-center gap-2 text-sm">
+                <span className="min-w-0 grow truncate font-medium">
+                  <SubscriptionName id={delivery.subscription_id} />
+                </span>
+                <TriggerBadge trigger={delivery.trigger} />
+                <StateBadge state={delivery.status} />
+                {waitsForRetry(delivery) && (
+                  <TryNow event={event.webhook_id} subscription={delivery.subscription_id} />
+                )}
+                {replay && event.delivery_counts.total > 1 && delivery.status !== 'pending' && (
+                  <IconButton
+                    label={`Replay to #${delivery.subscription_id} alone`}
+                    onClick={() => replay(delivery.subscription_id)}
+                  >
+                    <RotateCcw className="h-3.5 w-3.5" />
+                  </IconButton>
+                )}
+              </div>
+              <Timeline
+                label={`Attempts for subscription ${delivery.subscription_id}`}
+                moments={deliveryMoments(delivery)}
+              />
+            </Card>
+          ))}
       </div>
     </Section>
   )
@@ -227,9 +278,15 @@ const reasonWords: Readonly<Record<string, string>> = {
 }
 
 function Unmatched({ event }: { readonly event: EventDetails }) {
-  if (event.unmatched.length === 0) return null
+  const count = event.unmatched.length
+  if (count === 0) return null
+  const many = `${count}${event.unmatched_next_cursor ? ' and more' : ''}`
+  // Why nobody got it is what is looked for; why somebody else did not, seldom.
   return (
-    <Section title="Did not go to" hint={event.unmatched_next_cursor && 'The first of them'}>
+    <details open={event.deliveries.length === 0} className="mb-6">
+      <summary className="mb-2 w-fit rounded text-sm font-semibold">
+        Did not go to {many} {count === 1 ? 'subscription' : 'subscriptions'}
+      </summary>
       <ul className="divide-y rounded-card border">
         {event.unmatched.map(({ subscription_id: id, reason, detail, pointer, value, clause }) => (
           <li key={id} className="px-3 py-2 text-sm">
@@ -239,7 +296,7 @@ function Unmatched({ event }: { readonly event: EventDetails }) {
               </span>
               <Tag>{reasonWords[reason] ?? reason}</Tag>
             </div>
-            <p className="mt-0.5 text-xs text-ink-2">{detail}</p>
+            <p className="mt-0.5 text-xs [overflow-wrap:anywhere] text-ink-2">{detail}</p>
             {pointer !== undefined && (
               <p className="mt-0.5 font-mono text-xs break-all text-ink-3">
                 {pointer} {clause} · the event has{' '}
@@ -249,7 +306,7 @@ function Unmatched({ event }: { readonly event: EventDetails }) {
           </li>
         ))}
       </ul>
-    </Section>
+    </details>
   )
 }
 
@@ -363,35 +420,4 @@ function curlOf(
     ...headers.map(header => `  -H ${quoted(header)}`),
     `  --data-binary ${quoted(body)}`,
   ].join(' \\\n')
-}
-
-function ReplayDialog({ event, onClose }: { readonly event: EventDetails; readonly onClose: () => void }) {
-  const replay = useChange('replayEvent', { affects: ['getEvent', 'listEvents'], quiet: true })
-  const { pending } = event.delivery_counts
-  const count = settledOf(event)
-  const words = (many: number) => (many === 1 ? '1 delivery' : `${many} deliveries`)
-  return (
-    <ConfirmDialog
-      open
-      onClose={onClose}
-      title="Replay this event"
-      verb={`Replay ${words(count)}`}
-      description={
-        <>
-          It is sent again to {count === 1 ? 'the subscription' : `the ${count} subscriptions`} that it went
-          to, with the same <code className="font-mono text-xs">webhook-id</code>, so that a receiver that has
-          it already can tell.
-          {pending > 0 && ` What is still pending (${pending}) goes on being tried as planned.`}
-        </>
-      }
-      act={async () => {
-        const { deliveries } = await replay.mutateAsync({ path: { webhook_id: event.webhook_id }, body: {} })
-        toast(
-          deliveries === 0
-            ? 'Nothing was sent again: all of it is pending by now.'
-            : `${words(deliveries)} ${deliveries === 1 ? 'is' : 'are'} being sent again.`,
-        )
-      }}
-    />
-  )
 }
