@@ -1,3 +1,4 @@
+import { ChevronRight } from 'lucide-react'
 import { type FormEvent, type ReactNode, useState } from 'react'
 import { useRead } from '../api/queries.ts'
 import type { Subscription, SubscriptionCreate } from '../api/schema.ts'
@@ -146,6 +147,7 @@ export function SubscriptionForm({
   verb,
   onSubmit,
   beside,
+  belowAddress,
   certificateEndsAt,
 }: {
   readonly first: Draft
@@ -156,6 +158,8 @@ export function SubscriptionForm({
   readonly onSubmit: (body: SubscriptionCreate) => void
   /** More that can be done with what is written so far, such as a test. */
   readonly beside?: (body: () => SubscriptionCreate | undefined) => ReactNode
+  /** Below the address: what fills it in. */
+  readonly belowAddress?: (fill: (url: string) => void) => ReactNode
   /** When the client certificate ends that is set. */
   readonly certificateEndsAt?: string | undefined
 }) {
@@ -200,6 +204,7 @@ export function SubscriptionForm({
             placeholder="https://example.com/webhooks"
           />
         </Field>
+        {draft.target_url === '' && belowAddress?.(url => setDraft(now => ({ ...now, target_url: url })))}
         <div className="grid gap-4 sm:grid-cols-2">
           <Field
             label="Description"
@@ -248,7 +253,7 @@ export function SubscriptionForm({
         )}
       </Card>
       {!more && (
-        <Button look="quiet" onClick={() => setMore(true)}>
+        <Button look="quiet" icon={<ChevronRight className="h-4 w-4" />} onClick={() => setMore(true)}>
           Filter, headers, retries, credentials, format …
         </Button>
       )}

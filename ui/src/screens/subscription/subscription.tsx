@@ -14,6 +14,7 @@ import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { Tabs } from '../../design/tabs.tsx'
 import { Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
 import { useCan } from '../../shell/me.ts'
@@ -71,6 +72,7 @@ export function Subscription() {
           </span>
           {data.uid && <span className="font-mono text-xs leading-5">uid:{data.uid}</span>}
           <span className="text-ink-3">{data.tenant}</span>
+          <OwnReceiver url={data.target_url} />
         </span>
       }
       actions={mayWrite && <Actions subscription={data} />}

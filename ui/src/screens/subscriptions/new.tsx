@@ -7,9 +7,11 @@ import { Button, ButtonLink } from '../../design/button.tsx'
 import { CodeBlock, CodeSamples } from '../../design/code-block.tsx'
 import { Page, Section } from '../../design/page.tsx'
 import { Notice } from '../../design/states.tsx'
+import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { verifySamples } from '../../parts/samples.ts'
 import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
+import { useTenant } from '../../shell/me.ts'
 
 const route = getRouteApi('/subscriptions/new')
 
@@ -30,6 +32,7 @@ export function NewSubscription() {
         busy={create.isPending}
         verb="Create"
         onSubmit={body => create.mutate({ body })}
+        belowAddress={fill => <TestReceiverOffer fill={fill} />}
         beside={written => (
           <Button
             icon={<FlaskConical className="h-3.5 w-3.5" />}
@@ -50,6 +53,28 @@ export function NewSubscription() {
   )
 }
 
+/** Who has no receiver yet can go on all the same. */
+function TestReceiverOffer({ fill }: { readonly fill: (url: string) => void }) {
+  const tenant = useTenant()
+  const create = useChange('createTestReceiver', { affects: ['listTestReceivers'] })
+  return (
+    <p className="-mt-2 text-xs text-ink-2">
+      No receiver yet?{' '}
+      <button
+        type="button"
+        className="rounded font-medium text-accent hover:underline"
+        onClick={() =>
+          create.isPending ||
+          create.mutate({ body: { ...(tenant && { tenant }) } }, { onSuccess: ({ url }) => fill(url) })
+        }
+      >
+        Use a test receiver
+      </button>
+      , an address of this service that shows what arrives.
+    </p>
+  )
+}
+
 function Made({
   subscription,
   crumbs,
@@ -62,14 +87,19 @@ function Made({
     <Page
       title={`Subscription #${id} is there`}
       crumbs={crumbs}
-      facts={<span className="break-all">{url}</span>}
+      facts={
+        <span className="flex flex-wrap gap-x-3">
+          <span className="break-all">{url}</span>
+          <OwnReceiver url={url} />
+        </span>
+      }
       actions={
         <>
-          <ButtonLink to="/send" search={{ to: String(id) }}>
-            Send it an event
-          </ButtonLink>
-          <ButtonLink to="/subscriptions/$id" params={{ id: String(id) }} look="primary">
+          <ButtonLink to="/subscriptions/$id" params={{ id: String(id) }}>
             Open it
+          </ButtonLink>
+          <ButtonLink to="/send" search={{ to: String(id) }} look="primary">
+            Send it an event
           </ButtonLink>
         </>
       }
