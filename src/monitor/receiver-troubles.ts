@@ -82,6 +82,6 @@ const endedBy = {
 /** What follows from the state of a subscription. */
 export const receiverMessages = {
   circuit_open:
-    'the circuit of the subscription is open; what it is owed waits until its receiver answers again, or POST /subscriptions/{id}/resume has it tried at once',
+    'the circuit of the subscription is open; what it is owed waits until its receiver answers again, or it is resumed by hand',
   disabled: 'the subscription was disabled; what it is owed waits until it is resumed',
 } as const

@@ -9,5 +9,5 @@ export interface Column<Item> {
   readonly width?: string
   readonly align?: 'right'
   /** From which width of the window on it is shown. */
-  readonly from?: 'sm' | 'md' | 'lg' | 'xl'
+  readonly from?: 'sm' | 'md' | 'lg' | 'xl' | '2xl'
 }

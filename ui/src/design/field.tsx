@@ -161,7 +161,9 @@ export function Segmented<Value extends string>({
           onClick={() => onChange(option.value)}
           className={cx(
             'h-6 rounded px-2 text-xs font-medium transition-colors',
-            option.value === value ? 'bg-surface text-ink shadow-sm' : 'text-ink-2 hover:text-ink',
+            option.value === value
+              ? 'bg-surface text-ink shadow-sm ring-1 ring-line'
+              : 'text-ink-2 hover:text-ink',
           )}
         >
           {option.label}

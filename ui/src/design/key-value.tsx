@@ -7,13 +7,13 @@ export function KeyValue({
   readonly facts: readonly (readonly [name: ReactNode, value: ReactNode] | null | false)[]
 }) {
   return (
-    <dl className="grid grid-cols-[minmax(7rem,auto)_minmax(0,1fr)] gap-x-4 gap-y-1.5 text-sm">
+    <dl className="grid grid-cols-[minmax(5.5rem,auto)_minmax(0,1fr)] gap-x-4 sm:grid-cols-[minmax(7rem,auto)_minmax(0,1fr)] gap-y-1.5 text-sm">
       {facts.map((fact, index) =>
         fact ? (
           // biome-ignore lint/suspicious/noArrayIndexKey: facts stay in their order
           <div key={index} className="contents">
             <dt className="text-ink-3">{fact[0]}</dt>
-            <dd className="min-w-0 break-words">{fact[1]}</dd>
+            <dd className="min-w-0 [overflow-wrap:anywhere]">{fact[1]}</dd>
           </div>
         ) : null,
       )}

@@ -28,7 +28,7 @@ export function Page({
   readonly badge?: ReactNode
   readonly actions?: ReactNode
   readonly facts?: ReactNode
-  /** Takes all the width there is: tables do. */
+  /** Tables take more of a wide window; beyond its cap the end of a row is too far from its beginning. */
   readonly full?: boolean
   readonly children: ReactNode
 }) {
@@ -38,16 +38,25 @@ export function Page({
     document.title = text ? `${text} · ${brand}` : brand
   }, [text, brand])
   return (
-    <div className={cx('mx-auto w-full px-4 pt-5 pb-16 sm:px-6', !full && 'max-w-[1280px]')}>
+    <div
+      className={cx(
+        'mx-auto w-full px-4 pt-5 pb-16 sm:px-6',
+        full ? 'max-w-[2000px]' : 'max-w-[1280px] min-[1900px]:max-w-[1600px]',
+      )}
+    >
       <Crumbs crumbs={crumbs} here={text} />
-      <header className="mb-4 flex flex-wrap items-center gap-x-3 gap-y-2">
+      <header className="mb-4 flex min-h-8 flex-wrap items-center gap-x-3 gap-y-2">
         <h1 className="line-clamp-2 min-w-0 text-xl font-semibold tracking-tight [overflow-wrap:anywhere]">
           {title}
         </h1>
         {badge}
         <div className="grow" />
         {actions && <div className="flex flex-wrap items-center gap-2">{actions}</div>}
-        {facts && <div className="w-full text-sm text-ink-2">{facts}</div>}
+        {facts && (
+          <div className="w-full text-sm text-ink-2">
+            <div className="max-w-4xl">{facts}</div>
+          </div>
+        )}
       </header>
       {children}
     </div>
@@ -95,8 +104,8 @@ export function Section({
   return (
     <section className={cx('mb-6', className)}>
       {(title || actions) && (
-        <div className="mb-2 flex flex-wrap items-center justify-between gap-2">
-          <div>
+        <div className="mb-2 flex min-h-7 flex-wrap items-center justify-between gap-2">
+          <div className="min-w-0">
             <h2 className="text-sm font-semibold">{title}</h2>
             {hint && <p className="text-xs text-ink-3">{hint}</p>}
           </div>

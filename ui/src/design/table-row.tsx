@@ -8,6 +8,7 @@ export const shownFrom = {
   md: 'hidden md:table-cell',
   lg: 'hidden lg:table-cell',
   xl: 'hidden xl:table-cell',
+  '2xl': 'hidden 2xl:table-cell',
 }
 
 interface RowProps<Item> {

@@ -146,7 +146,8 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt, ma
   return {
     width,
     height,
-    padding: [8, 4, 0, 0],
+    // On the right there is room for half of the last label.
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     ...(utc && { tzDate: (seconds: number) => UPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC') }),
     cursor: {

@@ -29,7 +29,10 @@ export function FailureCalendar({
 }) {
   const { data } = read
   return (
-    <Section title="Failures, day by day" hint={data && sentenceOf(data.buckets)}>
+    <Section
+      title="Failures, day by day"
+      hint={data && `${sentenceOf(data.buckets)} Days begin at midnight UTC.`}
+    >
       <Card>
         {data === undefined ? (
           read.error != null ? (

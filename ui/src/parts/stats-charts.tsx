@@ -107,7 +107,7 @@ function Marks({ marks }: { readonly marks: readonly Mark[] }) {
   return (
     <details className="mt-2 text-xs text-ink-2">
       <summary className="w-fit rounded">
-        Dashed lines: {marks.length === 1 ? 'a change' : `${marks.length} changes`} in this time
+        {marks.length === 1 ? '1 change' : `${marks.length} changes`} in this time, dashed in the charts
       </summary>
       <ul className="mt-1 space-y-0.5">
         {marks.map(({ at, label }) => (

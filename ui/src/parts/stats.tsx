@@ -67,12 +67,25 @@ export function StatsView({
 }) {
   const { data } = read
   if (data === undefined) {
-    if (read.error != null) return <ErrorState error={read.error} retry={() => void read.refetch()} />
+    if (read.error != null)
+      return (
+        <div className="mb-6">
+          <ErrorState error={read.error} retry={() => void read.refetch()} />
+        </div>
+      )
     return (
-      <Card className="mb-6 space-y-4">
-        <Skeleton className="h-14" />
-        <Skeleton className="h-44" />
-      </Card>
+      <>
+        <Card className="mb-4">
+          <Skeleton className="h-[74px]" />
+        </Card>
+        <div className="mb-6 grid gap-4 narrow:grid-cols-2">
+          {['outcomes', 'durations'].map(name => (
+            <Card key={name}>
+              <Skeleton className="h-[230px]" />
+            </Card>
+          ))}
+        </div>
+      </>
     )
   }
   const { totals } = data
@@ -105,7 +118,7 @@ export function StatsView({
           />
           {failedLink ? failedLink(givenUp) : givenUp}
           <Figure
-            label="p95"
+            label="Took, p95"
             value={durationText(totals.p95_ms)}
             hint={`p50 ${durationText(totals.p50_ms)} · p99 ${durationText(totals.p99_ms)}`}
           />

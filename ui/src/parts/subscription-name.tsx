@@ -2,13 +2,19 @@ import { Link } from '@tanstack/react-router'
 import { useRead } from '../api/queries.ts'
 import type { Subscription } from '../api/schema.ts'
 import type { Filter } from '../design/filter-bar.tsx'
-import { Time } from '../design/time.tsx'
+import { Countdown, Time } from '../design/time.tsx'
 
 /** The subscriptions that are known without asking for each: the first page of them. */
 export function useSubscriptionNames(): ReadonlyMap<number, Subscription> {
-  const { data } = useRead('listSubscriptions', { query: { limit: 250 } })
-  return new Map((data ?? []).map(subscription => [subscription.id, subscription]))
+  const { data = none } = useRead('listSubscriptions', { query: { limit: 250 } })
+  const known = maps.get(data) ?? new Map(data.map(subscription => [subscription.id, subscription]))
+  maps.set(data, known)
+  return known
 }
+
+const none: readonly Subscription[] = []
+/** Each row of a list asks: one map is made for an answer. */
+const maps = new WeakMap<readonly Subscription[], ReadonlyMap<number, Subscription>>()
 
 /** A filter by a subscription: by its id, found by its name. */
 export function useSubscriptionFilter(hint: string): Filter {
@@ -31,8 +37,22 @@ export function nameOf(subscription: Subscription | undefined): string {
   return subscription === undefined ? '' : subscription.description || shortUrl(subscription.target_url)
 }
 
-/** Why a subscription is as it is; the times in it as people read them. */
-export function Reason({ text }: { readonly text: string }) {
+/** When a circuit that is open is tried, and what stands before it. */
+const tries = /^(.+); tried again with one attempt at a time from (\S+Z) on\b.*$/
+
+/** Why a subscription is as it is; the times in it as people read them. `short`: without what follows from it. */
+export function Reason({ text, short }: { readonly text: string; readonly short?: boolean }) {
+  const [, cause, at] = tries.exec(text) ?? []
+  if (cause !== undefined && at !== undefined) {
+    if (short) return cause
+    return Date.parse(at) > Date.now() ? (
+      <>
+        {cause}; one attempt is made <Countdown at={at} />, and more once it is accepted
+      </>
+    ) : (
+      `${cause}; one attempt at a time is made, less and less often, until one is accepted`
+    )
+  }
   const parts = text.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)/)
   return parts.map((part, index) =>
     // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text stay in their order

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query'
-import { Link, Outlet, useNavigate } from '@tanstack/react-router'
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import {
   Clock,
   LogOut,
@@ -238,13 +238,16 @@ function NavigationLink({
   readonly iconsOnly: boolean
   readonly onClick: () => void
 }) {
+  // An attempt is a part of an event.
+  const isAttempt = useRouterState({ select: ({ location }) => location.pathname.startsWith('/attempts/') })
   const link = (
     <Link
       to={to}
+      {...(isAttempt && to === '/events' && { 'data-part': true })}
       onClick={onClick}
       activeOptions={{ exact: to === '/', includeSearch: false }}
       aria-label={iconsOnly ? label : undefined}
-      className="flex h-8 items-center gap-2.5 rounded-control px-2.5 text-sm text-ink-2 transition-colors hover:bg-hover hover:text-ink"
+      className="flex h-8 items-center gap-2.5 rounded-control px-2.5 text-sm text-ink-2 transition-colors hover:bg-hover hover:text-ink data-[part]:bg-selected data-[part]:text-ink"
       activeProps={{ className: 'bg-selected font-medium !text-ink' }}
     >
       <Icon aria-hidden="true" className="h-4 w-4 shrink-0" />

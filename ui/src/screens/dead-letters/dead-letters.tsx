@@ -46,12 +46,14 @@ const columns: readonly Column<ListedDelivery>[] = [
   },
   {
     id: 'why',
-    head: 'Failed last with',
-    width: '26%',
+    head: 'Why',
+    width: '38%',
     cell: row => (
       <span className="flex items-center gap-2">
         {row.http_status !== null && <HttpStatus status={row.http_status} />}
-        <span className="truncate text-ink-2">{row.http_status === null ? attemptWords(row) : ''}</span>
+        <span className="truncate text-ink-2">
+          {row.http_status === null ? attemptWords(row) : firstLine(row.error)}
+        </span>
         <TriggerBadge trigger={row.trigger} />
       </span>
     ),
@@ -78,7 +80,7 @@ const columns: readonly Column<ListedDelivery>[] = [
   {
     id: 'at',
     head: 'Last attempt',
-    width: '7.5rem',
+    width: 'min(7.5rem, 25vw)',
     align: 'right',
     cell: ({ last_attempt_at: at }) => (
       <span className="text-ink-2">
@@ -202,7 +204,7 @@ function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; r
   if (groups.length < 2) return null
   return (
     <Section title="By subscription and reason" hint={hasMore ? `of the newest ${rows.length}` : undefined}>
-      <ul className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3">
+      <ul className="grid gap-2 sm:grid-cols-2 lg:grid-cols-3 max-sm:[&>li:nth-child(n+4)]:hidden">
         {groups.map(({ key, members, first }) =>
           first === undefined ? null : (
             <li key={key}>
@@ -218,7 +220,7 @@ function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; r
                 }
                 className="flex w-full items-center gap-3 rounded-card border bg-surface px-3 py-2 text-left text-sm transition-colors hover:bg-hover"
               >
-                <span className="w-12 shrink-0 text-lg font-semibold">{numberText(members.length)}</span>
+                <span className="min-w-9 shrink-0 text-lg font-semibold">{numberText(members.length)}</span>
                 <span className="min-w-0">
                   <span className="block truncate">
                     <span className="text-ink-3">#{first.subscription_id}</span>{' '}
@@ -320,6 +322,11 @@ function Counted({
       <Tag>{numberText(count.data)}</Tag> {count.data === 1 ? 'delivery' : 'deliveries'} {what}
     </span>
   )
+}
+
+/** What the receiver said, as far as a row has room. */
+function firstLine(text: string | null): string {
+  return (text ?? '').trimStart().split('\n', 1)[0]?.slice(0, 200) ?? ''
 }
 
 function numberOr(text: string | undefined): number | string | undefined {

@@ -23,7 +23,6 @@ const columns: readonly Column<EventType>[] = [
   {
     id: 'name',
     head: 'Type',
-    width: '34%',
     cell: ({ name, deprecated }) => (
       <span className="flex items-center gap-2">
         <Link
@@ -41,8 +40,10 @@ const columns: readonly Column<EventType>[] = [
   {
     id: 'description',
     head: 'What it is for',
+    width: '40%',
     from: 'sm',
-    cell: ({ description }) => <span className="text-ink-2">{description}</span>,
+    cell: ({ description }) =>
+      description ? <span className="text-ink-2">{description}</span> : <span className="text-ink-3">–</span>,
   },
   {
     id: 'schema',
@@ -94,7 +95,7 @@ export function EventTypes() {
   )
   return (
     <>
-      <Page full title="Event types" actions={make}>
+      <Page full title="Event types" actions={list.rows.length > 0 && make}>
         <DataTable
           label="Event types"
           columns={columns}

@@ -42,7 +42,12 @@ const columns: readonly Column<EventSummary>[] = [
       </Link>
     ),
   },
-  { id: 'status', head: 'State', width: '8rem', cell: ({ status }) => <StateBadge state={status} /> },
+  {
+    id: 'status',
+    head: 'State',
+    width: 'min(8rem, 29vw)',
+    cell: ({ status }) => <StateBadge state={status} />,
+  },
   {
     id: 'deliveries',
     head: 'Deliveries',
@@ -69,7 +74,7 @@ const columns: readonly Column<EventSummary>[] = [
   {
     id: 'at',
     head: 'Accepted',
-    width: '6.5rem',
+    width: 'min(6.5rem, 25vw)',
     align: 'right',
     cell: ({ created_at: at }) => (
       <span className="text-ink-2">
@@ -135,7 +140,6 @@ export function Events() {
         actions={
           <>
             <Button
-              size="sm"
               look={live ? 'secondary' : 'quiet'}
               aria-pressed={live}
               icon={<Radio className={live ? 'h-3.5 w-3.5 text-good' : 'h-3.5 w-3.5'} />}

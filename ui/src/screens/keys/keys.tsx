@@ -36,14 +36,14 @@ export function Keys() {
       cell: ({ name, prefix }) => (
         <span className="flex items-baseline gap-2">
           <span className="truncate font-medium">{name}</span>
-          <code className="font-mono text-xs text-ink-3">{prefix}…</code>
+          <code className="hidden shrink-0 font-mono text-xs text-ink-3 sm:inline">{prefix}…</code>
         </span>
       ),
     },
     {
       id: 'scope',
       head: 'Scope',
-      width: '7rem',
+      width: '5.5rem',
       cell: ({ scope }) => <Badge tone={scope === 'admin' ? 'warn' : 'plain'}>{scope}</Badge>,
     },
     {
@@ -93,7 +93,7 @@ export function Keys() {
     </Button>
   )
   return (
-    <Page title="API keys" actions={make}>
+    <Page title="API keys" actions={list.rows.length > 0 && make}>
       <DataTable
         label="API keys"
         columns={columns}

@@ -10,6 +10,7 @@ import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
 import { FailureCalendar } from '../../parts/failure-calendar.tsx'
+import { mostWords } from '../../parts/failure-words.ts'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { Reason, SubscriptionName, shortUrl } from '../../parts/subscription-name.tsx'
 import { useBefore } from '../../parts/time-before.ts'
@@ -32,10 +33,18 @@ export function Overview() {
   const before = useBefore(window, tenant)
   const month = useRead('getStats', { query: { window: '30d', tenant } }, { everyMs: 60_000, keep: true })
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
+  const isLost =
+    [subscriptions, events].every(({ error, rows }) => error !== undefined && rows.length === 0) &&
+    [stats, month].every(({ isError, data }) => isError && data === undefined)
   return (
     <Page
       title="Overview"
-      facts={!subscriptions.loading && <InWords subscriptions={subscriptions.rows} events={events.rows} />}
+      facts={
+        !subscriptions.loading &&
+        subscriptions.error === undefined && (
+          <InWords subscriptions={subscriptions.rows} events={events.rows} />
+        )
+      }
       actions={
         <>
           {!isNew && (
@@ -45,7 +54,7 @@ export function Overview() {
             />
           )}
           {maySend && !isNew && (
-            <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />}>
+            <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />} className="max-sm:hidden">
               Send an event
             </ButtonLink>
           )}
@@ -57,7 +66,16 @@ export function Overview() {
         </>
       }
     >
-      {isNew ? (
+      {isLost ? (
+        // One thing is wrong, and said once.
+        <ErrorState
+          error={subscriptions.error}
+          retry={() => {
+            for (const read of [subscriptions, events]) read.again()
+            for (const read of [stats, month]) void read.refetch()
+          }}
+        />
+      ) : isNew ? (
         <FirstSteps hasEvents={events.rows.length > 0} />
       ) : (
         <>
@@ -142,6 +160,11 @@ function InWords({
 /** Fewer accepted attempts than this are a figure to look at, as its colour says elsewhere. */
 const isPoor = ({ success_rate: rate }: SubscriptionFigures['totals']) => rate !== null && rate < 0.99
 
+function failedWords(totals: SubscriptionFigures['totals'] | undefined): string {
+  if (totals === undefined || totals.failed === 0) return ''
+  return `; ${numberText(totals.failed)} of ${numberText(totals.success + totals.failed)} attempts failed`
+}
+
 /** How many are listed. */
 const troublesMax = 5
 
@@ -150,10 +173,11 @@ function Trouble({ rows, window }: { readonly rows: readonly Subscription[]; rea
   const tenant = useTenant()
   const worst = useRead(
     'listSubscriptionStats',
-    { query: { window, tenant, limit: troublesMax } },
+    { query: { window, tenant, limit: 50 } },
     { everyMs: 30_000, keep: true },
   )
   const unwell = rows.filter(isUnwell).slice(0, troublesMax)
+  const totalsOf = new Map((worst.data ?? []).map(({ subscription_id: id, totals }) => [id, totals]))
   const failing = (worst.data ?? [])
     .filter(({ totals, subscription_id: id }) => isPoor(totals) && !unwell.some(row => row.id === id))
     .slice(0, troublesMax - unwell.length)
@@ -178,14 +202,10 @@ function Trouble({ rows, window }: { readonly rows: readonly Subscription[]; rea
             </Link>
             <StateBadge state={state} />
           </div>
-          <p className="mt-0.5 truncate text-xs text-ink-2">
-            <Time at={since} />
-            {reason && (
-              <>
-                {' · '}
-                <Reason text={reason} />
-              </>
-            )}
+          <p className="mt-0.5 line-clamp-2 text-xs text-ink-2">
+            since <Time at={since} />:{' '}
+            {mostWords(totalsOf.get(id)) ?? (reason && <Reason short text={reason} />)}
+            {failedWords(totalsOf.get(id))}
           </p>
         </li>
       ))}

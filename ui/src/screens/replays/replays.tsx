@@ -13,6 +13,7 @@ import { EmptyState, ErrorState } from '../../design/states.tsx'
 import { DataTable } from '../../design/table.tsx'
 import { numberText, Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { useCount } from '../../parts/use-count.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
@@ -34,8 +35,19 @@ export function Replays() {
       head: 'What',
       cell: ({ filter }) => <FilterWords filter={filter} />,
     },
-    { id: 'state', head: 'State', width: '8rem', cell: ({ state }) => <StateBadge state={state} /> },
-    { id: 'progress', head: 'Progress', width: '34%', cell: replay => <Progress replay={replay} /> },
+    {
+      id: 'state',
+      head: 'State',
+      width: '7rem',
+      from: 'sm',
+      cell: ({ state }) => <StateBadge state={state} />,
+    },
+    {
+      id: 'progress',
+      head: 'Progress',
+      width: 'max(34%, 9rem)',
+      cell: replay => <Progress replay={replay} />,
+    },
     {
       id: 'at',
       head: 'Begun',
@@ -72,7 +84,7 @@ export function Replays() {
     </Button>
   )
   return (
-    <Page full title="Replays" actions={make}>
+    <Page full title="Replays" actions={list.rows.length > 0 && make}>
       <DataTable
         label="Replays"
         columns={columns}
@@ -103,14 +115,30 @@ export function Replays() {
 }
 
 function FilterWords({ filter }: { readonly filter: Replay['filter'] }) {
-  const words = Object.entries(filter).filter(([, value]) => value !== undefined && value !== null)
+  const { subscription_id: subscription, event_type: type, state, since, until, ...others } = filter
+  const words = [state !== 'any' && state, type, ...Object.values(others)].filter(Boolean)
   return (
-    <span className="space-x-1">
-      {words.map(([name, value]) => (
-        <Tag key={name}>
-          {name.replace('_id', '').replace('event_type', 'type')}:{String(value).replace(/\.\d{3}Z$/, 'Z')}
-        </Tag>
+    <span className="flex items-center gap-1.5">
+      {subscription !== undefined && (
+        <span className="min-w-0 truncate">
+          <SubscriptionName id={subscription} />
+        </span>
+      )}
+      {words.map(word => (
+        <Tag key={String(word)}>{String(word)}</Tag>
       ))}
+      <span className="hidden min-w-0 truncate text-xs text-ink-3 md:inline">
+        {since && (
+          <>
+            since <Time at={since} />{' '}
+          </>
+        )}
+        {until && (
+          <>
+            until <Time at={until} />
+          </>
+        )}
+      </span>
     </span>
   )
 }
@@ -124,14 +152,14 @@ function Progress({
   const part = (count: number) => `${total === 0 ? 0 : (count / total) * 100}%`
   const waiting = Math.max(0, queued - delivered - failed)
   return (
-    <span className="flex items-center gap-3">
+    <span className="flex flex-col gap-x-3 gap-y-1 sm:flex-row sm:items-center">
       <span
         role="progressbar"
         aria-label="Progress"
         aria-valuemin={0}
         aria-valuemax={total}
         aria-valuenow={delivered + failed + skipped}
-        className="flex h-1.5 min-w-16 grow overflow-hidden rounded-full bg-line"
+        className="flex h-1.5 min-w-16 overflow-hidden rounded-full bg-line sm:grow"
       >
         <span className="bg-good" style={{ width: part(delivered) }} />
         <span className="bg-bad" style={{ width: part(failed) }} />

@@ -69,7 +69,7 @@ export function Send() {
             </Field>
             <Field label="To">
               <Select value={to} onChange={event => setTo(event.target.value)}>
-                <option value="">every subscription that wants it</option>
+                <option value="">all that want it</option>
                 {(subscriptions.data ?? []).map(({ id, description, target_url: url }) => (
                   <option key={id} value={id}>
                     #{id} {description || url.slice(0, 60)}
@@ -136,7 +136,7 @@ export function Send() {
           </Section>
         </div>
       </div>
-      <details className="mt-2 rounded-card border bg-surface">
+      <details className="mt-8 rounded-card border bg-surface">
         <summary className="rounded-card px-4 py-3 text-sm font-semibold">
           Check a signature
           <span className="ml-2 font-normal text-ink-2">a receiver says it is wrong: see each step</span>

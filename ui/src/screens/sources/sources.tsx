@@ -104,7 +104,7 @@ export function Sources() {
       <Page
         full
         title="Sources"
-        actions={make}
+        actions={list.rows.length > 0 && make}
         facts={
           list.rows.length > 0 &&
           (refusing === 0

@@ -7,7 +7,7 @@ import { KeyValue } from '../../design/key-value.tsx'
 import { Card, Figure, Section } from '../../design/page.tsx'
 import type { Mark } from '../../design/series.ts'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
-import { Time } from '../../design/time.tsx'
+import { durationText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
 import { FailureCalendar } from '../../parts/failure-calendar.tsx'
@@ -207,7 +207,7 @@ function Rules({ subscription }: { readonly subscription: Subscription }) {
         ],
         rate?.requests ? ['Rate limit', `${rate.requests} in ${rate.per_seconds} s`] : null,
         ['Order', <OrderWords key="o" subscription={subscription} />],
-        ['Time limit', `${subscription.timeout_ms} ms`],
+        ['Time limit', durationText(subscription.timeout_ms)],
         ['Signed with', [subscription.signing.scheme].flat().join(', ')],
         ...rareRules(subscription, tags),
         ['Made', <Time key="m" at={subscription.created_at} />],
@@ -268,9 +268,7 @@ function CertificateEnd({ at }: { readonly at: string }) {
   const left = Date.parse(at) - Date.now()
   return (
     <span className={left < 0 ? 'text-bad' : left < warnedBeforeMs ? 'text-warn' : undefined}>
-      <time dateTime={at} title={at}>
-        {at.slice(0, 10)}
-      </time>
+      <Time at={at} exact />
     </span>
   )
 }

@@ -14,6 +14,7 @@ import { DataTable } from '../../design/table.tsx'
 import { durationText, Time } from '../../design/time.tsx'
 import type { CsvColumn } from '../../parts/csv.ts'
 import { ExportButton } from '../../parts/export-button.tsx'
+import { mostWords } from '../../parts/failure-words.ts'
 import { percentText } from '../../parts/percent.ts'
 import { SavedViews } from '../../parts/saved-views.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
@@ -76,18 +77,26 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
       </Link>
     ),
   },
-  { id: 'state', head: 'State', width: '7.75rem', cell: ({ state }) => <StateBadge state={state} /> },
+  {
+    id: 'state',
+    head: 'State',
+    width: 'min(7.75rem, 33vw)',
+    cell: ({ state }) => <StateBadge state={state} />,
+  },
   {
     id: 'why',
     head: 'Why',
-    width: '18%',
-    from: 'xl',
-    cell: ({ state, state_reason: reason, state_since: since }) =>
+    width: '24%',
+    from: 'lg',
+    cell: ({ id, state, state_reason: reason, state_since: since }) =>
       state === 'active' ? (
         <span className="text-ink-3">–</span>
       ) : (
         <span className="text-xs text-ink-2">
-          {reason === null ? 'by hand' : <Reason text={reason} />} · <Time at={since} />
+          <Time at={since} /> ·{' '}
+          {state === 'paused' && reason === null
+            ? 'by hand'
+            : (mostWords(figures.get(id)?.totals) ?? (reason && <Reason short text={reason} />))}
         </span>
       ),
   },
@@ -133,7 +142,7 @@ const columns = (figures: ReadonlyMap<number, SubscriptionFigures>): readonly Co
     id: 'types',
     head: 'Event types',
     width: '15%',
-    from: 'xl',
+    from: '2xl',
     cell: ({ event_types: types, filter }) => (
       <span className="space-x-1">
         {types === null || types.length === 0 ? (
@@ -176,7 +185,8 @@ export function Subscriptions() {
         `${list.rows.length}${list.hasMore ? '+' : ''} ${isFiltered ? 'fit' : 'in all'} · ${unwell === 0 ? 'all of them are well' : `${unwell} unwell`}`
       }
       actions={
-        mayWrite && (
+        mayWrite &&
+        (list.rows.length > 0 || isFiltered) && (
           <ButtonLink to="/subscriptions/new" look="primary" icon={<Plus className="h-4 w-4" />}>
             New subscription
           </ButtonLink>

@@ -1,11 +1,12 @@
 import { useRead } from '../../api/queries.ts'
-import type { ProcessReport, SystemReport } from '../../api/schema.ts'
+import type { ProcessReport, SystemReport, TroubleReport } from '../../api/schema.ts'
 import { useConfig } from '../../api/session.ts'
 import { StateBadge, Tag } from '../../design/badge.tsx'
 import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { PlainTable } from '../../design/table.tsx'
 import { bytesText, durationText, numberText, Time } from '../../design/time.tsx'
+import { Reason, SubscriptionName } from '../../parts/subscription-name.tsx'
 import { History } from './history.tsx'
 import { Settings } from './settings.tsx'
 import { Storage } from './storage.tsx'
@@ -48,8 +49,11 @@ export function System() {
                 </tr>
                 <tr>
                   <td>Redis</td>
-                  <td>{data.processes.some(({ engine }) => engine === 'redis') ? 'in use' : 'not in use'}</td>
-                  <td>
+                  <td>–</td>
+                  <td className="space-x-2">
+                    <span>
+                      {data.processes.some(({ engine }) => engine === 'redis') ? 'in use' : 'not in use'}
+                    </span>
                     {[...new Set(data.processes.map(({ redis }) => redis))].map(state =>
                       state === null ? null : <StateBadge key={state} state={state} />,
                     )}
@@ -85,17 +89,21 @@ function Troubles({ report: { troubles } }: { readonly report: SystemReport }) {
   return (
     <Section>
       <div className="space-y-2">
-        {now.map(({ kind, subject, process, level, message, cause, since, count }) => (
-          <Notice key={`${kind} ${subject} ${process} ${since}`} kind={level === 'error' ? 'bad' : 'warn'}>
-            <b className="font-semibold">{message}</b>
-            <p className="text-ink-2">
-              Since <Time at={since} />
-              {count > 0 && ` · ${numberText(count)} hit`}
-              {process !== null && ` · process #${process}`}
-            </p>
-            {cause && <p className="font-mono text-xs break-all text-ink-2">{cause}</p>}
-          </Notice>
-        ))}
+        {Object.values(Object.groupBy(now, ({ kind, message }) => `${kind} ${message}`)).map((alike = []) => {
+          const [first] = alike
+          return (
+            first && (
+              <Notice key={`${first.kind} ${first.message}`} kind={first.level === 'error' ? 'bad' : 'warn'}>
+                <b className="font-semibold">{headOf(alike)}</b>
+                <ul className="mt-1 max-h-60 space-y-1 overflow-y-auto text-ink-2">
+                  {alike.map(trouble => (
+                    <TroubleLine key={`${trouble.subject} ${trouble.process}`} trouble={trouble} />
+                  ))}
+                </ul>
+              </Notice>
+            )
+          )
+        })}
         {over.length > 0 && (
           <details className="text-sm">
             <summary className="rounded text-ink-2">
@@ -115,6 +123,40 @@ function Troubles({ report: { troubles } }: { readonly report: SystemReport }) {
   )
 }
 
+/** What they have in common, as a sentence. */
+function headOf(alike: readonly TroubleReport[]): string {
+  const [first] = alike
+  const head =
+    first?.kind === 'receiver' && alike.length > 1
+      ? `of ${alike.length} subscriptions ${first.message.replace(' of the subscription', '')}`
+      : (first?.message ?? '')
+  return `${head.charAt(0).toUpperCase()}${head.slice(1)}.`
+}
+
+function TroubleLine({ trouble }: { readonly trouble: TroubleReport }) {
+  const { kind, subject, process, cause, since, count } = trouble
+  return (
+    <li className="text-xs">
+      {kind === 'receiver' && subject !== null && (
+        <span className="text-sm">
+          <SubscriptionName id={Number(subject)} />{' '}
+        </span>
+      )}
+      since <Time at={since} />
+      {count > 0 && ` · ${numberText(count)} ${kind === 'receiver' ? 'waiting' : 'hit'}`}
+      {process !== null && ` · process #${process}`}
+      {cause && (
+        <>
+          {' · '}
+          <span className="break-words">
+            <Reason short text={cause} />
+          </span>
+        </>
+      )}
+    </li>
+  )
+}
+
 function sentenceOf({ processes, backlog }: SystemReport): string {
   const silent = processes.filter(({ silent_seconds: seconds }) => seconds > deadSeconds).length
   const people = `${processes.length} ${processes.length === 1 ? 'process' : 'processes'}${silent > 0 ? `, ${silent} silent` : ', all alive'}`
@@ -131,7 +173,7 @@ function Backlog({ report: { backlog, processes } }: { readonly report: SystemRe
       <div className="grid grid-cols-2 gap-6 sm:grid-cols-3 lg:grid-cols-6">
         <Figure
           label="Oldest due"
-          value={late < 1 ? 'now' : durationText(late * 1000)}
+          value={backlog.oldest_due_at === null ? 'none' : late < 1 ? 'now' : durationText(late * 1000)}
           tone={late > 60 ? 'bad' : late > 10 ? 'warn' : undefined}
           hint={backlog.oldest_due_at ? <Time at={backlog.oldest_due_at} /> : 'nothing waits'}
         />

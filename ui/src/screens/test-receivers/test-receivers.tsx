@@ -91,7 +91,7 @@ export function TestReceivers() {
   )
   return (
     <>
-      <Page full title="Test receivers" actions={make}>
+      <Page full title="Test receivers" actions={list.rows.length > 0 && make}>
         <DataTable
           label="Test receivers"
           columns={columns}
