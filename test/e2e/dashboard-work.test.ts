@@ -76,6 +76,8 @@ test('dead letters that are chosen are replayed, and no others', { skip }, async
   const events = []
   for (let index = 0; index < 3; index++) events.push(await sender.ingest(id))
   const { page, complaints } = await open(`/dead-letters?subscription_id=${id}`)
+  // What is given up later waits behind a button, as rows are chosen.
+  await page.locator('table[aria-rowcount="4"]').waitFor()
   for (const event of events.slice(0, 2))
     await page.getByRole('checkbox', { name: `Choose ${event} ${id}` }).check()
   broken = false
