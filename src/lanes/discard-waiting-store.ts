@@ -106,7 +106,10 @@ export async function countWaitingPage(
   return asPage(rows)
 }
 
-/** Looks at up to `limit` rows, and ends those of runs that began before the moment, each with a row in the log. */
+/**
+ * Looks at up to `limit` rows, and ends those of runs that began before the moment, each with a row in the log. One that is given
+ * its next time at this moment is another version of the row by then: it is found, and does not end here.
+ */
 export async function discardWaitingPage(
   db: Queryable,
   subscriptionId: number,
@@ -124,7 +127,7 @@ export async function discardWaitingPage(
       logged as (${logEnds('gone', `'discarded when the subscription was resumed'`)} returning 1),
       counted as (
         update lane_discards set ended = ended + (select count(*) from logged) where subscription_id = $1)
-      select (select count(*)::int from page) as looked, (select count(*)::int from logged) as found,
+      select (select count(*)::int from page) as looked, (select count(*)::int from page where waited) as found,
              e.due_at::text, e.webhook_id ${end}`,
     values: parameters(subscriptionId, beganBefore, after, limit),
   })

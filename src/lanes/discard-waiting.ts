@@ -105,8 +105,8 @@ class Walk {
   readonly beganBefore: number
   readonly #row: DiscardRow
   #after: WaitingPosition = laneStart
-  /** Rows that have ended since the walk was last at the beginning of the lane. */
-  #ended = 0
+  /** Rows to end that were found since the walk was last at the beginning of the lane. */
+  #found = 0
 
   constructor(row: DiscardRow) {
     this.#row = row
@@ -128,14 +128,14 @@ class Walk {
         after,
         limit,
       )
-      this.#ended += found
+      this.#found += found
       return { rows: looked, last }
     })
     this.#after = walked.last ?? this.#after
     if (!walked.isDone) return
-    const found = this.#ended
+    const found = this.#found
     this.#after = laneStart
-    this.#ended = 0
+    this.#found = 0
     if (found > 0) return
     await session.transaction(tx => endDiscard(tx, this.#row))
   }

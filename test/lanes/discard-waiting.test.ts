@@ -8,6 +8,7 @@ import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { hourMs } from '../support/clock.ts'
+import { eventually } from '../support/eventually.ts'
 import { allOwed, emptyAll, idAt, owe } from '../support/rows.ts'
 import { testServer } from '../support/server.ts'
 
@@ -185,4 +186,36 @@ test('what is said of what waits is one of two words', async () => {
   const id = await paused()
   const answer = await request(`/subscriptions/${id}/resume`, { method: 'POST', json: { waiting: 'keep' } })
   assert.equal(answer.status, 422)
+})
+
+test('what changes while it is to end is looked at again: it is not over before', async () => {
+  const id = await paused()
+  const webhookId = await waits(id)
+  await resume(id, { waiting: 'discard' })
+  const { promise: mayCommit, resolve: commit } = Promise.withResolvers<void>()
+  const { promise: changed, resolve: isChanged } = Promise.withResolvers<void>()
+  // A process that had it in memory gives it its next time, and its commit comes while the discard waits for the row.
+  const settling = database.transaction(async tx => {
+    await tx.query({ text: `update owed set due_at = now() + interval '1 minute', attempt = attempt + 1` })
+    isChanged()
+    await mayCommit
+  })
+  await changed
+  const discarding = discards.run(never)
+  await eventually(async () => {
+    const { rows } = await database.query({
+      text: `select from pg_stat_activity where wait_event_type = 'Lock' and application_name like '%discard'`,
+    })
+    return rows.length > 0
+  })
+  commit()
+  await settling
+  assert.equal(await discarding, true)
+  assert.deepEqual(await allOwed(database), [])
+  const { rows } = await database.query({
+    text: 'select verdict from delivery_logs where webhook_id = $1',
+    values: [webhookId],
+  })
+  assert.deepEqual(rows, [{ verdict: 'cancelled' }])
+  assert.equal(await isHeld(id), false)
 })
