@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { callerFor } from '../http/access.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+  sendPage,
+} from '../http/paging.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import { type EventTypes, eventTypeAnswer } from './event-types.ts'
@@ -69,7 +76,7 @@ function registerCatalogue(scope: FastifyInstance, eventTypes: EventTypes): void
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant } = request.query
       const { reach } = callerFor(request, tenant)
-      const before = decodeCursor('event-types', cursor, parseCursorId) ?? idMax
+      const before = decodeCursor('event-types', cursor, parseIdCursor) ?? idMax
       const rows = await eventTypes.list(reach.tenant, { limit: limit + 1, before })
       const page = sendPage(request, reply, rows, limit, row => encodeCursor('event-types', row.id))
       return page.map(eventTypeAnswer)
@@ -212,7 +219,3 @@ function unknown(name: string): never {
 }
 
 const idMax = 2 ** 31 - 1
-
-function parseCursorId(text: string): number | undefined {
-  return /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined
-}

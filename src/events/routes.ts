@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  linkNextPage,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+} from '../http/paging.ts'
 import {
   parseTime,
   parseWebhookId,
@@ -19,7 +26,6 @@ import { type EventReader, type Part, readEventDetails } from './event.ts'
 import { expunge, readPayloadOf, type StoredPayload } from './payload.ts'
 import { EventDetails, EventSummary, eventState } from './schema.ts'
 import { type EventQuery, EventSearch, searchBounds } from './search.ts'
-import { parseIdCursor } from './why-not.ts'
 
 export type EventsDeps = EventReader & { readonly database: Database; readonly subscriptions: Subscriptions }
 

@@ -129,8 +129,3 @@ function asMatched(event: WholeEventRow, payload: Buffer): EventToMatch {
     },
   }
 }
-
-/** The key in a cursor of lists that are in the order of subscription ids. */
-export function parseIdCursor(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
-}

@@ -53,6 +53,12 @@ export function decodeCursor<Key>(
   return key
 }
 
+/** The key of a list in the order of ids, or of numbers like these, which are of PostgreSQL's type integer. */
+export function parseIdCursor(text: string): number | undefined {
+  const id = /^[0-9]{1,10}$/.test(text) ? Number(text) : Number.POSITIVE_INFINITY
+  return id < 2 ** 31 ? id : undefined
+}
+
 /**
  * Sends the first `limit` rows, with headers that lead to the next page.
  *

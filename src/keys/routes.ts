@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+  sendPage,
+} from '../http/paging.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { ManagedKeys } from './managed-keys.ts'
@@ -121,7 +128,7 @@ function registerCollection(scope: FastifyInstance, { keys }: KeysDeps): void {
     },
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant } = request.query
-      const before = decodeCursor('keys', cursor, parseCursorId)
+      const before = decodeCursor('keys', cursor, parseIdCursor)
       const rows = await keys.list(reachOf(request, tenant), { limit: limit + 1, before })
       return sendPage(request, reply, rows, limit, row => encodeCursor('keys', row.id))
     },
@@ -233,8 +240,4 @@ function parseId(text: string, what: string): number {
 
 function unknown(what: string, id: number | string): AppError {
   return new AppError('not_found', `There is no ${what} ${id}.`)
-}
-
-function parseCursorId(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
 }

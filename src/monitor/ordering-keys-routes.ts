@@ -85,13 +85,20 @@ export function registerOrderingKeys(
       const reach = reachOf(request, tenant)
       const subscriptionId = await subscriptions.idIn(reach, request.params.id)
       if (!(await subscriptions.exists(reach, subscriptionId))) throw unknownSubscription(request.params.id)
-      const after = decodeCursor('keys', cursor, text => text) ?? ''
+      const after = decodeCursor('ordering_keys', cursor, parseKey) ?? ''
       const query = { subscriptionId, after, key, limit: limit + 1, countMax: waitingMax }
       const rows = await readOrderingKeys(database, query)
-      const page = sendPage(request, reply, rows, limit, row => encodeCursor('keys', row.ordering_key))
+      const page = sendPage(request, reply, rows, limit, row =>
+        encodeCursor('ordering_keys', row.ordering_key),
+      )
       return page.map(asAnswer)
     },
   )
+}
+
+/** No key has what PostgreSQL does not take in a text. */
+function parseKey(text: string): string | undefined {
+  return text.includes('\0') ? undefined : text
 }
 
 function asAnswer(row: OrderingKeyRow): Static<typeof OrderingKey> {

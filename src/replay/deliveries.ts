@@ -1,6 +1,7 @@
+import { parseIdCursor } from '../http/paging.ts'
 import type { Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
-import { type Uuid, uuidLowerBound } from '../platform/id.ts'
+import { parseUuid, type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { planByIndexes } from '../platform/sql.ts'
 import {
@@ -174,7 +175,8 @@ export function cursorOf({ webhookId, subscriptionId }: DeliveryKey): string {
 }
 
 export function parseCursor(text: string): DeliveryKey | undefined {
-  const match = /^([0-9a-f-]{36})\/([0-9]{1,10})$/.exec(text)
-  if (match === null) return undefined
-  return { webhookId: match[1] as Uuid, subscriptionId: Number(match[2]) } // made by this list
+  const [id = '', subscription = '', ...rest] = text.split('/')
+  const [webhookId, subscriptionId] = [parseUuid(id), parseIdCursor(subscription)]
+  if (webhookId === undefined || subscriptionId === undefined || rest.length > 0) return undefined
+  return { webhookId, subscriptionId }
 }

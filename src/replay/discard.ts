@@ -13,6 +13,7 @@ import {
   type DeliveryKey,
   type DeliveryQuery,
   keyOf,
+  parseCursor,
   selectionOf,
   topOf,
 } from './deliveries.ts'
@@ -210,9 +211,8 @@ export function discardCursor({ state, before }: DiscardPosition): string {
 }
 
 export function parseDiscardCursor(text: string): DiscardPosition | undefined {
-  const [, state, webhookId, subscriptionId] =
-    /^(pending|failed)\/([0-9a-f-]{36})\/([0-9]{1,10})$/.exec(text) ?? []
-  if (state === undefined || webhookId === undefined) return undefined
-  const before = { webhookId: webhookId as Uuid, subscriptionId: Number(subscriptionId) } // made by `discardCursor`
-  return { state: state === 'pending' ? 'pending' : 'failed', before }
+  const slash = text.indexOf('/')
+  const state = discardableStates.find(one => one === text.slice(0, slash))
+  const before = parseCursor(text.slice(slash + 1))
+  return state === undefined || before === undefined ? undefined : { state, before }
 }

@@ -4,7 +4,14 @@ import { Type } from 'typebox'
 import { AppError, validationFailed } from '../errors.ts'
 import { callerFor, callerOf, mayCall, reachOf } from '../http/access.ts'
 import { askedAt } from '../http/asked-at.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+  sendPage,
+} from '../http/paging.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
@@ -83,7 +90,7 @@ function registerCollection(scope: FastifyInstance, sources: Sources): void {
     },
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant } = request.query
-      const before = decodeCursor('sources', cursor, parseCursorId) ?? idMax
+      const before = decodeCursor('sources', cursor, parseIdCursor) ?? idMax
       const rows = await sources.list(reachOf(request, tenant), { before, limit: limit + 1 })
       const views = rows.map(row => sources.view(row, maySeeUrl(request)))
       return sendPage(request, reply, views, limit, row => encodeCursor('sources', row.id))
@@ -224,8 +231,4 @@ function idOf(request: OneRequest): number {
 
 function unknown(request: OneRequest): never {
   throw new AppError('not_found', `There is no source ${request.params.id}.`)
-}
-
-function parseCursorId(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Math.min(Number(text), idMax) : undefined
 }

@@ -2,7 +2,14 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type TSchema, Type } from 'typebox'
 import { callerFor, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  linkNextPage,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+} from '../http/paging.ts'
 import {
   ifMatchHeader,
   parseIfMatch,
@@ -149,7 +156,7 @@ function registerCollection(scope: FastifyInstance, subscriptions: Subscriptions
     },
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant, state, q, event_type: eventType } = request.query
-      const before = decodeCursor('subscriptions', cursor, parseCursorId)
+      const before = decodeCursor('subscriptions', cursor, parseIdCursor)
       const filter = { state, q, eventType }
       const { rows, next } = await subscriptions.list(reachOf(request, tenant), { limit, before }, filter)
       if (next !== undefined) linkNextPage(request, reply, limit, encodeCursor('subscriptions', next))
@@ -336,10 +343,6 @@ function found(request: OneRequest, answer: SubscriptionAnswer | undefined): Sub
 function withVersion(reply: FastifyReply, answer: SubscriptionAnswer): SubscriptionAnswer {
   reply.header('etag', `"${answer.version}"`)
   return answer
-}
-
-function parseCursorId(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
 }
 
 function registerHolding(scope: FastifyInstance, subscriptions: Subscriptions): void {

@@ -3,7 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { callerOf, reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+  sendPage,
+} from '../http/paging.ts'
 import { problems } from '../http/problem.ts'
 import { Tenant, type TenantAnswer, TenantCreate, TenantPatch, tenantIdPattern } from './schema.ts'
 import { answer, type Tenants } from './tenants.ts'
@@ -78,7 +85,7 @@ function registerCollection(scope: FastifyInstance, tenants: Tenants): void {
     },
     async (request, reply) => {
       const { limit = pageSize, cursor, q } = request.query
-      const before = decodeCursor('tenants', cursor, parseSerial)
+      const before = decodeCursor('tenants', cursor, parseIdCursor)
       const rows = await tenants.list(reachOf(request), { limit: limit + 1, before, q })
       const page = sendPage(request, reply, rows, limit, row => encodeCursor('tenants', row.serial))
       return page.map(answer)
@@ -163,8 +170,4 @@ function parseTenantId(text: string): string {
 
 function unknownTenant(id: string): AppError {
   return new AppError('not_found', `There is no tenant ${id}.`)
-}
-
-function parseSerial(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Number(text) : undefined
 }

@@ -5,7 +5,14 @@ import { AppError, validationFailed } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
 import { askedAt } from '../http/asked-at.ts'
 import { readRawBodies } from '../http/json-body.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import {
+  decodeCursor,
+  encodeCursor,
+  pageHeaders,
+  pageQuery,
+  parseIdCursor,
+  sendPage,
+} from '../http/paging.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
@@ -92,7 +99,7 @@ function registerCollection(scope: FastifyInstance, receivers: TestReceivers): v
     },
     async (request, reply) => {
       const { limit = pageSize, cursor, tenant } = request.query
-      const before = decodeCursor('test_receivers', cursor, parseCursorId) ?? idMax
+      const before = decodeCursor('test_receivers', cursor, parseIdCursor) ?? idMax
       const rows = await receivers.list(reachOf(request, tenant), { before, limit: limit + 1 })
       return sendPage(request, reply, rows, limit, row => encodeCursor('test_receivers', row.id))
     },
@@ -204,10 +211,6 @@ function idOf(request: { readonly params: OneRequest['params'] }): number {
 
 function unknown(request: { readonly params: OneRequest['params'] }): never {
   throw new AppError('not_found', `There is no test receiver ${request.params.id}, or its time is over.`)
-}
-
-function parseCursorId(text: string): number | undefined {
-  return /^[0-9]{1,10}$/.test(text) ? Math.min(Number(text), idMax) : undefined
 }
 
 type Incoming = FastifyRequest<{ Params: { token: string } }> & {
