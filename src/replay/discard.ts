@@ -4,7 +4,6 @@ import { AppError } from '../errors.ts'
 import { endOwed } from '../lanes/end-owed.ts'
 import type { Caller } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
-import type { Uuid } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { planByIndexes } from '../platform/sql.ts'
 import {
