@@ -4,7 +4,7 @@ import { validationFailed } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
-import { checkTenant } from '../tenants/tenants.ts'
+import { checkTenant, portalLookOf } from '../tenants/tenants.ts'
 import type { KeysChange } from './keys.ts'
 import { deleteExpired, deleteToken, insertToken, readViews } from './portal-store.ts'
 import { type MeAnswer, type PortalTokenAnswer, type PortalTokenCreate, portalLimits } from './schema.ts'
@@ -79,13 +79,18 @@ export class PortalTokens {
   /** Who a caller is, and what they may do. */
   async describe({ actor, scope, reach, expiresAt }: Caller): Promise<MeAnswer> {
     const isToken = actor.kind === 'portal_token'
-    const views = isToken ? await readViews(this.#deps.database, Number(actor.id)) : undefined
+    const { database } = this.#deps
+    const views = isToken ? await readViews(database, Number(actor.id)) : undefined
+    const look = isToken && reach.tenant !== null ? await portalLookOf(database, reach.tenant) : null
     return {
       actor: { ...actor },
       scope,
       tenant: reach.tenant,
       expires_at: expiresAt === null ? null : new Date(expiresAt).toISOString(),
-      ...(isToken && { views: views === undefined || views === null ? null : [...views] }),
+      ...(isToken && {
+        views: views === undefined || views === null ? null : [...views],
+        portal: { name: look?.name ?? null, accent: look?.accent ?? null, logo: look?.logo ?? null },
+      }),
     }
   }
 

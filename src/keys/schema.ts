@@ -175,6 +175,16 @@ export const Me = Type.Object(
         description: 'Of a portal token: what its page shows; null: all',
       }),
     ),
+    portal: Type.Optional(
+      Type.Object(
+        {
+          name: nullableText('At the top of the page'),
+          accent: nullableText('The colour of buttons and links'),
+          logo: nullableText('A picture as a data URL'),
+        },
+        { description: 'Of a portal token: how its page looks; null: as for all tenants' },
+      ),
+    ),
   },
   {
     $id: 'Me',

@@ -13,7 +13,7 @@ import {
 } from '../http/paging.ts'
 import { problems } from '../http/problem.ts'
 import { Tenant, type TenantAnswer, TenantCreate, TenantPatch, tenantIdPattern } from './schema.ts'
-import { answer, type Tenants } from './tenants.ts'
+import { listedAnswer, type Tenants } from './tenants.ts'
 
 /** The schemas that the OpenAPI document names. */
 export const tenantSchemas = [Tenant, TenantCreate, TenantPatch]
@@ -88,7 +88,7 @@ function registerCollection(scope: FastifyInstance, tenants: Tenants): void {
       const before = decodeCursor('tenants', cursor, parseIdCursor)
       const rows = await tenants.list(reachOf(request), { limit: limit + 1, before, q })
       const page = sendPage(request, reply, rows, limit, row => encodeCursor('tenants', row.serial))
-      return page.map(answer)
+      return page.map(listedAnswer)
     },
   )
 }
@@ -116,7 +116,7 @@ function registerOne(scope: FastifyInstance, tenants: Tenants): void {
     {
       schema: {
         operationId: 'patchTenant',
-        summary: 'Change the name, the metadata or the retention of a tenant',
+        summary: 'Change the name, the metadata, the retention or the look of a tenant',
         description:
           'A JSON merge patch: what is left out stays, null takes a field back to its default. The id never changes.',
         tags,

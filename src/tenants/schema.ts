@@ -2,9 +2,14 @@ import { type Static, type TSchemaOptions, Type } from 'typebox'
 import { metadataInput } from '../http/metadata.ts'
 import { documentedKey, storableText } from '../http/validation.ts'
 import { type OwnershipCheck, ownershipChecks } from './ownership-check.ts'
+import { type PortalLook, portalLookLimits } from './portal-look.ts'
 
 /** What the id of a tenant looks like, as the column has it. */
 export const tenantIdPattern = '^[a-z0-9][a-z0-9_-]{0,62}$'
+
+/** One grey point. */
+const sampleLogo =
+  'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg=='
 
 const id = Type.String({
   pattern: tenantIdPattern,
@@ -78,6 +83,44 @@ const OwnershipCheckInput = Type.Unsafe<OwnershipCheck | null>({
     'whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says',
 })
 
+const PortalInput = Type.Unsafe<PortalLook | null>({
+  type: ['object', 'null'],
+  properties: {
+    name: {
+      type: ['string', 'null'],
+      minLength: 1,
+      maxLength: portalLookLimits.nameChars,
+      pattern: '^[^\\u0000-\\u001f]*$',
+      examples: ['Acme'],
+      'x-sentence': `Give a name of 1 to ${portalLookLimits.nameChars} characters on one line, or null for that of all.`,
+      description: 'At the top of the page',
+    },
+    accent: {
+      type: ['string', 'null'],
+      pattern: '^#[0-9A-Fa-f]{6}$',
+      examples: ['#0055ff'],
+      'x-sentence': 'Give a colour such as #0055ff, or null for that of all.',
+      description:
+        'The colour of buttons and links. Where text in it could not be read well, the page takes the nearest shade that can (4.5 : 1)',
+    },
+    logo: {
+      type: ['string', 'null'],
+      maxLength: portalLookLimits.logoChars,
+      pattern: '^data:image/(png|jpeg|webp|svg[+]xml);base64,[A-Za-z0-9+/]+={0,2}$',
+      examples: [sampleLogo],
+      'x-sentence': `Give a picture (PNG, JPEG, WebP or SVG) as a data URL in base64 of at most ${portalLookLimits.logoChars} characters, or null for that of all.`,
+      description: 'A picture beside the name, shown 24 pixels high: PNG, JPEG, WebP or SVG, as a data URL',
+    },
+  },
+  additionalProperties: false,
+  description:
+    "How the tenant's own page (`POST /portal-tokens`) looks, where that is not as `PORTAL_NAME`, `PORTAL_ACCENT` and `PORTAL_LOGO` say. " +
+    'Null, or a field that is null: as they say',
+})
+
+const nullableText = (description: string) =>
+  Type.Unsafe<string | null>({ type: ['string', 'null'], description })
+
 const metadataText = 'Your own names and texts'
 
 const closed = ($id: string, description: string, example: object): TSchemaOptions => ({
@@ -106,6 +149,14 @@ export const Tenant = Type.Object(
       type: ['string', 'null'],
       description: 'How receivers are asked whether they want what is sent; null: as the service does',
     }),
+    portal: Type.Object(
+      {
+        name: nullableText('At the top of the page'),
+        accent: nullableText('The colour of buttons and links'),
+        logo: Type.Optional(nullableText('A picture as a data URL; left out in a list')),
+      },
+      { description: 'How its own page looks; null: as for all' },
+    ),
     created_at: Type.String({ format: 'date-time' }),
     updated_at: Type.String({ format: 'date-time' }),
   },
@@ -122,6 +173,7 @@ export const Tenant = Type.Object(
           ...{ audit_days: null, stats_days: null },
         },
         ownership_check: null,
+        portal: { name: null, accent: null, logo: null },
         created_at: '2026-01-01T00:00:00.000Z',
         updated_at: '2026-01-01T00:00:00.000Z',
       },
@@ -139,6 +191,7 @@ export const TenantCreate = Type.Object(
     ),
     retention: Type.Optional(RetentionInput),
     ownership_check: Type.Optional(OwnershipCheckInput),
+    portal: Type.Optional(PortalInput),
   },
   closed('TenantCreate', 'A new tenant', { id: 'acme', name: 'Acme Inc.' }),
 )
@@ -152,6 +205,7 @@ export const TenantPatch = Type.Object(
     ),
     retention: Type.Optional(RetentionInput),
     ownership_check: Type.Optional(OwnershipCheckInput),
+    portal: Type.Optional(PortalInput),
   },
   closed('TenantPatch', 'A JSON merge patch of a tenant', { name: 'Acme Ltd.' }),
 )

@@ -2,6 +2,7 @@ import type { Metadata } from '../http/metadata.ts'
 import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { OwnershipCheck } from './ownership-check.ts'
+import type { PortalLook } from './portal-look.ts'
 import type { TenantRetention } from './schema.ts'
 
 export interface TenantRow {
@@ -12,26 +13,29 @@ export interface TenantRow {
   readonly retention: TenantRetention | null
   /** How receivers of its subscriptions are asked; null: as the setting says. */
   readonly ownership_check: OwnershipCheck | null
+  /** How its own page looks, without what is as for all; null: all is. In a list without its picture. */
+  readonly portal: PortalLook | null
   readonly created_at: Date
   readonly updated_at: Date
   /** Its place in the order in which tenants were made. */
   readonly serial: number
 }
 
-const columns = 'id, name, metadata, retention, ownership_check, created_at, updated_at, serial'
+const listed = 'id, name, metadata, retention, ownership_check, created_at, updated_at, serial'
+const columns = `${listed}, portal`
 
 /** What people set of a tenant. */
-export type TenantValues = Pick<TenantRow, 'id' | 'name' | 'metadata' | 'retention' | 'ownership_check'>
+export type TenantValues = Pick<
+  TenantRow,
+  'id' | 'name' | 'metadata' | 'retention' | 'ownership_check' | 'portal'
+>
 
 /** @returns undefined when the id is taken, by a tenant or by what is left of one */
-export async function insertTenant(
-  tx: Queryable,
-  { id, name, metadata, retention, ownership_check: check }: TenantValues,
-): Promise<TenantRow | undefined> {
+export async function insertTenant(tx: Queryable, values: TenantValues): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `insert into tenants (id, name, metadata, retention, ownership_check) values ($1, $2, $3, $4, $5)
+    text: `insert into tenants (id, name, metadata, retention, ownership_check, portal) values ($1, $2, $3, $4, $5, $6)
            on conflict (id) do nothing returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention), check],
+    values: parametersOf(values),
   })
   return rows[0]
 }
@@ -74,7 +78,7 @@ export async function listTenants(
   { before, limit, q }: { readonly before: number; readonly limit: number; readonly q: string | null },
 ): Promise<readonly TenantRow[]> {
   const { rows } = await db.query<TenantRow>({
-    text: `select ${columns} from tenants
+    text: `select ${listed}, portal - 'logo' as portal from tenants
            where serial < $1 and deleted_at is null and ($3::text is null or id = $3)
              and ($4::text is null or position(lower($4) in id) > 0 or position(lower($4) in lower(name)) > 0)
            order by serial desc limit $2`,
@@ -83,16 +87,27 @@ export async function listTenants(
   return rows
 }
 
-export async function updateTenant(
-  tx: Queryable,
-  { id, name, metadata, retention, ownership_check: check }: TenantValues,
-): Promise<TenantRow | undefined> {
+export async function updateTenant(tx: Queryable, values: TenantValues): Promise<TenantRow | undefined> {
   const { rows } = await tx.query<TenantRow>({
-    text: `update tenants set name = $2, metadata = $3, retention = $4, ownership_check = $5, updated_at = now() where id = $1
-           returning ${columns}`,
-    values: [id, name, JSON.stringify(metadata), retention && JSON.stringify(retention), check],
+    text: `update tenants set name = $2, metadata = $3, retention = $4, ownership_check = $5, portal = $6, updated_at = now()
+           where id = $1 returning ${columns}`,
+    values: parametersOf(values),
   })
   return rows[0]
+}
+
+function parametersOf({ id, name, metadata, retention, ownership_check, portal }: TenantValues): unknown[] {
+  const json = (value: object | null) => value && JSON.stringify(value)
+  return [id, name, json(metadata), json(retention), ownership_check, json(portal)]
+}
+
+/** How the page of a tenant looks where that is not as for all. */
+export async function readPortal(db: Queryable, id: string): Promise<PortalLook | null> {
+  const { rows } = await db.query<{ portal: PortalLook | null }>({
+    text: 'select portal from tenants where id = $1',
+    values: [id],
+  })
+  return rows[0]?.portal ?? null
 }
 
 /** From now on it is no tenant any more. */

@@ -4,6 +4,7 @@ import { AppError, validationFailed } from '../errors.ts'
 import { mergedMetadata, metadataFaults } from '../http/metadata.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
+import { mergedPortal, type PortalLook, portalAnswer, portalFaults, portalSummary } from './portal-look.ts'
 import { mergedRetention, retentionAnswer, retentionFaults } from './retention.ts'
 import type { TenantAnswer, TenantCreate, TenantPatch, TenantRetention } from './schema.ts'
 import {
@@ -13,6 +14,7 @@ import {
   lockTenantRow,
   markDeleted,
   notifyTenant,
+  readPortal,
   readTenant,
   readTenantState,
   scanTenantStates,
@@ -130,11 +132,12 @@ export class Tenants {
     const { id, name } = body
     const metadata = body.metadata ?? {}
     const retention = mergedRetention(null, body.retention)
-    const faults = [...metadataFaults(metadata), ...retentionFaults(retention)]
+    const portal = mergedPortal(null, body.portal)
+    const faults = [...metadataFaults(metadata), ...retentionFaults(retention), ...portalFaults(portal)]
     if (faults.length > 0) throw validationFailed(faults)
     const row = await this.#database.transaction(async tx => {
       const check = body.ownership_check ?? null
-      const made = await insertTenant(tx, { id, name, metadata, retention, ownership_check: check })
+      const made = await insertTenant(tx, { id, name, metadata, retention, ownership_check: check, portal })
       if (made === undefined) return undefined
       await recordChange(tx, actor, {
         ...{ action: 'tenant.created', subjectId: id, tenant: id },
@@ -180,11 +183,12 @@ export class Tenants {
       const { name = before.name, metadata = {} } = patch
       const merged = metadata === null ? {} : mergedMetadata(before.metadata, metadata)
       const retention = mergedRetention(before.retention, patch.retention)
-      const faults = [...metadataFaults(merged), ...retentionFaults(retention)]
+      const portal = mergedPortal(before.portal, patch.portal)
+      const faults = [...metadataFaults(merged), ...retentionFaults(retention), ...portalFaults(patch.portal)]
       if (faults.length > 0) throw validationFailed(faults)
       const check = patch.ownership_check === undefined ? before.ownership_check : patch.ownership_check
       const after = await updateTenant(tx, {
-        ...{ id, name, metadata: merged, retention },
+        ...{ id, name, metadata: merged, retention, portal },
         ownership_check: check,
       })
       await recordChange(tx, actor, {
@@ -229,8 +233,8 @@ export class Tenants {
 }
 
 /** What the audit log says of a tenant. */
-function fieldsOf({ name, metadata, retention, ownership_check }: TenantRow): Fields {
-  return { name, metadata, retention: retention ?? {}, ownership_check }
+function fieldsOf({ name, metadata, retention, ownership_check, portal }: TenantRow): Fields {
+  return { name, metadata, retention: retention ?? {}, ownership_check, portal: portalSummary(portal) }
 }
 
 /** A row as the API shows it. */
@@ -241,9 +245,16 @@ export function answer(row: TenantRow): TenantAnswer {
     metadata: row.metadata,
     retention: retentionAnswer(row.retention),
     ownership_check: row.ownership_check,
+    portal: portalAnswer(row.portal),
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
   }
+}
+
+/** The same in a list, where pictures would be most of it. */
+export function listedAnswer(row: TenantRow): TenantAnswer {
+  const { portal, ...rest } = answer(row)
+  return { ...rest, portal: { name: portal.name, accent: portal.accent } }
 }
 
 /**
@@ -255,4 +266,9 @@ export function answer(row: TenantRow): TenantAnswer {
 export async function checkTenant(tx: Queryable, tenant: string, pointer = '/tenant'): Promise<void> {
   if (await keepTenant(tx, tenant)) return
   throw validationFailed([{ pointer, detail: `There is no tenant ${tenant}.` }])
+}
+
+/** How the page for the customers of a tenant looks where it has a look of its own; null: as for all. */
+export function portalLookOf(db: Queryable, tenant: string): Promise<PortalLook | null> {
+  return readPortal(db, tenant)
 }

@@ -1,18 +1,37 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { after, before, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
 import { builtDashboard } from '../support/dashboard.ts'
 import { aKey, aTenant } from '../support/keys.ts'
-import { type TestService, testService } from '../support/service.ts'
+import { eventually, type TestService, testService } from '../support/service.ts'
 
 // The dashboard of a service that asks for keys: who gets in, and what they see.
 
 const skip = browserPath === undefined && howToGetBrowser
 const opened = new AsyncDisposableStack()
 
+/** A page of somebody's application, which shows what it is asked for in a frame. */
+async function startApplication(): Promise<{ readonly origin: string }> {
+  const server = createServer((request, response) => {
+    const shown = new URL(request.url ?? '/', 'http://localhost').searchParams.get('shown') ?? ''
+    response.writeHead(200, { 'content-type': 'text/html' })
+    response.end(`<!doctype html><title>An application</title><iframe src="${shown}"></iframe>`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  opened.defer(() => new Promise<void>(resolve => server.close(() => resolve())))
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}` } // it listens on a port
+}
+
 interface World {
+  /** An application whose pages may show a tenant's own page, and one whose pages may not. */
+  readonly listed: { readonly origin: string }
+  readonly stranger: { readonly origin: string }
   readonly service: TestService
   readonly browser: BrowserContext
   readonly admin: string
@@ -24,13 +43,18 @@ before(async () => {
   const browser = await openBrowser(opened)
   if (browser === undefined) return
   await builtDashboard()
+  const [listed, stranger] = [await startApplication(), await startApplication()]
   const service = opened.use(
-    await testService({ AUTH: 'keys', PORTAL_NAME: 'Acme hooks', PORTAL_ACCENT: '#ffdd00' }),
+    await testService({
+      ...{ AUTH: 'keys', PORTAL_NAME: 'Acme hooks', PORTAL_ACCENT: '#ffdd00' },
+      PORTAL_FRAME_ANCESTORS: listed.origin,
+    }),
   )
   const { database } = service.world
   await aTenant(database, 'acme')
+  await aTenant(database, 'blue')
   world = {
-    ...{ service, browser },
+    ...{ service, browser, listed, stranger },
     admin: await aKey(database, 'admin', null, 'the admin'),
     publisher: await aKey(database, 'publish', 'acme', 'a publisher'),
   }
@@ -54,10 +78,10 @@ function theWorld(): World {
   return world
 }
 
-function asAdmin(path: string, body: object): Promise<Response> {
+function asAdmin(path: string, body: object, method = 'POST'): Promise<Response> {
   const { service, admin } = theWorld()
   return fetch(service.url + path, {
-    method: 'POST',
+    method,
     headers: { authorization: `Bearer ${admin}`, 'content-type': 'application/json' },
     body: JSON.stringify(body),
   })
@@ -168,6 +192,95 @@ test("a tenant's own page is tried out where it is explained: with the name and 
   await page.getByRole('button', { name: 'Withdraw' }).click()
   await page.getByText('The link has ended').waitFor()
   await page.close()
+})
+
+const portalOf = async (tenant: string): Promise<string> => {
+  const made = await asAdmin('/portal-tokens', { tenant })
+  return ((await made.json()) as { url: string }).url // as openapi.json has it
+}
+
+test('a tenant has a look of its own, and for what was not given that of all', { skip }, async () => {
+  const page = await openPage('/tenants')
+  await signIn(page, theWorld().admin)
+  await page.getByRole('button', { name: 'What can be done with blue' }).click()
+  await page.getByRole('menuitem', { name: 'How its page looks' }).click()
+  const dialog = page.getByRole('dialog', { name: 'How the page of blue looks' })
+  await dialog.getByLabel('Name').fill('Blue Inc.')
+  await dialog.getByRole('textbox', { name: 'Colour', exact: true }).fill('#blue')
+  const picture = (body: string, mimeType = 'image/svg+xml') =>
+    dialog
+      .locator('input[type=file]')
+      .setInputFiles({ name: 'logo.svg', mimeType, buffer: Buffer.from(body) })
+  await picture('no picture at all')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await dialog.getByText('Give a colour such as #0055ff, or null for that of all.').first().waitFor()
+  await dialog.getByRole('textbox', { name: 'Colour', exact: true }).fill('#3366ff')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await dialog.getByText('these bytes are no image/svg+xml').first().waitFor()
+  // A script in a picture is no script of the page.
+  const script = `<script>document.title = 'taken'; fetch('/me')</script>`
+  await picture(
+    `<svg xmlns="http://www.w3.org/2000/svg" width="24" height="24">${script}<rect width="24" height="24"/></svg>`,
+  )
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('It is saved.').waitFor()
+  await page.close()
+
+  const its = await openPage(await portalOf('blue'))
+  await its.getByText('Blue Inc.').waitFor()
+  assert.match(await its.title(), /Blue Inc\.$/)
+  const logo = its.locator('aside img')
+  assert.match((await logo.getAttribute('src')) ?? '', /^data:image\/svg\+xml;base64,/)
+  await eventually(
+    async () => (await its.evaluate(`document.querySelector('aside img').naturalWidth`)) === 24,
+  )
+  const accentOf = (of: Page) =>
+    of.evaluate(`getComputedStyle(document.documentElement).getPropertyValue('--accent-fill')`)
+  assert.equal(await accentOf(its), '#3366ff', 'it can be read as it is')
+  await its.close()
+
+  await asAdmin('/tenants/blue', { portal: { name: null } }, 'PATCH')
+  const half = await openPage(await portalOf('blue'))
+  await half.getByText('Acme hooks').waitFor()
+  assert.equal(await accentOf(half), '#3366ff')
+  await half.close()
+  const others = await openPage(await portalOf('acme'))
+  await others.getByText('Acme hooks').waitFor()
+  assert.equal(await others.locator('aside img').count(), 0)
+  assert.notEqual(await accentOf(others), '#3366ff')
+  await others.close()
+})
+
+test("a tenant's own page is shown inside the applications that are listed, and inside no other", {
+  skip,
+}, async () => {
+  const { browser, listed, stranger, service } = theWorld()
+  const show = async (origin: string, shown: string) => {
+    const page = await browser.newPage()
+    const refusals: string[] = []
+    page.on('console', message => {
+      if (/frame-ancestors/.test(message.text())) refusals.push(message.text())
+    })
+    await page.goto(`${origin}/?shown=${encodeURIComponent(shown)}`)
+    return { page, refusals }
+  }
+  const url = await portalOf('acme')
+  const inside = await show(listed.origin, url)
+  await inside.page.frameLocator('iframe').getByRole('heading', { name: 'Overview' }).waitFor()
+  assert.deepEqual(inside.refusals, [])
+  await inside.page.close()
+  for (const [origin, shown] of [
+    [stranger.origin, url],
+    [listed.origin, `${service.url}/ui/`], // the rest of the dashboard is shown in none
+  ] as const) {
+    const { page, refusals } = await show(origin, shown)
+    await eventually(() => refusals.length > 0)
+    // What the browser puts in its place is a page of its own.
+    const frame = () => page.frames().find(one => one !== page.mainFrame())
+    await eventually(() => /^chrome-error:/.test(frame()?.url() ?? ''))
+    assert.equal(await page.frameLocator('iframe').getByRole('heading', { name: 'Overview' }).count(), 0)
+    await page.close()
+  }
 })
 
 test('by its link a customer saves a payload, though the browser has no cookie of theirs', {

@@ -113,5 +113,11 @@ test('a token is told what its page shows', async () => {
     tenant: 'blue',
     expires_at: made.expires_at,
     views: ['subscriptions', 'events'],
+    portal: { name: null, accent: null, logo: null },
   })
+  await one.database.query({
+    text: `update tenants set portal = '{"name": "Blue", "accent": "#0055ff"}' where id = 'blue'`,
+  })
+  const { portal } = await one.tokens.describe(caller)
+  assert.deepEqual(portal, { name: 'Blue', accent: '#0055ff', logo: null })
 })

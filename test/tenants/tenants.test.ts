@@ -30,6 +30,7 @@ test('a tenant is made, read, changed and deleted', async () => {
       stats_days: null,
     },
     ownership_check: null,
+    portal: { name: null, accent: null, logo: null },
     updated_at: at,
   })
   assert.deepEqual((await server.request('/tenants/acme')).json, made.json)
@@ -49,6 +50,40 @@ test('a tenant is made, read, changed and deleted', async () => {
     assert.equal(answer.status, 404)
   }
   assert.doesNotMatch((await server.request('/tenants')).text, /acme/)
+})
+
+const svg = `data:image/svg+xml;base64,${Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString('base64')}`
+
+test('the look of its page is its own where it is given, and as for all where it is not', async () => {
+  await using server = await testServer()
+  const portal = { name: 'Acme', accent: '#0055ff', logo: svg }
+  const made = await create(server, { id: 'acme', name: 'Acme Inc.', portal })
+  assert.deepEqual(Object(made.json).portal, portal)
+  const listed = (await server.request('/tenants')).json as { id: string; portal: object }[]
+  assert.deepEqual(listed.find(({ id }) => id === 'acme')?.portal, { name: 'Acme', accent: '#0055ff' })
+  const changed = await patch(server, 'acme', { portal: { accent: null } })
+  assert.deepEqual(Object(changed.json).portal, { ...portal, accent: null })
+  assert.deepEqual((await server.request('/tenants/acme')).json, changed.json)
+  const none = await patch(server, 'acme', { portal: null })
+  assert.deepEqual(Object(none.json).portal, { name: null, accent: null, logo: null })
+
+  const entries = (await server.request('/audit?subject=tenant:acme')).json as { changes: object[] }[]
+  const text = JSON.stringify(entries)
+  assert.ok(!text.includes(svg), 'a picture would fill the audit log')
+  assert.match(text, /image\/svg\+xml, SHA-256 [0-9a-f]{16}/)
+
+  for (const [wrong, sentence] of [
+    [{ accent: 'blue' }, /Give a colour such as #0055ff/],
+    [{ logo: 'https://example.com/logo.png' }, /Give a picture .PNG, JPEG, WebP or SVG./],
+    [{ logo: svg.replace('svg+xml', 'png') }, /these bytes are no image\/png/],
+    [{ logo: `data:image/png;base64,${'A'.repeat(16_400)}` }, /at most 16384 characters/],
+    [{ name: 'two\nlines' }, /Give a name of 1 to 60 characters on one line/],
+    [{ colour: '#0055ff' }, /colour/],
+  ] as const) {
+    const answer = await patch(server, 'acme', { portal: wrong })
+    assert.equal(answer.status, 422, answer.text)
+    assert.match(answer.text, sentence)
+  }
 })
 
 test('an id is given once: not to two tenants, and not while something names a deleted one', async () => {

@@ -1889,6 +1889,15 @@ export type Tenant = {
   }
   /** How receivers are asked whether they want what is sent; null: as the service does */
   ownership_check: string | null
+  /** How its own page looks; null: as for all */
+  portal: {
+    /** At the top of the page */
+    name: string | null
+    /** The colour of buttons and links */
+    accent: string | null
+    /** A picture as a data URL; left out in a list */
+    logo?: string | null
+  }
   created_at: string
   updated_at: string
 }
@@ -1916,6 +1925,15 @@ export type TenantCreate = {
   } | null
   /** Whether a receiver has to say that it wants events before any is sent to it, and how it is asked: `challenge`, a signed message whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says */
   ownership_check?: "off" | "challenge" | "cloudevents" | null
+  /** How the tenant's own page (`POST /portal-tokens`) looks, where that is not as `PORTAL_NAME`, `PORTAL_ACCENT` and `PORTAL_LOGO` say. Null, or a field that is null: as they say */
+  portal?: {
+    /** At the top of the page */
+    name?: string | null
+    /** The colour of buttons and links. Where text in it could not be read well, the page takes the nearest shade that can (4.5 : 1) */
+    accent?: string | null
+    /** A picture beside the name, shown 24 pixels high: PNG, JPEG, WebP or SVG, as a data URL */
+    logo?: string | null
+  } | null
 }
 
 /** A JSON merge patch of a tenant */
@@ -1939,6 +1957,15 @@ export type TenantPatch = {
   } | null
   /** Whether a receiver has to say that it wants events before any is sent to it, and how it is asked: `challenge`, a signed message whose text it answers; `cloudevents`, the OPTIONS request of CloudEvents; `off`. Null: as the setting `OWNERSHIP_CHECK` says */
   ownership_check?: "off" | "challenge" | "cloudevents" | null
+  /** How the tenant's own page (`POST /portal-tokens`) looks, where that is not as `PORTAL_NAME`, `PORTAL_ACCENT` and `PORTAL_LOGO` say. Null, or a field that is null: as they say */
+  portal?: {
+    /** At the top of the page */
+    name?: string | null
+    /** The colour of buttons and links. Where text in it could not be read well, the page takes the nearest shade that can (4.5 : 1) */
+    accent?: string | null
+    /** A picture beside the name, shown 24 pixels high: PNG, JPEG, WebP or SVG, as a data URL */
+    logo?: string | null
+  } | null
 }
 
 /** An API key, without its secret text */
@@ -2030,6 +2057,15 @@ export type Me = {
   expires_at: string | null
   /** Of a portal token: what its page shows; null: all */
   views?: (string)[] | null
+  /** Of a portal token: how its page looks; null: as for all tenants */
+  portal?: {
+    /** At the top of the page */
+    name: string | null
+    /** The colour of buttons and links */
+    accent: string | null
+    /** A picture as a data URL */
+    logo: string | null
+  }
 }
 
 /** How one provider signs what it sends */
@@ -2813,7 +2849,7 @@ export interface Operations {
   patchSource: { path: { id: string | number }; query: undefined; body: SourcePatch; answer: Source }
   /** Change some fields of a subscription */
   patchSubscription: { path: { id: string | number }; query: { tenant?: string }; body: SubscriptionPatch; answer: Subscription }
-  /** Change the name, the metadata or the retention of a tenant */
+  /** Change the name, the metadata, the retention or the look of a tenant */
   patchTenant: { path: { id: string | number }; query: undefined; body: TenantPatch; answer: Tenant }
   /** Change how a test receiver answers */
   patchTestReceiver: { path: { id: string | number }; query: undefined; body: TestReceiverPatch; answer: TestReceiver }

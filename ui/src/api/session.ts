@@ -15,7 +15,7 @@ export interface PortalLook {
   readonly name: string
   /** Such as `#0055ff`. */
   readonly accent?: string
-  /** The path of a picture, beside the page. */
+  /** A picture: in the settings its path beside the page, in `useBrand` its address. */
   readonly logo?: string
   /** The origins whose pages may show it in a frame. */
   readonly frame_ancestors: readonly string[]

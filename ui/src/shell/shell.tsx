@@ -190,7 +190,7 @@ function SideBar({
     <>
       <div className="flex h-12 shrink-0 items-center gap-2 px-3.5">
         {brand.logo ? (
-          <img src={`./${brand.logo}`} alt="" className="h-6 max-w-28 shrink-0 object-contain" />
+          <img src={brand.logo} alt="" className="h-6 max-w-28 shrink-0 object-contain" />
         ) : (
           <span className="grid h-6 w-6 shrink-0 place-items-center rounded-control bg-accent-fill text-on-accent">
             <Webhook aria-hidden="true" className="h-4 w-4" />

@@ -71,7 +71,7 @@ export function CustomerPage() {
             <CodeSamples samples={linkSamples({ root: apiRoot.href, ...draft })} />
           </Section>
           <Embed theme={draft.theme} />
-          <Look />
+          <Look tenant={draft.tenant} />
         </div>
       </div>
     </Page>

@@ -1,67 +1,36 @@
-import type { CSSProperties } from 'react'
+import { useState } from 'react'
+import { useRead } from '../../api/queries.ts'
 import { useConfig } from '../../api/session.ts'
-import { accentFor } from '../../design/accent.ts'
+import { Button } from '../../design/button.tsx'
 import { Card, Section } from '../../design/page.tsx'
+import { LookPreview } from '../../parts/look-preview.tsx'
+import { TenantLook } from '../../parts/tenant-look.tsx'
+import { lookOf } from '../../shell/brand.ts'
+import { useCan } from '../../shell/me.ts'
 
-const themes = ['light', 'dark'] as const
-const grounds = { light: '#ffffff', dark: '#17191f' }
-
-/** The name, the picture and the colour, as the settings give them; and the colour as it can be read. */
-export function Look() {
-  const { data } = useConfig()
-  if (data === undefined) return null
-  const { name, logo, accent } = data.portal
+/** The name, the picture and the colour of a tenant's own page: its own, or as the settings give them for all. */
+export function Look({ tenant }: { readonly tenant: string }) {
+  const config = useConfig()
+  const mayChange = useCan('admin')
+  const [changing, setChanging] = useState(false)
+  const read = useRead('getTenant', { path: { id: tenant } })
+  if (config.data === undefined) return null
   return (
     <Section
-      title="Your name, picture and colour"
-      hint="PORTAL_NAME, PORTAL_LOGO (a file) and PORTAL_ACCENT, such as #0055ff; read at the start."
+      title="Name, picture and colour"
+      hint="Each tenant's own; what is not given is as PORTAL_NAME, PORTAL_LOGO (a file) and PORTAL_ACCENT say for all."
+      actions={
+        mayChange && (
+          <Button size="sm" onClick={() => setChanging(true)}>
+            Change
+          </Button>
+        )
+      }
     >
-      <Card className="space-y-4">
-        <div className="flex items-center gap-2 text-sm">
-          {logo ? (
-            <img src={`./${logo}`} alt="" className="h-6 max-w-28 object-contain" />
-          ) : (
-            <span className="text-ink-3">no picture</span>
-          )}
-          <span className="font-semibold">{name}</span>
-        </div>
-        {accent === undefined ? (
-          <p className="text-sm text-ink-2">No colour is set, so it has that of the dashboard.</p>
-        ) : (
-          <>
-            <ul className="grid grid-cols-2 gap-2">
-              {themes.map(theme => (
-                <li key={theme}>
-                  <Swatch accent={accent} theme={theme} />
-                </li>
-              ))}
-            </ul>
-            <p className="text-xs text-ink-3">
-              <code className="font-mono">{accent}</code> in the nearest shades that can be read: text at
-              least 4.5 : 1, buttons 3 : 1.
-            </p>
-          </>
-        )}
+      <Card>
+        <LookPreview look={lookOf(config.data.portal, read.data?.portal)} />
       </Card>
+      {changing && <TenantLook tenant={tenant} onClose={() => setChanging(false)} />}
     </Section>
-  )
-}
-
-function Swatch({ accent, theme }: { readonly accent: string; readonly theme: 'light' | 'dark' }) {
-  const { text, fill, onFill } = accentFor(accent, theme)
-  const style: CSSProperties = { background: grounds[theme], color: text }
-  return (
-    <span
-      className="flex items-center justify-between gap-2 rounded-control border px-3 py-2 text-sm"
-      style={style}
-    >
-      {theme === 'light' ? 'Light' : 'Dark'}
-      <span
-        className="rounded-control px-2 py-1 text-xs font-medium"
-        style={{ background: fill, color: onFill }}
-      >
-        Button
-      </span>
-    </span>
   )
 }

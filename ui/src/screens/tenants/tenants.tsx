@@ -15,6 +15,7 @@ import { DataTable } from '../../design/table.tsx'
 import { Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
 import { PortalLink } from '../../parts/portal-link.tsx'
+import { TenantLook } from '../../parts/tenant-look.tsx'
 import { setPreferences } from '../../shell/preferences.ts'
 
 const route = getRouteApi('/tenants')
@@ -30,6 +31,7 @@ export function Tenants() {
   const [renaming, setRenaming] = useState<Tenant>()
   const [deleting, setDeleting] = useState<Tenant>()
   const [letting, setLetting] = useState<Tenant>()
+  const [dressing, setDressing] = useState<Tenant>()
   const remove = useChange('deleteTenant', { affects: ['listTenants'], quiet: true })
   const columns: readonly Column<Tenant>[] = [
     {
@@ -82,6 +84,11 @@ export function Tenants() {
               disabled: tenant.id === 'system',
               onSelect: () => setLetting(tenant),
             },
+            {
+              label: 'How its page looks',
+              disabled: tenant.id === 'system',
+              onSelect: () => setDressing(tenant),
+            },
             null,
             {
               label: 'Delete',
@@ -122,6 +129,7 @@ export function Tenants() {
       {making && <TenantForm onClose={() => setMaking(false)} />}
       {renaming && <TenantForm tenant={renaming} onClose={() => setRenaming(undefined)} />}
       {letting && <PortalLink tenant={letting.id} onClose={() => setLetting(undefined)} />}
+      {dressing && <TenantLook tenant={dressing.id} onClose={() => setDressing(undefined)} />}
       {deleting && (
         <ConfirmDialog
           open
