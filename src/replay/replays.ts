@@ -81,6 +81,9 @@ export class Replays {
   ): Promise<number> {
     const { database } = this.#deps
     const event = await this.#eventOf(reach, webhookId)
+    // One that was scheduled is kept as if it had been accepted when it was due.
+    const keptSince = Math.max(uuidTime(webhookId), event.deliverAt?.getTime() ?? 0)
+    if (keptSince < this.#keptFrom(event.tenant)) throw unknownEvent(webhookId)
     if (event.isExpunged) {
       throw new AppError(
         'payload_expunged',
@@ -138,7 +141,6 @@ export class Replays {
   async #eventOf(reach: Reach, webhookId: Uuid): Promise<ReplayableEvent> {
     const event = await readReplayableEvent(this.#deps.database, webhookId)
     if (event === undefined || !reach.has(event.tenant)) throw unknownEvent(webhookId)
-    if (uuidTime(webhookId) < this.#keptFrom(event.tenant)) throw unknownEvent(webhookId)
     return event
   }
 

@@ -393,6 +393,8 @@ export interface ReplayableEvent {
   readonly sizeBytes: number
   readonly subscriptionIds: readonly number[]
   readonly isExpunged: boolean
+  /** Null: it was due when it was accepted. */
+  readonly deliverAt: Date | null
 }
 
 export async function readReplayableEvent(
@@ -400,7 +402,7 @@ export async function readReplayableEvent(
   webhookId: Uuid,
 ): Promise<ReplayableEvent | undefined> {
   const fields = `tenant, octet_length(payload) as "sizeBytes", subscription_ids as "subscriptionIds",
-    coalesce(metadata ? 'expunged', false) as "isExpunged"`
+    coalesce(metadata ? 'expunged', false) as "isExpunged", deliver_at as "deliverAt"`
   const { rows } = await db.query<ReplayableEvent>({
     text: `select ${fields} from events where webhook_id = $1
            union all

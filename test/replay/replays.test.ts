@@ -6,7 +6,7 @@ import { Replays } from '../../src/replay/replays.ts'
 import { fakeClock } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
-import { emptyAll, laneOf } from '../support/rows.ts'
+import { emptyAll, idAt, laneOf, owe } from '../support/rows.ts'
 
 const { database, close } = await testDatabase()
 after(close)
@@ -57,6 +57,24 @@ test("another tenant's event is not there, and neither is one that retention may
   await assert.rejects(replays.replayEvent(other, webhookId), { code: 'not_found' })
   const late = new Replays({ database, clock: fakeClock(Date.now() + 72 * hourMs), retentionMs: 72 * hourMs })
   await assert.rejects(late.replayEvent(localOperator, webhookId), { code: 'not_found' })
+})
+
+test('an event that was scheduled is sent again for as long as if it had been accepted when it was due', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  await database.query({ text: `update events set deliver_at = now() + interval '70 hours'` })
+  const after = (hours: number) =>
+    new Replays({ database, clock: fakeClock(Date.now() + hours * hourMs), retentionMs: 72 * hourMs })
+  await assert.rejects(after(143).replayEvent(localOperator, webhookId), { code: 'not_found' })
+  assert.equal(await after(80).replayEvent(localOperator, webhookId), 1)
+})
+
+test('what waits for its retry can be tried at once however old its event is', async () => {
+  await subscribe(database, [1])
+  const webhookId = await owe(database, { webhookId: idAt(Date.now()), subscriptionIds: [1] })
+  await database.query({ text: `update owed set attempt = 3, due_at = now() + interval '1 hour'` })
+  const late = new Replays({ database, clock: fakeClock(Date.now() + 80 * hourMs), retentionMs: 72 * hourMs })
+  assert.equal(await late.tryNow(localOperator, webhookId), 1)
 })
 
 test('a tenant that keeps its events for another time sends again what it keeps, and no more', async () => {
