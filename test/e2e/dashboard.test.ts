@@ -380,7 +380,15 @@ test('a receiver that has not said yes is asked again, and keys that wait are sh
     ...{ tenant: 'acme', target_url: receiver.origin, ordering_key: 'payload.customer' },
     retry: { base_seconds: 600 },
   })
-  const { page, complaints } = await open(`/subscriptions/${id}`)
+  const { page, complaints } = await open('/subscriptions/new?tenant=acme')
+  await page.getByLabel('Address').fill(`${receiver.origin}/made-here`)
+  await page.getByRole('button', { name: 'Create', exact: true }).click()
+  // Whoever makes it is told at once, and what the receiver has to answer.
+  await page.getByRole('heading', { name: /is there$/ }).waitFor()
+  await page.getByText('The receiver has not said that it wants these events.').waitFor()
+  await page.getByText(/answers with 200 and what stands in it/).waitFor()
+  await page.getByRole('button', { name: 'Ask again' }).waitFor()
+  await page.goto(`${service.url}/ui/subscriptions/${id}`)
   await page.getByText('The receiver has not said that it wants these events.').waitFor()
   await page.getByText(/got HTTP 404/).waitFor()
   assert.equal(await page.getByRole('button', { name: 'Resume' }).count(), 0, 'it cannot be resumed')

@@ -17,6 +17,7 @@ import { toast } from '../../design/toast.tsx'
 import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
+import { isUnverified, VerificationNotice } from '../../parts/verification.tsx'
 import { useCan } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
 import { DeleteDialog } from './danger.tsx'
@@ -24,7 +25,6 @@ import { DeliveriesTab } from './deliveries-tab.tsx'
 import { OverviewTab } from './overview-tab.tsx'
 import { SecretsTab } from './secrets-tab.tsx'
 import { SettingsTab } from './settings-tab.tsx'
-import { isUnverified, VerificationNotice } from './verification.tsx'
 
 const route = getRouteApi('/subscriptions/$id')
 

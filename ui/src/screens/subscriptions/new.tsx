@@ -1,7 +1,7 @@
 import { getRouteApi, Link } from '@tanstack/react-router'
 import { FlaskConical } from 'lucide-react'
 import { useState } from 'react'
-import { useChange } from '../../api/queries.ts'
+import { useChange, useRead } from '../../api/queries.ts'
 import type { DraftTest, Subscription } from '../../api/schema.ts'
 import { Button, ButtonLink } from '../../design/button.tsx'
 import { CodeBlock, CodeSamples } from '../../design/code-block.tsx'
@@ -11,6 +11,7 @@ import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { verifySamples } from '../../parts/samples.ts'
 import { draftOf, SubscriptionForm } from '../../parts/subscription-form.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
+import { isUnverified, VerificationNotice } from '../../parts/verification.tsx'
 import { useTenant } from '../../shell/me.ts'
 
 const route = getRouteApi('/subscriptions/new')
@@ -83,6 +84,9 @@ function Made({
   readonly crumbs: { label: string; to: string }[]
 }) {
   const { id, signing_secret: secret, target_url: url } = subscription
+  const isChecked = subscription.verification !== null
+  const now = useRead('getSubscription', { path: { id } }, { enabled: isChecked, everyMs: 2000 })
+  const current = now.data ?? subscription
   return (
     <Page
       title={`Subscription #${id} is there`}
@@ -105,6 +109,13 @@ function Made({
       }
     >
       <div className="max-w-3xl">
+        {/* Before the secret: nothing is sent until the receiver has said yes. */}
+        <VerificationNotice subscription={current} mayWrite />
+        {isChecked && !isUnverified(current) && (
+          <div className="mb-5">
+            <Notice kind="good">The receiver said yes, so events are sent to it.</Notice>
+          </div>
+        )}
         <div className="mb-5">
           <Notice kind="good">
             Every request is signed with this secret. Give it to whoever runs the receiver; it is{' '}

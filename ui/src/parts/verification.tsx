@@ -1,11 +1,11 @@
 import { MessageCircleQuestion } from 'lucide-react'
-import { useChange } from '../../api/queries.ts'
-import type { Subscription } from '../../api/schema.ts'
-import { Button } from '../../design/button.tsx'
-import { Notice } from '../../design/states.tsx'
-import { Time } from '../../design/time.tsx'
-import { toast } from '../../design/toast.tsx'
-import { Reason } from '../../parts/subscription-name.tsx'
+import { useChange } from '../api/queries.ts'
+import type { Subscription } from '../api/schema.ts'
+import { Button } from '../design/button.tsx'
+import { Notice } from '../design/states.tsx'
+import { Time } from '../design/time.tsx'
+import { toast } from '../design/toast.tsx'
+import { Reason } from './subscription-name.tsx'
 
 /** Whether its receiver was asked if it wants these events, and has not said yes. */
 export function isUnverified({ verification }: Subscription): boolean {
@@ -75,9 +75,25 @@ export function VerificationNotice({
             </>
           )}
         </p>
+        <p className="text-ink-2">{whatToDo[method ?? 'challenge']}</p>
       </Notice>
     </div>
   )
 }
 
+const whatToDo = {
+  challenge: (
+    <>
+      The receiver gets a signed request of the type{' '}
+      <code className="font-mono text-xs">webhook.verification</code> and answers with 200 and what stands in
+      it: <code className="font-mono text-xs">{'{"challenge": "…"}'}</code>. Once it does, ask again.
+    </>
+  ),
+  cloudevents: (
+    <>
+      The receiver answers OPTIONS with <code className="font-mono text-xs">WebHook-Allowed-Origin</code>, as
+      CloudEvents says. Once it does, ask again.
+    </>
+  ),
+} as const
 const askedBy = { challenge: 'a signed challenge', cloudevents: 'an OPTIONS request' } as const
