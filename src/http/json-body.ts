@@ -41,7 +41,7 @@ export function readJsonBodies(scope: FastifyInstance, rules: BodyRules): void {
   scope.addContentTypeParser('*', (request, _payload, done) => {
     const { 'content-length': length = '0', 'transfer-encoding': coding } = request.headers
     if (length === '0' && coding === undefined) return done(null)
-    done(new AppError('unsupported_media_type', mediaTypeHint))
+    done(unsupportedMediaType(request.raw))
   })
 }
 
@@ -105,10 +105,23 @@ const passAnyContentType: onRequestHookHandler = ({ raw: { headers } }, _reply, 
   done()
 }
 
+function unsupportedMediaType({ rawHeaders }: IncomingMessage): AppError {
+  const given = givenContentType(rawHeaders)
+    ?.slice(0, 100)
+    .replace(/[^\x20-\x7e]/g, '?')
+  // curl says of a body that it is a form, unless it is told.
+  const detail = `A body with Content-Type: ${given} is not read here. Say that it is JSON: Content-Type: application/json.`
+  return new AppError('unsupported_media_type', given?.trim() ? detail : mediaTypeHint)
+}
+
+function givenContentType(rawHeaders: readonly string[]): string | undefined {
+  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
+  return at === -1 ? undefined : rawHeaders[at + 1]
+}
+
 function restoreContentType({ headers, rawHeaders }: IncomingMessage): void {
   if (headers['content-type'] !== anyContentType) return
-  const at = rawHeaders.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type')
-  if (at !== -1) headers['content-type'] = rawHeaders[at + 1]
+  headers['content-type'] = givenContentType(rawHeaders) ?? anyContentType
 }
 
 /** @throws AppError unsupported_media_type for a compressed body, where the service has to understand it */

@@ -10,11 +10,14 @@ const int4Max = 2_147_483_647
 /** What a caller can call a subscription: characters that a path takes as they are. */
 export const uidPattern = '^[a-zA-Z0-9_.:-]{1,255}$'
 
+const subscriptionSentence =
+  'The id of a subscription is a whole number, such as 1. In its place you can give uid: and its uid.'
+
 /** The schema of what names a subscription in a path. */
 export const subscriptionIdParameter = Type.Unsafe<string>({
   anyOf: [
-    { type: 'integer', minimum: 1, maximum: int4Max },
-    { type: 'string', pattern: uidPattern.replace('^', '^uid:') },
+    { type: 'integer', minimum: 1, maximum: int4Max, [sentenceKey]: subscriptionSentence },
+    { type: 'string', pattern: uidPattern.replace('^', '^uid:'), [sentenceKey]: subscriptionSentence },
   ],
   description:
     'The id of a subscription, or `uid:` and its uid. The uid is one of the tenant that the key is for, else of `tenant` in ' +
@@ -25,6 +28,7 @@ export const subscriptionIdParameter = Type.Unsafe<string>({
 /** The schema of the id of a tenant, as a parameter or a field. */
 export const tenantParameter = Type.String({
   pattern: '^[a-z0-9][a-z0-9_-]{0,62}$',
+  [sentenceKey]: 'Give the id of a tenant: 1 to 63 lower-case letters, digits, _ and -.',
   description: 'The id of a tenant; a key that is for one tenant needs none',
   examples: ['default'],
 })
@@ -43,13 +47,7 @@ export function parseSubscriptionId(text: string, parameter = 'id'): number {
 /** The number in a path, where none is too large. @throws AppError validation_failed for a text that is no whole number */
 export function parseWholeNumber(text: string, parameter = 'id'): number {
   if (/^[0-9]{1,20}$/.test(text)) return Number(text)
-  throw validationFailed([
-    {
-      pointer: parameter,
-      detail:
-        'The id of a subscription is a whole number, such as 1. In its place you can give uid: and its uid.',
-    },
-  ])
+  throw validationFailed([{ pointer: parameter, detail: subscriptionSentence }])
 }
 
 /** The uid in a path that names a subscription by one; undefined: it names it by its id. */
@@ -97,6 +95,15 @@ const timeSentence = 'Give a time with its offset from UTC, such as 2026-01-31T1
 /** A moment (RFC 3339). */
 export const timePattern =
   '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$'
+
+/** The schema of one or several of some words, with commas between. */
+export const wordsParameter = (words: readonly string[], description: string, example: string) =>
+  Type.String({
+    pattern: `^(${words.join('|')})(,(${words.join('|')})){0,${words.length - 1}}$`,
+    [sentenceKey]: `Give one or several of ${words.join(', ')}, with commas between.`,
+    description,
+    examples: [example],
+  })
 
 /** The schema of a moment, as a parameter. */
 export const timeParameter = (description: string) =>

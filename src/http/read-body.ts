@@ -21,7 +21,7 @@ const gatherBytes = 16_384
  */
 export function readBody(rules: BodyRules, request: IncomingMessage, done: Done): void {
   const declared = request.headers['content-length']
-  if (Number(declared) > rules.bytesMax) done(tooLarge())
+  if (Number(declared) > rules.bytesMax) done(bodyTooLarge(rules.bytesMax))
   else new BodyReader(rules, request, Number(declared), done)
 }
 
@@ -64,7 +64,7 @@ class BodyReader implements ArrivingBody {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#length += chunk.length
-    if (this.#length > this.#rules.bytesMax) this.#finish(tooLarge())
+    if (this.#length > this.#rules.bytesMax) this.#finish(bodyTooLarge(this.#rules.bytesMax))
     // Most bodies come in one piece with their headers, and are whole with it: those are not counted.
     else if (chunk.length === this.#declaredBytes) this.#pieces.push(chunk)
     else this.#keep(chunk)
@@ -122,6 +122,10 @@ function wholeOf(pieces: readonly Buffer[], length: number): Buffer {
   return isWhole ? first : Buffer.concat(pieces, length)
 }
 
-function tooLarge(): AppError {
-  return new AppError('body_too_large', 'The body is larger than this service accepts. Send less.')
+/** The refusal of what is longer than `BODY_LIMIT_BYTES`. */
+export function bodyTooLarge(bytesMax: number, what = 'body'): AppError {
+  return new AppError(
+    'body_too_large',
+    `The ${what} is larger than the ${bytesMax.toLocaleString('en')} bytes that this service accepts. Send less, or have its operator raise BODY_LIMIT_BYTES.`,
+  )
 }

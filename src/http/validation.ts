@@ -40,7 +40,7 @@ export const validatorCompiler: FastifySchemaCompiler<TSchema> = ({ schema, http
     const value = inBody ? input : withNumbers(schema, input)
     const errors = validator.Check(value)
       ? unstorableText(value)
-      : fieldErrors(schema, validator.Errors(value)[1], inBody)
+      : fieldErrors({ schema, value, inBody }, validator.Errors(value)[1])
     if (errors.length === 0) return { value }
     return { error: validationFailed(inBody ? errors : errors.map(asParameter)) }
   }
@@ -68,21 +68,23 @@ function asParameter(error: FieldError): FieldError {
   return { ...error, pointer: error.pointer.slice(1) }
 }
 
-function fieldErrors(
-  schema: TSchema,
-  errors: readonly SchemaError[],
-  inBody: boolean,
-): readonly FieldError[] {
+interface Checked {
+  readonly schema: TSchema
+  readonly value: unknown
+  readonly inBody: boolean
+}
+
+function fieldErrors(checked: Checked, errors: readonly SchemaError[]): readonly FieldError[] {
   const found = new Map<string, FieldError>()
   for (const error of errors) {
-    for (const { pointer, detail } of explain(schema, error, inBody)) {
+    for (const { pointer, detail } of explain(checked, error)) {
       if (!found.has(pointer)) found.set(pointer, { pointer, detail })
     }
   }
   return [...found.values()]
 }
 
-function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly FieldError[] {
+function explain({ schema, value, inBody }: Checked, error: SchemaError): readonly FieldError[] {
   const { keyword, instancePath: pointer, schemaPath } = error
   if (keyword === 'required') {
     const { requiredProperties = [] } = error.params as { requiredProperties?: readonly string[] } // TypeBox's shape
@@ -96,16 +98,22 @@ function explain(schema: TSchema, error: SchemaError, inBody: boolean): readonly
     return [{ pointer, detail: `There is no such ${what} here. Check its spelling, or leave it out.` }]
   }
   if (keyword === 'additionalProperties') return [] // each also has an error with the keyword 'boolean'
-  return [{ pointer, detail: wanted(at(schema, schemaPath), keyword) }]
+  const given = follow(value, pointer)
+  const detail = keyword === 'pattern' && typeof given === 'string' ? textFault(given) : undefined
+  return [{ pointer, detail: detail ?? wanted(at(schema, schemaPath), keyword) }]
 }
 
 /** Follows a pointer such as `#/properties/retry/properties/jitter`. */
 function at(schema: unknown, path: string): Readonly<Record<string, unknown>> {
-  let here: unknown = schema
+  return Object(follow(schema, path)) as Record<string, unknown> // a JSON Schema, of which any keyword may be missing
+}
+
+function follow(value: unknown, path: string): unknown {
+  let here: unknown = value
   for (const step of path.split('/').slice(1)) {
     here = Object(here)[step.replaceAll('~1', '/').replaceAll('~0', '~')]
   }
-  return Object(here) as Record<string, unknown> // a JSON Schema, of which any keyword may be missing
+  return here
 }
 
 function wanted(schema: Readonly<Record<string, unknown>>, keyword: string): string {
@@ -113,6 +121,7 @@ function wanted(schema: Readonly<Record<string, unknown>>, keyword: string): str
   if (typeof sentence === 'string') return sentence
   if (keyword === 'uniqueItems') return 'Give each entry once.'
   if (Array.isArray(schema.enum)) return `Give one of: ${schema.enum.join(', ')}.`
+  if (schema.format === 'uuid') return 'Give a UUID, such as 01a20a13-5f06-7000-8ead-2933c76bdf06.'
   const types = [schema.type].flat().map(String)
   const orNull = types.includes('null') ? ', or null' : ''
   const noun = nouns[types.find(type => type !== 'null') ?? '']

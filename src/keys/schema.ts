@@ -112,7 +112,12 @@ export const PortalTokenCreate = Type.Object(
         minItems: 1,
         maxItems: 20,
         uniqueItems: true,
-        items: { type: 'string', pattern: '^[a-z][a-z0-9_-]{0,39}$', examples: ['subscriptions'] },
+        items: {
+          type: 'string',
+          pattern: '^[a-z][a-z0-9_-]{0,39}$',
+          examples: ['subscriptions'],
+          'x-sentence': 'Give the name of a view: 1 to 40 lower-case letters, digits, _ and -, first a letter.',
+        },
         description:
           'The names of the views that the page shows, such as `subscriptions`; null or left out: all. It is no protection: what ' +
           'the token may read is all that the tenant has',

@@ -4,7 +4,12 @@ import { Type } from 'typebox'
 import { validationFailed } from '../errors.ts'
 import { callerFor } from '../http/access.ts'
 import type { Callers } from '../http/auth.ts'
-import { subscriptionIdParameter, tenantParameter, unknownSubscription } from '../http/parameters.ts'
+import {
+  subscriptionIdParameter,
+  tenantParameter,
+  unknownSubscription,
+  wordsParameter,
+} from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import { sentenceKey } from '../http/validation.ts'
 import type { Caller, Reach } from '../model/caller.ts'
@@ -43,11 +48,7 @@ const query = Type.Object(
       }),
     ),
     kind: Type.Optional(
-      Type.String({
-        pattern: `^(${liveKinds.join('|')})(,(${liveKinds.join('|')})){0,${liveKinds.length - 1}}$`,
-        description: 'One or several, with commas between; left out: all',
-        examples: ['attempt'],
-      }),
+      wordsParameter(liveKinds, 'One or several, with commas between; left out: all', 'attempt'),
     ),
     status: Type.Optional(
       Type.Unsafe<AttemptStatus>({
@@ -59,6 +60,7 @@ const query = Type.Object(
     last_event_id: Type.Optional(
       Type.String({
         format: 'uuid',
+        [sentenceKey]: 'Give the id of a message of this stream, which is a UUID.',
         description:
           'The same as the header `Last-Event-ID`, which goes before, for clients that cannot set one',
       }),

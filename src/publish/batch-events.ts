@@ -1,5 +1,6 @@
 import { AppError, jsonPointer, validationFailed } from '../errors.ts'
 import { checkIdempotencyKey } from '../http/idempotency-key.ts'
+import { bodyTooLarge } from '../http/read-body.ts'
 import { envelopeLimits, readBodyHeaders } from '../ingest/envelope.ts'
 import type { RawItem } from './batch-items.ts'
 import { checkChannels, checkMetadata, readDeliverAt, readEventId, readEventType, unfit } from './fields.ts'
@@ -124,8 +125,7 @@ function readPayload(raw: ReadonlyMap<string, Buffer>, bytesMax: number) {
       `Must be ${envelopeLimits.contentTypeChars} printable ASCII characters at most.`,
     )
   const payload = json ?? readBase64(raw)
-  if (payload.length > bytesMax)
-    throw new AppError('body_too_large', 'The payload is larger than this service accepts. Send less.')
+  if (payload.length > bytesMax) throw bodyTooLarge(bytesMax, 'payload')
   // What stands in the batch as JSON is JSON, as its reader has seen.
   if (json === undefined) readBodyHeaders({ 'content-type': contentType }, payload)
   return { payload, contentType }

@@ -210,7 +210,10 @@ function fault(field: string, detail: string): AppError {
 }
 
 function tooLong(): AppError {
-  return new AppError('body_too_large', 'The event is larger than this service accepts. Send less.')
+  return new AppError(
+    'body_too_large',
+    'The event is larger than this service accepts. Its payload may be as large as the body of an event alone: BODY_LIMIT_BYTES.',
+  )
 }
 
 function tooManyItems(): AppError {

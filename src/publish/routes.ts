@@ -8,6 +8,7 @@ import { readRawBodies } from '../http/json-body.ts'
 import { tenantParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
+import { sentenceKey } from '../http/validation.ts'
 import { envelopeLimits, readBodyHeaders, readHops } from '../ingest/envelope.ts'
 import type { Once } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
@@ -113,20 +114,24 @@ async function publish(
 const eventType = Type.String({
   maxLength: publishLimits.eventTypeChars,
   pattern: '^[\\x21-\\x7e]*$',
+  [sentenceKey]: `Give at most ${publishLimits.eventTypeChars} visible ASCII characters without spaces.`,
   description: 'The type of the event, such as `order.created`',
 })
 const channel = `[\\x21-\\x2b\\x2d-\\x7e]{1,${publishLimits.channelChars}}`
 const channels = Type.String({
   pattern: `^(${channel}( *, *${channel}){0,${publishLimits.channels - 1}})?$`,
+  [sentenceKey]: `Give at most ${publishLimits.channels} names with commas between them, each of 1 to ${publishLimits.channelChars} visible ASCII characters.`,
   description: `At most ${publishLimits.channels} names with commas between them. A subscription that lists channels gets events of these only`,
 })
 const eventId = Type.String({
   maxLength: publishLimits.eventIdChars,
   pattern: '^[\\x21-\\x7e]*$',
+  [sentenceKey]: `Give at most ${publishLimits.eventIdChars} visible ASCII characters without spaces.`,
   description: 'Your own name for the event. A second event of the tenant with the same one is refused (409)',
 })
 const deliverAt = Type.String({
   format: 'date-time',
+  [sentenceKey]: 'Give a time with its offset (RFC 3339), such as 2030-01-31T08:00:00Z.',
   description:
     'Not before this time (RFC 3339), a year ahead at most; a time that is over means now. Until then `DELETE /events/{webhook_id}` cancels it',
 })

@@ -12,6 +12,7 @@ import {
   tenantParameter,
   timeParameter,
   unknownSubscription,
+  wordsParameter,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import type { Reach } from '../model/caller.ts'
@@ -271,11 +272,11 @@ function registerRecover(scope: FastifyInstance, { replays, subscriptions }: Rep
 
 const deliveryFilters = {
   state: Type.Optional(
-    Type.String({
-      pattern: `^(${deliveryStates.join('|')})(,(${deliveryStates.join('|')})){0,3}$`,
-      description: 'One or several, with commas between; left out: `pending,failed`, what is owed or dead',
-      examples: ['failed'],
-    }),
+    wordsParameter(
+      deliveryStates,
+      'One or several, with commas between; left out: `pending,failed`, what is owed or dead',
+      'failed',
+    ),
   ),
   subscription_id: Type.Optional(
     Type.Unsafe<number | string>({
@@ -299,11 +300,11 @@ const DeliveryFilters = Type.Object(deliveryFilters)
 const discardFilters = {
   ...deliveryFilters,
   state: Type.Optional(
-    Type.String({
-      pattern: '^(pending|failed)(,(pending|failed))?$',
-      description: '`pending`, `failed` or both with a comma between; left out: both',
-      examples: ['failed'],
-    }),
+    wordsParameter(
+      ['pending', 'failed'],
+      '`pending`, `failed` or both with a comma between; left out: both',
+      'failed',
+    ),
   ),
 }
 

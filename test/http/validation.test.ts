@@ -94,3 +94,34 @@ test('a body nested deeper than any stack is no fault', async () => {
     assert.equal(answer.status, status, answer.text)
   }
 })
+
+test('a refused value is told what is wanted there, not only of which type it is', async () => {
+  const said = async (path: string) => {
+    const answer = await server.request(path)
+    assert.equal(answer.status, 422, answer.text)
+    return (answer.json as { readonly detail: string }).detail // a problem has one
+  }
+  const words = 'Give one or several of pending, failed, success, cancelled, with commas between.'
+  assert.equal(await said('/deliveries?state=foo'), `state: ${words}`)
+  assert.match(await said('/deliveries?subscription_id=abc'), /^subscription_id: .* whole number, such as 1/)
+  assert.match(await said('/deliveries?tenant=A'), /^tenant: Give the id of a tenant/)
+  assert.match(await said('/logs/1?webhook_id=1'), /^webhook_id: Give a UUID/)
+  assert.match(await said('/events?q=a%00'), /^q: Leave out the character U\+0000/)
+})
+
+test('a body that is too large, or of another type, is told what is taken', async () => {
+  const large = await server.request('/subscriptions/', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: ' '.repeat(65_537),
+  })
+  assert.equal(large.status, 413)
+  assert.match(large.text, /larger than the 65,536 bytes .* BODY_LIMIT_BYTES/)
+  const form = await server.request('/subscriptions/', {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: '{}',
+  })
+  assert.equal(form.status, 415)
+  assert.match(form.text, /Content-Type: application\/x-www-form-urlencoded is not read here/)
+})

@@ -190,6 +190,9 @@ const answers: Readonly<Record<string, readonly number[]>> = {
 const isOfAnother =
   /"code":"(idempotency_key_reused|idempotency_in_progress|event_id_taken|invalid_cursor|too_many_tests)"/
 
+/** It names the type, which was right, and not what was wrong. */
+const saysNothing = /"detail":"[^"]*(Give a text|Give an array|This value is not allowed here)[.]"/
+
 /** What is wrong with the answer; undefined: nothing. */
 async function fault(operation: Operation, trial: Trial): Promise<string | undefined> {
   const { boundary, parameter } = trial
@@ -197,6 +200,8 @@ async function fault(operation: Operation, trial: Trial): Promise<string | undef
   const text = await textFrom(answer)
   const expected = (boundary.isAllowed ? answers : refusals)[parameter?.in ?? 'body'] ?? []
   const isDocumented = operation.statuses.includes(String(answer.status))
+  if (!boundary.isAllowed && !boundary.what.includes('type ') && saysNothing.test(text))
+    return `${parameter?.name ?? boundary.way.join('/')}, over ${boundary.what}: ${text.slice(0, 300)}`
   if (expected.includes(answer.status) && isDocumented) return undefined
   if (boundary.isAllowed && isDocumented && isOfAnother.test(text)) return undefined
   const where = parameter?.name ?? `/${boundary.way.join('/')}`
