@@ -4,12 +4,12 @@ import { cx } from './cx.ts'
 export type Tone = 'good' | 'busy' | 'warn' | 'bad' | 'idle' | 'plain'
 
 const tones: Readonly<Record<Tone, string>> = {
-  good: 'text-good bg-good-soft',
-  busy: 'text-busy bg-busy-soft',
-  warn: 'text-warn bg-warn-soft',
-  bad: 'text-bad bg-bad-soft',
-  idle: 'text-idle bg-idle-soft',
-  plain: 'text-ink-2 border border-line',
+  good: 'border-transparent text-good bg-good-soft',
+  busy: 'border-transparent text-busy bg-busy-soft',
+  warn: 'border-transparent text-warn bg-warn-soft',
+  bad: 'border-transparent text-bad bg-bad-soft',
+  idle: 'border-transparent text-idle bg-idle-soft',
+  plain: 'border-line text-ink-2',
 }
 
 interface StateLook {
@@ -52,7 +52,7 @@ export function StateBadge({ state, word }: { readonly state: string; readonly w
   const look = states[state] ?? { tone: 'plain', shape: '○', word: state.replaceAll('_', ' ') }
   return (
     <Badge tone={look.tone} shape={look.shape}>
-      <span className={state === 'disabled' ? 'line-through' : undefined}>{word ?? look.word}</span>
+      {state === 'disabled' ? <s>{word ?? look.word}</s> : (word ?? look.word)}
     </Badge>
   )
 }
@@ -62,6 +62,7 @@ export function TriggerBadge({ trigger }: { readonly trigger: string | null }) {
   return trigger === null || trigger === 'auto' ? null : <StateBadge state={trigger} />
 }
 
+/** One element: rows of long lists have several. Its shape is drawn by the style sheet, and not spoken. */
 export function Badge({
   tone = 'plain',
   shape,
@@ -73,17 +74,13 @@ export function Badge({
 }) {
   return (
     <span
+      data-shape={shape}
       className={cx(
-        'inline-flex h-5 max-w-full items-center gap-1 whitespace-nowrap rounded-full px-2 text-xs font-medium',
+        'shaped inline-block h-5 max-w-full truncate rounded-full border px-[7px] align-middle text-xs leading-[18px] font-medium',
         tones[tone],
       )}
     >
-      {shape && (
-        <span aria-hidden="true" className="font-sans leading-none">
-          {shape}
-        </span>
-      )}
-      <span className="truncate">{children}</span>
+      {children}
     </span>
   )
 }

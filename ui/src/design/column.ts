@@ -8,6 +8,8 @@ export interface Column<Item> {
   /** A width of CSS; the columns without one share what is left. */
   readonly width?: string
   readonly align?: 'right'
+  /** How loud it is, where it is not what a row is about. */
+  readonly tone?: 'quiet' | 'faint'
   /** From which width of the window on it is shown. */
   readonly from?: 'sm' | 'md' | 'lg' | 'xl' | '2xl'
 }

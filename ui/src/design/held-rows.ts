@@ -24,10 +24,17 @@ export function useHeldRows<Item>(
 export function useScrolled(): boolean {
   const [isScrolled, setScrolled] = useState(false)
   useEffect(() => {
-    const look = () => setScrolled(scrollY > 40)
-    look()
-    addEventListener('scroll', look, { passive: true })
-    return () => removeEventListener('scroll', look)
+    // Looked at by the browser: to ask for scrollY has the whole page laid out, at each event.
+    const top = document.createElement('div')
+    Object.assign(top.style, { position: 'absolute', top: '0', height: '40px', width: '1px' })
+    top.setAttribute('aria-hidden', 'true')
+    document.body.append(top)
+    const observer = new IntersectionObserver(([seen]) => setScrolled(seen?.isIntersecting === false))
+    observer.observe(top)
+    return () => {
+      observer.disconnect()
+      top.remove()
+    }
   }, [])
   return isScrolled
 }

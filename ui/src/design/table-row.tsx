@@ -39,12 +39,14 @@ function PlainRow<Item>({ row, index, columns, height, isOpen, open }: RowProps<
         isOpen ? 'bg-selected' : 'hover:bg-hover',
       )}
     >
-      {columns.map(({ id, cell, align, from }) => (
+      {columns.map(({ id, cell, align, tone, from }) => (
         <td
           key={id}
           className={cx(
             'truncate border-b px-2 first:pl-3 last:pr-3',
             align === 'right' && 'text-right',
+            tone === 'quiet' && 'text-ink-2',
+            tone === 'faint' && 'text-ink-3',
             from && shownFrom[from],
           )}
         >

@@ -152,7 +152,7 @@ function Rows<Item>(props: DataTableProps<Item>) {
         // Most rows are not in the document, so that their number has to be said.
         aria-rowcount={list.loading || list.hasMore ? -1 : rows.length + 1}
       >
-        <thead>
+        <thead className="sticky top-12 z-10">
           <tr>
             {columns.map(({ id, head, width, align, from }) => (
               <th
@@ -160,7 +160,7 @@ function Rows<Item>(props: DataTableProps<Item>) {
                 scope="col"
                 style={{ width }}
                 className={cx(
-                  'sticky top-12 z-10 h-8 truncate border-b bg-bg px-2 text-xs font-medium text-ink-3 first:pl-3 last:pr-3',
+                  'h-8 truncate border-b bg-bg px-2 text-xs font-medium text-ink-3 first:pl-3 last:pr-3',
                   align === 'right' ? 'text-right' : 'text-left',
                   from && shownFrom[from],
                 )}
@@ -231,7 +231,7 @@ export function PlainTable({
   return (
     <div className="overflow-x-auto">
       <table className="w-full border-separate border-spacing-0 text-sm [&_td]:border-b [&_td]:px-2 [&_td]:py-1.5 [&_td:first-child]:pl-0 [&_th]:border-b [&_th]:px-2 [&_th]:py-1.5 [&_th]:text-left [&_th]:text-xs [&_th]:font-medium [&_th]:whitespace-nowrap [&_th]:text-ink-3 [&_th:first-child]:pl-0 [&_tr:last-child_td]:border-b-0">
-        <thead>
+        <thead className="sticky top-12 z-10">
           <tr>
             {head.map((name, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: columns stay in their order

@@ -7,6 +7,7 @@ import { StateBadge, Tag } from '../../design/badge.tsx'
 import { Button, ButtonLink } from '../../design/button.tsx'
 import type { Column } from '../../design/column.ts'
 import { Id } from '../../design/copy.tsx'
+import { cx } from '../../design/cx.ts'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
 import { EmptyState } from '../../design/states.tsx'
@@ -61,7 +62,8 @@ const columns: readonly Column<EventSummary>[] = [
     head: 'Tenant',
     width: '8rem',
     from: 'xl',
-    cell: ({ tenant }) => <span className="text-ink-2">{tenant}</span>,
+    tone: 'quiet',
+    cell: ({ tenant }) => tenant,
   },
   {
     id: 'size',
@@ -69,18 +71,16 @@ const columns: readonly Column<EventSummary>[] = [
     width: '5.5rem',
     align: 'right',
     from: 'lg',
-    cell: ({ size_bytes: size }) => <span className="text-ink-3">{bytesText(size)}</span>,
+    tone: 'faint',
+    cell: ({ size_bytes: size }) => bytesText(size),
   },
   {
     id: 'at',
     head: 'Accepted',
     width: 'min(6.5rem, 25vw)',
     align: 'right',
-    cell: ({ created_at: at }) => (
-      <span className="text-ink-2">
-        <Time at={at} />
-      </span>
-    ),
+    tone: 'quiet',
+    cell: ({ created_at: at }) => <Time at={at} />,
   },
 ]
 
@@ -91,16 +91,16 @@ function Counts({
 }) {
   if (total === 0) return <span className="text-ink-3">none</span>
   const parts = [
-    success > 0 && { key: 'success', tone: 'text-good', text: `● ${success}`, name: 'delivered' },
-    pending > 0 && { key: 'pending', tone: 'text-busy', text: `◔ ${pending}`, name: 'pending' },
-    failed > 0 && { key: 'failed', tone: 'text-bad', text: `✕ ${failed}`, name: 'failed' },
-    cancelled > 0 && { key: 'cancelled', tone: 'text-idle', text: `⊘ ${cancelled}`, name: 'cancelled' },
+    success > 0 && { shape: '●', tone: 'text-good', count: success, name: 'delivered' },
+    pending > 0 && { shape: '◔', tone: 'text-busy', count: pending, name: 'pending' },
+    failed > 0 && { shape: '✕', tone: 'text-bad', count: failed, name: 'failed' },
+    cancelled > 0 && { shape: '⊘', tone: 'text-idle', count: cancelled, name: 'cancelled' },
   ].filter(part => part !== false)
   return (
     <span className="space-x-2.5 text-xs font-medium">
-      {parts.map(({ key, tone, text, name }) => (
-        <span key={key} className={tone}>
-          {text}
+      {parts.map(({ shape, tone, count, name }) => (
+        <span key={name} data-shape={shape} className={cx('shaped', tone)}>
+          {count}
           <span className="only-spoken"> {name}</span>
         </span>
       ))}
