@@ -1,7 +1,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { Destination } from '../destinations/destination.ts'
 import { AppError } from '../errors.ts'
-import type { Caller } from '../model/caller.ts'
+import { type Caller, theService } from '../model/caller.ts'
 import type { Outcome } from '../model/outcome.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidV7Source } from '../platform/id.ts'
@@ -17,7 +17,7 @@ export interface OwnershipChecksDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly subscriptions: Pick<Subscriptions, 'get' | 'read' | 'refresh'>
-  readonly verifications: Pick<Verifications, 'begin' | 'end'>
+  readonly verifications: Pick<Verifications, 'begin' | 'end' | 'leftOver'>
   /** Of its own; it remembers every exchange. */
   readonly destination: Destination
   readonly userAgent: string
@@ -70,6 +70,21 @@ export class OwnershipChecks {
       const level = error instanceof AppError ? 'debug' : 'warn'
       this.#deps.logger[level]({ err: error, subscription_id: id }, 'a receiver could not be asked')
     })
+  }
+
+  /**
+   * Asks receivers whose answer nobody waits for any more: the process that asked them has stopped, or there were too many at
+   * a time. To be called from time to time, by any process: of a question in another one at the same moment a subscription
+   * says that it was asked just now.
+   */
+  async goOn(signal: AbortSignal): Promise<void> {
+    const ids = await this.#deps.verifications.leftOver(atOnceMax)
+    for (const id of ids) {
+      if (signal.aborted) return
+      await this.check(theService, id).catch((error: unknown) => {
+        if (!(error instanceof AppError)) throw error // asked already, or too often: a later run asks it
+      })
+    }
   }
 
   async close(): Promise<void> {

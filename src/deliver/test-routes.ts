@@ -27,7 +27,7 @@ export function registerTests(scope: FastifyInstance, { subscriptions, testSends
         summary: 'Send a signed sample now',
         description:
           'As every attempt is sent: with the headers, the signature and the time limits of the subscription, and to no address that is not allowed. ' +
-          'The answer is the whole exchange; secrets in it are `[redacted]`. Also while the subscription is paused or disabled. ' +
+          'The answer is the whole exchange; secrets in it are `[redacted]`. Also while the subscription is paused or disabled, but not before its receiver is verified, where that is asked for. ' +
           'It is in the log with `trigger: test`, and counts for nothing: no circuit, no disabling, no limit.',
         tags,
         params: Type.Object({ id: subscriptionIdParameter }),
@@ -35,7 +35,7 @@ export function registerTests(scope: FastifyInstance, { subscriptions, testSends
         body: SubscriptionTest,
         response: {
           200: Type.Ref('TestResult', { description: 'What came of it, whether it was delivered or not' }),
-          ...problems(401, 403, 404, 413, 415, 422),
+          ...problems(401, 403, 404, 409, 413, 415, 422),
         },
       },
     },
@@ -59,7 +59,7 @@ export function registerTests(scope: FastifyInstance, { subscriptions, testSends
         body: DraftTest,
         response: {
           200: Type.Ref('TestResult', { description: 'What came of it, whether it was delivered or not' }),
-          ...problems(401, 403, 413, 415, 422),
+          ...problems(401, 403, 409, 413, 415, 422),
         },
       },
     },

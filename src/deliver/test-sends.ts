@@ -55,11 +55,11 @@ export class TestSends {
    * Tries a subscription. It is in its log, with `trigger: test`.
    *
    * @returns undefined when there is none
-   * @throws AppError too_many_tests
+   * @throws AppError too_many_tests; not_verified
    */
   async test(caller: Caller, id: number, test: SubscriptionTest): Promise<TestResult | undefined> {
     const { subscriptions, database, clock, capture, unwritten } = this.#deps
-    if (!(await subscriptions.exists(caller.reach, id))) return undefined
+    if (!(await subscriptions.mayBeTried(caller.reach, id))) return undefined
     if (subscriptions.get(id) === undefined) await subscriptions.refresh(id)
     const to = subscriptions.get(id)
     if (to === undefined) throw unreadable(id)
@@ -81,7 +81,7 @@ export class TestSends {
   /**
    * Tries a subscription that is not saved. There is no log that it could be in; the audit log says who has sent where.
    *
-   * @throws AppError validation_failed, too_many_tests
+   * @throws AppError validation_failed, too_many_tests, not_verified
    */
   async testDraft(caller: Caller, draft: SubscriptionCreate, test: SubscriptionTest): Promise<TestResult> {
     const { subscriptions, database } = this.#deps

@@ -54,6 +54,12 @@ export const localOperator: Caller = {
   expiresAt: null,
 }
 
+/** The service by itself, for what it goes on with. */
+export const theService: Caller = {
+  ...localOperator,
+  actor: { kind: 'operator', id: null, name: 'the service' },
+}
+
 /** Who runs a command of `webhooks` on the machine itself. */
 export const commandLine: Actor = { kind: 'operator', id: null, name: 'command line' }
 

@@ -86,6 +86,8 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /deliveries': 'read',
   'POST /deliveries/discard': 'write',
 
+  // Public keys are no secret.
+  'GET /subscriptions/:id/jwks.json': 'open',
   'POST /subscriptions/:id/verify': 'write',
   'POST /subscriptions/:id/test': 'write',
   'POST /subscriptions/test': 'write',

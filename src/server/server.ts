@@ -5,6 +5,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { registerAudit } from '../audit/routes.ts'
 import { auditSchemas } from '../audit/schema.ts'
+import { registerJwks } from '../deliver/jwks-routes.ts'
 import type { OwnershipChecks } from '../deliver/ownership-checks.ts'
 import { registerOwnership } from '../deliver/ownership-routes.ts'
 import { registerTests } from '../deliver/test-routes.ts'
@@ -263,6 +264,8 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerTests(scope, deps)
     registerOwnership(scope, deps)
   })
+  // Without a look at who asks.
+  if (registerIngest) registerJwks(app, { subscriptions: deps.subscriptions, clock: deps.receiving.clock })
   await app.register(async scope => registerReceiving(scope, { bodies, ...deps.receiving }))
   await app.register(async scope => {
     registerHealth(scope, deps.readiness)

@@ -1,6 +1,7 @@
 import type { Bell } from '../cluster/bell.ts'
 import type { Member, Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
+import type { OwnershipChecks } from '../deliver/ownership-checks.ts'
 import type { Throttle } from '../dispatch/throttle.ts'
 import type { Expunges } from '../events/expunges.ts'
 import type { Discards } from '../lanes/discard-waiting.ts'
@@ -49,6 +50,7 @@ export interface House {
   readonly testReceivers: TestReceivers
   readonly sourceRecords: SourceRecords
   readonly expunges: Expunges
+  readonly ownershipChecks: OwnershipChecks
 }
 
 /**
@@ -97,6 +99,9 @@ export function keepHouse(house: House): readonly Repeated[] {
     }),
     every(5000, 'system events', logger, signal => publishFacts(telling, signal)),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
+    every(60_000, 'asking of receivers that were not heard', logger, signal =>
+      house.ownershipChecks.goOn(signal),
+    ),
     every(3_600_000, 'review of client certificates', logger, reviewCertificates(house)),
     // Asks the database nothing while no tenant was deleted.
     every(2000, 'removal of what deleted tenants had', logger, signal => emptyTenants(removal, signal)),

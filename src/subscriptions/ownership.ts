@@ -27,7 +27,24 @@ export async function demandNew(
   return demandVerification(tx, after.id, method)
 }
 
-/** @throws AppError not_verified for one that may not be resumed before its receiver has been asked */
+/**
+ * @throws AppError not_verified for an address that a subscription of the tenant would have to be verified at first; nothing is
+ *   sent there by hand, either
+ */
+export async function checkUnsaved(
+  db: Queryable,
+  { setting, isOwn }: Ownership,
+  tenant: string,
+  url: string,
+): Promise<void> {
+  if ((await ownershipCheckOf(db, tenant, setting)) === 'off' || (await isOwn(url))) return
+  throw new AppError(
+    'not_verified',
+    'Receivers of this tenant are asked first whether they want its events, so no test is sent to this one. Save the subscription: its receiver is asked then, and `verification` says what it answered.',
+  )
+}
+
+/** @throws AppError not_verified for one that may not be sent to before its receiver has been asked */
 export async function checkVerified(
   tx: Queryable,
   { setting }: Ownership,

@@ -19,7 +19,7 @@ import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { InboundCheck } from './inbound-fields.ts'
 import type { EventToMatch } from './matching.ts'
-import { checkVerified, demandNew, type Ownership } from './ownership.ts'
+import { checkUnsaved, checkVerified, demandNew, type Ownership } from './ownership.ts'
 import { idMax, readAll } from './read-all.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
@@ -302,6 +302,22 @@ export class Subscriptions {
     return (await readSubscription(this.#database, reach, id)) !== undefined
   }
 
+  /**
+   * Whether something may be sent to it by hand.
+   *
+   * @returns undefined when there is none
+   * @throws AppError not_verified while its receiver has not said that it wants what is sent to it
+   */
+  async mayBeTried(reach: Reach, id: number): Promise<true | undefined> {
+    if (!(await this.exists(reach, id))) return undefined
+    return this.#database.transaction(async tx => {
+      const row = await lockSubscription(tx, reach, id)
+      if (row === undefined) return undefined
+      await checkVerified(tx, this.#ownership, row)
+      return true
+    })
+  }
+
   /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
   async whichExist(ids: readonly number[]): Promise<ReadonlySet<number>> {
     return new Set(await readExisting(this.#database, ids))
@@ -316,17 +332,19 @@ export class Subscriptions {
   /**
    * A subscription that is not saved, as the path of an event would see it. Its id is 0.
    *
-   * @throws AppError validation_failed, as `create`
+   * @throws AppError validation_failed, as `create`; not_verified where its receiver would have to be asked first
    */
   async draft({ reach }: Caller, body: SubscriptionCreate): Promise<Subscription> {
     if (body.secret === secretMask) throw validationFailed([maskedSecret])
     const rules = parseRules(body, this.#defaults, await this.#placeFaults(body), this.#checkInbound)
+    const tenant = reach.tenant ?? defaultTenant
+    await checkUnsaved(this.#database, this.#ownership, tenant, body.target_url)
     const secret = firstSigningSecret(body.signing_secret, rules)
     const nothing = { secret: null, headers: {}, signing_key_pairs: [], auth: null, inbound: null }
     const before = { ...nothing, signing_secrets: [sealSigningSecret(this.#seal, 0, secret)] }
     const values = sealRules(this.#seal, 0, rules, before, this.#clock.now())
     const state = { id: 0, state: 'active', version: 0, stateSince: 0, verification: null } as const
-    const row = { ...values, ...state, tenant: reach.tenant ?? defaultTenant }
+    const row = { ...values, ...state, tenant }
     return openSubscription(row, this.#seal, this.#defaults)
   }
 

@@ -23,6 +23,19 @@ export async function demandVerification(
   return only(rows)
 }
 
+/** Those whose receiver was to be asked before a moment, and has neither said yes nor no. Probes an index of these few. */
+export async function readPending(db: Queryable, before: Date, most: number): Promise<readonly number[]> {
+  const { rows } = await db.query<{ id: number }>({
+    text: `
+      select id from subscriptions
+      where verification->>'state' = 'pending'
+        and coalesce((verification->>'asked_at')::timestamptz, state_since) < $1
+      order by id limit $2`,
+    values: [before, most],
+  })
+  return rows.map(({ id }) => id)
+}
+
 /** Writes what is known of its verification; the state stays. */
 export async function setVerification(
   tx: Queryable,

@@ -9,7 +9,7 @@ import type { SubscriptionDefaults } from './rules.ts'
 import { lockSubscription, notifyChange, type SubscriptionRow } from './store.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import type { Verification } from './verification.ts'
-import { activateVerified, setVerification } from './verification-store.ts'
+import { activateVerified, readPending, setVerification } from './verification-store.ts'
 
 export interface VerificationsDeps {
   readonly database: Database
@@ -34,6 +34,8 @@ export interface Question {
 
 /** A subscription is asked about at most once in this time. */
 const everyMs = 5000
+/** An answer takes half a minute at the most (`timeout_ms`), and a moment to be written. */
+const answeredMs = 60_000
 
 /** What is known of the receivers of subscriptions that have to be verified: how it is asked for, and written down. */
 export class Verifications {
@@ -63,6 +65,11 @@ export class Verifications {
       await setVerification(tx, id, { ...verification, asked_at: new Date(now).toISOString() })
       return { method: verification.method, targetUrl }
     })
+  }
+
+  /** Subscriptions whose question was asked, or was to be, longer ago than any answer takes: the process that asked is gone. */
+  leftOver(most: number): Promise<readonly number[]> {
+    return readPending(this.#deps.database, new Date(this.#deps.clock.now() - answeredMs), most)
   }
 
   /** Writes what was answered; nothing when the address is another one by now, or it was verified meanwhile. */

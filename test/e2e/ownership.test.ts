@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { readConfig } from '../../src/config/config.ts'
+import { silentLogger } from '../../src/platform/logger.ts'
+import { startService } from '../../src/service/service.ts'
 import { eventually } from '../support/eventually.ts'
 import { type Program, type Received, type Receiver, startReceiver } from '../support/receiver.ts'
 import { client, type TestService, testService } from '../support/service.ts'
+import { startTokenEndpoint } from '../support/token-endpoint.ts'
 
 // The ownership check, seen from outside. Its tenants are made by each test, so that none counts for another.
 
@@ -229,6 +233,91 @@ test('a tenant cannot look through addresses by it: after thirty it has to wait'
   assert.deepEqual([refused.status, refused.body.code], [429, 'too_many_checks'])
   assert.ok(receiver.received.length <= 31, `${receiver.received.length} requests`)
   assert.equal((await read(last)).verification?.state, 'pending')
+})
+
+test('nothing is sent by hand to who was not heard, saved or not; with a yes it is', async () => {
+  await using receiver = await startReceiver(request =>
+    challengeIn(request) === undefined
+      ? {}
+      : { status: receiver.received.length > 1 ? 200 : 500, body: challengeIn(request) ?? '' },
+  )
+  const tenant = await aTenant('challenge')
+  const id = await subscribe(tenant, receiver)
+  await failed(id)
+  const test = { payload: { any: 'content' } }
+  const refused = await call('POST', `/subscriptions/${id}/test`, test)
+  assert.deepEqual([refused.status, refused.body.code], [409, 'not_verified'])
+  const draft = { tenant, target_url: `${receiver.origin}/elsewhere`, ...test }
+  const unsaved = await call('POST', '/subscriptions/test', draft)
+  assert.deepEqual([unsaved.status, unsaved.body.code], [409, 'not_verified'])
+  assert.equal(receiver.received.length, 1)
+  const own = await call('POST', '/test-receivers', { tenant })
+  assert.equal(
+    (await call('POST', '/subscriptions/test', { ...draft, target_url: own.body.url })).status,
+    200,
+  )
+  world.clock.advance(6000)
+  assert.equal((await call('POST', `/subscriptions/${id}/verify`)).body.state, 'active')
+  assert.equal((await call('POST', `/subscriptions/${id}/test`, test)).body.delivered, true)
+})
+
+test('it is asked with the credentials of the subscription, in both ways', async () => {
+  await using tokens = await startTokenEndpoint()
+  await using receiver = await startReceiver(request => ({
+    headers: { 'WebHook-Allowed-Origin': '*' },
+    body: request.method === 'OPTIONS' ? '' : (challengeIn(request) ?? ''),
+  }))
+  const oauth2 = { type: 'oauth2', token_url: tokens.url, client_id: 'c', client_secret: 's' }
+  for (const [auth, expected] of [
+    [
+      { type: 'basic', username: 'shop', password: 'sesame' },
+      `Basic ${Buffer.from('shop:sesame').toString('base64')}`,
+    ],
+    [{ type: 'bearer', token: 'a-token' }, 'Bearer a-token'],
+    [oauth2, /^Bearer token-\d$/],
+  ] as const)
+    for (const check of ['challenge', 'cloudevents']) {
+      const before = receiver.received.length
+      await verified(await subscribe(await aTenant(check), receiver, { auth, headers: { 'X-Key': 'k' } }))
+      const { headers } = receiver.received[before] ?? {}
+      assert.match(
+        headers?.authorization ?? '',
+        expected instanceof RegExp ? expected : new RegExp(`^${expected}$`),
+      )
+      assert.equal(headers?.['x-key'], 'k')
+    }
+  const failing = { ...oauth2, token_url: 'http://127.0.0.1:9/token' }
+  const refused = await failed(await subscribe(await aTenant('challenge'), receiver, { auth: failing }))
+  assert.equal(refused.verification?.reason, 'the request that asks failed (credentials)')
+})
+
+test('a check that nobody waits for any more is asked again by the next start', async t => {
+  await using receiver = await startReceiver(willing)
+  const tenant = await aTenant('challenge')
+  const ids = [
+    await subscribe(tenant, receiver),
+    await subscribe(tenant, receiver),
+    await subscribe(tenant, receiver),
+  ]
+  for (const id of ids) await verified(id)
+  const [asked, never, just] = ids
+  const pending = (id: number | undefined, at: string | null) =>
+    world.world.database.query({
+      text: `update subscriptions set state = 'disabled', state_since = now() - interval '2 minutes',
+        verification = verification || jsonb_build_object('state', 'pending', 'asked_at', $2::text) where id = $1`,
+      values: [id, at],
+    })
+  const now = world.clock.now()
+  await pending(asked, new Date(now - 61_000).toISOString())
+  await pending(never, null)
+  await pending(just, new Date(now).toISOString())
+  const logger = silentLogger()
+  const next = await startService({ config: readConfig(world.environment), logger, clock: world.clock })
+  t.after(() => next.close())
+  for (const id of [asked, never]) assert.equal((await verified(Number(id))).state, 'active')
+  assert.equal((await read(Number(just))).verification?.state, 'pending')
+  const { body } = await call('GET', '/audit?limit=1')
+  assert.deepEqual(Object(body)[0].actor, { kind: 'operator', id: null, name: 'the service' })
 })
 
 test('a test receiver of the service is known, and not asked', async () => {

@@ -51,9 +51,9 @@ export async function tryExamples(examples: readonly Example[], url: string, cwd
   return examples.length
 }
 
-/** Variables of one example are there for the next. */
+/** Variables and functions of one example are there for the next. */
 async function runExample(command: string, cwd: string): Promise<string> {
-  const script = `set -a; if [ -f .variables ]; then . ./.variables; fi\n${command}\nexport -p > .variables`
+  const script = `set -a; if [ -f .variables ]; then . ./.variables; fi\n${command}\n{ export -p; declare -f; } > .variables`
   // Beside this process, in which the service may be.
   const shell = run('bash', ['-e', '-c', script], { cwd, encoding: 'utf8', timeout: 60_000 })
   const { stdout } = await shell.catch(error =>

@@ -2894,6 +2894,8 @@ export interface Operations {
   } }
   /** Make or replace an event type */
   putEventType: { path: { name: string | number }; query: { tenant?: string }; body: EventTypeInput; answer: EventType }
+  /** The public keys that deliveries of a subscription are verified with */
+  readPublicKeys: { path: { id: string | number }; query: undefined; body: undefined; answer: unknown }
   /** Can this process take requests? */
   readyz: { path: undefined; query: undefined; body: undefined; answer: Health }
   /** What a test receiver gets */
@@ -3010,6 +3012,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   publishBatch: ['POST', '/events/batch'],
   publishEvent: ['POST', '/events'],
   putEventType: ['PUT', '/event-types/{name}'],
+  readPublicKeys: ['GET', '/subscriptions/{id}/jwks.json'],
   readyz: ['GET', '/readyz'],
   receive: ['POST', '/t/{token}'],
   receiveFromProvider: ['POST', '/in/{token}'],
