@@ -12,6 +12,7 @@ import {
   isLogged,
   type PendingDelivery,
   readAttempts,
+  readEndOfLook,
   readEvent,
   readFinalVerdicts,
   readLog,
@@ -60,6 +61,13 @@ export function tenantOf(database: Queryable, subscriptionId: number): Promise<s
   return readTenantOf(database, subscriptionId)
 }
 
+/** A page of the log of a subscription. With a status it may have fewer rows than asked for, or none, though there are more. */
+export interface LogRows {
+  readonly attempts: readonly Attempt[]
+  /** The id below which the next page begins; undefined: this was the last one. */
+  readonly next: Uuid | undefined
+}
+
 /**
  * The attempts of a subscription, newest first; undefined when the log has none of this subscription, or it is another
  * tenant's.
@@ -68,16 +76,25 @@ export async function readLogPage(
   { database, hint }: LogReader,
   reach: Reach,
   query: LogQuery,
-): Promise<readonly Attempt[] | undefined> {
+  lookedAt?: number,
+): Promise<LogRows | undefined> {
   const { subscriptionId, limit, webhookId, before = lastId, status = null } = query
   if (!(await isWithin(database, reach, subscriptionId))) return undefined
-  const page = { subscriptionId, before, status, limit }
-  const rows =
+  const page = { subscriptionId, before, status, limit: limit + 1 }
+  const found =
     webhookId === undefined
-      ? await readLog(database, page)
+      ? await readLog(database, page, lookedAt)
       : await readLogOfEvent(database, page, webhookId, loggedFrom(webhookId))
-  if (rows.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
-  return rows.map(row => attemptOf(row, hint))
+  if (found.length === 0 && !(await isLogged(database, subscriptionId))) return undefined
+  const rows = found.slice(0, limit)
+  const last = rows.at(-1)?.id
+  const isPart = found.length <= limit && status !== null && webhookId === undefined
+  const end = isPart ? await readEndOfLook(database, page, lookedAt) : undefined
+  return {
+    attempts: rows.map(row => attemptOf(row, hint)),
+    // A row that came between the two statements has moved the end: what was read already is not read again.
+    next: found.length > limit || (end !== undefined && last !== undefined && last < end) ? last : end,
+  }
 }
 
 /**

@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { AppError } from '../errors.ts'
 import { reachOf } from '../http/access.ts'
-import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
+import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery } from '../http/paging.ts'
 import {
   parseAttemptId,
   parseWebhookId,
@@ -78,7 +78,8 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
       schema: {
         operationId: 'listLogs',
         summary: 'Recent attempts of a subscription, newest first',
-        description: 'Also of a deleted one, until retention removes them.',
+        description:
+          'Also of a deleted one, until retention removes them. A request looks at a bounded number of attempts, so with `status` a page can be shorter than its limit, or empty, though there are more: go on while there is an `X-Next-Cursor`.',
         tags,
         params: Type.Object({ subscription_id: subscriptionIdParameter }),
         querystring: Type.Object(
@@ -115,12 +116,12 @@ function registerLogs(scope: FastifyInstance, deps: MonitorDeps): void {
       const subscriptionId = await deps.subscriptions.idIn(reach, named, 'subscription_id')
       const webhookId = webhook === undefined ? undefined : parseWebhookId(webhook)
       const before = decodeCursor('logs', cursor, parseLogCursor)
-      const query = { subscriptionId, limit: limit + 1, before, status, webhookId }
-      const rows = await readLogPage(deps, reach, query)
-      if (rows === undefined && !(await deps.subscriptions.exists(reach, subscriptionId))) {
+      const page = await readLogPage(deps, reach, { subscriptionId, limit, before, status, webhookId })
+      if (page === undefined && !(await deps.subscriptions.exists(reach, subscriptionId))) {
         throw unknownSubscription(named)
       }
-      return sendPage(request, reply, rows ?? [], limit, row => encodeCursor('logs', row.id))
+      if (page?.next) linkNextPage(request, reply, limit, encodeCursor('logs', page.next))
+      return [...(page?.attempts ?? [])]
     },
   )
 }

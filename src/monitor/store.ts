@@ -36,18 +36,42 @@ export interface LogPage {
   readonly limit: number
 }
 
+/** Rows of the log that are looked at for those of one status. */
+export const lookedAtMax = 50_000
+
 /**
  * Attempts of a subscription, newest first. Partitions are ranges of `id`, so the plan is an ordered append of backward
- * index scans on (subscription_id, id). It stops at the limit, and does not read older partitions once the page is full.
+ * index scans on (subscription_id, id). It stops at the limit, and does not read older partitions once the page is full. Of one
+ * status those among the next `lookedAt` rows are read, so that the only failure of months does not cost a walk through them.
  */
-export async function readLog(database: Queryable, page: LogPage): Promise<readonly AttemptRow[]> {
+export async function readLog(
+  database: Queryable,
+  page: LogPage,
+  lookedAt = lookedAtMax,
+): Promise<readonly AttemptRow[]> {
   const { rows } = await database.query<AttemptRow>({
-    text: `select ${attemptColumns} from delivery_logs
-           where subscription_id = $1 and id < $2 and ($3::attempt_status is null or status = $3)
+    text: `select * from (
+             select ${attemptColumns} from delivery_logs where subscription_id = $1 and id < $2
+             order by id desc limit $5) looked_at
+           where $3::attempt_status is null or status = $3
            order by id desc limit $4`,
-    values: [page.subscriptionId, page.before, page.status, page.limit],
+    values: [page.subscriptionId, page.before, page.status, page.limit, lookedAt],
   })
   return rows
+}
+
+/** The id of the last row that `readLog` looks at; undefined: there are fewer. By the index alone. */
+export async function readEndOfLook(
+  database: Queryable,
+  { subscriptionId, before }: Pick<LogPage, 'subscriptionId' | 'before'>,
+  lookedAt = lookedAtMax,
+): Promise<Uuid | undefined> {
+  const { rows } = await database.query<{ id: Uuid }>({
+    text: `select id from delivery_logs where subscription_id = $1 and id < $2
+           order by id desc offset $3::int - 1 limit 1`,
+    values: [subscriptionId, before, lookedAt],
+  })
+  return rows[0]?.id
 }
 
 /** The same for one event, by the index on `webhook_id`, in partitions from the id `since` on. */

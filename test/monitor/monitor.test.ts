@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Compile } from 'typebox/compile'
-import { localOperator } from '../../src/model/caller.ts'
+import { httpHint } from '../../src/destinations/http/http-destination.ts'
+import { localOperator, Reach } from '../../src/model/caller.ts'
+import { readLogPage } from '../../src/monitor/monitor.ts'
 import { Attempt, EventStatus } from '../../src/monitor/schema.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { type Uuid, uuidV7Source } from '../../src/platform/id.ts'
@@ -290,6 +292,30 @@ test('a log can be narrowed to one event and one status, on every page', async (
   for (const query of ['status=pending', 'webhook_id=1', 'limit=251', 'from=1']) {
     assert.equal((await server.request(`/logs/${subscription}?${query}`)).status, 422, query)
   }
+})
+
+test('the attempts of one status are looked for in a bounded part of the log at a time', async () => {
+  const subscription = newSubscription()
+  const id = await accept([subscription])
+  await attempt(id, subscription, 1, 'retry')
+  await database.query({
+    text: `insert into delivery_logs (id, subscription_id, webhook_id, attempt, status, verdict)
+           select (overlay($1::text placing to_hex(4096 + n) from 25 for 4))::uuid, $2, $3, n, 'success', 'delivered'
+           from generate_series(1, 25) n`,
+    values: [newId(), subscription, id],
+  })
+  await attempt(id, subscription, 99, 'given_up')
+  const query = { subscriptionId: subscription, limit: 5, status: 'failed' } as const
+  const found: number[] = []
+  let pages = 0
+  for (let before: Uuid | undefined; ; pages++) {
+    const page = await readLogPage({ database, hint: httpHint }, Reach.all, { ...query, before }, 10)
+    found.push(...(page?.attempts ?? []).map(row => row.attempt))
+    before = page?.next
+    if (before === undefined) break
+  }
+  assert.deepEqual(found, [99, 1])
+  assert.equal(pages, 2)
 })
 
 test('a log is unknown only when neither the subscription nor a row of it is there', async () => {
