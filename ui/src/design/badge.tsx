@@ -76,7 +76,7 @@ export function Badge({
     <span
       data-shape={shape}
       className={cx(
-        'shaped inline-block h-5 max-w-full truncate rounded-full border px-[7px] align-middle text-xs leading-[18px] font-medium',
+        'shaped inline-block h-5 max-w-full shrink-0 truncate rounded-full border px-[7px] align-middle text-xs leading-[18px] font-medium',
         tones[tone],
       )}
     >

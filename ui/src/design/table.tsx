@@ -231,7 +231,7 @@ export function PlainTable({
   return (
     <div className="overflow-x-auto">
       <table className="w-full border-separate border-spacing-0 text-sm [&_td]:border-b [&_td]:px-2 [&_td]:py-1.5 [&_td:first-child]:pl-0 [&_th]:border-b [&_th]:px-2 [&_th]:py-1.5 [&_th]:text-left [&_th]:text-xs [&_th]:font-medium [&_th]:whitespace-nowrap [&_th]:text-ink-3 [&_th:first-child]:pl-0 [&_tr:last-child_td]:border-b-0">
-        <thead className="sticky top-12 z-10">
+        <thead>
           <tr>
             {head.map((name, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: columns stay in their order

@@ -12,7 +12,7 @@ export function attemptWords({
 }: Pick<Attempt, 'error_class' | 'http_status' | 'error'>): string {
   const words: Readonly<Record<string, string>> = {
     dns: 'the name was not found',
-    connect: 'no connection',
+    connect: 'connection failed',
     tls: 'TLS failed',
     timeout: 'timed out',
     blocked: 'the address is not allowed',

@@ -168,7 +168,7 @@ function Progress({
       </span>
       <span className="shrink-0 text-xs text-ink-2">
         {numberText(delivered)} of {numberText(total)}
-        {failed > 0 && <span className="text-bad"> · {numberText(failed)} failed</span>}
+        {failed > 0 && <span className="text-bad max-sm:hidden"> · {numberText(failed)} failed</span>}
         {state === 'running' && waiting > 0 && (
           <span className="text-ink-3"> · {numberText(waiting)} waiting</span>
         )}
