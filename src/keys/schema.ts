@@ -116,7 +116,8 @@ export const PortalTokenCreate = Type.Object(
           type: 'string',
           pattern: '^[a-z][a-z0-9_-]{0,39}$',
           examples: ['subscriptions'],
-          'x-sentence': 'Give the name of a view: 1 to 40 lower-case letters, digits, _ and -, first a letter.',
+          'x-sentence':
+            'Give the name of a view: 1 to 40 lower-case letters, digits, _ and -, first a letter.',
         },
         description:
           'The names of the views that the page shows, such as `subscriptions`; null or left out: all. It is no protection: what ' +
