@@ -12,6 +12,7 @@ export class InboundRequest {
   readonly publicUrl: string | undefined
   #plain: { readonly bytes: Buffer | undefined } | undefined
   #json: { readonly value: unknown } | undefined
+  #exact: { readonly value: unknown } | undefined
   #form: URLSearchParams | undefined
 
   /** @param search the query as it came, with its question mark, or empty */
@@ -49,6 +50,14 @@ export class InboundRequest {
     return this.#json.value
   }
 
+  /** The same with those numbers as they stand there that a number of the language does not hold. */
+  get #exactJson(): unknown {
+    this.#exact ??= {
+      value: JSON.parse((this.plainBody ?? '').toString().replace(/^\uFEFF/, ''), asItStands),
+    }
+    return this.#exact.value
+  }
+
   /** The body as a form, decompressed; without any field when its type is another one, or it has more fields than any provider sends. */
   get form(): URLSearchParams {
     if (this.#form === undefined) {
@@ -72,6 +81,9 @@ export class InboundRequest {
     if ('form' in place) return this.form.get(place.form) ?? undefined
     if ('text' in place) return place.text
     const value = fieldOf(this.json, place.field)
+    // Else two long ids would be one, of which the second was dropped as a repeat.
+    if (typeof value === 'number' && !Number.isSafeInteger(value))
+      return textOfNumber(fieldOf(this.#exactJson, place.field))
     return ['string', 'number', 'boolean'].includes(typeof value) ? String(value) : undefined
   }
 
@@ -94,6 +106,15 @@ export class InboundRequest {
 const partsMax = 20
 const fieldsMax = 1000
 const textCharsMax = 8192
+
+/** For `JSON.parse`. */
+function asItStands(_name: string, value: unknown, { source }: { readonly source?: string } = {}): unknown {
+  return typeof value === 'number' && !Number.isSafeInteger(value) ? (source ?? value) : value
+}
+
+function textOfNumber(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length <= textCharsMax ? value : undefined
+}
 
 /** The value behind names with dots between them; a number is an index. */
 function fieldOf(value: unknown, path: string): unknown {

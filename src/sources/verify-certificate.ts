@@ -64,7 +64,8 @@ export function verifyByCertificate(
   const found = beforeCertificate(rule, request, options)
   if (!('url' in found)) return found
   const key = options.certificateKey?.(found.url)
-  if (key === undefined) return failed('certificate_unavailable')
+  // The presets name RSA; with a key of another kind the same call would check something else, or throw.
+  if (key?.asymmetricKeyType !== 'rsa') return failed('certificate_unavailable')
   const id = rule.id && request.textAt(rule.id)
   const index = options.secrets.findIndex(secret => {
     if (rule.sender !== undefined && secret !== request.textAt(rule.sender)) return false

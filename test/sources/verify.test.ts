@@ -7,7 +7,7 @@ import { Webhook as SvixWebhook } from 'svix'
 import { InboundRequest } from '../../src/sources/inbound-request.ts'
 import type { Verification } from '../../src/sources/preset.ts'
 import { presetOf } from '../../src/sources/presets.ts'
-import type { Verified } from '../../src/sources/verified.ts'
+import type { Verified, VerifyOptions } from '../../src/sources/verified.ts'
 import { verifyRequest } from '../../src/sources/verify.ts'
 import { providers, publicUrl, type Sent, sha256 } from '../support/providers.ts'
 import vectors from '../support/vectors.json' with { type: 'json' }
@@ -289,6 +289,42 @@ test('names of the language are no headers and no fields', () => {
     assert.equal(request.textAt({ header: name }), undefined)
     assert.equal(request.textAt({ field: `${name}.name` }), undefined)
   }
+})
+
+test('numbers are read as they stand: two long ids are two', () => {
+  const read = (body: string, field = 'id') => asCame({ body }).textAt({ field })
+  assert.equal(read('{"id":820982911946154508}'), '820982911946154508')
+  assert.notEqual(read('{"id":820982911946154508}'), read('{"id":820982911946154509}'))
+  assert.equal(read('{"id":1.10}'), '1.10')
+  assert.equal(read('{"id":1e400}'), '1e400')
+  assert.equal(read('{"id":-0}'), '0')
+  assert.equal(read('\uFEFF{"a":[{"id":12345678901234567890}]}', 'a.0.id'), '12345678901234567890')
+  assert.equal(read(`{"id":1${'0'.repeat(100_000)}}`), undefined)
+  assert.equal(read('{"__proto__":{"id":9}}'), undefined)
+  assert.equal(read('{"__proto__":{"id":12345678901234567890}}', '__proto__.id'), '12345678901234567890')
+})
+
+test('a certificate with a key that is no RSA key is none, and nothing throws', () => {
+  const { paypal } = providers
+  assert.ok(paypal)
+  const request = asCame(paypal.send(paypal.secrets[0], now, paypal.body))
+  for (const { publicKey } of [
+    generateKeyPairSync('ed25519'),
+    generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  ]) {
+    const options: VerifyOptions = { secrets: paypal.secrets, now, certificateKey: () => publicKey }
+    assert.deepEqual(verifyRequest(schemeOf('paypal'), request, options), failed('certificate_unavailable'))
+  }
+  const other = { ...paypal.send(paypal.secrets[0], now, paypal.body) }
+  for (const algorithm of ['none', 'SHA1withRSA', 'SHA256withECDSA', 'HS256', 'constructor', ''])
+    assert.equal(
+      check(
+        'paypal',
+        { ...other, headers: { ...other.headers, 'paypal-auth-algo': algorithm } },
+        paypal.secrets,
+      ).kind,
+      'failed',
+    )
 })
 
 test('a body that begins with a byte order mark is read, and signed with it', () => {

@@ -131,6 +131,22 @@ test('a certificate has to go with its key, be valid, and strong enough', async 
   assert.equal(auth.certificate, client.cert)
 })
 
+test('an authority that has ended, and texts in other encodings, are refused where they are set', async () => {
+  const ended = await issue(undefined, { type: 'dns', name: 'an old authority', endsInMs: -1000 })
+  assert.match((await refused({ ...mtls, ca: ended.cert }))['/auth/ca'] ?? '', /ended|end/)
+  for (const strange of [
+    `\uFEFF${client.cert}\u0000`,
+    Buffer.from(client.cert, 'utf16le').toString('latin1'),
+    client.cert.replaceAll('CERTIFICATE', 'X509 CRL'),
+    client.cert.replace(/\n[A-Za-z0-9+/]{10}/, '\n!!!!!!!!!!'),
+    client.cert.repeat(25),
+    `-----BEGIN CERTIFICATE-----\n${'A'.repeat(20_000)}\n-----END CERTIFICATE-----`,
+  ]) {
+    const fault = await refused({ ...mtls, certificate: strange, ca: strange })
+    assert.ok(Object.keys(fault).length > 0, strange.slice(0, 60))
+  }
+})
+
 test('its header belongs to it alone', async () => {
   const more = { headers: { authorization: 'x' } }
   assert.match(

@@ -107,9 +107,11 @@ function readAnswer(status: number, text: string | undefined): TokenAnswer {
   if (typeof token !== 'string' || token.length > tokenCharsMax || !/^[\x21-\x7e]+$/.test(token)) {
     return invalid('without an access token that can be sent')
   }
-  if (type !== undefined && !/^bearer$/i.test(String(type)))
+  // An object has a text only where its own names let it have one.
+  if (type !== undefined && !(typeof type === 'string' && /^bearer$/i.test(type)))
     return invalid('with a token that is no Bearer token')
-  const lifetime = Number(expiresIn ?? lifetimeSeconds.usual)
+  const isNumber = typeof expiresIn === 'number' || typeof expiresIn === 'string'
+  const lifetime = isNumber ? Number(expiresIn) : lifetimeSeconds.usual
   return {
     kind: 'token',
     token,

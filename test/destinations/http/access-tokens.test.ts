@@ -131,6 +131,13 @@ test('an endpoint that gives none is left alone for a while, and what it says is
     [{ status: 200, body: '{"access_token":"a\\r\\nb"}' }, 'INVALID'],
     [{ status: 200, body: '{"access_token":"a","token_type":"mac"}' }, 'INVALID'],
     [{ status: 200, body: `{"access_token":"${'a'.repeat(70_000)}"}` }, 'INVALID'],
+    [{ status: 200, body: `{"access_token":"a"}${' '.repeat(20_000_000)}` }, 'INVALID'],
+    [{ status: 200, body: '{"access_token":"\u00fc"}' }, 'INVALID'],
+    [{ status: 200, body: '{"access_token":{"toString":1}}' }, 'INVALID'],
+    [{ status: 200, body: '{"access_token":"a","token_type":{"toString":1}}' }, 'INVALID'],
+    [{ status: 200, body: '{"access_token":"a","token_type":["Bearer"]}' }, 'INVALID'],
+    [{ status: 200, body: 'null' }, 'INVALID'],
+    [{ status: 200, body: `${'['.repeat(50_000)}` }, 'INVALID'],
   ] as const) {
     clock.advance(2001)
     ;({ status, body } = what)
@@ -138,6 +145,9 @@ test('an endpoint that gives none is left alone for a while, and what it says is
     assert.ok(answer.startsWith(`credentials TOKEN_${code}`), answer)
     assert.doesNotMatch(answer, /correct/)
   }
+  clock.advance(2001)
+  ;({ status, body } = { status: 200, body: '{"access_token":"a","expires_in":{"valueOf":1}}' })
+  assert.equal(await ask(), 'a') // how long it holds is no reason to refuse it
 })
 
 test('one that is away, slow, or not to be connected to is told apart', async t => {
