@@ -22,7 +22,20 @@ const columnsOf = (periods: readonly Period[]) => [
   periods.map(({ minute }) => minute),
 ]
 
-/** The roll-ups of subscriptions in these periods: a probe of the key for each, and no row for those without attempts. */
+/**
+ * The rows of some subscriptions in some periods, one probe of the key for each. LATERAL with a limit keeps the planner to that: it takes
+ * each probe for two reads from a disk, and beyond some thousands of them would rather read the whole table (340 ms for 5,900
+ * rows of two millions, and 13 ms so).
+ *
+ * @param columns of the rows
+ */
+const ofSubscriptions = (columns: string) => `
+  unnest($1::int2[], $2::int4[]) as p (step, minute)
+  cross join lateral (
+    select ${columns} from subscription_stats
+    where step = p.step and minute = p.minute and subscription_id = any($3::int4[]) limit cardinality($3::int4[])) c`
+
+/** The roll-ups of subscriptions in these periods; no row for those without attempts. */
 export async function readSubscriptionPeriods(
   db: Queryable,
   ids: readonly number[],
@@ -30,10 +43,7 @@ export async function readSubscriptionPeriods(
 ): Promise<readonly CountedSubscription[]> {
   const { rows } = await db.query<CountedSubscription>({
     text: `
-      select c.subscription_id, c.minute, ${countedColumns}
-      from unnest($1::int2[], $2::int4[]) as p (step, minute)
-      cross join unnest($3::int4[]) as s (id)
-      join subscription_stats c on c.step = p.step and c.minute = p.minute and c.subscription_id = s.id`,
+      select c.subscription_id, c.minute, ${countedColumns} from ${ofSubscriptions('*')}`,
     values: [...columnsOf(periods), ids],
   })
   return rows
@@ -56,9 +66,7 @@ export async function readSubscriptionCounts(
   const { rows } = await db.query<CountsOfPeriods>({
     text: `
       select c.subscription_id, json_agg(c.minute) as minutes, json_agg(c.success) as success, json_agg(c.failed) as failed
-      from unnest($1::int2[], $2::int4[]) as p (step, minute)
-      cross join unnest($3::int4[]) as s (id)
-      join subscription_stats c on c.step = p.step and c.minute = p.minute and c.subscription_id = s.id
+      from ${ofSubscriptions('subscription_id, minute, success, failed')}
       group by c.subscription_id`,
     values: [...columnsOf(periods), ids],
   })
@@ -75,7 +83,8 @@ export async function readTenantPeriods(
     text: `
       select c.minute, ${countedColumns}
       from unnest($1::int2[], $2::int4[]) as p (step, minute)
-      join tenant_stats c on c.step = p.step and c.minute = p.minute and c.tenant = $3`,
+      cross join lateral (
+        select * from tenant_stats where step = p.step and minute = p.minute and tenant = $3 limit 1) c`,
     values: [...columnsOf(periods), tenant ?? '*'],
   })
   return rows
@@ -200,7 +209,9 @@ export async function readFailing(
       with counted as (
         select c.subscription_id, sum(c.failed) as failed
         from unnest($1::int2[], $2::int4[]) as p (step, minute)
-        join subscription_stats c on c.step = p.step and c.minute = p.minute and c.failed > 0
+        cross join lateral ( -- the planner may not turn it into a scan of the table, as above
+          select subscription_id, failed from subscription_stats
+          where step = p.step and minute = p.minute and failed > 0 offset 0) c
         group by c.subscription_id
         union all
         select * from unnest($3::int4[], $4::int8[]) as m (subscription_id, failed)),

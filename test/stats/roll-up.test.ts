@@ -3,13 +3,14 @@ import { after, beforeEach, test } from 'node:test'
 import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
 import { deleteSomeStatsOf } from '../../src/stats/of-tenant.ts'
-import { readRolledUp } from '../../src/stats/roll-up-store.ts'
+import { combineRows, readRolledUp, subjects } from '../../src/stats/roll-up-store.ts'
 import { minuteMs, minuteOf } from '../../src/stats/steps.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
 import { subscribe } from '../support/replay.ts'
 import { emptyAll } from '../support/rows.ts'
 import { assertEqualsLog, logAttempts, randomAttempts, rollUpsAt, storedRollUps } from '../support/stats.ts'
+import { countingVisited } from '../support/visited-rows.ts'
 
 const { database, close } = await testDatabase()
 after(close)
@@ -173,4 +174,35 @@ test('nothing is rolled up for a deleted tenant, and what was is removed with it
   await rollUps.run()
   assert.equal(await ofGone(), 0)
   await database.query({ text: "delete from subscriptions; delete from tenants where id = 'gone'" })
+})
+
+test('to combine an hour takes as many steps as it has rows, also where statistics are older than they', async () => {
+  const subscriptions = 400
+  const fill = (from: number) =>
+    database.query({
+      text: `insert into subscription_stats (step, minute, subscription_id, success, failed, given_up, cells)
+             select 15, $1::int + 15 * part, id, 3, 0, 0, array[(2::int8 ^ 36)::int8 + 3]
+             from generate_series(0, 3) part, generate_series(1, $2::int) id`,
+      values: [from, subscriptions],
+    })
+  const hour = minuteOf(noon)
+  await fill(hour - 60)
+  await database.query({ text: 'analyze subscription_stats' })
+  await fill(hour)
+  const span = { step: 60, minute: hour, count: 1 } as const
+  const visited = await besideThePath(database, 'test', async session => {
+    const { visited, counting } = countingVisited(session)
+    await combineRows(counting, subjects[0], span, 0, undefined)
+    return visited
+  })
+  const { rows } = await database.query({
+    text: 'select success, cardinality(cells) as cells from subscription_stats where step = 60 and minute = $1',
+    values: [hour],
+  })
+  assert.deepEqual(
+    rows,
+    Array.from({ length: subscriptions }, () => ({ success: 12, cells: 1 })),
+  )
+  // 4 parts with a cell each: 8 rows of a subscription, through some steps of the plan. Joined, each would meet each.
+  assert.ok(visited.rows < subscriptions * 100, `${visited.rows} rows were visited`)
 })
