@@ -2,12 +2,13 @@
 // measured.
 import { cpus } from 'node:os'
 import { parseArgs } from 'node:util'
-import { Children } from './children.ts'
+import { ask, type Child, Children } from './children.ts'
 import { subscribe } from './contenders.ts'
 import { startReceiver } from './fairness-backlog.ts'
 import { median, openWorld, pause, rounded, settle, type World } from './growth-world.ts'
+import type { Generate } from './protocol.ts'
 import { readMachine } from './report.ts'
-import { type Ends, type Load, type PhaseResult, runPhase, startEnds } from './trial.ts'
+import { type Ends, type Load, type PhaseResult, runPhase, startEnds, startGenerator } from './trial.ts'
 
 /** The goals: p99 of fresh events beside ÷ alone, and how late a retry is at p99. */
 const ratioMax = 1.1
@@ -31,6 +32,8 @@ interface Round {
   readonly beside: Phase
   /** Requests at the receiver of the replay, per second of the second phase. */
   readonly replayedPerSecond: number
+  /** Beside as many fresh events of the replayed subscription as were replayed; undefined: not asked for. */
+  readonly control: Phase | undefined
 }
 
 interface Run {
@@ -42,6 +45,8 @@ interface Run {
   readonly retries: number
   /** Empty: the rate that a replay has where none was given. */
   readonly pace: { readonly rate_per_second?: number }
+  /** Sends the fresh events of the control; undefined: there is none. */
+  readonly other: Child | undefined
 }
 
 /** Makes a subscription with this number of dead letters, by SQL: to have them fail would take hours. */
@@ -127,6 +132,25 @@ async function runBeside(run: Run): Promise<readonly [Phase, number]> {
   return [{ fresh, lateMs: await latenessSince(run, from) }, perSecond]
 }
 
+/** The same load, made by fresh events instead of a replay: what it changes is what any load changes on this machine. */
+async function runControl(run: Run, other: Child, rate: number): Promise<Phase> {
+  const { world, replayed, load } = run
+  const from = await makeRetries(run)
+  const generate: Generate = {
+    kind: 'generate',
+    port: world.contender.port,
+    path: `/ingest/${replayed.subscriptionId}`,
+    ...{ phase: 0, size: load.size, connections: load.connections, durationMs: load.seconds * 1e3, rate },
+    eventsMax: Math.ceil(rate * load.seconds),
+  }
+  const [fresh] = await Promise.all([
+    runPhase(run.ends, world.contender, load),
+    ask(other, generate, 'generated', load.seconds * 1e3 + 20_000),
+  ])
+  await untilIdle(run, 0)
+  return { fresh, lateMs: await latenessSince(run, from) }
+}
+
 /** Nothing more is owed than that. */
 async function untilIdle({ world }: Run, owed: number): Promise<void> {
   for (;;) {
@@ -145,12 +169,14 @@ async function runRounds(run: Run, rounds: number): Promise<readonly Round[]> {
     const isAloneFirst = number % 2 === 1
     const before = isAloneFirst ? await runOne(run) : undefined
     const [beside, replayedPerSecond] = await runBeside(run)
-    const round = { alone: before ?? (await runOne(run)), beside, replayedPerSecond }
+    const control =
+      run.other && replayedPerSecond > 0 ? await runControl(run, run.other, replayedPerSecond) : undefined
+    const round = { alone: before ?? (await runOne(run)), beside, replayedPerSecond, control }
     done.push(round)
     const of = ({ fresh, lateMs }: Phase) =>
       `p50 ${ms(fresh.latency.p50Us)}, p99 ${ms(fresh.latency.p99Us)} ms, retries ${Math.round(percentile(lateMs, 0.99))} ms late`
     console.error(
-      `round ${number}/${rounds}  alone ${of(round.alone)};  beside ${of(beside)}, ${Math.round(replayedPerSecond)} replayed/s`,
+      `round ${number}/${rounds}  alone ${of(round.alone)};  beside ${of(beside)}, ${Math.round(replayedPerSecond)} replayed/s${control ? `;  control ${of(control)}` : ''}`,
     )
   }
   return done
@@ -200,9 +226,28 @@ function figuresOf(rounds: readonly Round[]) {
     ratio_p99_quiet: rounded(quiet(({ beside }) => p99(beside)) / quiet(({ alone }) => p99(alone))),
     alone_retries_late_p99_ms: of(({ alone }) => late(alone), 0),
     beside_retries_late_p99_ms: of(({ beside }) => late(beside), 0),
+    ...controlFigures(rounds),
     replayed_per_s: of(({ replayedPerSecond }) => replayedPerSecond, 0),
     others_percent: of(({ alone, beside }) => (othersPercent(alone.fresh) + othersPercent(beside.fresh)) / 2),
     missing: rounds.reduce((sum, { alone, beside }) => sum + alone.fresh.missing + beside.fresh.missing, 0),
+  }
+}
+
+function controlFigures(rounds: readonly Round[]) {
+  const p99s = rounds.flatMap(({ control, alone }) =>
+    control
+      ? [
+          {
+            p99: control.fresh.latency.p99Us / 1e3,
+            ratio: control.fresh.latency.p99Us / alone.fresh.latency.p99Us,
+          },
+        ]
+      : [],
+  )
+  if (p99s.length === 0) return {}
+  return {
+    control_p99_ms: rounded(median(p99s.map(({ p99 }) => p99)), 2),
+    ratio_p99_control: rounded(median(p99s.map(({ ratio }) => ratio))),
   }
 }
 
@@ -233,6 +278,7 @@ async function main(): Promise<number> {
       rate: { ...text, default: '200' },
       retries: { ...text, default: '20' },
       pace: { type: 'string' },
+      control: { type: 'boolean', default: false },
       whole: { type: 'boolean', default: false },
     },
   })
@@ -245,7 +291,8 @@ async function main(): Promise<number> {
     const ends = await startEnds(children)
     const world = await openWorld(children, ends.receiverPort)
     const replayed = await makeReplayed(world, replayedCount)
-    const run = { ends, world, replayed, load, retries: Number(values.retries), pace }
+    const other = values.control ? await startGenerator(children) : undefined
+    const run = { ends, world, replayed, load, retries: Number(values.retries), pace, other }
     await runPhase(ends, world.contender, { ...load, seconds: 4 }) // warm-up
     const figures = figuresOf(await runRounds(run, Number(values.rounds)))
     const whole = values.whole ? await runWhole(run) : undefined

@@ -21,9 +21,15 @@ export async function startEnds(children: Children): Promise<Ends & { readonly r
   const fileOf = (name: string) => fileURLToPath(new URL(name, import.meta.url))
   const receiver = children.launch({ name: 'receiver', file: fileOf('receiver.ts'), ipc: true })
   const { port } = await expect(receiver, 'ready')
-  const generator = children.launch({ name: 'generator', file: fileOf('generator.ts'), ipc: true })
+  return { generator: await startGenerator(children), receiver, receiverPort: port }
+}
+
+/** A generator alone. */
+export async function startGenerator(children: Children): Promise<Child> {
+  const file = fileURLToPath(new URL('generator.ts', import.meta.url))
+  const generator = children.launch({ name: 'generator', file, ipc: true })
   await expect(generator, 'ready')
-  return { generator, receiver, receiverPort: port }
+  return generator
 }
 
 /** One load: `rate` 0 is as fast as the connections allow. */

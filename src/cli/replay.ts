@@ -27,7 +27,7 @@ const usage = `Usage: webhooks replay <what>
 
 ${selectionUsage}
   --type TYPE                  only events of exactly this type
-  --rate N                     at most N a second (500); the more, the later are fresh events
+  --rate N                     at most N a second; left out: few while fresh events come, many while none do
 It works on the database itself, so it needs no key; the running service does the sending`
 
 /** Of which subscription, where it is named by its uid. */

@@ -9,7 +9,7 @@ import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/i
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { type ReplayFilter, type Selection, selectionOf } from './filter.ts'
 import { notTriedNow } from './not-tried-now.ts'
-import { defaultRatePerSecond, type ReplayAnswer } from './schema.ts'
+import type { ReplayAnswer } from './schema.ts'
 import {
   type DeliveryKey,
   endReplay,
@@ -179,10 +179,7 @@ export class Replays {
     selectionOf(frozen)
     const row = await database.transaction(async tx => {
       const replay = { id: this.#newId(), tenant: reach.tenant, filter: frozen }
-      const made = await insertReplay(tx, {
-        ...replay,
-        rate_per_second: ratePerSecond ?? defaultRatePerSecond,
-      })
+      const made = await insertReplay(tx, { ...replay, rate_per_second: ratePerSecond ?? null })
       await recordChange(tx, actor, {
         ...{ action: 'replay.created', subjectId: made.id, tenant: made.tenant },
         changes: differences(undefined, { filter: made.filter, rate_per_second: made.rate_per_second }),

@@ -1,23 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Reach } from '../model/caller.ts'
-import { loggedFrom } from '../model/logged-from.ts'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { besideThePath } from '../platform/batches.ts'
+import type { Clock } from '../platform/clock.ts'
+import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
+import { CandidateReader } from './candidate-reader.ts'
 import type { Selection } from './filter.ts'
+import { Pace, quietMs } from './pace.ts'
 import { countCandidates, firstKey, type Replays } from './replays.ts'
-import { defaultRatePerSecond } from './schema.ts'
 import {
   addProgress,
-  commitWithoutWaiting,
   countUnderWay,
   type DeliveryKey,
   endReplay,
+  hasEventsSince,
   lockOpenReplay,
   oweAgain,
+  type Progress,
+  prepareForSteps,
   type ReplayRow,
-  readCandidates,
   readOpenReplays,
   setTotal,
   takeEnded,
@@ -25,6 +28,7 @@ import {
 
 export interface RunReplaysDeps {
   readonly database: Database
+  readonly clock: Clock
   readonly logger: Logger
   readonly replays: Replays
 }
@@ -36,15 +40,18 @@ export interface RunReplaysDeps {
 const waitingMax = 500
 /** At most this much of a replay is under way in all: retries of receivers that fail, and what waits in closed lanes. */
 const openMax = 50_000
-/** Deliveries looked at with one statement, and statements of one step, where few of them match. */
-const pageRows = 1000
-const pagesPerStep = 10
 /** Between steps. A step that took long is followed by a longer rest, so that a large replay does not fill a core of PostgreSQL. */
 const tickMs = 25
 const restPerStep = 3
 const restMaxMs = 500
-/** What has ended is counted this often: progress that a person looks at. */
-const takeEndedMs = 250
+/** What has ended and what waits is counted this often, and when there is no more room by what was counted before. */
+const lookMs = 250
+/** Rows that end with one statement. */
+const endedRows = 5000
+/** What may be queued in this time is read ahead. */
+const aheadSeconds = 2
+/** Ids of attempts are made by the clocks of processes, the time of a replay by that of the database. */
+const clockSlackMs = 600_000
 
 /**
  * Runs all replays there are, in one process at a time, until none has anything to do. Each step is a transaction that owes
@@ -57,16 +64,23 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
   if ((await readOpenReplays(deps.database)).length === 0) return true
   return besideThePath(deps.database, 'replay', async session => {
     if (!(await tryLockForSession(session, 'replay'))) return false
+    await prepareForSteps(session)
     const runs = new Map<string, Run>()
+    let open: readonly ReplayRow[] = []
+    let readAt = Number.NEGATIVE_INFINITY
     while (!signal.aborted) {
-      const open = await readOpenReplays(session)
-      if (open.length === 0) return true
       const beganAt = performance.now()
+      if (beganAt - readAt >= lookMs) {
+        open = await readOpenReplays(session)
+        readAt = beganAt
+        if (open.length === 0) return true
+      }
       for (const row of open) {
         if (signal.aborted) break
         const run = runs.get(row.id) ?? new Run(deps, row)
         runs.set(row.id, run)
-        await run.step(session, signal)
+        const isOther = await (row.state === 'counting' ? run.count(session, row, signal) : run.step(session))
+        if (isOther) readAt = Number.NEGATIVE_INFINITY
       }
       const rest = Math.min(restMaxMs, Math.max(tickMs, restPerStep * (performance.now() - beganAt)))
       await sleep(rest, undefined, { signal }).catch(() => {}) // aborted: the loop ends
@@ -79,90 +93,92 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
 class Run {
   readonly #deps: RunReplaysDeps
   readonly #id: ReplayRow['id']
-  /** Deliveries that its rate allows now. */
-  #allowed = 0
-  #allowedAt = performance.now()
-  #tookEndedAt = Number.NEGATIVE_INFINITY
-  /** All that matches has been queued. */
-  #isQueued = false
-  /** How many deliveries were looked at for one that matches, on the last page. */
-  #rowsPerMatch = 1
+  readonly #pace: Pace
+  readonly #candidates: CandidateReader
+  #lookedAt = Number.NEGATIVE_INFINITY
+  #lookTookMs = 0
+  /** As it was counted, and what was queued since. */
+  #underWay = { open: 0, waiting: 0 }
 
   constructor(deps: RunReplaysDeps, row: ReplayRow) {
     this.#deps = deps
     this.#id = row.id
+    this.#pace = new Pace(row.rate_per_second, performance.now())
+    this.#candidates = new CandidateReader(positionOf(row))
   }
 
-  async step(session: Connection, signal: AbortSignal): Promise<void> {
-    await this.#count(session, signal)
-    await session.transaction(async tx => {
-      await commitWithoutWaiting(tx)
+  /** The exact number first, outside of the transactions of the steps. @returns whether its state has changed */
+  async count(session: Connection, row: ReplayRow, signal: AbortSignal): Promise<boolean> {
+    const { count, isDone } = await countCandidates(session, this.#selection(row), () => !signal.aborted)
+    if (isDone) await setTotal(session, row.id, count)
+    return isDone
+  }
+
+  /** @returns whether its state has changed */
+  async step(session: Connection): Promise<boolean> {
+    const now = performance.now()
+    const allowed = this.#candidates.isDone ? 0 : this.#pace.allows(now)
+    const isLooking = now - this.#lookedAt >= this.#lookAfterMs(allowed)
+    if (allowed === 0 && !isLooking) return false
+    return session.transaction(async tx => {
       const row = await lockOpenReplay(tx, this.#id)
-      if (row === undefined || row.state === 'counting') return
-      const { from } = this.#selection(row)
-      if (this.#isQueued || performance.now() - this.#tookEndedAt >= takeEndedMs) {
-        this.#tookEndedAt = performance.now()
-        await addProgress(tx, row.id, await takeEnded(tx, row.id, loggedFrom(from), 5 * pageRows))
-      }
-      const underWay = await countUnderWay(tx, row.id)
-      const room = Math.min(waitingMax - underWay.waiting, openMax - underWay.open, this.#mayQueue(row))
-      const queued = this.#isQueued || room < 1 ? 0 : await this.#queue(tx, row, Math.floor(room))
-      if (this.#isQueued && underWay.open === 0 && queued === 0) await endReplay(tx, row.id, 'done')
+      if (row?.state !== 'running') return true
+      const ended = isLooking ? await this.#look(tx, row, now) : {}
+      const queued = await this.#queue(tx, row, Math.min(allowed, this.#room))
+      if (isLooking || allowed > 0) await addProgress(tx, row.id, { ...ended, ...queued })
+      const isOver = this.#candidates.isDone && this.#underWay.open === 0
+      if (isOver) await endReplay(tx, row.id, 'done')
+      return isOver
     })
   }
 
-  /** Owes up to `room` deliveries again. @returns how many */
-  async #queue(tx: Queryable, row: ReplayRow, room: number): Promise<number> {
-    let queued = 0
-    let after: DeliveryKey =
-      row.after_webhook_id === null || row.after_subscription_id === null
-        ? firstKey
-        : { webhookId: row.after_webhook_id, subscriptionId: row.after_subscription_id }
-    for (let pages = 0; pages < pagesPerStep && queued < room && !this.#isQueued; pages++) {
-      const page = await this.#queuePage(tx, row, after, room - queued)
-      queued += page.queued
-      after = page.after
+  /** Counts what has ended and what waits, and looks whether anything fresh comes. @returns how what has ended did */
+  async #look(tx: Queryable, row: ReplayRow, now: number): Promise<Progress> {
+    this.#lookedAt = now
+    const ended = await takeEnded(tx, row.id, replayedFrom(row), endedRows)
+    this.#underWay = await countUnderWay(tx, row.id)
+    if (this.#pace.isOwn) {
+      this.#pace.setQuiet(!(await hasEventsSince(tx, uuidLowerBound(this.#deps.clock.now() - quietMs))))
     }
-    this.#allowed -= queued
-    return queued
+    this.#lookTookMs = performance.now() - now
+    return ended
   }
 
-  async #queuePage(tx: Queryable, row: ReplayRow, from: DeliveryKey, room: number) {
-    const selection = this.#selection(row)
-    // As many rows as are likely to hold what there is room for: to read a whole page for 25 deliveries costs more than all the rest.
-    const rows = Math.min(pageRows, Math.ceil(room * this.#rowsPerMatch))
-    const page = await readCandidates(tx, selection, from, loggedFrom(selection.from), rows)
-    const taken = page.matching.slice(0, room)
+  /** Sooner where there is no room for what is allowed. With much under way a look takes long, and is made less often. */
+  #lookAfterMs(allowed: number): number {
+    return this.#room < allowed ? restPerStep * this.#lookTookMs : Math.max(lookMs, 20 * this.#lookTookMs)
+  }
+
+  get #room(): number {
+    return Math.min(waitingMax - this.#underWay.waiting, openMax - this.#underWay.open)
+  }
+
+  /** Owes up to `room` deliveries again. */
+  async #queue(tx: Queryable, row: ReplayRow, room: number): Promise<Progress> {
+    if (room < 1) return {}
+    const ahead = this.#pace.perSecond * aheadSeconds
+    const taken = await this.#candidates.take(tx, this.#selection(row), room, ahead, performance.now())
     // What is owed comes anyway. Where it was settled between the two statements, it would be sent once more.
     const ready = taken.filter(({ isOwed }) => !isOwed)
     const queued = await oweAgain(tx, ready, 'replay', row.id)
-    const isWhole = taken.length === page.matching.length
-    const skipped = taken.length - queued
-    const after = (isWhole ? page.last : taken.at(-1)) ?? from
-    await addProgress(tx, row.id, { queued, skipped, after })
-    this.#rowsPerMatch = page.looked / Math.max(1, page.matching.length)
-    this.#isQueued = page.last === undefined
-    return { queued, after }
-  }
-
-  /** The exact number first, outside of the transactions of the steps. */
-  async #count(session: Connection, signal: AbortSignal): Promise<void> {
-    const row = (await readOpenReplays(session)).find(({ id }) => id === this.#id)
-    if (row?.state !== 'counting') return
-    const { count, isDone } = await countCandidates(session, this.#selection(row), () => !signal.aborted)
-    if (isDone) await setTotal(session, row.id, count)
+    this.#pace.used(queued)
+    this.#underWay.open += queued
+    this.#underWay.waiting += queued
+    return { queued, skipped: taken.length - queued, after: this.#candidates.after }
   }
 
   #selection(row: ReplayRow): Selection {
     const reach = row.tenant === null ? Reach.all : Reach.of(row.tenant)
     return this.#deps.replays.selection(row.filter, reach)
   }
+}
 
-  #mayQueue({ rate_per_second: given }: ReplayRow): number {
-    const rate = given ?? defaultRatePerSecond
-    const now = performance.now()
-    this.#allowed = Math.min(rate, this.#allowed + ((now - this.#allowedAt) / 1000) * rate)
-    this.#allowedAt = now
-    return this.#allowed
-  }
+function positionOf(row: ReplayRow): DeliveryKey {
+  const { after_webhook_id: webhookId, after_subscription_id: subscriptionId } = row
+  return webhookId === null || subscriptionId === null ? firstKey : { webhookId, subscriptionId }
+}
+
+/** No attempt of a replay has a smaller id. */
+function replayedFrom(row: ReplayRow): Uuid {
+  return uuidLowerBound(row.created_at.getTime() - clockSlackMs)
 }

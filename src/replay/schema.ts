@@ -3,13 +3,11 @@ import { type AttemptTrigger, attemptTriggers } from '../model/delivery.ts'
 import { type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { type DeliveryState, deliveryStates } from './deliveries.ts'
 import { ReplayFilter } from './filter.ts'
+import { besideFreshPerSecond, quietMs, quietPerSecond } from './pace.ts'
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const nullableTime = (description: string) =>
   Type.Unsafe<string | null>({ type: ['string', 'null'], format: 'date-time', description })
-
-/** Deliveries per second of a replay that was given no rate: fresh events beside it hardly notice (`npm run bench:replay`). */
-export const defaultRatePerSecond = 500
 
 export const ReplayCreate = Type.Object(
   {
@@ -18,9 +16,7 @@ export const ReplayCreate = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 100_000,
-        default: defaultRatePerSecond,
-        description:
-          'How many are queued per second at most. The more, the more do they delay fresh events; never more are queued than receivers take',
+        description: `How many are queued per second at most; never more than receivers take. Left out: ${besideFreshPerSecond} while fresh events come, so that they are not late for it, and up to ${quietPerSecond} once there were none for ${quietMs / 1000} s`,
       }),
     ),
     dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and makes nothing' })),
@@ -53,7 +49,10 @@ export const Replay = Type.Object(
     gone: count(
       'Counted at first, and no more there when their turn came: retention took the event, its payload was removed, or the delivery has ended in another way since. Known at the end',
     ),
-    rate_per_second: Type.Unsafe<number | null>({ type: ['integer', 'null'] }),
+    rate_per_second: Type.Unsafe<number | null>({
+      type: ['integer', 'null'],
+      description: 'As it was given; null: it depends on whether fresh events come',
+    }),
     created_at: Type.String({ format: 'date-time' }),
     finished_at: nullableTime('When it ended; what was queued by a cancelled one may still be under way'),
     filter: ReplayFilter,

@@ -151,12 +151,32 @@ test('fresh deliveries that were accepted share a commit with those of the next 
   assert.deepEqual(settled, deliveries)
 })
 
+test('replays that were accepted wait for more as fresh ones do', async t => {
+  const delivery = { ...(await aDelivery()), lane: { left: () => {} }, trigger: 'replay' } as const
+  const { log, counter } = aLog()
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  log.settle(attempted(delivery, accepted, 'delivered'))
+  t.mock.timers.tick(49)
+  assert.equal(counter.statements, 0, 'it waits')
+  t.mock.timers.tick(1)
+  t.mock.timers.reset()
+  await log.drained()
+  assert.equal(counter.statements, 1)
+})
+
 const waitedFor = {
   'a retry': (delivery: Delivery) => [attempted(delivery, refused, noon + 10_000)],
   'what was given up': (delivery: Delivery) => [attempted(delivery, failed, 'given_up')],
   'what goes back to its lane': (delivery: Delivery) => [{ kind: 'handed_back', delivery, at: noon }],
   'a delivery of a lane': (delivery: Delivery) => [
     attempted({ ...delivery, lane: { left: () => {} } }, accepted, 'delivered'),
+  ],
+  'a replay that others of its key wait for': (delivery: Delivery) => [
+    attempted(
+      { ...delivery, lane: { left: () => {} }, trigger: 'replay', orderingKey: 'a' },
+      accepted,
+      'delivered',
+    ),
   ],
   'a large delivery': (delivery: Delivery) => [
     attempted({ ...delivery, sizeBytes: 300_000 }, accepted, 'delivered'),

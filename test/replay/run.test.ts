@@ -7,21 +7,24 @@ import { besideThePath } from '../../src/platform/batches.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { parseUuid, type Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
 import { removeFinishedReplays } from '../../src/replay/finished.ts'
+import { besideFreshPerSecond, quietMs } from '../../src/replay/pace.ts'
 import { firstKey, Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
-import { oweAgain, readCandidates } from '../../src/replay/store.ts'
+import { oweAgain, readCandidates, takeEnded } from '../../src/replay/store.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
 import { emptyAll } from '../support/rows.ts'
+import { countingVisited } from '../support/visited-rows.ts'
 
 const { database, close } = await testDatabase()
 after(close)
 beforeEach(() => emptyAll(database))
 
 const replays = new Replays({ database, clock: systemClock(), retentionMs: 72 * 3_600_000 })
-const deps = { database, logger: silentLogger(), replays }
+const deps = { database, clock: systemClock(), logger: silentLogger(), replays }
 
 async function make(filter: object, rate?: number): Promise<Uuid> {
   // Ids of events made in a hurry run some milliseconds ahead of the clock.
@@ -134,6 +137,70 @@ test('its rate is not exceeded', async () => {
   await running
   const tookMs = performance.now() - startedAt
   assert.ok(tookMs > 1400, `30 at 20 a second took ${tookMs} ms`)
+})
+
+test('without a rate it is slow while fresh events come, and fast a while after the last one', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 300; n++) await ended(database, { 1: 'given_up' })
+  /** How many one step owes at the most, seen by the time that all of its rows have. */
+  const largestStep = async (now: () => number) => {
+    await database.query({ text: 'delete from owed' })
+    const id = await make({})
+    const cutting = new AbortController()
+    const running = runReplays({ ...deps, clock: { now } }, cutting.signal)
+    await eventually(async () => (await read(id)).queued === 300)
+    await replays.cancel(localOperator, id)
+    cutting.abort()
+    await running
+    const { rows } = await database.query<{ n: number }>({
+      text: 'select count(*)::int as n from owed group by due_at order by n desc limit 1',
+    })
+    return rows[0]?.n ?? 0
+  }
+  const beside = await largestStep(Date.now)
+  assert.ok(beside <= besideFreshPerSecond / 4, `${beside} at once beside fresh events`)
+  const alone = await largestStep(() => Date.now() + quietMs + 5000)
+  assert.ok(alone > besideFreshPerSecond / 4, `${alone} at once while nothing fresh comes`)
+})
+
+test('its statements go through as many rows as they are about, also where statistics take the tables for empty', async () => {
+  await subscribe(database, [1])
+  for (const table of ['events', 'delivery_logs', 'owed', 'replay_deliveries']) {
+    await database.query({ text: `analyze ${table}` })
+  }
+  const count = 400
+  await database.query({
+    text: `with made as (
+             insert into events (webhook_id, tenant, content_type, payload, subscription_ids)
+             select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'
+                     || lpad(to_hex(n), 16, '8000'))::uuid, 'default', 'text/plain', 'x', '{1}'
+             from generate_series(1, $1::int) n returning webhook_id)
+           insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict)
+           select webhook_id, webhook_id, 1, 1, 'failed', 'given_up' from made`,
+    values: [count],
+  })
+  const { id } = await replays.create(localOperator, {}, undefined)
+  const selection = replays.selection({}, Reach.all)
+  const from = loggedFrom(selection.from)
+  await besideThePath(database, 'test', async session => {
+    const seen = async (ask: (db: Queryable) => Promise<unknown>) => {
+      const { visited, counting } = countingVisited(session)
+      await session.query({ text: 'begin' })
+      await ask(counting)
+      await session.query({ text: 'rollback' })
+      return visited.rows
+    }
+    const { matching } = await readCandidates(session, selection, firstKey, from, count)
+    assert.equal(matching.length, count)
+    const reading = await seen(db => readCandidates(db, selection, firstKey, from, count))
+    const owing = await seen(db => oweAgain(db, matching, 'replay', parseUuid(id) as Uuid))
+    await oweAgain(session, matching, 'replay', parseUuid(id) as Uuid)
+    await session.query({ text: 'delete from owed' })
+    const ending = await seen(db => takeEnded(db, parseUuid(id) as Uuid, from, count))
+    // Joined, each would meet each: 160,000.
+    for (const [what, rows] of Object.entries({ reading, owing, ending }))
+      assert.ok(rows < count * 50, `${what} ${count} deliveries, ${rows} rows were visited`)
+  })
 })
 
 test('what was counted and cannot be sent any more is told', async () => {

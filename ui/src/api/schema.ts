@@ -1798,7 +1798,7 @@ export type ReplayCreate = {
     /** Only events that were accepted before this time */
     until?: string
   }
-  /** How many are queued per second at most. The more, the more do they delay fresh events; never more are queued than receivers take */
+  /** How many are queued per second at most; never more than receivers take. Left out: 200 while fresh events come, so that they are not late for it, and up to 5000 once there were none for 10 s */
   rate_per_second?: number
   /** Only counts, and makes nothing */
   dry_run?: boolean
@@ -1820,6 +1820,7 @@ export type Replay = {
   skipped: number
   /** Counted at first, and no more there when their turn came: retention took the event, its payload was removed, or the delivery has ended in another way since. Known at the end */
   gone: number
+  /** As it was given; null: it depends on whether fresh events come */
   rate_per_second: number | null
   created_at: string
   /** When it ended; what was queued by a cancelled one may still be under way */
