@@ -4,10 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { after, before, test } from 'node:test'
 import type { BrowserContext, Page } from 'playwright-core'
 import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
+import { makeCertificate } from '../support/certificate.ts'
 import { builtDashboard } from '../support/dashboard.ts'
 import { complaintsOf } from '../support/page.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { client, eventually, type TestService, testService } from '../support/service.ts'
+import { startTokenEndpoint } from '../support/token-endpoint.ts'
 
 // What operators do in the dashboard all day: many at once, files for others, signatures that do not match, what is stored.
 
@@ -351,5 +353,137 @@ test('a payload is removed for good only after that was typed', { skip }, async 
   await details.getByText('The payload was removed').waitFor()
   assert.equal(await details.getByText('"4242"').count(), 0)
   assert.deepEqual(complaints, [])
+  await page.close()
+})
+
+/** Saves the settings of a subscription, or is refused. */
+async function save(page: Page): Promise<number> {
+  const answered = page.waitForResponse(response => response.request().method() === 'PATCH')
+  await page.getByRole('button', { name: 'Save', exact: true }).click()
+  return (await answered).status()
+}
+
+test('an access token of OAuth 2 and a client certificate are saved, used, and there again after a reload', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver()
+  await using endpoint = await startTokenEndpoint()
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({ target_url: receiver.origin })
+  const { page, complaints } = await open(`/subscriptions/${id}?tab=settings`)
+  const credentials = async (type: string) => {
+    await page.getByText('Credentials', { exact: true }).click()
+    if (type !== '') await page.getByLabel('Shown to the receiver').selectOption(type)
+  }
+  await credentials('oauth2')
+  await page.getByLabel('Token address').fill(endpoint.url)
+  await page.getByLabel('Client id').fill('me')
+  await page.getByLabel('Client secret').fill('correct horse')
+  await page.getByLabel('Scope').fill('hooks.write')
+  assert.equal(await save(page), 200)
+  await sender.ingest(id)
+  await receiver.waitFor(1)
+  assert.match(String(receiver.received[0]?.headers.authorization), /^Bearer token-/)
+  await page.reload()
+  await credentials('')
+  assert.equal(await page.getByLabel('Token address').inputValue(), endpoint.url)
+  assert.equal(await page.getByLabel('Scope').inputValue(), 'hooks.write')
+  assert.equal(await page.getByLabel('Client secret').inputValue(), '', 'never shown again')
+
+  const { cert, key } = await makeCertificate('client.example')
+  const { id: tls } = await sender.subscribe({ target_url: 'https://127.0.0.1:9/', paused: true })
+  await page.goto(`${service.url}/ui/subscriptions/${tls}?tab=settings`)
+  await credentials('mtls')
+  await page.getByLabel('Client certificate').fill(cert)
+  assert.equal(await save(page), 422)
+  await page.getByText('The type mtls needs it.', { exact: true }).waitFor()
+  await page.getByLabel('Private key').fill(key)
+  assert.equal(await save(page), 200)
+  await page.reload()
+  await page.getByText(/The one there is ends/).waitFor({ state: 'attached' })
+  await credentials('')
+  assert.equal((await page.getByLabel('Client certificate').inputValue()).trim(), cert.trim())
+  assert.equal(await page.getByLabel('Private key').inputValue(), '', 'never shown again')
+  await page.getByText(/The one there is ends .*20\d\d/).waitFor()
+  assert.deepEqual(
+    complaints.filter(text => !text.includes('422')),
+    [],
+  )
+  await page.close()
+})
+
+test('message signatures and a signature of one’s own are described with a preview, made, and there again', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  await using receiver = await startReceiver()
+  const sender = client(service.url)
+  const { id, signing_secret: secret } = await sender.subscribe({ target_url: receiver.origin })
+  const { page, complaints } = await open(`/subscriptions/${id}?tab=settings`)
+  const signatures = () => page.getByText('Signatures', { exact: true }).click()
+  await signatures()
+  await page.getByRole('checkbox', { name: /^HTTP message signature, HMAC/ }).check()
+  await page.getByLabel('Tag').fill('acme')
+  await page.getByRole('checkbox', { name: /^as another service/ }).check()
+  assert.equal(await save(page), 422)
+  await page.getByText('Say what is signed, such as {timestamp}.{body}').first().waitFor()
+  await page.getByRole('textbox', { name: 'What is signed' }).fill('{id}|{body}')
+  await page.getByRole('textbox', { name: 'In the header' }).fill('X-Acme-Signature')
+  await page.getByLabel('Algorithm').selectOption('hmac-sha512')
+  await page.getByLabel('Written in').selectOption('base64')
+  await page.getByLabel('Value of the header').fill('v=1;{signature}')
+  const preview = page.getByRole('status', { name: 'For example' })
+  await preview.getByText('0193e0a4-6d3c-7d0e-9d0a-3f4a5b6c7d8e|{"total":12}').waitFor()
+  await preview.getByText('X-Acme-Signature: v=1;‹hmac-sha512 in base64›').waitFor()
+  await page.getByText('Other names for the headers').click()
+  await page.getByLabel('Number of the attempt').fill('X-Acme-Attempt')
+  assert.equal(await save(page), 200)
+
+  await sender.ingest(id, '{"total": 12}')
+  await receiver.waitFor(1)
+  const headers = receiver.received[0]?.headers ?? {}
+  const signed = createHmac('sha512', secret)
+    .update(`${headers['webhook-id']}|{"total": 12}`)
+    .digest('base64')
+  assert.equal(headers['x-acme-signature'], `v=1;${signed}`)
+  assert.match(String(headers['signature-input']), /tag="acme"/)
+  assert.equal(headers['x-acme-attempt'], '1')
+
+  await page.reload()
+  await signatures()
+  assert.equal(await page.getByRole('textbox', { name: 'What is signed' }).inputValue(), '{id}|{body}')
+  assert.equal(await page.getByLabel('Value of the header').inputValue(), 'v=1;{signature}')
+  assert.equal(await page.getByLabel('Algorithm').inputValue(), 'hmac-sha512')
+  assert.equal(await page.getByLabel('Tag').inputValue(), 'acme')
+  assert.equal(await page.getByLabel('Number of the attempt').inputValue(), 'X-Acme-Attempt')
+
+  // By what a repeat of what is sent to it is known.
+  await page.getByText('Who may send to it alone').click()
+  await page.getByLabel('Provider').selectOption('github')
+  await page.getByLabel('Secret of the provider').fill('a secret that GitHub knows, too')
+  await page.getByLabel('A repeat is known by').selectOption('own')
+  await page.getByLabel('Places of its id').fill('somewhere')
+  assert.equal(await save(page), 422)
+  await page
+    .getByRole('alert')
+    .filter({ hasText: /header:NAME/ })
+    .first()
+    .waitFor()
+  await page.getByLabel('Places of its id').fill('header:x-my-id')
+  assert.equal(await save(page), 200)
+  const send = (body: string) =>
+    sender.ingest(id, body, {
+      ...{ 'content-type': 'application/json', 'x-my-id': 'one' },
+      'x-hub-signature-256': `sha256=${createHmac('sha256', 'a secret that GitHub knows, too').update(body).digest('hex')}`,
+    })
+  assert.equal(await send('{"n":1}'), await send('{"n":2}'), 'it is the same event by its id')
+  await page.reload()
+  await page.getByText('Who may send to it alone').click()
+  assert.equal(await page.getByLabel('Places of its id').inputValue(), 'header:x-my-id')
+  assert.deepEqual(
+    complaints.filter(text => !text.includes('422')),
+    [],
+  )
   await page.close()
 })

@@ -33,6 +33,36 @@ export interface AuthDraft {
   readonly kept: { readonly type: AuthType; readonly secrets: readonly string[] }
 }
 
+export interface CustomDraft {
+  readonly algorithm: 'hmac-sha256' | 'hmac-sha1' | 'hmac-sha512' | 'ed25519'
+  readonly encoding: 'hex' | 'base64' | 'base64url'
+  readonly key: 'text' | 'base64' | 'hex'
+  readonly content: string
+  readonly header: string
+  readonly value: string
+  readonly entry: string
+  readonly separator: string
+}
+
+/** The headers that belong to signatures, each with its usual name; the number of the attempt is not sent without one. */
+export const usualHeaderNames = {
+  id: 'webhook-id',
+  timestamp: 'webhook-timestamp',
+  signature: 'webhook-signature',
+  hub_signature: 'X-Hub-Signature-256',
+  stripe_signature: 'Stripe-Signature',
+  shopify_signature: 'X-Shopify-Hmac-SHA256',
+  attempt: '',
+} as const
+export type HeaderOfSigning = keyof typeof usualHeaderNames
+export type HeaderNames = Readonly<Record<HeaderOfSigning, string>>
+
+const noHeaderNames: HeaderNames = {
+  ...{ id: '', timestamp: '', signature: '', hub_signature: '' },
+  ...{ stripe_signature: '', shopify_signature: '', attempt: '' },
+}
+export const headersOfSigning = Object.keys(usualHeaderNames) as readonly HeaderOfSigning[] // of the constant above
+
 export interface SigningDraft {
   /** None of them: nothing is signed. */
   readonly schemes: readonly Scheme[]
@@ -40,6 +70,9 @@ export interface SigningDraft {
   readonly label: string
   readonly tag: string
   readonly expires_seconds: string
+  readonly custom: CustomDraft
+  /** Empty: the usual name. */
+  readonly headers: HeaderNames
 }
 
 export interface InboundDraft {
@@ -50,6 +83,10 @@ export interface InboundDraft {
   readonly beside: boolean
   readonly tolerance_seconds: string
   readonly require_signature: boolean
+  /** How a repeat is known: as the preset says, by places of one's own, or not at all. */
+  readonly dedupe: 'preset' | 'own' | 'none'
+  /** A line each, such as `header:x-event-id`. */
+  readonly dedupe_places: string
   /** The preset that is stored, and how many secrets it has. */
   readonly kept: { readonly preset: string; readonly secrets: number }
 }
@@ -79,9 +116,17 @@ export const noExtras: Extras = {
     ...{ certificate: '', key: '', ca: '' },
     kept: { type: 'none', secrets: [] },
   },
-  signing: { schemes: ['v1'], components: '', label: '', tag: '', expires_seconds: '' },
+  signing: {
+    ...{ schemes: ['v1'], components: '', label: '', tag: '', expires_seconds: '' },
+    custom: {
+      ...{ algorithm: 'hmac-sha256', encoding: 'hex', key: 'text' },
+      ...{ content: '', header: '', value: '', entry: '', separator: '' },
+    },
+    headers: noHeaderNames,
+  },
   inbound: {
     ...{ preset: '', secret: '', beside: false, tolerance_seconds: '', require_signature: true },
+    ...{ dedupe: 'preset', dedupe_places: '' },
     kept: { preset: '', secrets: 0 },
   },
 }
@@ -167,15 +212,39 @@ export function extrasOf(subscription: Subscription): Extras {
       label: message?.label ?? '',
       tag: message?.tag ?? '',
       expires_seconds: String(message?.expires_seconds ?? ''),
+      custom: customOf(signing.custom),
+      headers: headerNamesOf(signing.headers),
     },
     inbound: {
       ...noExtras.inbound,
       preset: inbound?.preset ?? '',
       tolerance_seconds: String(inbound?.tolerance_seconds ?? ''),
       require_signature: inbound?.require_signature ?? true,
+      dedupe: inbound?.dedupe == null ? 'preset' : inbound.dedupe.length === 0 ? 'none' : 'own',
+      dedupe_places: (inbound?.dedupe ?? []).join('\n'),
       kept: { preset: inbound?.preset ?? '', secrets: inbound?.secrets.length ?? 0 },
     },
   }
+}
+
+/** What is as usual is left empty, as it is when it is written. */
+function customOf(custom: Subscription['signing']['custom']): CustomDraft {
+  if (custom === null) return noExtras.signing.custom
+  const unlessUsual = (text: string, usual: string) => (text === usual ? '' : text)
+  return {
+    ...custom,
+    value: unlessUsual(custom.value, '{signature}'),
+    entry: unlessUsual(custom.entry, '{signature}'),
+    separator: unlessUsual(custom.separator, ','),
+  }
+}
+
+function headerNamesOf(headers: Subscription['signing']['headers']): HeaderNames {
+  const own = headersOfSigning.map(name => {
+    const given = headers[name] ?? ''
+    return [name, given === usualHeaderNames[name] ? '' : given] as const
+  })
+  return { ...noHeaderNames, ...Object.fromEntries(own) }
 }
 
 /** Whether the service has a secret that stays when nothing is typed: of another type it does not. */
@@ -212,7 +281,7 @@ export function extrasBody(draft: Extras, before: Extras): SubscriptionPatch | E
       header_templates: withRemoved(templates, before.header_templates) as Record<string, string>, // null takes one away
     }),
     ...(isChanged('auth') && { auth: authBody(draft.auth) }),
-    ...(isChanged('signing') && { signing: signingBody(draft.signing) }),
+    ...(isChanged('signing') && { signing: signingBody(draft.signing, before.signing) }),
     ...(isChanged('inbound') && { inbound: inboundBody(draft.inbound) }),
   }
 }
@@ -248,12 +317,14 @@ function authBody(draft: AuthDraft): Part<'auth'> {
   return { type, ...Object.fromEntries(entries) }
 }
 
-function signingBody(draft: SigningDraft): Part<'signing'> {
-  const { schemes, components, label, tag, expires_seconds: expires } = draft
+function signingBody(draft: SigningDraft, before: SigningDraft): Part<'signing'> {
+  const { schemes, components, label, tag, expires_seconds: expires, custom, headers } = draft
   const [only = 'none' as const] = schemes
   const names = components.split(/[\s,]+/).filter(Boolean)
   return {
     scheme: schemes.length > 1 ? [...schemes] : only,
+    headers: Object.fromEntries(headersOfSigning.map(name => [name, headers[name].trim() || null])),
+    ...(schemes.includes('custom') && { custom: customBody(custom, before.custom) }),
     ...(signsMessages(schemes) && {
       message_signature: {
         components: names.length > 0 ? names : null,
@@ -265,8 +336,20 @@ function signingBody(draft: SigningDraft): Part<'signing'> {
   }
 }
 
+/** A name of the header that is missing is left out, so that the service says of all that is missing what to write. */
+function customBody({ value, entry, separator, header, ...draft }: CustomDraft, before: CustomDraft) {
+  return {
+    ...draft,
+    ...((header.trim() !== '' || before.header !== '') && { header: header.trim() }),
+    value: value || null,
+    entry: entry || null,
+    separator: separator || null,
+  }
+}
+
 function inboundBody(draft: InboundDraft): Part<'inbound'> {
   const { preset, secret, beside, tolerance_seconds: tolerance, require_signature, kept } = draft
+  const places = draft.dedupe_places.split(/[\s,]+/).filter(Boolean)
   if (preset === '') return null
   const isSame = preset === kept.preset
   const masks = isSame && beside ? Array.from({ length: kept.secrets }, () => '********') : []
@@ -277,6 +360,7 @@ function inboundBody(draft: InboundDraft): Part<'inbound'> {
     ...((text !== '' || !isSame) && { secrets: text === '' ? [] : [...masks, text] }),
     tolerance_seconds: tolerance === '' ? null : Number(tolerance),
     require_signature,
+    dedupe: draft.dedupe === 'preset' ? null : draft.dedupe === 'none' ? [] : places,
   }
 }
 

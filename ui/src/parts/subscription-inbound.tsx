@@ -54,6 +54,7 @@ export function InboundPart({ draft: { inbound }, set, faultAt }: PartProps) {
               placeholder={toleranceOf(preset)}
             />
           </Field>
+          <Dedupe inbound={inbound} preset={preset} change={change} error={faultAt('/inbound/dedupe')} />
           <Checkbox
             checked={inbound.require_signature}
             onChange={event => change({ require_signature: event.target.checked })}
@@ -64,6 +65,59 @@ export function InboundPart({ draft: { inbound }, set, faultAt }: PartProps) {
         </>
       )}
     </Fold>
+  )
+}
+
+/** By what a repeat is known, so that it is no second event. */
+function Dedupe({
+  inbound,
+  preset,
+  change,
+  error,
+}: {
+  readonly inbound: InboundDraft
+  readonly preset: SourcePreset | undefined
+  readonly change: (fields: Partial<InboundDraft>) => void
+  readonly error: string | undefined
+}) {
+  const usual = preset?.dedupe ?? []
+  return (
+    <>
+      <Field
+        label="A repeat is known by"
+        hint={
+          inbound.dedupe === 'preset'
+            ? usual.length === 0
+              ? 'The provider says nothing of it: each request is an event of its own'
+              : usual.join(', ')
+            : undefined
+        }
+        error={inbound.dedupe === 'own' ? undefined : error}
+      >
+        <Select
+          value={inbound.dedupe}
+          onChange={event => change({ dedupe: event.target.value as InboundDraft['dedupe'] })}
+        >
+          <option value="preset">what the provider says</option>
+          <option value="own">places of your own</option>
+          <option value="none">nothing: each request is an event of its own</option>
+        </Select>
+      </Field>
+      {inbound.dedupe === 'own' && (
+        <Field
+          label="Places of its id"
+          hint="One a line, the first that is there counts: header:NAME, query:NAME, field:NAME or form:NAME"
+          error={error}
+        >
+          <Textarea
+            rows={2}
+            value={inbound.dedupe_places}
+            placeholder={usual[0] ?? 'header:x-event-id'}
+            onChange={event => change({ dedupe_places: event.target.value })}
+          />
+        </Field>
+      )}
+    </>
   )
 }
 

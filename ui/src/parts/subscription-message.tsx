@@ -1,14 +1,19 @@
 import { Checkbox, Field, Input, Select, Textarea } from '../design/field.tsx'
 import { Fold } from '../design/fold.tsx'
+import { CustomSignature } from './custom-signature.tsx'
 import {
   type CloudEventsDraft,
+  type FaultAt,
   type Format,
   formatNames,
+  type HeaderNames,
+  type HeaderOfSigning,
   isCloudEvents,
   type PartProps,
   type Scheme,
   type SigningDraft,
   signsMessages,
+  usualHeaderNames,
 } from './subscription-extras.ts'
 
 /** In which form the receiver gets its events. */
@@ -130,6 +135,7 @@ const schemeNames: readonly (readonly [Scheme, string, string])[] = [
   ['hub-sha256', 'as GitHub', 'the body alone, in hex'],
   ['stripe-sha256', 'as Stripe', 'time and body'],
   ['shopify-sha256', 'as Shopify', 'the body alone, in base64'],
+  ['custom', 'as another service', 'described by you: what is signed, how, and in which header'],
 ]
 
 /** In which ways requests are signed. */
@@ -138,10 +144,6 @@ export function SigningPart({ draft: { signing }, set, faultAt }: PartProps) {
   const { schemes } = signing
   const toggle = (scheme: Scheme, isOn: boolean) =>
     change({ schemes: isOn ? [...schemes, scheme] : schemes.filter(one => one !== scheme) })
-  // How a custom one is made is said by the API; here it can only be switched off.
-  const rows = schemes.includes('custom')
-    ? [...schemeNames, ['custom', 'custom', 'as was said by the API'] as const]
-    : schemeNames
   return (
     <Fold
       title="Signatures"
@@ -151,7 +153,7 @@ export function SigningPart({ draft: { signing }, set, faultAt }: PartProps) {
     >
       <fieldset className="grid gap-3 sm:grid-cols-2">
         <legend className="only-spoken">Ways to sign</legend>
-        {rows.map(([scheme, name, hint]) => (
+        {schemeNames.map(([scheme, name, hint]) => (
           <Checkbox
             key={scheme}
             checked={schemes.includes(scheme)}
@@ -162,10 +164,23 @@ export function SigningPart({ draft: { signing }, set, faultAt }: PartProps) {
           </Checkbox>
         ))}
       </fieldset>
-      <Wrong text={faultAt('/signing/scheme') ?? faultAt('/signing/custom') ?? faultAt('/signing_secret')} />
+      <Wrong text={faultAt('/signing/scheme') ?? faultAt('/signing_secret')} />
       {schemes.length === 0 && (
         <p className="text-xs text-warn">Nothing shows the receiver who has sent a request.</p>
       )}
+      {schemes.includes('custom') && (
+        <CustomSignature
+          custom={signing.custom}
+          change={fields => change({ custom: { ...signing.custom, ...fields } })}
+          faultAt={faultAt}
+        />
+      )}
+      <HeaderNamesPart
+        schemes={schemes}
+        headers={signing.headers}
+        change={fields => change({ headers: { ...signing.headers, ...fields } })}
+        faultAt={faultAt}
+      />
       {signsMessages(schemes) && (
         <div className="grid gap-4 sm:grid-cols-3">
           <Field
@@ -207,6 +222,57 @@ export function SigningPart({ draft: { signing }, set, faultAt }: PartProps) {
         </div>
       )}
     </Fold>
+  )
+}
+
+const headerWords: readonly (readonly [HeaderOfSigning, string, Scheme | undefined])[] = [
+  ['id', 'Id of the event', undefined],
+  ['timestamp', 'Time of the attempt', undefined],
+  ['attempt', 'Number of the attempt', undefined],
+  ['signature', 'Standard Webhooks', 'v1'],
+  ['hub_signature', 'as GitHub', 'hub-sha256'],
+  ['stripe_signature', 'as Stripe', 'stripe-sha256'],
+  ['shopify_signature', 'as Shopify', 'shopify-sha256'],
+]
+
+/** Other names for the headers that are sent; those of signatures that are not made are left out. */
+function HeaderNamesPart({
+  schemes,
+  headers,
+  change,
+  faultAt,
+}: {
+  readonly schemes: readonly Scheme[]
+  readonly headers: HeaderNames
+  readonly change: (fields: Partial<HeaderNames>) => void
+  readonly faultAt: FaultAt
+}) {
+  const isUsed = (scheme: Scheme | undefined) =>
+    scheme === undefined || schemes.includes(scheme) || (scheme === 'v1' && schemes.includes('v1a'))
+  const isOpen = Object.values(headers).some(Boolean) || faultAt('/signing/headers') !== undefined
+  return (
+    <details open={isOpen || undefined}>
+      <summary className="cursor-pointer rounded text-sm text-ink-2">Other names for the headers</summary>
+      <div className="mt-3 grid gap-4 sm:grid-cols-3">
+        {headerWords
+          .filter(([, , scheme]) => isUsed(scheme))
+          .map(([name, label]) => (
+            <Field
+              key={name}
+              label={label}
+              optional
+              hint={name === 'attempt' ? 'Empty: not sent' : undefined}
+              error={faultAt(`/signing/headers/${name}`)}
+            >
+              <Input
+                value={headers[name]}
+                placeholder={usualHeaderNames[name] || 'webhook-attempt'}
+                onChange={event => change({ [name]: event.target.value })}
+              />
+            </Field>
+          ))}
+      </div>
+    </details>
   )
 }
 
