@@ -45,7 +45,7 @@ export function keyNotice(file: string): string {
   return [
     'This is the first start with API keys on. Your key is in a file that only you can read:',
     '',
-    `  KEY=$(cat ${/^[\w./-]+$/.test(file) ? file : `'${file}'`})`,
+    `  KEY=$(cat ${/^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`})`,
     '',
     'Send it as  Authorization: Bearer $KEY  with every request. How to replace it: docs/guides/tenants-and-keys.md',
   ].join('\n')

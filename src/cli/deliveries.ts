@@ -92,7 +92,7 @@ async function discard(database: Database, wish: Wish, io: CommandIo): Promise<n
   const { count } = await discardDeliveries(database, caller, wish.query, isDryRun, () => true)
   if (wish.json) io.out(JSON.stringify({ count }))
   else io.out(isDryRun ? `${count} deliveries match.` : `${count} deliveries have ended as cancelled.`)
-  if (!isDryRun || wish.isDryRun) return exitCode.ok
+  if (!isDryRun || wish.isDryRun || count === 0) return exitCode.ok
   io.err('Nothing was changed. Say --yes to discard them.')
   return exitCode.usage
 }

@@ -1,7 +1,7 @@
 import { readConfig } from '../config/config.ts'
 import { shownServerUrl } from '../platform/server-url.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { ownUrl } from './own-url.ts'
+import { isServerUrl, ownUrl } from './own-url.ts'
 import { reasonOf } from './reason.ts'
 
 const usage = `Usage: webhooks healthcheck [url]
@@ -19,7 +19,7 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
     return exitCode.ok
   }
   const url = given ?? ownUrl(readConfig(io.environment), '/readyz')
-  if (rest.length > 0 || url === undefined || !URL.canParse(url)) {
+  if (rest.length > 0 || url === undefined || !isServerUrl(url)) {
     io.err(url === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : usage)
     return exitCode.usage
   }

@@ -11,3 +11,8 @@ function reachableHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return '127.0.0.1'
   return isIPv6(host) ? `[${host}]` : host
 }
+
+/** Whether it is a whole address of a service: `localhost:8000` is none, but a scheme with a path. */
+export function isServerUrl(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+}

@@ -126,7 +126,7 @@ async function many(
   }
   const count = await replays.count(caller, filter)
   show({ count }, `${count} deliveries match.`)
-  if (isDryRun) return exitCode.ok
+  if (isDryRun || count === 0) return exitCode.ok
   io.err('Nothing was made. Say --yes to send them again.')
   return exitCode.usage
 }
@@ -211,5 +211,5 @@ function readOne(
   }
   const id = parseUuid(what)
   if (id !== undefined && more.length === 0) return { kind: 'one', id, subscriptionId, named }
-  throw new Mistake(`It cannot ${what}. The id of an event is a UUID.`)
+  throw new Mistake(`"${what}" is no id of an event, which is a UUID, and none of list, show and cancel.`)
 }

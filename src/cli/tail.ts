@@ -4,7 +4,7 @@ import { environmentOfProcess, readConfig } from '../config/config.ts'
 import { firstKeyFile } from '../keys/first-key.ts'
 import { shownServerUrl } from '../platform/server-url.ts'
 import { type CommandIo, exitCode } from './command.ts'
-import { ownUrl } from './own-url.ts'
+import { isServerUrl, ownUrl } from './own-url.ts'
 import { readStream, StreamRefused } from './stream-reader.ts'
 import { streamSentence } from './stream-sentences.ts'
 
@@ -57,8 +57,9 @@ export async function runTail(
   }
   const config = readConfig(io.environment)
   const base = wish.url ?? ownUrl(config, '')
-  if (base === undefined || !URL.canParse(base)) {
-    io.err(base === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : usage)
+  if (base === undefined || !isServerUrl(base)) {
+    const sentence = `"${base}" is no URL of a service. Give it whole, such as http://localhost:8000.`
+    io.err(base === undefined ? 'PORT=0 takes any free port, so give the URL to ask.' : sentence)
     return exitCode.usage
   }
   const url = new URL(`${base.replace(/\/+$/, '')}/stream`)

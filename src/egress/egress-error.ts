@@ -3,6 +3,9 @@ import type { ErrorClass } from '../model/outcome.ts'
 /** What an owner is told whose address is not allowed; never which address it was that the name led to. */
 export const addressNotAllowed = 'the address of this host is not allowed'
 
+/** The same where an address is given, and what to do about it. */
+export const giveAnotherAddress = `${addressNotAllowed}; give a public one, or ask the operator, who can allow private ones (ALLOWED_TARGET_CIDRS)`
+
 /**
  * The proxy of this service cannot be reached, or does not know us. It says nothing of any receiver, so that no attempt
  * is spent on it; a proxy that answers something else may well mean the receiver.

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../platform/logger.ts'
 import { type Cidr, cidrs, parseCidr } from './cidr.ts'
 import { type Connector, guardedConnector } from './connector.ts'
-import { addressNotAllowed, blocked } from './egress-error.ts'
+import { addressNotAllowed, blocked, giveAnotherAddress } from './egress-error.ts'
 import { createGuard, type Guard } from './guard.ts'
 import { proxyConnector } from './proxy-connector.ts'
 import { Resolver } from './resolver.ts'
@@ -117,6 +117,7 @@ export class Egress {
   async check(url: URL): Promise<string | undefined> {
     const target = targetOf(url)
     const fault = this.#fault(target)
+    if (fault === addressNotAllowed) return giveAnotherAddress
     if (fault !== undefined || isIP(target.hostname) !== 0 || !this.#looksUp) return fault
     const ending = new AbortController()
     const late = sleep(checkTimeoutMs, undefined, { signal: ending.signal }).catch(() => undefined)
@@ -126,7 +127,7 @@ export class Egress {
     const refused = resolution.addresses.find(address => !this.#guardFor(target)(address))
     if (refused === undefined) return undefined
     this.#onRefused({ host: target.hostname, address: refused })
-    return addressNotAllowed
+    return giveAnotherAddress
   }
 
   close(): Promise<void> {

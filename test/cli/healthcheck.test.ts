@@ -53,6 +53,7 @@ test('a URL can be given instead of the settings, and must be one', async t => {
   const port = await serviceThatAnswers(t, 200)
   assert.equal((await run([`http://127.0.0.1:${port}/readyz`], { PORT: '1' })).code, 0)
   assert.equal((await run(['not a url'])).code, 2)
+  assert.equal((await run(['localhost:8000'])).code, 2)
   assert.equal((await run([], { PORT: '0' })).code, 2)
   assert.equal((await run(['--help'])).code, 0)
 })

@@ -23,7 +23,7 @@ test('what is wrong with the arguments is said in a sentence, with the usage', a
   for (const [command, args, sentence] of [
     [runReplay, [], /Give the id of an event, or one of --failed/],
     [runReplay, ['--failed', '--any'], /one of --failed/],
-    [runReplay, ['again'], /It cannot again/],
+    [runReplay, ['again'], /"again" is no id of an event/],
     [runReplay, ['show', '7'], /Give the id of one replay/],
     [runReplay, ['--failed', '--since', 'yesterday'], /"yesterday" is no time/],
     [runReplay, ['--failed', '--since', '1h', '--until', '2h'], /before --until/],
@@ -86,6 +86,11 @@ test('what failed is counted, listed, sent again and discarded from the command 
   assert.match((await deliveries('discard')).err, /--yes/)
   assert.match((await deliveries('discard', '--yes')).out, /^3 deliveries have ended as cancelled/)
   assert.deepEqual(await owedRuns(database), [])
+  // Where nothing matches, there is nothing to be sure of.
+  for (const { code, err } of [await replay('--failed'), await deliveries('discard')]) {
+    assert.equal(code, exitCode.ok)
+    assert.doesNotMatch(err, /--yes/)
+  }
   const { rows } = await database.query({
     text: `select actor_kind, actor_name from audit_log where action = 'delivery.discarded'`,
   })

@@ -110,6 +110,9 @@ test('wrong arguments are said, with how it is used', async () => {
     assert.equal(await running, 2)
     assert.match(err.join(''), /Usage: webhooks tail/)
   }
+  const { err, running: refused } = tail(['localhost:8000'], {})
+  assert.equal(await refused, 2)
+  assert.match(err.join(''), /Give it whole, such as http:\/\/localhost:8000/)
   const { out, running } = tail(['--help'], {})
   assert.equal(await running, 0)
   assert.match(out.join(''), /--status STATUS/)

@@ -33,7 +33,11 @@ test('a subscription that leads to a private address is not made, and not change
       assert.equal(answer.status, 422, target_url)
       const { errors } = (await answer.json()) as Problem // RFC 9457, as errors.md has it
       assert.deepEqual(errors, [
-        { pointer: '/target_url', detail: 'the address of this host is not allowed' },
+        {
+          pointer: '/target_url',
+          detail:
+            'the address of this host is not allowed; give a public one, or ask the operator, who can allow private ones (ALLOWED_TARGET_CIDRS)',
+        },
       ])
     }
   }

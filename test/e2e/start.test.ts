@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { glob, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -78,6 +79,15 @@ test('an unknown command says what there is', () => {
   assert.equal(status, 2)
   assert.match(stderr, /no command "sevre"/)
   assert.match(stdout, /serve/)
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+  const [, listed = ''] = /### Commands\n([\s\S]*?)\n### /.exec(readme) ?? []
+  const names = [...stdout.matchAll(/^ {2}([a-z-]+) {2,}/gm)].map(([, name = '']) => name)
+  assert.ok(names.length > 10)
+  assert.deepEqual(
+    names.filter(name => !listed.includes(`\`${name}`) && !listed.includes(`webhooks ${name}`)),
+    [],
+    'the README lists all of them',
+  )
 })
 
 test('a command says what it does, and refuses what it does not take', () => {

@@ -114,7 +114,7 @@ test('what needs no look-up is refused before the proxy is asked', async t => {
   const { egress, send } = senderThrough(t, `http://${proxy.address}`, false)
   for (const origin of ['http://127.0.0.1', 'http://[::1]', 'http://169.254.169.254', 'http://localhost']) {
     assert.equal(classOf(await send(origin)), 'blocked', origin)
-    assert.equal(await egress.check(new URL(origin)), 'the address of this host is not allowed')
+    assert.match((await egress.check(new URL(origin))) ?? '', /^the address of this host is not allowed; /)
   }
   assert.deepEqual(proxy.asked, [])
 })

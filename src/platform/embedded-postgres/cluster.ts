@@ -9,6 +9,9 @@ import { EmbeddedPostgresError, run } from './process.ts'
 /** The only role, a superuser: PostgreSQL keeps connections free for superusers when all others are taken. */
 export const roleName = 'webhooks'
 
+/** What fresh data take on the disk, with their first segment of the log: `du -sm` of them said 67. */
+const freshDataMb = 70
+
 /** What is needed to make a cluster. */
 export interface ClusterSetup {
   readonly place: Place
@@ -76,6 +79,11 @@ async function createCluster({ place, binaries, log, signal }: ClusterSetup): Pr
   )
   if (code !== 0) {
     await rm(draft, { recursive: true, force: true })
+    if (/No space left on device/.test(complaint)) {
+      throw new EmbeddedPostgresError(
+        `The database could not be created in ${place.home}: the disk is full, and it needs ${freshDataMb} MB. Make room, or set DATA_DIR to a folder on another disk.`,
+      )
+    }
     throw new EmbeddedPostgresError(
       `The database could not be created in ${place.home}: ${complaint || output.trim() || `initdb ended with ${code}`}`,
     )

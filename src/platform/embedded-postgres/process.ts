@@ -2,6 +2,7 @@ import { type ChildProcess, execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { link, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { codeOf, reasonOf, StartupError } from '../../errors.ts'
 import { Deadline } from '../deadline.ts'
@@ -138,15 +139,19 @@ export async function withLock<T>(
 /** Written to a draft, then linked: the lock appears with its text, and the first process wins. */
 async function takeLock(path: string, text: string): Promise<boolean> {
   const draft = `${path}.${randomBytes(6).toString('hex')}`
-  await writeFile(draft, text, { mode: 0o644 })
   try {
+    await writeFile(draft, text, { mode: 0o644 })
     await link(draft, path)
     return true
   } catch (error) {
     if (codeOf(error) === 'EEXIST') return false
-    throw error
+    throw new EmbeddedPostgresError(
+      `The data folder ${dirname(path)} cannot be written in: ${reasonOf(error)}. ` +
+        'Let this user write there and make room, or set DATA_DIR to another folder.',
+      { cause: error },
+    )
   } finally {
-    await rm(draft, { force: true })
+    await rm(draft, { force: true }).catch(() => {})
   }
 }
 
