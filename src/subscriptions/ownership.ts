@@ -1,8 +1,9 @@
 import { AppError } from '../errors.ts'
+import type { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { ownershipCheckOf } from '../tenants/ownership.ts'
 import type { OwnershipCheck } from '../tenants/ownership-check.ts'
-import type { SubscriptionRow } from './store.ts'
+import { readSubscription, type SubscriptionRow } from './store.ts'
 import { unverifiedReason } from './verification.ts'
 import { demandVerification, setVerification } from './verification-store.ts'
 
@@ -47,11 +48,42 @@ export async function checkUnsaved(
 /** @throws AppError not_verified for one that may not be sent to before its receiver has been asked */
 export async function checkVerified(
   tx: Queryable,
-  { setting }: Ownership,
-  { id, tenant, verification }: SubscriptionRow,
+  ownership: Ownership,
+  row: SubscriptionRow,
 ): Promise<void> {
-  if (verification === null || verification.state === 'verified') return
-  const method = await ownershipCheckOf(tx, tenant, setting)
-  if (method === 'off') await setVerification(tx, id, null)
-  else throw new AppError('not_verified', `Subscription ${id} is not verified: ${unverifiedReason}.`)
+  if (await isAskedFor(tx, ownership, row)) throw notVerified(row.id)
+  if (row.verification !== null && row.verification.state !== 'verified')
+    await setVerification(tx, row.id, null)
+}
+
+/**
+ * Whether something may be sent to a subscription by hand. Nothing is changed.
+ *
+ * @returns undefined when there is none
+ * @throws AppError not_verified while its receiver has not said that it wants what is sent to it
+ */
+export async function mayBeTried(
+  db: Queryable,
+  ownership: Ownership,
+  reach: Reach,
+  id: number,
+): Promise<true | undefined> {
+  const row = await readSubscription(db, reach, id)
+  if (row === undefined) return undefined
+  if (await isAskedFor(db, ownership, row)) throw notVerified(id)
+  return true
+}
+
+/** Whether its receiver has to say yes, and has not. */
+async function isAskedFor(
+  db: Queryable,
+  { setting }: Ownership,
+  { tenant, verification }: SubscriptionRow,
+): Promise<boolean> {
+  if (verification === null || verification.state === 'verified') return false
+  return (await ownershipCheckOf(db, tenant, setting)) !== 'off'
+}
+
+function notVerified(id: number): AppError {
+  return new AppError('not_verified', `Subscription ${id} is not verified: ${unverifiedReason}.`)
 }

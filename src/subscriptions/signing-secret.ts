@@ -6,6 +6,12 @@ import { type SigningFields, schemesOf, textSchemes } from './signing.ts'
 /** Shown in place of a secret. Sent back, it means: keep the present one. */
 export const secretMask = '********'
 
+/** The fault where there is none to keep. */
+export const maskedSecret = {
+  pointer: '/secret',
+  detail: `${secretMask} stands for a secret that is not shown. Give a real one, or leave it out.`,
+} as const
+
 /** Bounds for a secret of a caller's own: shorter ones can be guessed, longer ones are of no use. */
 const signingSecretChars = { min: 16, max: 256 } as const
 

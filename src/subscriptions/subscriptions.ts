@@ -19,7 +19,7 @@ import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { InboundCheck } from './inbound-fields.ts'
 import type { EventToMatch } from './matching.ts'
-import { checkUnsaved, checkVerified, demandNew, type Ownership } from './ownership.ts'
+import { checkUnsaved, checkVerified, demandNew, mayBeTried, type Ownership } from './ownership.ts'
 import { idMax, readAll } from './read-all.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
@@ -40,7 +40,7 @@ import {
   sealRules,
   sealSigningSecret,
 } from './secrets.ts'
-import { secretMask } from './signing-secret.ts'
+import { maskedSecret, secretMask } from './signing-secret.ts'
 import { resumeSubscription } from './state-store.ts'
 import {
   deleteSubscription,
@@ -302,20 +302,9 @@ export class Subscriptions {
     return (await readSubscription(this.#database, reach, id)) !== undefined
   }
 
-  /**
-   * Whether something may be sent to it by hand.
-   *
-   * @returns undefined when there is none
-   * @throws AppError not_verified while its receiver has not said that it wants what is sent to it
-   */
-  async mayBeTried(reach: Reach, id: number): Promise<true | undefined> {
-    if (!(await this.exists(reach, id))) return undefined
-    return this.#database.transaction(async tx => {
-      const row = await lockSubscription(tx, reach, id)
-      if (row === undefined) return undefined
-      await checkVerified(tx, this.#ownership, row)
-      return true
-    })
+  /** Whether something may be sent to it by hand; undefined when there is none. @throws AppError not_verified */
+  mayBeTried(reach: Reach, id: number): Promise<true | undefined> {
+    return mayBeTried(this.#database, this.#ownership, reach, id)
   }
 
   /** Those of the ids that there are: also those whose row cannot be opened here, which `get` does not know. */
@@ -607,8 +596,3 @@ export class Subscriptions {
     return false
   }
 }
-
-const maskedSecret = {
-  pointer: '/secret',
-  detail: `${secretMask} stands for a secret that is not shown. Give a real one, or leave it out.`,
-} as const
