@@ -135,14 +135,14 @@ test('each outcome is logged as what it was, and each verdict does what it says'
   assert.deepEqual(settled, deliveries)
 })
 
-test('fresh deliveries that were accepted share a commit with those of the next 50 ms', async t => {
+test('fresh deliveries that were accepted share a commit with those of the next 100 ms', async t => {
   const deliveries = [await aDelivery(), await aDelivery()] as const
   const { log, settled, counter } = aLog()
   t.mock.timers.enable({ apis: ['setTimeout'] })
   log.settle(attempted(deliveries[0], accepted, 'delivered'))
-  t.mock.timers.tick(30)
+  t.mock.timers.tick(60)
   log.settle(attempted(deliveries[1], accepted, 'delivered'))
-  t.mock.timers.tick(19)
+  t.mock.timers.tick(39)
   assert.equal(counter.statements, 0, 'it waits')
   t.mock.timers.tick(1)
   t.mock.timers.reset()
