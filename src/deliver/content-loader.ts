@@ -1,7 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { DeliveryContent } from '../model/delivery.ts'
+import { Fifo } from '../platform/fifo.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import type { RecentContents } from './recent-contents.ts'
 import { readContents } from './store.ts'
 
 interface Waiting {
@@ -21,15 +23,22 @@ const begunTogether = 4
  */
 export class ContentLoader {
   readonly #connection: Queryable
+  readonly #recent: Pick<RecentContents, 'take'> | undefined
   #waiting = new Map<Uuid, Waiting[]>()
   #reading = false
+  readonly #found = new Fifo<() => void>()
+  #isTelling = false
 
-  constructor(connection: Queryable) {
+  /** @param recent contents that need not be read */
+  constructor(connection: Queryable, recent?: Pick<RecentContents, 'take'>) {
     this.#connection = connection
+    this.#recent = recent
   }
 
   /** Resolves with undefined when the event is no longer stored. */
   load(webhookId: Uuid): Promise<DeliveryContent | undefined> {
+    const recent = this.#recent?.take(webhookId)
+    if (recent) return this.#inTurn(recent)
     return new Promise((resolve, reject) => {
       const others = this.#waiting.get(webhookId)
       if (others) others.push({ resolve, reject })
@@ -39,6 +48,22 @@ export class ContentLoader {
         setImmediate(() => this.#readAll())
       }
     })
+  }
+
+  /** What is in memory is given out in small groups, too: so the attempts begin in several turns of the event loop. */
+  #inTurn(content: DeliveryContent): Promise<DeliveryContent> {
+    return new Promise(resolve => {
+      this.#found.push(() => resolve(content))
+      if (this.#isTelling) return
+      this.#isTelling = true
+      setImmediate(() => this.#tellSome())
+    })
+  }
+
+  #tellSome(): void {
+    for (let begun = 0; begun < begunTogether; begun++) this.#found.shift()?.()
+    this.#isTelling = this.#found.length > 0
+    if (this.#isTelling) setImmediate(() => this.#tellSome())
   }
 
   async #readAll(): Promise<void> {

@@ -1,11 +1,11 @@
 import type { DeliveryContent } from '../model/delivery.ts'
 import type { Uuid } from '../platform/id.ts'
 
-/** A power of two: the last hex digits of an id, which are random, say which place is its own. */
+/** The last hex digits of an id, which are random, say which places are its own. */
 const placesMax = 8192
 const bytesMax = 8 * 1024 * 1024
 /** What was not asked for by then makes way: another process sends it, or it waits for longer. */
-const keptMs = 5000
+const keptMs = 3000
 
 interface Recent {
   readonly webhookId: Uuid
@@ -16,10 +16,10 @@ interface Recent {
 }
 
 /**
- * Contents of events that have just been accepted and wait in a lane: usually this process reads their rows a moment later,
+ * Contents of events that are being accepted and will wait in a lane: usually this process reads their rows a moment later,
  * and need not read from the database what it had in memory.
  *
- * Each id has one place. Where that is taken the event is not remembered: what came first is needed first. An array and
+ * Each id has two places. Where both are taken the event is not remembered: what came first is needed first. An array and
  * not a Map, see `UnorderedList`.
  */
 export class RecentContents {
@@ -34,38 +34,56 @@ export class RecentContents {
 
   /** To be called once for each delivery that will ask for it. */
   remember(webhookId: Uuid, content: DeliveryContent): void {
-    const place = placeOf(webhookId)
-    const there = this.#places[place]
-    const now = this.#monotonicNow()
-    if (there?.webhookId === webhookId) {
-      there.uses++
+    const known = this.#find(webhookId)
+    if (known !== undefined) {
+      known.uses++
       return
     }
-    if (there !== undefined) {
-      if (there.until > now) return
-      this.#leave(place, there)
-    }
+    const now = this.#monotonicNow()
+    const place = this.#freePlace(webhookId, now)
     const { length } = content.payload
-    if (this.#bytes + length > bytesMax) return
+    if (place === undefined || this.#bytes + length > bytesMax) return
     this.#bytes += length
     this.#places[place] = { webhookId, content, until: now + keptMs, uses: 1 }
   }
 
   /** @returns undefined when it has to be read from the database */
   take(webhookId: Uuid): DeliveryContent | undefined {
-    const place = placeOf(webhookId)
-    const there = this.#places[place]
-    if (there?.webhookId !== webhookId) return undefined
-    if (--there.uses === 0) this.#leave(place, there)
-    return there.content
+    const known = this.#find(webhookId)
+    if (known === undefined) return undefined
+    if (--known.uses === 0) this.#leave(this.#places.indexOf(known, placeOf(webhookId)))
+    return known.content
   }
 
-  #leave(place: number, { content }: Recent): void {
+  #find(webhookId: Uuid): Recent | undefined {
+    const place = placeOf(webhookId)
+    const first = this.#places[place]
+    if (first?.webhookId === webhookId) return first
+    const second = this.#places[place + 1]
+    return second?.webhookId === webhookId ? second : undefined
+  }
+
+  #freePlace(webhookId: Uuid, now: number): number | undefined {
+    const first = placeOf(webhookId)
+    for (const place of [first, first + 1]) {
+      const there = this.#places[place]
+      if (there === undefined) return place
+      if (there.until > now) continue
+      this.#leave(place)
+      return place
+    }
+    return undefined
+  }
+
+  #leave(place: number): void {
+    const there = this.#places[place]
+    if (there === undefined) return
     this.#places[place] = undefined
-    this.#bytes -= content.payload.length
+    this.#bytes -= there.content.payload.length
   }
 }
 
+/** The first of the two. */
 function placeOf(webhookId: Uuid): number {
-  return Number.parseInt(webhookId.slice(-4), 16) % placesMax
+  return Number.parseInt(webhookId.slice(-4), 16) % (placesMax - 1)
 }

@@ -10,7 +10,7 @@ export interface OwnMemoryDeps extends HotLaneDeps {
   readonly membership: Member
   readonly leasedRows: LeasedRows
   /** A lane has something due (Unix milliseconds). */
-  readonly ringLanes: (dueAt: number) => void
+  readonly ringLanes: (dueAt: number, subscriptionId: number) => void
 }
 
 /**
@@ -33,7 +33,7 @@ export class OwnMemory implements Handover {
 
   commit(owner: number | null, delivery: Delivery): void {
     const { membership, dispatcher, leasedRows, ringLanes } = this.#deps
-    if (owner === null) ringLanes(delivery.dueAt)
+    if (owner === null) ringLanes(delivery.dueAt, delivery.subscriptionId)
     // With another id by now it was declared dead while the row was being written: the row goes to its lane.
     else if (owner === membership.id && leasedRows.hold(delivery)) dispatcher.push(delivery)
     else dispatcher.release(delivery.subscriptionId, delivery.sizeBytes, true, delivery.shared)

@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
+import type { RecentContents } from '../deliver/recent-contents.ts'
 import { AppError } from '../errors.ts'
 import type { Handover } from '../handover/handover.ts'
 import type { Delivery, DeliveryContent, EventMetadata, SharedPayload } from '../model/delivery.ts'
@@ -50,6 +51,8 @@ export interface IngestDeps {
   /** For events that are in an order: it commits one transaction after the other. */
   readonly writerInOrder: Pick<EventWriter, 'write'>
   readonly handover: Handover
+  /** Keeps for a moment the contents of what waits in lanes of this process. Undefined: nothing does. */
+  readonly recentContents?: Pick<RecentContents, 'remember'> | undefined
   /** Undefined: nothing is traced. */
   readonly tracing?: Pick<Tracing, 'accepting'> | undefined
 }
@@ -101,6 +104,7 @@ export class Ingest {
     const webhookId = newId()
     const acceptedAt = clock.now()
     const owed = this.#offer(webhookId, event)
+    this.#remember(owed, event)
     try {
       await this.#writerFor(event, owed).write({ event: eventRow(webhookId, event, owed), owed })
     } catch (error) {
@@ -145,6 +149,13 @@ export class Ingest {
       ...(shared && { shared }),
       ...keyFor(subscription.id, orderingKeys),
     }))
+  }
+
+  /** Before it is written: as soon as it is, a lane may be read. */
+  #remember(owed: readonly OfferedRow[], event: IncomingEvent): void {
+    const { recentContents } = this.#deps
+    if (recentContents === undefined || event.published?.deliverAt) return
+    for (const { owner, webhookId } of owed) if (owner === null) recentContents.remember(webhookId, event)
   }
 
   #commit(owed: readonly OfferedRow[], event: IncomingEvent, acceptedAt: number): void {

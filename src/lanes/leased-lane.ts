@@ -39,6 +39,9 @@ export class LeasedLane implements LaneRun {
   readonly left: LaneRun['left']
   /** When a row of it was last taken, as a count of reads. */
   lastTaken = 0
+  /** When a read last found rows (monotonic), and how often something had rung before the last read. */
+  foundAt = Number.NEGATIVE_INFINITY
+  rings = 0
   #mode: LaneMode = 'reading'
   #after: LanePosition | undefined
   #inMemory = 0
@@ -85,6 +88,11 @@ export class LeasedLane implements LaneRun {
   /** What is known of its keys; undefined while no row of it has one. */
   get keyLines(): KeyLines | undefined {
     return this.#keyLines
+  }
+
+  /** It is read with its keys, now or from the next pass on. */
+  get isKeyed(): boolean {
+    return this.#keyLines !== undefined || this.#isKeyedNext
   }
 
   /** It is read with its keys, from when nothing of it is in memory: what is held by then is not known by its keys. */

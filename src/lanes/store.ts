@@ -120,9 +120,11 @@ export interface StoredDueRow {
   readonly ordering_key: string | null
 }
 
+// date_part, not extract, whose result is a numeric; rounded to the microseconds that are stored.
+const ms = (column: string) => `round(date_part('epoch', ${column}) * 1000000) / 1000`
+
 export const dueColumns = `o.webhook_id, o.subscription_id, o.attempt, o.size_bytes, o.replay_from,
-             (extract(epoch from o.due_at) * 1000)::float8 as due_ms,
-             (extract(epoch from o.replayed_at) * 1000)::float8 as replayed_ms, o.trigger, o.ordering_key`
+             ${ms('o.due_at')} as due_ms, ${ms('o.replayed_at')} as replayed_ms, o.trigger, o.ordering_key`
 
 /** The due rows `o` of lanes `l`, each lane from its own position on. */
 export const dueOfLanes = {

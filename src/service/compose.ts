@@ -164,18 +164,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   const descriptors = countDescriptors(ground)
   const shared = {
     ...ground,
-    ...{
-      notices,
-      facts,
-      access,
-      membership,
-      subscriptions,
-      eventTypes,
-      receivers,
-      throttle,
-      link,
-      bell,
-    },
+    ...{ notices, facts, access, membership, subscriptions, eventTypes, receivers },
+    ...{ throttle, link, bell },
     ...stream,
     ensurePartitions: async () => void (await makePathPartitions(ground)),
     ...asked,
@@ -186,7 +176,8 @@ export async function compose(ground: Ground): Promise<Parts> {
   if (outbound) hearBells(shared, outbound)
   const concurrencyShare = outbound && shareConcurrency(shared, outbound)
   const hand = await (outbound ? ownMemory(shared, outbound) : handoverToOthers(shared))
-  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, handover: hand.handover })
+  const hot = { handover: hand.handover, recentContents: outbound?.recentContents }
+  const inbound = role === 'worker' ? undefined : new Inbound({ ...shared, ...hot })
   membership.describe(() => ({
     ...statsOf(bell, descriptors, shared.live, inbound, outbound),
     ...troublesIn(ground),
@@ -319,7 +310,7 @@ async function ownMemory(shared: Shared, outbound: Outbound): Promise<Hand> {
   outbound.onLeft(delivery => leasedRows.left(delivery))
   const handover = new OwnMemory({
     ...{ dispatcher, membership, throttle, leasedRows },
-    ringLanes: dueAt => lanes.ring(dueAt),
+    ringLanes: (dueAt, subscriptionId) => lanes.ring(dueAt, subscriptionId),
   })
   const receiver =
     hearsFrom &&

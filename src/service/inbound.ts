@@ -1,5 +1,6 @@
 import type { Unwritten } from '../cluster/unwritten.ts'
 import type { Config } from '../config/config.ts'
+import type { RecentContents } from '../deliver/recent-contents.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import type { Handover } from '../handover/handover.ts'
 import { Ingest } from '../ingest/ingest.ts'
@@ -31,6 +32,8 @@ export interface InboundDeps {
   readonly tracing: Tracing | undefined
   /** How what is accepted here gets to a process that delivers it. */
   readonly handover: Handover
+  /** Undefined where nothing is delivered. */
+  readonly recentContents: RecentContents | undefined
   readonly ensurePartitions: () => Promise<void>
   readonly subscriptions: Subscriptions
   readonly eventTypes: EventTypes
@@ -75,13 +78,13 @@ export class Inbound {
     unwritten.on(() => this.#writerInOrder.oldest)
     unwritten.on(() => this.#wideWriter.oldest)
     const newId = uuidV7Source(clock)
-    const { tracing } = deps
+    const { tracing, recentContents } = deps
     const writers = {
       writer: this.writer,
       wideWriter: this.#wideWriter,
       writerInOrder: this.#writerInOrder,
     }
-    this.ingest = new Ingest({ clock, newId, ...writers, handover, tracing })
+    this.ingest = new Ingest({ clock, newId, ...writers, handover, tracing, recentContents })
     const found = { subscriptions, eventTypes, tenants }
     this.publisher = new Publisher({ ...found, ingest: this.ingest, database, clock })
   }

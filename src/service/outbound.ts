@@ -3,6 +3,7 @@ import type { Membership } from '../cluster/membership.ts'
 import type { Config } from '../config/config.ts'
 import { ContentLoader } from '../deliver/content-loader.ts'
 import { Deliver } from '../deliver/deliver.ts'
+import { RecentContents } from '../deliver/recent-contents.ts'
 import type { AccessTokens } from '../destinations/http/http-destination.ts'
 import {
   type ConnectorFor,
@@ -69,6 +70,8 @@ export class Outbound {
   readonly dispatcher: Dispatcher
   readonly lanes: Lanes
   readonly log: DeliveryLog
+  /** Of events that were accepted here and wait in their lanes. */
+  readonly recentContents = new RecentContents()
   /** Requests to receivers that may be under way. */
   readonly maxInFlight: number
   readonly #destination: HttpDestination
@@ -225,7 +228,7 @@ export class Outbound {
       clock: deps.clock,
       random: deps.random,
       destination: this.#destination,
-      contents: new ContentLoader(connection),
+      contents: new ContentLoader(connection, this.recentContents),
       throttle: deps.throttle,
       receivers: deps.receivers,
       interrupt: id => this.lanes.interrupt(id),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { ContentLoader } from '../../src/deliver/content-loader.ts'
+import { RecentContents } from '../../src/deliver/recent-contents.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
@@ -13,7 +15,7 @@ before(async () => {
 after(() => world.close())
 
 /** The database, counting what it is asked. */
-function counting() {
+function counting(recent?: RecentContents) {
   const counter = { reads: 0, fails: false }
   const connection: Queryable = {
     query(statement) {
@@ -21,7 +23,7 @@ function counting() {
       return counter.fails ? Promise.reject(new Error('away')) : world.database.query(statement)
     },
   }
-  return { counter, loader: new ContentLoader(connection) }
+  return { counter, loader: new ContentLoader(connection, recent) }
 }
 
 function someEvents(count: number): Promise<readonly Uuid[]> {
@@ -71,4 +73,31 @@ test('a read that fails fails for all who wait for it, and the next one works', 
   for (const { status } of results) assert.equal(status, 'rejected')
   counter.fails = false
   for (const id of ids) assert.ok(await loader.load(id))
+})
+
+test('what was accepted here a moment ago is not read, and its attempts begin in several turns', async () => {
+  const recent = new RecentContents()
+  const { counter, loader } = counting(recent)
+  const ids = Array.from({ length: 10 }, () => newId())
+  const content = { eventType: null, contentType: 'text/plain', payload: Buffer.from('x') }
+  for (const id of ids) recent.remember(id, content)
+  let given = 0
+  const all = ids.map(async id => {
+    assert.equal(await loader.load(id), content)
+    given++
+  })
+  const turns: number[] = []
+  while (given < ids.length) {
+    await turn()
+    turns.push(given)
+  }
+  await Promise.all(all)
+  assert.equal(counter.reads, 0)
+  assert.ok(
+    turns.some(n => n > 0 && n < ids.length),
+    `${turns}`,
+  )
+  const [id] = await someEvents(1)
+  assert.ok(id)
+  assert.ok(await loader.load(id), 'all others are read')
 })

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, type TestContext, test } from 'node:test'
+import { RecentContents } from '../../src/deliver/recent-contents.ts'
 import { AppError } from '../../src/errors.ts'
 import { Ingest } from '../../src/ingest/ingest.ts'
 import { EventWriter, wideEventWriter } from '../../src/ingest/writer.ts'
+import type { Uuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
@@ -43,8 +45,10 @@ function aWorld(
   const writer = new EventWriter({ ...deps, connections: [connection] })
   const wideWriter = wideEventWriter({ ...deps, connections: [world.database] })
   t.after(() => Promise.all([writer.close(), wideWriter.close()]))
-  const ingest = new Ingest({ clock, newId, writer, wideWriter, writerInOrder: writer, handover: ownMemory })
-  return { ingest, clock, dispatcher, leasedRows, ownMemory, started, rung }
+  const recentContents = new RecentContents()
+  const writers = { writer, wideWriter, writerInOrder: writer }
+  const ingest = new Ingest({ clock, newId, ...writers, handover: ownMemory, recentContents })
+  return { ingest, clock, dispatcher, leasedRows, ownMemory, started, rung, recentContents }
 }
 
 function anIncoming(...subscriptions: readonly Subscription[]) {
@@ -106,6 +110,30 @@ test('what finds no room goes to its lane, and a bell rings', async t => {
   assert.equal(started.length, 1)
   assert.deepEqual(rung, [noon])
   assert.equal((await laneOf(world.database, 1))?.dueAt, noon)
+})
+
+test('the content of what waits in its lane is remembered before it is written, unless it is due later', async t => {
+  await aLane(world.database, 1)
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const slow: Queryable = {
+    async query<Row extends object>(statement: Statement) {
+      await gate
+      return world.database.query<Row>(statement)
+    },
+  }
+  const remembered: Uuid[] = []
+  const { ingest, recentContents } = aWorld(t, 1, slow)
+  const remember = t.mock.method(recentContents, 'remember', (id: Uuid) => remembered.push(id))
+  const published = { channels: [], eventId: null, deliverAt: noon + 60_000, metadata: null }
+  const accepting = [
+    ingest.accept(anIncoming(aSubscription())), // held in memory
+    ingest.accept(anIncoming(aSubscription())),
+    ingest.accept({ ...anIncoming(aSubscription()), published }),
+  ]
+  assert.equal(remember.mock.callCount(), 1)
+  open()
+  const [, waiting] = await Promise.all(accepting)
+  assert.deepEqual(remembered, [waiting?.webhookId])
 })
 
 test('what is for a paused subscription waits in its lane', async t => {

@@ -66,6 +66,7 @@ class OrderedWorld {
     const life = { isOver: false }
     this.#life = life
     this.#lanes = new Lanes({
+      keptMs: 0,
       connection: this.#db,
       clock: this.#clock,
       logger: silentLogger(),

@@ -29,6 +29,7 @@ function aWorld(t: TestContext, changes: Partial<LanesDeps> = {}) {
   const handedBack: Delivery[] = []
   const room = { left: 10_000, refused: 0 }
   const lanes = new Lanes({
+    keptMs: 0,
     connection: world.database,
     clock,
     logger: silentLogger(),
@@ -375,4 +376,85 @@ test('after stopping nothing more is leased', async t => {
   others.lanes.start()
   await until('it is pushed', () => others.pushed.length === 1)
   assert.equal(pushed.length, 0)
+})
+
+/** The database, noting which statements it is asked. */
+function noting() {
+  const asked: string[] = []
+  const connection: Queryable = {
+    query(statement) {
+      asked.push(statement.name ?? statement.text)
+      return world.database.query(statement)
+    },
+  }
+  return { asked, connection }
+}
+
+test('a lane that was worked off is kept for a while where no other process delivers: what comes next is read, and no more', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const { asked, connection } = noting()
+  const time = { now: 0 }
+  const monotonicNow = () => time.now
+  const { lanes, pushed, settle } = aWorld(t, { connection, ...onlyRung, keptMs: 1000, monotonicNow })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  const second = await owe(database, { dueAt: noon })
+  lanes.ring(noon, 1) // while nothing is read, as the first one is in memory
+  await settle(pushed.splice(0))
+  await until('the second is pushed', () => pushed.length === 1)
+  assert.equal(pushed[0]?.webhookId, second)
+  time.now = 999
+  await settle(pushed.splice(0))
+  asked.splice(0)
+  const third = await owe(database, { dueAt: noon })
+  lanes.ring(noon, 1)
+  await until('the third is pushed', () => pushed.length === 1)
+  assert.equal(pushed[0]?.webhookId, third)
+  assert.deepEqual(new Set(asked), new Set(['read_due']))
+  assert.equal((await laneOf(database, 1))?.owner, me)
+  await settle(pushed.splice(0))
+  time.now = 1999
+  lanes.ring(noon)
+  await until('the lane is free', () => isFree(1))
+})
+
+test('a lane is given back as soon as it is worked off where others deliver, too', async t => {
+  const { database } = world
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const membership = aMember({ id: me, position: { count: 2, index: 0 } })
+  const { lanes, pushed, settle } = aWorld(t, { membership, ...onlyRung, keptMs: 60_000 })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  await settle(pushed.splice(0))
+  await until('the lane is free', () => isFree(1))
+})
+
+test('while a lane is kept others that become due are leased', async t => {
+  const { database } = world
+  for (const id of [1, 2]) await aLane(database, id)
+  await owe(database, { dueAt: noon })
+  const { lanes, pushed, settle } = aWorld(t, { ...onlyRung, keptMs: 60_000 })
+  lanes.start()
+  await until('it is pushed', () => pushed.length === 1)
+  await settle(pushed.splice(0))
+  const second = await owe(database, { subscriptionIds: [2], dueAt: noon })
+  lanes.ring(noon, 2)
+  await until('that of the other lane is pushed', () => pushed.length === 1)
+  assert.equal(pushed[0]?.webhookId, second)
+})
+
+test('sixteen lanes are kept at most', async t => {
+  const { database } = world
+  const ids = Array.from({ length: 20 }, (_, n) => n + 1)
+  for (const id of ids) await aLane(database, id)
+  await owe(database, { subscriptionIds: ids, dueAt: noon })
+  const { lanes, pushed, subscriptions, settle } = aWorld(t, { ...onlyRung, keptMs: 60_000 })
+  for (const id of ids) subscriptions.set(id, aSubscription({ id }))
+  lanes.start()
+  await until('all are pushed', () => pushed.length === 20)
+  await settle(pushed.splice(0))
+  await until('four are free', () => lanes.held === 16)
 })

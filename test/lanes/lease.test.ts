@@ -40,6 +40,7 @@ function aWorldThatHangs(t: TestContext) {
   const start = performance.now()
   const clock = { now: () => Math.floor(noon + performance.now() - start), steer: () => {} }
   const lanes = new Lanes({
+    keptMs: 0,
     connection: world.database,
     clock,
     logger: silentLogger(),

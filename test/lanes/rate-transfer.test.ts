@@ -172,6 +172,7 @@ test('lanes ask for the rate before they hand out anything, and leave it behind'
   const pushed: Delivery[] = []
   const fullAtPush: number[] = []
   const lanes = new Lanes({
+    keptMs: 0,
     connection: world.database,
     clock,
     logger: silentLogger(),

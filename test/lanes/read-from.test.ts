@@ -47,6 +47,7 @@ function aProcess(t: TestContext, process: Process) {
     delivery.lane?.left(delivery, true)
   }
   const lanes = new Lanes({
+    keptMs: 0,
     connection,
     clock,
     monotonicNow,
