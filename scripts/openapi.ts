@@ -23,6 +23,7 @@ import type { Publisher } from '../src/publish/publisher.ts'
 import { publishRoutes } from '../src/publish/routes.ts'
 import { Replays } from '../src/replay/replays.ts'
 import { buildServer } from '../src/server/server.ts'
+import type { InboundRefusals } from '../src/sources/inbound-refusals.ts'
 import { sourceReceivingRoutes } from '../src/sources/receive-routes.ts'
 import { Sources } from '../src/sources/sources.ts'
 import { Stats } from '../src/stats/stats.ts'
@@ -84,6 +85,7 @@ export async function openapiDocument(): Promise<string> {
       retention: { log_hours: 0, payload_hours: 0, details_hours: 0, names_hours: 0, audit_days: 0 },
     },
     ownershipChecks: {} as OwnershipChecks,
+    inboundRefusals: {} as InboundRefusals,
     receiving: {
       ...{ receivers: testReceivers, database, clock, seal, unwritten: { during: work => work() } },
       subscriptionsTo: async () => [],

@@ -23,6 +23,13 @@ export interface AdmissionDeps {
   readonly callers: Callers | undefined
   /** Says whether a request is from the provider that a subscription names; needed where one names any. */
   readonly judgeInbound?: JudgeInbound
+  /** Told of each request to a subscription with `inbound` that is refused, with its reason. */
+  readonly onInboundRefused?: (
+    subscription: Subscription,
+    request: IncomingMessage,
+    reason: string,
+    body: Buffer,
+  ) => void
   /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
   readonly secondLookMs?: number
 }
@@ -125,13 +132,17 @@ export class Admission {
     const judged = await judge(subscription.inbound)
     if (judged.kind !== 'refused') return judged
     if (caller !== undefined && !subscription.inbound.requireSignature) return undefined
+    const note = (reason: string) => this.#deps.onInboundRefused?.(subscription, request, reason, body)
+    if (judged.reason === 'certificate_unavailable' || caller !== undefined) note(judged.reason)
     if (judged.reason === 'certificate_unavailable')
       throw new AppError('certificate_unavailable', judged.detail)
     if (caller !== undefined) throw new AppError('invalid_signature', `${judged.detail} (${judged.reason})`)
     await this.#wait(body.length)
     const again = this.#subscription(String(subscription.id), undefined)
     const second = again?.inbound ? await judge(again.inbound) : judged
-    return second.kind === 'refused' ? this.#refuse(request) : second
+    if (second.kind !== 'refused') return second
+    note(second.reason)
+    return this.#refuse(request)
   }
 
   /**

@@ -75,6 +75,7 @@ export const access: Readonly<Record<string, Access>> = {
   'GET /stats/subscriptions': 'read',
   'GET /subscriptions/:id/stats': 'read',
   'GET /subscriptions/:id/ordering-keys': 'read',
+  'GET /subscriptions/:id/inbound-refusals': 'read',
 
   'POST /events/:webhook_id/replay': 'write',
   'POST /events/:webhook_id/try-now': 'write',

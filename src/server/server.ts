@@ -47,6 +47,8 @@ import type { Database } from '../platform/postgres.ts'
 import { registerCancelling } from '../publish/cancel-routes.ts'
 import type { Replays } from '../replay/replays.ts'
 import { registerReplay, replaySchemas } from '../replay/routes.ts'
+import { registerInboundRefusals } from '../sources/inbound-refusal-routes.ts'
+import type { InboundRefusals } from '../sources/inbound-refusals.ts'
 import { registerSources } from '../sources/routes.ts'
 import { sourceSchemas } from '../sources/schema.ts'
 import type { Sources } from '../sources/sources.ts'
@@ -88,6 +90,7 @@ export interface ServerDeps {
   readonly testReceivers: TestReceivers
   readonly testSends: TestSends
   readonly ownershipChecks: OwnershipChecks
+  readonly inboundRefusals: InboundRefusals
   /** What takes requests to test receivers: every process does. */
   readonly receiving: Omit<ReceivingRoutesDeps, 'bodies'>
   readonly database: Database
@@ -263,6 +266,7 @@ async function registerRoutes(app: FastifyInstance, deps: ServerDeps): Promise<v
     registerTestReceivers(scope, deps.testReceivers)
     registerTests(scope, deps)
     registerOwnership(scope, deps)
+    registerInboundRefusals(scope, deps)
   })
   // Without a look at who asks.
   if (registerIngest) registerJwks(app, { subscriptions: deps.subscriptions, clock: deps.receiving.clock })

@@ -17,6 +17,7 @@ import type { Troubles } from '../platform/troubles.ts'
 import { removeFinishedReplays } from '../replay/finished.ts'
 import type { Replays } from '../replay/replays.ts'
 import { runReplays } from '../replay/run.ts'
+import type { InboundRefusals } from '../sources/inbound-refusals.ts'
 import type { SourceRecords } from '../sources/records.ts'
 import { RollUps } from '../stats/roll-up.ts'
 import { reviewCertificates } from '../subscriptions/certificate-review.ts'
@@ -49,6 +50,7 @@ export interface House {
   readonly access: Access
   readonly testReceivers: TestReceivers
   readonly sourceRecords: SourceRecords
+  readonly inboundRefusals: InboundRefusals
   readonly expunges: Expunges
   readonly ownershipChecks: OwnershipChecks
 }
@@ -120,8 +122,12 @@ export function keepHouse(house: House): readonly Repeated[] {
     expunging,
     // Asks the database nothing while nothing came.
     every(1000, 'writing what came to sources', logger, () => house.sourceRecords.flush()),
+    every(1000, 'writing what subscriptions refused', logger, () => house.inboundRefusals.flush()),
     every(3_600_000, 'removal of what sources refused', logger, signal =>
       house.sourceRecords.removeOld(config.logRetentionHours * 3_600_000, signal),
+    ),
+    every(3_600_000, 'removal of what subscriptions refused', logger, signal =>
+      house.inboundRefusals.removeOld(config.logRetentionHours * 3_600_000, signal),
     ),
     every(5000, 'writing how many requests receivers are served with', logger, keepFound(house)),
   ]

@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import { type Database, isDatabaseUnavailable } from '../platform/postgres.ts'
 import type { Sealer } from '../platform/seal.ts'
 import { Certificates, type Visit } from '../sources/certificates.ts'
+import { InboundRefusals } from '../sources/inbound-refusals.ts'
 import { sourceNotice } from '../sources/known-sources.ts'
 import { SourceRecords } from '../sources/records.ts'
 import { Sources } from '../sources/sources.ts'
@@ -25,6 +26,7 @@ export interface OpenSourcesDeps {
 export interface OpenSources {
   readonly sources: Sources
   readonly sourceRecords: SourceRecords
+  readonly inboundRefusals: InboundRefusals
   readonly certificates: Certificates
   readonly visit: Visit
 }
@@ -59,6 +61,7 @@ export function openSources(deps: OpenSourcesDeps, notices: Notices): OpenSource
   return {
     ...{ sources, visit },
     sourceRecords: new SourceRecords(deps),
+    inboundRefusals: new InboundRefusals(deps),
     certificates: new Certificates({ ...deps, visit }),
   }
 }

@@ -174,6 +174,7 @@ function serverDeps(running: Running, parts: Parts, dashboard: ServerDeps['dashb
     testReceivers,
     testSends,
     ownershipChecks,
+    inboundRefusals: parts.inboundRefusals,
     receiving: {
       ...{ receivers: testReceivers, database, clock, seal: parts.seal, unwritten: membership.unwritten },
       subscriptionsTo: url => subscriptions.leadingTo(url),
@@ -288,6 +289,7 @@ async function stop(running: Running): Promise<void> {
       },
       { what: 'uses of keys', deadline: early, close: () => parts?.access.keys?.writeUses() },
       { what: 'what came to sources', deadline: middle, close: () => parts?.sourceRecords.flush() },
+      { what: 'what subscriptions refused', deadline: middle, close: () => parts?.inboundRefusals.flush() },
       { what: 'writer of events', deadline: middle, close: () => parts?.inbound?.stop() },
       { what: 'what others hand over', deadline: middle, close: () => parts?.receiver?.stop() },
       {
@@ -323,7 +325,7 @@ function registerIngest(
   { ingest, publisher, once }: Inbound,
   parts: Parts,
 ): void {
-  const { subscriptions, eventTypes, sources, sourceRecords, certificates, visit } = parts
+  const { subscriptions, eventTypes, sources, sourceRecords, inboundRefusals, certificates, visit } = parts
   const { tenants } = parts.access
   // Those of a deleted tenant may still be there, and are not for senders any more.
   const subscription = (id: number) => {
@@ -347,6 +349,7 @@ function registerIngest(
       visit,
       publicUrl: config.publicUrl.replace(/\/+$/, '') || undefined,
     }),
+    onInboundRefused: (to, request, reason, body) => inboundRefusals.refused(to, request, reason, body),
     ...uids,
     ingest,
     once,

@@ -22,7 +22,7 @@ const shownCharsMax = 16_384
 
 /** Without credentials: a wrong one may be right somewhere else. */
 export function shownHeaders(
-  source: KnownSource,
+  source: Pick<KnownSource, 'verification'>,
   headers: Readonly<Record<string, readonly string[] | undefined>>,
 ): HeaderFields {
   const secret = tokenPlaces(source.verification).flatMap(place => ('header' in place ? [place.header] : []))
@@ -43,7 +43,7 @@ export function shownHeaders(
 }
 
 /** Null: it has none. A token in it is redacted. */
-export function shownQuery(source: KnownSource, search: string): string | null {
+export function shownQuery(source: Pick<KnownSource, 'verification'>, search: string): string | null {
   if (search.length <= 1) return null
   const names = tokenPlaces(source.verification).flatMap(place => ('query' in place ? [place.query] : []))
   const shown = search

@@ -3,10 +3,9 @@ import { recordChange } from '../audit/audit.ts'
 import { differences, type Fields, secretDifferences } from '../audit/changes.ts'
 import { AppError, jsonPointer, validationFailed } from '../errors.ts'
 import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
-import { shownBody } from '../model/shown-body.ts'
 import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Clock } from '../platform/clock.ts'
-import { type Uuid, uuidTime } from '../platform/id.ts'
+import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer } from '../platform/seal.ts'
@@ -15,7 +14,7 @@ import { secretMask } from '../subscriptions/signing-secret.ts'
 import { checkTenant } from '../tenants/tenants.ts'
 import { KnownSources, sourcePath, sourceSealContext } from './known-sources.ts'
 import type { Preset } from './preset.ts'
-import { reasonSentence } from './reasons.ts'
+import { refusalView } from './refusal-view.ts'
 import {
   type RefusalView,
   type SourceCreate,
@@ -35,7 +34,6 @@ import {
   listSources,
   lockSource,
   notifySource,
-  type RefusalRow,
   readSource,
   type SourceRow,
   type StoredSecret,
@@ -301,17 +299,4 @@ function changesBetween(before: SourceRow | undefined, after: SourceRow | undefi
   const sealed = (row: SourceRow | undefined): Fields =>
     row && { secrets: row.secrets.length === 0 ? null : row.secrets }
   return [...differences(shown(before), shown(after)), ...secretDifferences(sealed(before), sealed(after))]
-}
-
-function refusalView(row: RefusalRow): RefusalView {
-  const isCut = row.body.length < row.body_bytes
-  return {
-    id: row.id,
-    at: new Date(uuidTime(row.id)).toISOString(),
-    ...{ reason: row.reason, detail: reasonSentence(row.reason) },
-    ...{ method: row.method, query: row.query, headers: row.headers },
-    ...shownBody(row.body, isCut),
-    body_bytes: row.body_bytes,
-    body_truncated: isCut,
-  }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
-import { aKey } from '../support/keys.ts'
+import { aKey, aTenant } from '../support/keys.ts'
 import { providers } from '../support/providers.ts'
 import { type Receiver, startReceiver } from '../support/receiver.ts'
 import { type TestService, testService } from '../support/service.ts'
@@ -155,6 +155,40 @@ test('who signs wrongly hears what a stranger hears; who has a key hears why', a
   await call('PATCH', `/subscriptions/${id}`, { inbound: { require_signature: false } })
   assert.equal((await ingest(id, '{}', { authorization, 'x-event-type': 'by.hand' })).status, 202)
   assert.equal((await ingest(id, '{}', {})).status, 401)
+})
+
+test('what is refused is kept with its reason and without credentials, for its owner alone', async () => {
+  const id = await subscribe(github)
+  const refusals = async (path = '') =>
+    (await call('GET', `/subscriptions/${id}/inbound-refusals${path}`)).json
+  await ingest(id, '{"n":1}', { ...signed('{"n":1}', 'another'), 'content-type': 'application/json' })
+  await ingest(id, '{"n":2}', { authorization: `Bearer ${key}` })
+  await ingest(id, '{"n":3}', signed('{"n":3}')) // is accepted
+  const kept = await eventually(refusals, rows => rows.length === 2)
+  const [newest, first] = kept
+  assert.deepEqual(
+    [newest.reason, newest.body, newest.headers.authorization],
+    ['missing_signature', '{"n":2}', '[redacted]'],
+  )
+  assert.deepEqual([first.reason, first.body, first.method], ['signature_mismatch', '{"n":1}', 'POST'])
+  assert.match(first.detail, /compare the secret/)
+  const page = await fetch(`${world.url}/subscriptions/${id}/inbound-refusals?limit=1`, {
+    headers: { authorization: `Bearer ${key}` },
+  })
+  const cursor = page.headers.get('x-next-cursor')
+  assert.deepEqual((await refusals(`?cursor=${cursor}`)).length, 1)
+
+  await aTenant(world.world.database, 'other')
+  const other = await aKey(world.world.database, 'tenant', 'other')
+  const asOther = { authorization: `Bearer ${other}` }
+  assert.equal((await call('GET', `/subscriptions/${id}/inbound-refusals`, undefined, asOther)).status, 404)
+  assert.equal((await fetch(`${world.url}/subscriptions/${id}/inbound-refusals`)).status, 401)
+  assert.equal((await call('DELETE', `/subscriptions/${id}`)).status, 204)
+  const { rows } = await world.world.database.query<{ n: number }>({
+    text: 'select count(*)::int as n from inbound_refusals where subscription = $1',
+    values: [id],
+  })
+  assert.equal(rows[0]?.n, 0)
 })
 
 test('a question of the provider is answered, and nothing is made of it', async () => {

@@ -19,6 +19,7 @@ import { Replays } from '../../src/replay/replays.ts'
 import { buildServer, type ServerDeps } from '../../src/server/server.ts'
 import { openTokens } from '../../src/service/credentials.ts'
 import { inboundFaults } from '../../src/sources/inbound.ts'
+import { InboundRefusals } from '../../src/sources/inbound-refusals.ts'
 import { Sources } from '../../src/sources/sources.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { Subscriptions } from '../../src/subscriptions/subscriptions.ts'
@@ -156,6 +157,7 @@ export async function testServer(changes: Partial<ServerDeps> = {}): Promise<Tes
       ...{ userAgent: 'test/1', hint: httpHint, capture: 'failures' },
     }),
     ownershipChecks: testOwnershipChecks(world.database, subscriptions),
+    inboundRefusals: new InboundRefusals({ database: world.database, clock: { now: Date.now } }),
     receiving: {
       ...{
         receivers: testReceivers,

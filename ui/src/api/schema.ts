@@ -2806,6 +2806,8 @@ export interface Operations {
   listEvents: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; event_type?: string; status?: "pending" | "success" | "failed" | "cancelled" | "unmatched"; subscription_id?: number | string; channel?: string; event_id?: string; idempotency_key?: string; since?: string; until?: string; q?: string }; body: undefined; answer: (EventSummary)[] }
   /** List expungings of many events, newest first */
   listExpunges: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Expunge)[] }
+  /** What was refused at POST /ingest/{id} of a subscription with `inbound`, newest first */
+  listInboundRefusals: { path: { id: string | number }; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (SourceRefusal)[] }
   /** List API keys, newest first */
   listKeys: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Key)[] }
   /** Recent attempts of a subscription, newest first */
@@ -2991,6 +2993,7 @@ export const operations: { readonly [Id in keyof Operations]: readonly [method: 
   listEventTypes: ['GET', '/event-types'],
   listEvents: ['GET', '/events'],
   listExpunges: ['GET', '/events/expunges'],
+  listInboundRefusals: ['GET', '/subscriptions/{id}/inbound-refusals'],
   listKeys: ['GET', '/keys'],
   listLogs: ['GET', '/logs/{subscription_id}'],
   listOrderingKeys: ['GET', '/subscriptions/{id}/ordering-keys'],
