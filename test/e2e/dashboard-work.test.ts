@@ -1,48 +1,21 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { after, before, test } from 'node:test'
-import type { BrowserContext, Page } from 'playwright-core'
-import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
+import { test } from 'node:test'
+import type { Page } from 'playwright-core'
 import { makeCertificate } from '../support/certificate.ts'
-import { builtDashboard } from '../support/dashboard.ts'
+import { pagesWorld, withoutBrowser } from '../support/dashboard-world.ts'
 import { complaintsOf } from '../support/page.ts'
 import { startReceiver } from '../support/receiver.ts'
-import { client, eventually, type TestService, testService } from '../support/service.ts'
+import { client, eventually } from '../support/service.ts'
 import { startTokenEndpoint } from '../support/token-endpoint.ts'
 
 // What operators do in the dashboard all day: many at once, files for others, signatures that do not match, what is stored.
 
-const skip = browserPath === undefined && howToGetBrowser
-const opened = new AsyncDisposableStack()
+const skip = withoutBrowser
+const { world: theWorld, open: openPath } = pagesWorld()
 
-interface World {
-  readonly service: TestService
-  readonly browser: BrowserContext
-}
-let world: World | undefined
-
-before(async () => {
-  const browser = await openBrowser(opened)
-  if (browser === undefined) return
-  await builtDashboard()
-  world = { service: opened.use(await testService()), browser }
-})
-
-after(() => opened.disposeAsync())
-
-function theWorld(): World {
-  if (world === undefined) throw new Error('the browser was not started')
-  return world
-}
-
-async function open(path: string): Promise<{ page: Page; complaints: string[] }> {
-  const { browser, service } = theWorld()
-  const page = await browser.newPage()
-  const complaints = complaintsOf(page, service.url)
-  await page.goto(`${service.url}/ui${path}`)
-  return { page, complaints }
-}
+const open = (path: string) => openPath(`/ui${path}`)
 
 test('several subscriptions are paused at once, after a question with their number, and that is undone', {
   skip,
@@ -67,7 +40,6 @@ test('several subscriptions are paused at once, after a question with their numb
   await page.getByText('3 resumed.').waitFor()
   for (const { id } of made) assert.equal(await stateOf(id), 'active')
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('dead letters that are chosen are replayed, and no others', { skip }, async () => {
@@ -94,7 +66,6 @@ test('dead letters that are chosen are replayed, and no others', { skip }, async
   await page.getByRole('checkbox', { name: `Choose ${events[0]} ${id}` }).waitFor({ state: 'detached' })
   assert.equal(await page.getByRole('checkbox', { name: `Choose ${events[2]} ${id}` }).count(), 1)
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('what is chosen among dead letters and among what waits is discarded, after its number was said', {
@@ -135,7 +106,6 @@ test('what is chosen among dead letters and among what waits is discarded, after
   await ended(waiting[0] ?? '')
   assert.equal(await statusOf(waiting[1] ?? ''), 'pending')
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('what waits for its retry is tried at once from its event and its attempt, or the answer says why not', {
@@ -175,7 +145,6 @@ test('what waits for its retry is tried at once from its event and its attempt, 
     complaints.filter(text => !/409/.test(text)),
     [],
   )
-  await page.close()
 })
 
 test('a list is saved as a file, in which no cell is a formula', { skip }, async () => {
@@ -204,7 +173,6 @@ test('a list is saved as a file, in which no cell is a formula', { skip }, async
   const json = await save(/JSON/)
   assert.equal(JSON.parse(json.text).webhook_id, event)
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('a view is saved with its filters, and is there again', { skip }, async () => {
@@ -215,7 +183,6 @@ test('a view is saved with its filters, and is there again', { skip }, async () 
   await page.getByRole('button', { name: 'Saved views' }).click()
   await page.getByRole('menuitem', { name: 'error_class:timeout since:7d' }).click()
   await page.waitForURL(/error_class=timeout&since=7d/)
-  await page.close()
 })
 
 test('a signature that a receiver got is checked step by step with the secret of the subscription', {
@@ -239,7 +206,6 @@ test('a signature that a receiver got is checked step by step with the secret of
   await page.getByLabel('Body as it came').fill('{"total":12}')
   await page.getByText(/parsed and written again/).waitFor()
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('what came in is seen at once, without asking again and again', { skip }, async () => {
@@ -276,7 +242,6 @@ test('the overview has the failures of each day, and the system what is stored a
   await page.getByLabel('Find a setting').fill('max_streams')
   await page.getByRole('cell', { name: 'MAX_STREAMS' }).waitFor()
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('a source is made for a provider; what it refuses is listed with what to do', { skip }, async () => {
@@ -309,7 +274,6 @@ test('a source is made for a provider; what it refuses is listed with what to do
   await page.getByRole('button', { name: 'Undo' }).click()
   await details.getByRole('button', { name: 'Turn off' }).waitFor()
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('what waits for a paused subscription is discarded only after its id was typed', { skip }, async () => {
@@ -331,7 +295,6 @@ test('what waits for a paused subscription is discarded only after its id was ty
       ({ deliveries }) => deliveries[0]?.status === 'cancelled',
     )
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 test('a payload is removed for good only after that was typed', { skip }, async () => {
@@ -353,7 +316,6 @@ test('a payload is removed for good only after that was typed', { skip }, async 
   await details.getByText('The payload was removed').waitFor()
   assert.equal(await details.getByText('"4242"').count(), 0)
   assert.deepEqual(complaints, [])
-  await page.close()
 })
 
 /** Saves the settings of a subscription, or is refused. */
@@ -410,7 +372,6 @@ test('an access token of OAuth 2 and a client certificate are saved, used, and t
     complaints.filter(text => !text.includes('422')),
     [],
   )
-  await page.close()
 })
 
 test('message signatures and a signature of one’s own are described with a preview, made, and there again', {
@@ -485,5 +446,4 @@ test('message signatures and a signature of one’s own are described with a pre
     complaints.filter(text => !text.includes('422')),
     [],
   )
-  await page.close()
 })

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import type { Page } from 'playwright-core'
+import { atLength } from './length.ts'
 
 /** What a person would not see of a page: complaints of the console, and requests to elsewhere. */
 export function complaintsOf(page: Page, origin: string): string[] {
@@ -84,6 +85,17 @@ export const dashboardRoutes = [
   '/keys',
   '/audit',
 ] as const
+
+/**
+ * Those of them that a test visits where it would take a second of the processor for each: all with `npm run test:pages`, and
+ * in the suite the ones that have each kind of part, that is figures, a list, a form, and a list in another form.
+ */
+export const sampledRoutes = atLength<readonly (typeof dashboardRoutes)[number][]>(dashboardRoutes, [
+  '/',
+  '/subscriptions',
+  '/subscriptions/new',
+  '/system',
+])
 
 /** Waits until a page is there as a whole: its heading, and nothing that is still loaded. */
 export async function settled(page: Page): Promise<void> {

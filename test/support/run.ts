@@ -13,8 +13,8 @@ import { childSeconds, keptTimes, timesTable } from './times.ts'
 //   --with-database   of these, only the files that load test/support/database.ts
 //   --without FOLDER  of these, only the files that are not in it
 //   --name PATTERN    of these, only the tests whose name matches
-//   --long            also those that are long (<name>.long.test.ts), and those with a size of their own at that size
-//                     (length.ts)
+//   --long            also those that are long (<name>.long.test.ts), and those that are short in the suite as long as
+//                     they are meant to be (length.ts)
 //   --apart           every file in a process of its own
 //   --slowest COUNT   lists at the end as many files: those that took most of the processor (10)
 //   --inspect         waits for a debugger, and lets it take its time
