@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { readIfThere, syncFolder } from '../files.ts'
 import type { Binaries } from './binaries.ts'
 import { draftOf, type Place } from './place.ts'
-import { EmbeddedPostgresError, run } from './process.ts'
+import { EmbeddedPostgresError, isDiskFull, run } from './process.ts'
 
 /** The only role, a superuser: PostgreSQL keeps connections free for superusers when all others are taken. */
 export const roleName = 'webhooks'
@@ -79,7 +79,7 @@ async function createCluster({ place, binaries, log, signal }: ClusterSetup): Pr
   )
   if (code !== 0) {
     await rm(draft, { recursive: true, force: true })
-    if (/No space left on device/.test(complaint)) {
+    if (isDiskFull(complaint)) {
       throw new EmbeddedPostgresError(
         `The database could not be created in ${place.home}: the disk is full, and it needs ${freshDataMb} MB. Make room, or set DATA_DIR to a folder on another disk.`,
       )

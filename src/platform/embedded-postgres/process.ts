@@ -76,6 +76,11 @@ export function run(
   })
 }
 
+/** Whether a program of PostgreSQL ended because there was no room on its disk, by what it wrote. */
+export function isDiskFull(complaint: string): boolean {
+  return complaint.includes('No space left on device')
+}
+
 /** True while a process with this id runs. A zombie has ended: only its exit code is left for its parent. */
 export function isAlive(pid: number): boolean {
   try {

@@ -16,7 +16,7 @@ import {
 } from './connect.ts'
 import { findServer, type PidFile, readPidFile } from './pid-file.ts'
 import type { Place } from './place.ts'
-import { EmbeddedPostgresError, isAlive, programEnvironment, run } from './process.ts'
+import { EmbeddedPostgresError, isAlive, isDiskFull, programEnvironment, run } from './process.ts'
 
 /** What is needed to start a server. */
 export interface ServerSetup {
@@ -67,11 +67,20 @@ export async function ensureServer(setup: ServerSetup): Promise<RunningServer> {
       log('what is left of the previous PostgreSQL still holds the data; trying again')
       await sleep(waitMs)
     } else {
-      throw new EmbeddedPostgresError(
-        `The embedded PostgreSQL does not start. The end of its log, ${place.logFile}:\n${complaint}`,
-      )
+      throw new EmbeddedPostgresError(whyNotStarted(place, complaint))
     }
   }
+}
+
+/** A full disk is the reason that an operator can remove, and what PostgreSQL writes then reads as if data were lost. */
+export function whyNotStarted(
+  { cluster, logFile }: Pick<Place, 'cluster' | 'logFile'>,
+  complaint: string,
+): string {
+  if (isDiskFull(complaint)) {
+    return `The embedded PostgreSQL does not start, because the disk of ${cluster} is full. Make room on it and start again: nothing is lost. Its log is ${logFile}.`
+  }
+  return `The embedded PostgreSQL does not start. The end of its log, ${logFile}:\n${complaint}`
 }
 
 type Outcome =
