@@ -17,7 +17,18 @@ export const windowParameter = Type.Optional(
     enum: [...windowNames],
     default: '24h',
     description:
-      'How long back: `1h` by the minute, `24h` by quarters of an hour, `7d` by the hour, `30d` by days of UTC',
+      'How long back: `1h` by the minute, `24h` by quarters of an hour, `7d` by the hour, `30d` by days (of UTC, or see `hours_ahead`)',
+  }),
+)
+
+/** The query parameter that says where days begin. */
+export const hoursAheadParameter = Type.Optional(
+  Type.Integer({
+    minimum: -12,
+    maximum: 14,
+    default: 0,
+    description:
+      'Of `30d`: by how many whole hours the clock is ahead of UTC by which days begin, such as 2 or -5. Days are made of hours, so there are none of zones that are off by a half hour',
   }),
 )
 

@@ -58,14 +58,14 @@ export class Stats {
     this.#clock = clock
   }
 
-  /** Of one subscription. */
-  async ofSubscription(id: number, window: WindowName): Promise<SubscriptionStats> {
+  /** Of one subscription. @param hoursAhead of UTC is the clock by which days begin */
+  async ofSubscription(id: number, window: WindowName, hoursAhead = 0): Promise<SubscriptionStats> {
     const db = this.#database
     const now = this.#clock.now()
-    const { from, cover, series } = await this.#begin(window, now)
+    const { from, cover, series } = await this.#begin(window, now, hoursAhead)
     const closed = await readSubscriptionPeriods(db, [id], cover.periods)
     const tail = await readTailOf(db, [id], cover.until, minuteOf(now))
-    const tallies = tally(series.window, [...closed, ...tail.counted], now)
+    const tallies = tally(series, [...closed, ...tail.counted], now)
     const waiting = await readWaiting(db, id, now, waitingMax)
     return {
       ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
@@ -75,14 +75,14 @@ export class Stats {
     }
   }
 
-  /** Of all that a tenant has, or of everything. */
-  async ofAll({ tenant }: Reach, window: WindowName): Promise<AllStats> {
+  /** Of all that a tenant has, or of everything. @param hoursAhead of UTC is the clock by which days begin */
+  async ofAll({ tenant }: Reach, window: WindowName, hoursAhead = 0): Promise<AllStats> {
     const db = this.#database
     const now = this.#clock.now()
-    const { from, cover, series } = await this.#begin(window, now)
+    const { from, cover, series } = await this.#begin(window, now, hoursAhead)
     const closed = await readTenantPeriods(db, tenant, cover.periods)
     const tail = await readTailOfTenant(db, tenant, cover.until, minuteOf(now), 'sums')
-    const tallies = tally(series.window, [...closed, ...tail.counted], now)
+    const tallies = tally(series, [...closed, ...tail.counted], now)
     return {
       ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
       ...(await this.#backlog(tenant, now)),
@@ -142,10 +142,13 @@ export class Stats {
     )
   }
 
-  async #begin(name: WindowName, now: number) {
+  async #begin(name: WindowName, now: number, hoursAhead: number) {
     const window = windows[name]
-    const from = beginOf(window, now)
-    return { from, cover: await this.#cover(from, now, window.step), series: { window } }
+    const aheadMinutes = window.step === 1440 ? hoursAhead * 60 : 0
+    const from = beginOf(window, now, aheadMinutes)
+    // Days of another clock are made of hours: the days that are rolled up are those of UTC.
+    const longest = aheadMinutes === 0 ? window.step : 60
+    return { from, cover: await this.#cover(from, now, longest), series: { window, aheadMinutes } }
   }
 
   async #cover(from: number, now: number, longest: Step): Promise<Cover> {
@@ -191,11 +194,15 @@ export class Stats {
 }
 
 /** By the beginning of their period. What another clock has dated ahead of ours is in the last one. */
-function tally({ step }: Window, counted: readonly CountedPeriod[], now: number): ReadonlyMap<number, Tally> {
-  const last = periodOf(minuteOf(now), step)
+function tally(
+  { window: { step }, aheadMinutes }: { readonly window: Window; readonly aheadMinutes: number },
+  counted: readonly CountedPeriod[],
+  now: number,
+): ReadonlyMap<number, Tally> {
+  const last = periodOf(minuteOf(now), step, aheadMinutes)
   const tallies = new Map<number, Tally>()
   for (const row of counted) {
-    const begin = Math.min(periodOf(row.minute, step), last)
+    const begin = Math.min(periodOf(row.minute, step, aheadMinutes), last)
     const sum = tallies.get(begin) ?? new Tally()
     tallies.set(begin, sum)
     sum.add(row)

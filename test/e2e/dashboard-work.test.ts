@@ -232,11 +232,29 @@ test('what came in is seen at once, without asking again and again', { skip }, a
 test('the overview has the failures of each day, and the system what is stored and set', {
   skip,
 }, async () => {
+  const { browser, service } = theWorld()
   const { page, complaints } = await open('/')
-  const today = new Date().toISOString().slice(0, 10)
-  await page.getByRole('link', { name: new RegExp(`^${today}: [1-9]\\d* of \\d+ attempts failed`) }).click()
+  const cell = (day: string) =>
+    page.getByRole('link', { name: new RegExp(`^${day}: [1-9]\\d* of \\d+ attempts failed`) })
+  // The clock of the browser is somewhere else; days are those of the clock that is chosen on the page.
+  const zone = await browser.newCDPSession(page)
+  const days = [
+    ['Etc/GMT-14', 14, 'Days begin at midnight of your time as it is now (UTC+14:00).'],
+    ['Etc/GMT+11', -11, 'Days begin at midnight of your time as it is now (UTC−11:00).'],
+    ['Asia/Kolkata', 0, 'and your time (UTC+05:30) is not a whole number of hours ahead.'],
+  ] as const
+  for (const [timezoneId, hoursAhead, sentence] of days) {
+    await zone.send('Emulation.setTimezoneOverride', { timezoneId })
+    await page.goto(`${service.url}/ui/`)
+    await page.getByText(sentence).waitFor()
+    await cell(new Date(Date.now() + hoursAhead * 3_600_000).toISOString().slice(0, 10)).waitFor()
+  }
+  await page.getByRole('button', { name: 'Times and rows' }).click()
+  await page.getByRole('menuitem', { name: 'UTC' }).click()
+  await page.getByText('Days begin at midnight UTC.', { exact: false }).waitFor()
+  await cell(new Date().toISOString().slice(0, 10)).click()
   await page.waitForURL(/events\?status=failed&since=.*&until=/)
-  await page.goto(`${theWorld().service.url}/ui/system`)
+  await page.goto(`${service.url}/ui/system`)
   await page.getByText('Events and payloads').waitFor()
   await page.getByText('DATABASE_URL').waitFor()
   await page.getByLabel('Find a setting').fill('max_streams')

@@ -106,3 +106,13 @@ test('what makes no sense is refused with a sentence', async () => {
   assert.equal((await ask('/subscriptions/4711/stats')).status, 404)
   assert.equal((await ask('/subscriptions/x/stats')).status, 422)
 })
+
+test('the clock by which days begin is a whole hour ahead of UTC or behind', async () => {
+  for (const path of ['/stats', '/subscriptions/1/stats']) {
+    const { json } = await ask(`${path}?window=30d&hours_ahead=2`)
+    const { buckets } = json as { buckets: { start: string }[] }
+    assert.ok(buckets.length === 30 && buckets.every(({ start }) => start.endsWith('T22:00:00.000Z')))
+    for (const wrong of ['5.5', '15', '-13', 'Europe/Berlin'])
+      assert.equal((await ask(`${path}?window=30d&hours_ahead=${wrong}`)).status, 422, wrong)
+  }
+})

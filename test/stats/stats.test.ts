@@ -67,10 +67,11 @@ async function assertAnswer(
   answer: Awaited<ReturnType<typeof stats.ofSubscription>>,
   window: WindowName,
   isMeant: (row: Awaited<ReturnType<typeof readLogged>>[number]) => boolean,
+  hoursAhead = 0,
 ): Promise<void> {
   const rows = (await readLogged(database)).filter(isMeant)
   const { step, count } = windows[window]
-  const from = beginOf(windows[window], clock.now()) * minuteMs
+  const from = beginOf(windows[window], clock.now(), hoursAhead * 60) * minuteMs
   const between = (start: number, end: number) =>
     exactly(rows.filter(({ id }) => uuidTime(id) >= start && uuidTime(id) < end))
   assert.equal(answer.step_seconds, step * 60)
@@ -105,6 +106,26 @@ test('the answer for each window is what counting the log gives, the last minute
     await assertAnswer(await stats.ofSubscription(1, window), window, row => row.subscription_id === 1)
     await assertAnswer(await stats.ofAll(Reach.all, window), window, () => true)
     await assertAnswer(await stats.ofAll(Reach.of('system'), window), window, row => row.tenant === 'system')
+  }
+})
+
+test('days begin at midnight of another clock, where that is asked for', async () => {
+  await subscribe(database, [1, 2])
+  const rollUps = rollUpsAt(database, clock)
+  await logAttempts(database, randomAttempts(Math.random, 2000, now - 29 * 24 * hourMs, now, [1, 2]))
+  await rollUps.run()
+  for (const hoursAhead of [-12, -5, 2, 14]) {
+    const ofAll = await stats.ofAll(Reach.all, '30d', hoursAhead)
+    await assertAnswer(ofAll, '30d', () => true, hoursAhead)
+    const hour = (24 - hoursAhead) % 24
+    for (const { start } of ofAll.buckets) assert.equal(new Date(start).getUTCHours(), hour)
+    const ofOne = await stats.ofSubscription(1, '30d', hoursAhead)
+    await assertAnswer(ofOne, '30d', row => row.subscription_id === 1, hoursAhead)
+    // Shorter periods are the same on all these clocks.
+    assert.deepEqual(
+      (await stats.ofAll(Reach.all, '7d', hoursAhead)).buckets,
+      (await stats.ofAll(Reach.all, '7d')).buckets,
+    )
   }
 })
 

@@ -5,19 +5,54 @@ import { Card, Section } from '../design/page.tsx'
 import { ErrorState, Skeleton } from '../design/states.tsx'
 import { numberText } from '../design/time.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
+import { usePreferences } from '../shell/preferences.ts'
 import { percentText } from './percent.ts'
 
 const dayMs = 86_400_000
 const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
 
-/**
- * The last 30 days as a calendar: how much failed on each, at a glance, and a click away. Days are those of UTC, as the
- * figures are.
- */
+/** The days that figures are asked for by: those of the clock that is chosen, where its zone is whole hours ahead of UTC. */
+export interface Days {
+  readonly hoursAhead: number
+  /** Which days these are, in a sentence. */
+  readonly sentence: string
+}
+
+/** The days of the clock that is chosen for the page. */
+export function useDays(): Days {
+  const { clock } = usePreferences()
+  if (clock === 'utc') return { hoursAhead: 0, sentence: 'Days begin at midnight UTC.' }
+  const minutes = -new Date().getTimezoneOffset()
+  if (minutes % 60 !== 0) {
+    return {
+      hoursAhead: 0,
+      sentence: `Days begin at midnight UTC: figures are kept by the hour, and your time (${offsetText(minutes)}) is not a whole number of hours ahead.`,
+    }
+  }
+  return {
+    hoursAhead: minutes / 60,
+    sentence:
+      minutes === 0
+        ? 'Days begin at midnight UTC.'
+        : `Days begin at midnight of your time as it is now (${offsetText(minutes)}).`,
+  }
+}
+
+/** Such as UTC+02:00. */
+function offsetText(minutes: number): string {
+  const two = (part: number) => String(Math.floor(part)).padStart(2, '0')
+  const size = Math.abs(minutes)
+  return `UTC${minutes < 0 ? '−' : '+'}${two(size / 60)}:${two(size % 60)}`
+}
+
+/** The last 30 days as a calendar: how much failed on each, at a glance, and a click away. */
 export function FailureCalendar({
   read,
+  days,
   search,
 }: {
+  /** Those that the figures are by. */
+  readonly days: Days
   /** The figures of 30 days. */
   readonly read: {
     readonly data: { readonly buckets: readonly StatsBucket[] } | undefined
@@ -29,10 +64,7 @@ export function FailureCalendar({
 }) {
   const { data } = read
   return (
-    <Section
-      title="Failures, day by day"
-      hint={data && `${sentenceOf(data.buckets)} Days begin at midnight UTC.`}
-    >
+    <Section title="Failures, day by day" hint={data && `${sentenceOf(data.buckets, days)} ${days.sentence}`}>
       <Card>
         {data === undefined ? (
           read.error != null ? (
@@ -41,25 +73,32 @@ export function FailureCalendar({
             <Skeleton className="h-40" />
           )
         ) : (
-          <Days buckets={data.buckets} search={search} />
+          <Cells buckets={data.buckets} days={days} search={search} />
         )}
       </Card>
     </Section>
   )
 }
 
-function Days({
+/** The day that begins at this moment, such as 2026-01-31. */
+function dayOf(start: string, { hoursAhead }: Days): string {
+  return new Date(Date.parse(start) + hoursAhead * 3_600_000).toISOString().slice(0, 10)
+}
+
+function Cells({
   buckets,
+  days,
   search,
 }: {
+  readonly days: Days
   readonly buckets: readonly StatsBucket[]
   readonly search: Readonly<Record<string, string>> | undefined
 }) {
   const first = buckets[0]
   // Monday first.
-  const before = first === undefined ? 0 : (new Date(first.start).getUTCDay() + 6) % 7
+  const before = first === undefined ? 0 : (new Date(dayOf(first.start, days)).getUTCDay() + 6) % 7
   return (
-    <ol className="grid grid-cols-7 gap-1" aria-label="Attempts that failed, by day (UTC)">
+    <ol className="grid grid-cols-7 gap-1" aria-label="Attempts that failed, by day">
       {weekdays.map(name => (
         <li key={name} aria-hidden="true" className="pb-0.5 text-center text-xs text-ink-3">
           {name}
@@ -68,7 +107,7 @@ function Days({
       {before > 0 && <li aria-hidden="true" style={{ gridColumn: `span ${before}` }} />}
       {buckets.map(bucket => (
         <li key={bucket.start}>
-          <Day bucket={bucket} search={search} />
+          <Day bucket={bucket} day={dayOf(bucket.start, days)} search={search} />
         </li>
       ))}
     </ol>
@@ -77,14 +116,15 @@ function Days({
 
 function Day({
   bucket: { start, success, failed },
+  day,
   search,
 }: {
   readonly bucket: StatsBucket
+  readonly day: string
   readonly search: Readonly<Record<string, string>> | undefined
 }) {
   const all = success + failed
   const share = all === 0 ? 0 : failed / all
-  const day = start.slice(0, 10)
   const words =
     all === 0
       ? `${day}: nothing was sent`
@@ -129,11 +169,11 @@ function short(count: number): string {
   return count < 1_000_000 ? `${Math.floor(count / 1000)}k` : `${Math.floor(count / 1_000_000)}M`
 }
 
-function sentenceOf(buckets: readonly StatsBucket[]): string {
+function sentenceOf(buckets: readonly StatsBucket[], days: Days): string {
   const bad = buckets.filter(({ failed }) => failed > 0)
   const worst = bad.toSorted((a, b) => b.failed - a.failed)[0]
   if (worst === undefined) return `Nothing failed in the last ${buckets.length} days.`
-  const most = `${numberText(worst.failed)} on ${worst.start.slice(0, 10)}`
+  const most = `${numberText(worst.failed)} on ${dayOf(worst.start, days)}`
   return bad.length === 1
     ? `On one of the last ${buckets.length} days something failed: ${most}.`
     : `On ${bad.length} of the last ${buckets.length} days something failed; most of it, ${most}.`

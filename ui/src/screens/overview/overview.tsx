@@ -9,7 +9,7 @@ import { cx } from '../../design/cx.ts'
 import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
-import { FailureCalendar } from '../../parts/failure-calendar.tsx'
+import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
 import { mostWords } from '../../parts/failure-words.ts'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { Reason, SubscriptionName, shortUrl } from '../../parts/subscription-name.tsx'
@@ -31,7 +31,12 @@ export function Overview() {
   const window = windowOf(chosen)
   const stats = useRead('getStats', { query: { window, tenant } }, { everyMs: 10_000, keep: true })
   const before = useBefore(window, tenant)
-  const month = useRead('getStats', { query: { window: '30d', tenant } }, { everyMs: 60_000, keep: true })
+  const days = useDays()
+  const month = useRead(
+    'getStats',
+    { query: { window: '30d', hours_ahead: days.hoursAhead, tenant } },
+    { everyMs: 60_000, keep: true },
+  )
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
   const isLost =
     [subscriptions, events].every(({ error, rows }) => error !== undefined && rows.length === 0) &&
@@ -106,7 +111,7 @@ export function Overview() {
                   )}
                 </Card>
               </Section>
-              <FailureCalendar read={month} />
+              <FailureCalendar read={month} days={days} />
             </div>
             <Section title="Last events" actions={<More to="/events">All events</More>}>
               <Card>

@@ -10,7 +10,7 @@ import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { durationText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
-import { FailureCalendar } from '../../parts/failure-calendar.tsx'
+import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { authNames, formatNames, isCloudEvents } from '../../parts/subscription-extras.ts'
@@ -33,9 +33,10 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
     { everyMs: 10_000, keep: true },
   )
   const marks = useChanges(id, stats.data?.buckets[0]?.start)
+  const days = useDays()
   const month = useRead(
     'getSubscriptionStats',
-    { path: { id }, query: { window: '30d' } },
+    { path: { id }, query: { window: '30d', hours_ahead: days.hoursAhead } },
     { everyMs: 60_000, keep: true },
   )
   return (
@@ -80,7 +81,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
         subscription={subscription}
         logs={logs}
         failing={failing}
-        calendar={<FailureCalendar read={month} search={{ subscription_id: String(id) }} />}
+        calendar={<FailureCalendar read={month} days={days} search={{ subscription_id: String(id) }} />}
       />
     </>
   )
