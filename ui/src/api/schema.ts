@@ -2773,7 +2773,7 @@ export interface Operations {
   /** Read one source */
   getSource: { path: { id: string | number }; query: undefined; body: undefined; answer: Source }
   /** How all deliveries go: counts, latency and what waits */
-  getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: Stats }
+  getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; hours_ahead?: number; tenant?: string }; body: undefined; answer: Stats }
   /** The state of every delivery of an event */
   getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
   /** What is stored, and for how long it is kept */
@@ -2781,7 +2781,7 @@ export interface Operations {
   /** Read one subscription */
   getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
   /** How deliveries to a subscription go: counts, latency and what waits */
-  getSubscriptionStats: { path: { id: string | number }; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string }; body: undefined; answer: SubscriptionStats }
+  getSubscriptionStats: { path: { id: string | number }; query: { window?: "1h" | "24h" | "7d" | "30d"; hours_ahead?: number; tenant?: string }; body: undefined; answer: SubscriptionStats }
   /** The processes of this installation, their backlog, and what troubles them */
   getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
   /** Read one tenant */
