@@ -108,6 +108,7 @@ test('long and hostile texts break no page, on a telephone and on a large screen
       await go(path)
       const wide = await page.evaluate('document.documentElement.scrollWidth')
       if (Number(wide) > width) tooWide.push(`${path} is ${wide} wide on a screen of ${width}`)
+      if (await page.evaluate(headOverRows)) tooWide.push(`${path}: the head of a table lies over its rows`)
     }
     await checkBothThemes(page, `an event on a screen of ${width}`)
   }
@@ -152,6 +153,11 @@ test('a list of many thousand rows makes each row once while it is scrolled, and
   assert.ok(done.rowsShown < 60, `${done.rowsShown} rows are in the document`)
   assert.ok(done.nodesPerRow <= 30, `${done.nodesPerRow} elements in a row`)
 })
+
+const headOverRows = `[...document.querySelectorAll('table')].some(({ tHead, tBodies }) => {
+  const first = tBodies[0]?.rows[0]
+  return first !== undefined && tHead.getBoundingClientRect().bottom > first.getBoundingClientRect().top + 1
+})`
 
 interface Scrolled {
   readonly frames: number[]

@@ -45,10 +45,11 @@ export function Overview() {
     <Page
       title="Overview"
       facts={
-        !subscriptions.loading &&
-        subscriptions.error === undefined && (
-          <InWords subscriptions={subscriptions.rows} events={events.rows} />
-        )
+        subscriptions.loading
+          ? '\u00a0'
+          : subscriptions.error === undefined && (
+              <InWords subscriptions={subscriptions.rows} events={events.rows} />
+            )
       }
       actions={
         <>
