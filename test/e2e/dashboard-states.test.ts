@@ -198,8 +198,11 @@ async function scrolled(page: Page, frames: number): Promise<Scrolled> {
     const look = records => {
       for (const { type, target, addedNodes } of records) {
         if (type === 'childList' && target === body) rowsAdded += [...addedNodes].filter(isRow).length
-        // Of what is fresh the time goes on each second.
-        else if (target.parentElement?.closest('tr[data-index]') && !target.parentElement.closest('time')) rowsRedrawn++
+        else {
+          const element = target instanceof Element ? target : target.parentElement
+          // Of what is fresh the time goes on each second.
+          if (element?.closest('tr[data-index]') && !element.closest('time')) rowsRedrawn++
+        }
       }
     }
     const observer = new MutationObserver(look)
