@@ -104,12 +104,12 @@ export function Section({
   return (
     <section className={cx('mb-6', className)}>
       {(title || actions) && (
-        <div className="mb-2 flex min-h-7 flex-wrap items-center justify-between gap-2">
+        <div className="mb-2 flex flex-wrap items-start justify-between gap-x-2">
           <div className="min-w-0">
-            <h2 className="text-sm font-semibold">{title}</h2>
-            {hint && <p className="text-xs text-ink-3">{hint}</p>}
+            <h2 className="text-sm leading-7 font-semibold">{title}</h2>
+            {hint && <p className="-mt-1 mb-1 text-xs text-ink-3">{hint}</p>}
           </div>
-          {actions && <div className="flex gap-2">{actions}</div>}
+          {actions && <div className="flex min-h-7 items-center gap-2">{actions}</div>}
         </div>
       )}
       {children}
