@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  accessSync,
+  existsSync,
+  constants as fsConstants,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
@@ -21,8 +30,24 @@ if (isForPackage || !isFresh()) {
   if (!isForPackage && !existsSync(vite)) {
     // The service itself needs none of it, so it starts all the same; /ui/ says what to do.
     console.log('The dashboard is not built: the development dependencies are not installed.')
+  } else if (!isForPackage && !mayWrite()) {
+    // Such as an account for the service alone, in a checkout of root's.
+    console.log(
+      `The dashboard is not built${existsSync(mark) ? ' anew' : ''}: this account may not write in ${at('.')}. The one that may: npm run build:ui`,
+    )
   } else {
     await build()
+  }
+}
+
+/** Whether a build has where to put what it makes. */
+function mayWrite(): boolean {
+  try {
+    for (const folder of ['.', 'node_modules', ...(existsSync(at('dist')) ? ['dist'] : [])])
+      accessSync(at(folder), fsConstants.W_OK)
+    return true
+  } catch {
+    return false
   }
 }
 
