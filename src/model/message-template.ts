@@ -115,7 +115,21 @@ export function renderHeader(template: MessageTemplate, valueFor: ValueOf): stri
 
 /** Without spaces around it, and not longer than a header may be. @param text visible ASCII and spaces */
 export function fitForHeader(text: string): string {
-  return (text.length > headerCharsMax ? text.slice(0, headerCharsMax).replace(/%.?$/, '') : text).trim()
+  if (text.length <= headerCharsMax) return text.trim()
+  let cut = text.slice(0, headerCharsMax).replace(/%.?$/, '')
+  // A character of up to four bytes is encoded byte by byte: what is left of one that was cut could not be decoded.
+  for (let bytes = 0; bytes < 3 && !isDecodable(/(?:%[0-9A-F]{2})+$/.exec(cut)?.[0] ?? ''); bytes++)
+    cut = cut.slice(0, -3)
+  return cut.trim()
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /**

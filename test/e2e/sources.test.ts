@@ -520,3 +520,104 @@ test('very long headers, tokens and lists end soon, and with an answer', async (
   const [kept] = await refusalsOf(source, 1)
   assert.equal(kept?.reason, 'timestamp_too_old')
 })
+
+test('what a provider says cannot end a line, begin a header, or be more than a header takes', async () => {
+  const templates = {
+    'X-Theirs': '{metadata.provider_id}',
+    'X-Kind': '{event_type}',
+    'X-Both': '{event_id}{metadata.provider_id}',
+  }
+  await using own = await startReceiver()
+  await client(world.url).subscribe({
+    ...{ target_url: `${own.origin}/hostile`, event_types: ['hostile.*'], header_templates: templates },
+    signing: {
+      scheme: 'custom',
+      custom: {
+        content: '{metadata.provider_id}{body}',
+        header: 'X-Sig',
+        value: '{metadata.provider_id} {signature}',
+      },
+    },
+  })
+  const source = await aSource({
+    ...{ preset: 'hmac', secrets: [secret], event_type: 'hostile.{field:kind}', dedupe: ['field:id'] },
+    ...{ forward_headers: ['x-*'], forward_prefix: '' },
+  })
+  const ids = [
+    'a\r\nX-Evil: 1',
+    'é\u2028\u0000\ud800%0d%0a',
+    'n'.repeat(20_000),
+    '__proto__',
+    '{metadata.x}{{',
+    '𝒳'.repeat(3000),
+  ]
+  for (const [n, theirs] of ids.entries()) {
+    const body = JSON.stringify({ kind: `k\r\nX-Evil: ${n}\u00fc`, id: theirs })
+    // As bytes of the header: letters of Latin-1, which HTTP allows.
+    const headers = {
+      'x-signature': createHmac('sha256', secret).update(body).digest('hex'),
+      'x-raw': '\u00fc\u00ff',
+    }
+    const status = await new Promise<number>((resolve, reject) => {
+      const request = httpRequest(source.url, { method: 'POST', headers }, answer => {
+        answer.resume()
+        resolve(answer.statusCode ?? 0)
+      })
+      request.on('error', reject)
+      request.end(Buffer.from(body)) // Node writes headers before a string as UTF-8
+    })
+    assert.equal(status, 200)
+    await own.waitFor(n + 1)
+    const got = own.received[n]
+    assert.ok(got)
+    assert.equal(got.body.toString(), body)
+    assert.ok(!Object.keys(got.headers).some(name => name.includes('evil')), theirs)
+    assert.match(String(got.headers['x-kind']), /^hostile\.k__X-Evil:_\d_$/)
+    assert.equal(got.headers['x-raw'], '\u00fc\u00ff')
+    for (const name of ['x-theirs', 'x-both', 'x-sig']) {
+      const value = String(got.headers[name])
+      assert.match(value, /^[\x20-\x7e]+$/)
+      assert.ok(value.length <= 2048, `${name}: ${value.length}`)
+    }
+    assert.ok(
+      theirs
+        .toWellFormed()
+        .replaceAll('\u0000', '')
+        .startsWith(decodeURIComponent(String(got.headers['x-theirs']))),
+      theirs,
+    )
+  }
+})
+
+test('JSON that is deep, wide or strange ends soon, with an answer, and reads no names of the language', async () => {
+  const source = await aSource({
+    ...{
+      preset: 'hmac',
+      secrets: [secret],
+      event_type: '{field:__proto__.kind}{field:a.b.c.d}',
+      dedupe: ['field:id'],
+    },
+  })
+  const bodies = [
+    '['.repeat(60_000),
+    `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`,
+    `{${Array.from({ length: 4000 }, (_, n) => `"k${n}":${n}`).join(',')}}`,
+    '{"id":1e99999,"a":{"b":null}}',
+    `{"id":${'9'.repeat(50_000)}}`,
+    '{"__proto__":{"kind":"x"},"constructor":{"prototype":{"polluted":true}}}',
+    '{"id":{"toString":1},"a":{"b":{"c":{"d":["x"]}}}}',
+    '\u0000',
+    '"a text alone"',
+  ]
+  const from = performance.now()
+  for (const body of bodies) {
+    const headers = {
+      'x-signature': createHmac('sha256', secret).update(body).digest('hex'),
+      'content-type': 'application/json',
+    }
+    const { status, text } = await send(source, { body, headers })
+    assert.equal(status, 200, text)
+  }
+  assert.ok(performance.now() - from < 10_000)
+  assert.equal(Object(Object.prototype).polluted, undefined)
+})

@@ -5,6 +5,7 @@ import {
   attemptPlaceholders,
   compileTemplate,
   eventPlaceholders,
+  fitForHeader,
   headerText,
   render,
   renderHeader,
@@ -69,5 +70,15 @@ test('a header has no spaces around it, and an end', () => {
   assert.equal(renderHeader(compiled(' {tenant}{event_type} '), values), 'v')
   const long = renderHeader(compiled('{event_type}'), () => 'é'.repeat(5000))
   assert.ok(long.length <= 2048 && long.length > 2000)
-  assert.doesNotThrow(() => decodeURIComponent(long.slice(0, long.length - (long.length % 6))))
+  assert.doesNotThrow(() => decodeURIComponent(long))
+})
+
+test('a header that is cut can be decoded, whatever the length of the characters that were cut', () => {
+  for (const char of ['ü', '€', '𝒳'])
+    for (let before = 0; before < 13; before++) {
+      const text = fitForHeader(headerText('a'.repeat(before) + char.repeat(700)))
+      assert.ok(text.length > 2030 && text.length <= 2048, `${text.length}`)
+      assert.match(decodeURIComponent(text), new RegExp(`^a{${before}}${char}+$`, 'u'))
+    }
+  assert.equal(fitForHeader(`${'%'.repeat(3000)}`).length > 2000, true) // what an owner wrote himself stays
 })
