@@ -50,6 +50,8 @@ test('the guide to traces does what it says', t => trial(t, 'tracing.md', 1))
 
 test('the guide to figures does what it says', t => trial(t, 'figures.md', 4))
 
+test('the guide to signatures does what it says', t => trial(t, 'signatures.md', 4))
+
 test('the guide to messages does what it says', t => trial(t, 'messages.md', 8))
 
 test('the guide to credentials does what it says', t => trial(t, 'credentials.md', 5))
