@@ -37,7 +37,10 @@ before(async () => {
   pem = await certificateFor(certified.publicKey)
   server = createServer(tls, (request, response) => {
     asked.push(request.url ?? '')
-    response.writeHead(status).end(request.url?.endsWith('.pem') ? pem : '<ConfirmSubscriptionResponse/>')
+    const inside = { location: `https://127.0.0.1:${port}/inside.pem` }
+    response
+      .writeHead(status, status === 302 ? inside : {})
+      .end(request.url?.endsWith('.pem') ? pem : '<ConfirmSubscriptionResponse/>')
   })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   port = String((server.address() as AddressInfo).port) // it listens on TCP
@@ -58,10 +61,10 @@ async function certificateFor(key: KeyObject, endsInMs = dayMs): Promise<string>
 }
 
 /** The real way out, with the rules of server mode but for the address of the server, which has another port here. */
-async function visitThrough(t: TestContext, allowed = true): Promise<Visit> {
+async function visitThrough(t: TestContext, allowed = true, addresses = ['127.0.0.1']): Promise<Visit> {
   const { egress } = await guardedWorld(
     t,
-    { [amazon]: ['127.0.0.1'] },
+    { [amazon]: addresses },
     { ca: authority.certificate.toString('pem'), allowPrivateTargets: allowed },
   )
   const connector: Connector = (options, callback) => egress.connector({ ...options, port }, callback)
@@ -204,6 +207,31 @@ test('where the name of the provider leads to inside, nothing is connected to, a
   })
   assert.deepEqual(refused, ['certificate_unavailable'])
   assert.deepEqual(tried, [])
+})
+
+test('a redirect of the provider is not followed, and a name with one address inside is refused whole', async t => {
+  const tried = attempts(t)
+  asked = []
+  status = 302
+  t.after(() => {
+    status = 200
+  })
+  const redirected = worldWith(await visitThrough(t))
+  await assert.rejects(redirected.send({ body: snsMessage(notification, Date.now()) }))
+  assert.deepEqual(redirected.refused, ['certificate_unavailable'])
+  assert.deepEqual(asked, ['/SimpleNotificationService-0123456789abcdef0123456789abcdef.pem'])
+  assert.equal(tried.length, 1)
+  for (const addresses of [
+    ['203.0.114.7', '10.0.0.1'],
+    ['::ffff:10.0.0.1'],
+    ['fd00::1'],
+    ['169.254.169.254'],
+  ]) {
+    const inside = worldWith(await visitThrough(t, false, addresses))
+    await assert.rejects(inside.send({ body: snsMessage(notification, Date.now()) }))
+    assert.deepEqual(inside.refused, ['certificate_unavailable'])
+  }
+  assert.equal(tried.length, 1, `${tried}`)
 })
 
 test('a certificate that is not valid now, or that is none, is as if there were none', async t => {
