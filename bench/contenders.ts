@@ -8,14 +8,24 @@ const READY_TIMEOUT_MS = 60_000
 
 /**
  * What is compared: the service with a subscription that sets `max_in_flight`, the same with one that leaves everything at
- * its default, and with one whose deliveries all go through its lane; the simplest program that forwards, and the simplest
- * durable design. `watched` and `crowded` are the service with 1 and 100 readers of its event stream.
+ * its default, and with one whose deliveries all go through its lane; the simplest program that forwards, the same with the
+ * commits that a durable one cannot do without, and the simplest durable design. `watched` and `crowded` are the service with
+ * 1 and 100 readers of its event stream.
  */
-export type ContenderName = 'floor' | 'service' | 'default' | 'lane' | 'watched' | 'crowded' | 'naive'
+export type ContenderName =
+  | 'floor'
+  | 'durable'
+  | 'service'
+  | 'default'
+  | 'lane'
+  | 'watched'
+  | 'crowded'
+  | 'naive'
 
 /** The contenders, in the order in which they run and are printed. */
 export const CONTENDERS: readonly ContenderName[] = [
   'floor',
+  'durable',
   'service',
   'default',
   'lane',
@@ -66,7 +76,8 @@ export async function startContender(name: ContenderName, start: Start): Promise
     case 'crowded':
       return watched(await startService(name, start), start, 100)
     case 'naive':
-      return startNaive(start)
+    case 'durable':
+      return startDurable(name, start)
   }
 }
 
@@ -78,8 +89,11 @@ async function startFloor({ children, receiverPort, nodeFlags }: Start): Promise
   return { name: 'floor', child, port, path: '/', meter, stop: () => stopAll(children, child, meter) }
 }
 
-async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise<Contender> {
-  const dataDir = await children.path(`naive-${Date.now()}`)
+async function startDurable(
+  name: 'naive' | 'durable',
+  { children, receiverPort, nodeFlags }: Start,
+): Promise<Contender> {
+  const dataDir = await children.path(`${name}-${Date.now()}`)
   // The same PostgreSQL with the same settings as the service's, fsync and all: only the design differs.
   const database = await startEmbeddedPostgres({ dataDir, log: () => {} })
   const [postmaster] = postmastersIn(dataDir)
@@ -87,18 +101,18 @@ async function startNaive({ children, receiverPort, nodeFlags }: Start): Promise
     BENCH_TARGET_PORT: String(receiverPort),
     BENCH_DATABASE: JSON.stringify(database.connection),
   }
-  const child = children.launch({ name: 'naive', file: fileOf('naive.ts'), env, nodeFlags, ipc: true })
+  const child = children.launch({ name, file: fileOf(`${name}.ts`), env, nodeFlags, ipc: true })
   const { port } = await expect(child, 'ready')
   const meter = new Meter(child.pid, postmaster)
   const stop = async () => {
     await stopAll(children, child, meter)
     await database.stop()
   }
-  return { name: 'naive', child, port, path: '/', meter, stop }
+  return { name, child, port, path: '/', meter, stop }
 }
 
 async function startService(
-  name: Exclude<ContenderName, 'floor' | 'naive'>,
+  name: Exclude<ContenderName, 'floor' | 'durable' | 'naive'>,
   { children, receiverPort, nodeFlags, subscription, settings }: Start,
 ): Promise<Contender> {
   const dataDir = await children.path(`service-${Date.now()}`)

@@ -12,8 +12,8 @@ const USAGE = `npm run bench -- [options]
   --warm-up N       seconds before it (3)          --connections N  each with one request at a time (64)
   --steady N        seconds at a steady rate (8)   --rate N         events/s of the steady rate (500)
   --size N          bytes of a payload (500)       --in-flight N    max_in_flight of the subscription (64)
-  --only NAME       floor, service, default, naive (these are the usual ones), lane, watched or crowded;
-                    may be given more than once
+  --only NAME       floor, service, default, naive (these are the usual ones), durable, lane, watched or
+                    crowded; may be given more than once
   --profile         where the service's time goes (or that of the one named by --only)
   --json            print the JSON line alone      --out FILE       write it to a file as well`
 
@@ -147,6 +147,7 @@ function print(rounds: Rounds, options: Options): void {
   const summary = summarise(rounds)
   const ratios = {
     service_to_floor: ratioOf(rounds, 'service', 'floor'),
+    service_to_durable: ratioOf(rounds, 'service', 'durable'),
     default_to_floor: ratioOf(rounds, 'default', 'floor'),
     default_to_service: ratioOf(rounds, 'default', 'service'),
     service_to_naive: ratioOf(rounds, 'service', 'naive'),
@@ -169,6 +170,7 @@ function print(rounds: Rounds, options: Options): void {
     )
     console.log(formatTable(summary))
     console.log(`\nservice ÷ floor    ${ratios.service_to_floor?.toFixed(3) ?? 'n/a'}`)
+    console.log(`service ÷ durable  ${ratios.service_to_durable?.toFixed(3) ?? 'n/a'}`)
     console.log(`default ÷ floor    ${ratios.default_to_floor?.toFixed(3) ?? 'n/a'}`)
     console.log(`default ÷ service  ${ratios.default_to_service?.toFixed(3) ?? 'n/a'}`)
     console.log(`service ÷ naive    ${ratios.service_to_naive?.toFixed(2) ?? 'n/a'}`)
