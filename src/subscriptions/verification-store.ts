@@ -23,14 +23,18 @@ export async function demandVerification(
   return only(rows)
 }
 
-/** Those whose receiver was to be asked before a moment, and has neither said yes nor no. Probes an index of these few. */
+/**
+ * Those whose receiver was to be asked before a moment, and has neither said yes nor no. Probes an index of these few. Of each
+ * tenant the first, then the second: one with many, of which a few may be asked in a minute, keeps no other waiting.
+ */
 export async function readPending(db: Queryable, before: Date, most: number): Promise<readonly number[]> {
   const { rows } = await db.query<{ id: number }>({
     text: `
-      select id from subscriptions
-      where verification->>'state' = 'pending'
-        and coalesce((verification->>'asked_at')::timestamptz, state_since) < $1
-      order by id limit $2`,
+      select id from (
+        select id, row_number() over (partition by tenant order by id) as place from subscriptions
+        where verification->>'state' = 'pending'
+          and coalesce((verification->>'asked_at')::timestamptz, state_since) < $1) pending
+      order by place, id limit $2`,
     values: [before, most],
   })
   return rows.map(({ id }) => id)
