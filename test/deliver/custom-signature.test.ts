@@ -76,6 +76,23 @@ test('the signatures of GitHub, Stripe, Shopify, Slack and PagerDuty are made by
   }
 })
 
+test('the signatures of Convoy and Outpost are made by it, with one for each secret', () => {
+  const keys = [keyOf(secret), keyOf(older, noon + 1)]
+  const mac = (key: string, content: string) =>
+    createHmac('sha256', key).update(content).update(body).digest('hex')
+  const at = noon / 1000
+  const convoy = {
+    ...{ content: '{timestamp},{body}', header: 'X-Convoy-Signature' },
+    ...{ value: 't={timestamp},{signatures}', entry: 'v1={signature}' },
+  }
+  const [one, two] = [mac(secret, `${at},`), mac(older, `${at},`)]
+  assert.deepEqual(signed(convoy, keys), { 'x-convoy-signature': `t=${at},v1=${one},v1=${two}` })
+  const outpost = { content: '{body}', header: 'x-outpost-signature', value: 'v0={signatures}' }
+  assert.deepEqual(signed(outpost, keys), {
+    'x-outpost-signature': `v0=${mac(secret, '')},${mac(older, '')}`,
+  })
+})
+
 test('while a secret is replaced, a list has a signature of each, and a single one is that of the older', () => {
   const keys = [keyOf(secret), keyOf(older, noon + 1)]
   const list = signed(stripe, keys)
