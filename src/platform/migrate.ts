@@ -89,8 +89,11 @@ async function migrateOn(migrating: Migrating, migrations: readonly Migration[])
              ran_at timestamptz not null default clock_timestamp())`,
   })
   const pending = pendingOf(migrations, await readDone(session))
+  // All of them, each a few milliseconds: of interest are those that change tables with rows in them.
+  const isNew = pending.length === migrations.length
+  if (isNew) logger.info({ migrations: pending.length }, 'making the tables')
   for (const migration of pending) {
-    logger.info({ migration: migration.name }, 'migrating the database')
+    if (!isNew) logger.info({ migration: migration.name }, 'migrating the database')
     if (migration.statements) await runConcurrently(migrating, migration)
     else await runInTransaction(migrating, migration)
   }

@@ -56,6 +56,21 @@ test('all files run, in order, and then never again', async () => {
   )
 })
 
+test('an empty database is told of in one line, and each later change in a line of its own', async t => {
+  const lines: unknown[] = []
+  const logger = {
+    info: (fields: object, text: string) => lines.push([text, fields]),
+    warn: () => {},
+  } as unknown as MigrateOptions['logger'] & object // of a logger, what is used here
+  const database = await emptyDatabase()
+  const second = { '0002_more.sql': 'create table more (id int);' }
+  await migrate(database, { directory: await migrationFolder(t, { ...first, ...second }), logger })
+  assert.deepEqual(lines.splice(0), [['making the tables', { migrations: 2 }]])
+  const third = { '0003_most.sql': 'create table most (id int);' }
+  await migrate(database, { directory: await migrationFolder(t, { ...first, ...second, ...third }), logger })
+  assert.deepEqual(lines, [['migrating the database', { migration: '0003_most.sql' }]])
+})
+
 test('of processes that start at the same moment one migrates, and the others find it done', async () => {
   const database = await emptyDatabase()
   const ran = await Promise.all([1, 2, 3, 4].map(() => migrate(database)))
