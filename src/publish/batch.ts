@@ -40,6 +40,18 @@ export interface BatchDeps {
  */
 const atOnceMax = 256
 
+interface Entrance {
+  /** Until an item is in that those behind it have to wait for; undefined: nobody waits. */
+  held: Promise<void> | undefined
+}
+
+/** What the items of a batch have together, and the place of one of them. */
+interface OfBatch {
+  readonly index: number
+  readonly keys: Map<string, Promise<unknown>>
+  readonly entrance: Entrance
+}
+
 /**
  * Publishes the items of a batch, each by itself.
  *
@@ -51,11 +63,13 @@ export async function publishBatch(
 ): Promise<readonly BatchResult[]> {
   const results: BatchResult[] = []
   const keys = new Map<string, Promise<unknown>>()
+  const entrance: Entrance = { held: undefined }
   let next = 0
   const work = async () => {
     while (next < items.length) {
       const index = next++
-      results[index] = await resultOf(deps, items[index] as RawItem, index, keys) // index < items.length
+      while (entrance.held !== undefined) await entrance.held
+      results[index] = await resultOf(deps, items[index] as RawItem, { index, keys, entrance }) // index < items.length
     }
   }
   await Promise.all(Array.from({ length: Math.min(atOnceMax, items.length) }, work))
@@ -65,13 +79,13 @@ export async function publishBatch(
 async function resultOf(
   deps: BatchDeps,
   raw: RawItem,
-  index: number,
-  keys: Map<string, Promise<unknown>>,
+  { index, keys, entrance }: OfBatch,
 ): Promise<BatchResult> {
   try {
     const event = readBatchEvent(raw, deps.payloadBytesMax, deps.clock.now())
     const request = { ...event.request, tenant: deps.tenantFor(event.request.tenant) }
-    const publishing = inTurn(keys, request, () => deps.publish(request, saidOf(deps, event, index)))
+    const said = saidOf(deps, event, index)
+    const publishing = inTurn(keys, request, () => entering(entrance, request, said, deps.publish))
     const { webhookId, deliveries, isReplayed } = await publishing
     return {
       status: 202,
@@ -85,6 +99,31 @@ async function resultOf(
     deps.refused(known.code)
     return errorResult(known, deps.requestId)
   }
+}
+
+/**
+ * Publishes an item, and holds those behind it until it is handed to ingest: where a schema has to be read first, they would
+ * come before it. Nearly always that is at once, and nobody waits.
+ */
+function entering(
+  entrance: Entrance,
+  request: PublishRequest,
+  said: Said,
+  publish: BatchDeps['publish'],
+): Promise<Answered> {
+  const entered = Promise.withResolvers<void>()
+  let isIn = false
+  const onEntering = () => {
+    isIn = true
+    entrance.held = undefined
+    entered.resolve()
+  }
+  const publishing = publish({ ...request, onEntering }, said)
+  if (!isIn) entrance.held = entered.promise
+  // One that is refused never enters.
+  return publishing.finally(() => {
+    if (!isIn) onEntering()
+  })
 }
 
 function saidOf({ batchKey }: BatchDeps, { deliverAtText }: BatchEvent, index: number): Said {

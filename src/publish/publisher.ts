@@ -44,6 +44,8 @@ export interface PublishRequest {
   readonly to: number | string | null
   /** Names that no other event of the tenant may have. */
   readonly names?: Names | undefined
+  /** Told when it is handed to `Ingest.accept`, whose order is that of these calls. */
+  readonly onEntering?: (() => void) | undefined
 }
 
 /** An event that is committed. */
@@ -110,6 +112,7 @@ export class Publisher {
       ...{ eventType, payload, metadata },
       headers: { ...request.headers, ...headersOf(request) },
     }))
+    request.onEntering?.()
     const accepted = await ingest.accept({
       ...{ tenant, eventType, contentType, contentEncoding, hops, payload, subscriptions },
       ...(traceparent !== undefined && { traceparent }),

@@ -47,6 +47,40 @@ test('an item for a tenant out of the reach of the sender is refused, and the ot
   assert.deepEqual(tenants, ['mine', 'mine'])
 })
 
+test('an item whose schema has to be read first holds those behind it, and one that is refused lets them go', async () => {
+  const entered: string[] = []
+  const ready = { '1': Promise.withResolvers<void>(), '3': Promise.withResolvers<void>() }
+  const publishing = publishBatch(
+    deps(async ({ payload, onEntering }) => {
+      const text = payload.toString()
+      await (text === '1' || text === '3' ? ready[text].promise : undefined)
+      if (text === '3') throw new AppError('payload_refused', 'It does not fit.')
+      onEntering?.()
+      entered.push(text)
+      return { webhookId: newId(), deliveries: 0, isReplayed: false }
+    }),
+    items(
+      '{"payload":1}',
+      '{"payload":2}',
+      '{"payload":3}',
+      '{"payload":4}',
+      '{"payload":5,"event_id":"named"}',
+    ),
+  )
+  await new Promise(setImmediate)
+  assert.deepEqual(entered, [])
+  ready[1].resolve()
+  await new Promise(setImmediate)
+  assert.deepEqual(entered, ['1', '2'])
+  ready[3].resolve()
+  const results = await publishing
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    [202, 202, 422, 202, 202],
+  )
+  assert.deepEqual(entered, ['1', '2', '4', '5'])
+})
+
 test('a fault of the service fails its item alone, without its words, and is told', async () => {
   const told: unknown[] = []
   const fault = new TypeError('x is not a function')
@@ -70,7 +104,8 @@ test('at most 256 items are under way, and results stand in the order of the ite
   let most = 0
   const ends: (() => void)[] = []
   const publishing = publishBatch(
-    deps(async ({ payload }) => {
+    deps(async ({ payload, onEntering }) => {
+      onEntering?.()
       most = Math.max(most, ++underWay)
       await new Promise<void>(resolve => ends.push(resolve))
       underWay--
