@@ -8,7 +8,15 @@ import { startReceiver } from './fairness-backlog.ts'
 import { median, openWorld, pause, rounded, settle, type World } from './growth-world.ts'
 import type { Generate } from './protocol.ts'
 import { readMachine } from './report.ts'
-import { type Ends, type Load, type PhaseResult, runPhase, startEnds, startGenerator } from './trial.ts'
+import {
+  type CpuPerEvent,
+  type Ends,
+  type Load,
+  type PhaseResult,
+  runPhase,
+  startEnds,
+  startGenerator,
+} from './trial.ts'
 
 /** The goals: p99 of fresh events beside ÷ alone, and how late a retry is at p99. */
 const ratioMax = 1.1
@@ -227,6 +235,8 @@ function figuresOf(rounds: readonly Round[]) {
     alone_retries_late_p99_ms: of(({ alone }) => late(alone), 0),
     beside_retries_late_p99_ms: of(({ beside }) => late(beside), 0),
     ...controlFigures(rounds),
+    replayed_node_us: of(round => replayedUs(round, ({ ownUs }) => ownUs), 0),
+    replayed_postgres_us: of(round => replayedUs(round, ({ postgresUs = Number.NaN }) => postgresUs), 0),
     replayed_per_s: of(({ replayedPerSecond }) => replayedPerSecond, 0),
     others_percent: of(({ alone, beside }) => (othersPercent(alone.fresh) + othersPercent(beside.fresh)) / 2),
     missing: rounds.reduce((sum, { alone, beside }) => sum + alone.fresh.missing + beside.fresh.missing, 0),
@@ -249,6 +259,13 @@ function controlFigures(rounds: readonly Round[]) {
     control_p99_ms: rounded(median(p99s.map(({ p99 }) => p99)), 2),
     ratio_p99_control: rounded(median(p99s.map(({ ratio }) => ratio))),
   }
+}
+
+/** Microseconds of CPU for each replayed delivery: what the phase beside the replay takes more than the one alone. */
+function replayedUs({ alone, beside, replayedPerSecond }: Round, read: (cpu: CpuPerEvent) => number): number {
+  const perSecond = ({ fresh: { cpu, delivered, startUs, endUs } }: Phase) =>
+    (cpu === undefined ? Number.NaN : read(cpu) * delivered) / ((endUs - startUs) / 1e6)
+  return (perSecond(beside) - perSecond(alone)) / replayedPerSecond
 }
 
 /** Of all cores. What others take decides p99 here: above a few per cent the run is to be repeated. */

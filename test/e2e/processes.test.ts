@@ -4,6 +4,7 @@ import { readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { runTail } from '../../src/cli/tail.ts'
 import { audit } from '../../src/monitor/audit.ts'
 // Not a plain signal 0: where nobody collects orphans, a process that has ended stays listed as a zombie.
 import { isAlive } from '../../src/platform/embedded-postgres/process.ts'
@@ -103,6 +104,52 @@ test('kill -9 of a child under load: the port stays, another takes its place, an
     [],
   )
   assert.equal(await service.end('SIGTERM'), 0)
+})
+
+test('`webhooks tail` shows what every child accepts, once each, also when both are killed one after the other', async () => {
+  await using receiver = await startReceiver()
+  await using world = await processWorld({ PROCESSES: '2', LOG_LEVEL: 'info' })
+  const service = await world.start()
+  const children = childrenOf(service)
+  const { id } = await client(service.url).subscribe({ target_url: receiver.origin })
+  const [lines, notes]: [string[], string[]] = [[], []]
+  const stop = new AbortController()
+  const io = { out: (text: string) => lines.push(text), err: (text: string) => notes.push(text) }
+  const tailing = runTail(
+    [service.url, '--kind', 'accepted', '--json'],
+    { ...io, environment: {} },
+    stop.signal,
+  )
+  const shown = (): readonly string[] => lines.map(line => JSON.parse(line).data.webhook_id)
+  // From now on it is connected.
+  const first = [await client(service.url).ingest(id)]
+  await eventually(async () => {
+    if (shown().length > 0) return true
+    first.push(await client(service.url).ingest(id))
+    return false
+  })
+  await using load = keepSending(service.url, id, 2)
+  const ready = () => logLines(service).filter(({ msg }) => msg === 'a new process is ready').length
+  for (const [index, child] of children.entries()) {
+    const before = load.accepted.length
+    await eventually(() => load.accepted.length > before + 50)
+    process.kill(child, 'SIGKILL')
+    await eventually(() => ready() === index + 1)
+  }
+  const before = load.accepted.length
+  await eventually(() => load.accepted.length > before + 50)
+  await load.stop()
+  await eventually(
+    () => load.accepted.filter(webhookId => !shown().includes(webhookId)),
+    missing => missing.length === 0,
+  )
+  stop.abort()
+  assert.equal(await tailing, 0)
+  assert.ok(
+    notes.some(note => note.startsWith('no connection')),
+    'the child that it was connected to was killed',
+  )
+  assert.deepEqual(shown().length, new Set(shown()).size, 'nothing is shown twice')
 })
 
 test('Ctrl-C reaches supervisor and children alike, and is one request to stop: what is in flight is finished', async t => {
