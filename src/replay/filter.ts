@@ -43,6 +43,21 @@ export interface Selection {
 /** Sorts above every id that is made within the next thousand years. */
 const farMs = 2 ** 45
 
+/**
+ * The filter of a replay that is made at this moment: events that are accepted later are not in it.
+ *
+ * @param pointer where the caller has said `since`
+ * @throws AppError validation_failed for a `since` that is no time, or is still to come
+ */
+export function frozenAt(filter: ReplayFilter, now: number, pointer = '/filter/since'): ReplayFilter {
+  if (filter.until !== undefined) return filter
+  if (filter.since !== undefined && parseTime(filter.since, pointer) >= now)
+    throw validationFailed([
+      { pointer, detail: 'Give a time that is over. Nothing was accepted since then.' },
+    ])
+  return { ...filter, until: new Date(now).toISOString() }
+}
+
 /** @throws AppError validation_failed for times that are none, or in the wrong order */
 export function selectionOf(filter: ReplayFilter): Selection {
   const since = filter.since === undefined ? 0 : parseTime(filter.since, '/filter/since')

@@ -7,7 +7,7 @@ import { loggedFrom } from '../model/logged-from.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import { type ReplayFilter, type Selection, selectionOf } from './filter.ts'
+import { frozenAt, type ReplayFilter, type Selection, selectionOf } from './filter.ts'
 import { notTriedNow } from './not-tried-now.ts'
 import type { ReplayAnswer } from './schema.ts'
 import {
@@ -167,15 +167,17 @@ export class Replays {
   /**
    * Makes a replay, that then runs in the background. It is of events that were accepted before now.
    *
+   * @param sincePointer where the caller has said `since`
    * @throws AppError validation_failed
    */
   async create(
     { actor, reach }: Caller,
     filter: ReplayFilter,
     ratePerSecond: number | undefined,
+    sincePointer?: string,
   ): Promise<ReplayAnswer> {
     const { database, clock } = this.#deps
-    const frozen = { ...filter, until: filter.until ?? new Date(clock.now()).toISOString() }
+    const frozen = frozenAt(filter, clock.now(), sincePointer)
     selectionOf(frozen)
     const row = await database.transaction(async tx => {
       const replay = { id: this.#newId(), tenant: reach.tenant, filter: frozen }

@@ -264,7 +264,7 @@ function registerRecover(scope: FastifyInstance, { replays, subscriptions }: Rep
       const id = await subscriptions.idIn(caller.reach, request.params.id)
       if (!(await subscriptions.exists(caller.reach, id))) throw unknownSubscription(request.params.id)
       const filter = { subscription_id: id, state: 'failed', since: request.body.since } as const
-      const made = await replays.create(caller, filter, undefined)
+      const made = await replays.create(caller, filter, undefined, '/since')
       return reply.code(202).header('location', `/replays/${made.id}`).send(made)
     },
   )

@@ -212,3 +212,19 @@ test('only what an event was for is tried', async () => {
   assert.match(answer.text, /Replay it to send it again/)
   assert.equal((await tryNow('01936b6e-0000-7000-8000-000000000000' as Uuid)).status, 404)
 })
+
+test('a time from which on nothing can have been accepted is refused where the caller has said it', async () => {
+  await subscribe(database, [1])
+  const since = '9999-01-01T00:00:00Z'
+  const pointers = async (path: string, json: unknown) => {
+    const answer = await post(path, json)
+    assert.equal(answer.status, 422, answer.text)
+    return (answer.json as { errors: { pointer: string }[] }).errors.map(({ pointer }) => pointer) // of a 422
+  }
+  assert.deepEqual(await pointers('/subscriptions/1/recover', { since }), ['/since'])
+  assert.deepEqual(await pointers('/subscriptions/1/recover', { since: '2026-99-01T00:00:00Z' }), ['/since'])
+  assert.deepEqual(await pointers('/replays', { filter: { since } }), ['/filter/since'])
+  assert.deepEqual(await pointers('/replays', { filter: { since, until: '2026-01-01T00:00:00Z' } }), [
+    '/filter/until',
+  ])
+})
