@@ -111,18 +111,22 @@ function entering(
   said: Said,
   publish: BatchDeps['publish'],
 ): Promise<Answered> {
-  const entered = Promise.withResolvers<void>()
   let isIn = false
+  let letGo: (() => void) | undefined
   const onEntering = () => {
     isIn = true
-    entrance.held = undefined
-    entered.resolve()
+    letGo?.()
   }
   const publishing = publish({ ...request, onEntering }, said)
-  if (!isIn) entrance.held = entered.promise
-  // One that is refused never enters.
+  if (isIn) return publishing
+  entrance.held = new Promise(resolve => {
+    letGo = () => {
+      entrance.held = undefined
+      resolve()
+    }
+  })
   return publishing.finally(() => {
-    if (!isIn) onEntering()
+    if (!isIn) onEntering() // one that is refused never enters
   })
 }
 
