@@ -6,6 +6,7 @@ import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { ownStatsDays } from '../tenants/retention.ts'
+import { removeOldSamples, sampleBacklog } from './backlog.ts'
 import { removeOldStats } from './retention.ts'
 import {
   combineRows,
@@ -101,6 +102,7 @@ export class RollUps {
     return besideThePath(database, 'roll-ups', async session => {
       if (!(await tryLockForSession(session, 'stats'))) return undefined
       const report = await new Round(this.#deps, session, target, signal).run()
+      await sampleBacklog(session, clock.now())
       return { ...report, removed: await this.#removeOld(session, signal) }
     })
   }
@@ -113,6 +115,7 @@ export class RollUps {
     if (signal.aborted || hour === this.#removedIn) return 0
     const own = await ownStatsDays(session)
     const removed = await removeOldStats(session, { now, retentionDays, own }, logger, signal)
+    await removeOldSamples(session, now, retentionDays)
     this.#removedIn = hour
     return removed
   }

@@ -105,6 +105,30 @@ export const AllStats = Type.Object(
       minimum: 0,
       description: 'Attempts that run now, of all processes; null in the figures of one tenant',
     }),
+    backlog: Type.Unsafe<BacklogBucket[] | null>({
+      type: ['array', 'null'],
+      items: {
+        type: 'object',
+        properties: {
+          start: { type: 'string', format: 'date-time' },
+          pending: {
+            type: ['integer', 'null'],
+            minimum: 0,
+            description: 'The most that waited; null: not known',
+          },
+          oldest_due_seconds: {
+            type: ['integer', 'null'],
+            minimum: 0,
+            description:
+              'For how long the oldest one that was due had waited at most; null: none was, or not known',
+          },
+        },
+        required: ['start', 'pending', 'oldest_due_seconds'],
+        additionalProperties: false,
+      },
+      description:
+        'What waited over the window, in the same buckets, from a sample once a minute; null in the figures of one tenant',
+    }),
   },
   {
     $id: 'Stats',
@@ -143,7 +167,12 @@ interface Backlog {
 }
 
 export type SubscriptionStats = OfWindow & Backlog
-export type AllStats = OfWindow & Backlog & { in_flight: number | null }
+export interface BacklogBucket {
+  start: string
+  pending: number | null
+  oldest_due_seconds: number | null
+}
+export type AllStats = OfWindow & Backlog & { in_flight: number | null; backlog: BacklogBucket[] | null }
 export type SubscriptionFigures = Omit<OfWindow, 'buckets'> & {
   subscription_id: number
   uid: string | null

@@ -2,6 +2,7 @@ import type { Reach } from '../model/caller.ts'
 import { readQueue } from '../monitor/system.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
+import { backlogOf } from './backlog.ts'
 import { firstLoggedMinute } from './roll-up.ts'
 import { readRolledUp } from './roll-up-store.ts'
 import type { AllStats, StatsBucket, StatsTotals, SubscriptionFigures, SubscriptionStats } from './schema.ts'
@@ -86,6 +87,7 @@ export class Stats {
     return {
       ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
       ...(await this.#backlog(tenant, now)),
+      backlog: tenant === null ? [...(await backlogOf(db, series.window, from, now))] : null,
     }
   }
 

@@ -1659,6 +1659,14 @@ export type Stats = {
   pending_exact: boolean
   /** Attempts that run now, of all processes; null in the figures of one tenant */
   in_flight: number | null
+  /** What waited over the window, in the same buckets, from a sample once a minute; null in the figures of one tenant */
+  backlog: ({
+    start: string
+    /** The most that waited; null: not known */
+    pending: number | null
+    /** For how long the oldest one that was due had waited at most; null: none was, or not known */
+    oldest_due_seconds: number | null
+  })[] | null
 }
 
 /** One of several subscriptions */

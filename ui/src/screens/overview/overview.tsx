@@ -9,6 +9,7 @@ import { cx } from '../../design/cx.ts'
 import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
+import { BacklogCharts } from '../../parts/backlog-charts.tsx'
 import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
 import { mostWords } from '../../parts/failure-words.ts'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
@@ -99,6 +100,7 @@ export function Overview() {
               )
             }
           />
+          {stats.data?.backlog && <BacklogCharts backlog={stats.data.backlog} />}
           <div className="grid items-start gap-x-6 narrow:grid-cols-2">
             <div>
               <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>

@@ -1,0 +1,42 @@
+import type { Queryable } from '../platform/postgres.ts'
+
+/** Keeps what waits at a minute; a second sample of the same minute changes nothing. */
+export async function insertSample(
+  db: Queryable,
+  minute: number,
+  pending: number,
+  oldestDueSeconds: number | null,
+): Promise<void> {
+  await db.query({
+    text: `insert into backlog_samples (minute, pending, oldest_due_seconds) values ($1, $2, $3) on conflict do nothing`,
+    values: [minute, pending, oldestDueSeconds],
+  })
+}
+
+/** @param minute of the first sample that stays */
+export async function deleteSamplesBefore(db: Queryable, minute: number): Promise<void> {
+  await db.query({ text: 'delete from backlog_samples where minute < $1', values: [minute] })
+}
+
+/** The most of the samples of a period. */
+export interface BacklogPeriod {
+  /** The minute at which it begins. */
+  readonly minute: number
+  readonly pending: number
+  readonly oldest_due_seconds: number | null
+}
+
+/** Of periods of `step` minutes from `from` on; none for those without a sample. */
+export async function readSamples(
+  db: Queryable,
+  from: number,
+  step: number,
+): Promise<readonly BacklogPeriod[]> {
+  const { rows } = await db.query<BacklogPeriod>({
+    text: `
+      select $1 + (minute - $1) / $2 * $2 as minute, max(pending) as pending, max(oldest_due_seconds) as oldest_due_seconds
+      from backlog_samples where minute >= $1 group by 1`,
+    values: [from, step],
+  })
+  return rows
+}
