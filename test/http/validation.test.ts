@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import fc from 'fast-check'
 import { localOperator } from '../../src/model/caller.ts'
+import { anyCodePoint } from '../support/any-text.ts'
 import { atLength } from '../support/length.ts'
 import { testServer } from '../support/server.ts'
 
@@ -9,7 +10,7 @@ const server = await testServer()
 after(() => server[Symbol.asyncDispose]())
 const { id } = await server.subscriptions.create(localOperator, { target_url: 'https://example.com/' })
 
-const text = fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', '\u0000', '\ud800', '__proto__'))
+const text = fc.oneof(fc.string({ unit: anyCodePoint }), fc.constantFrom('', '\u0000', '\ud800', '__proto__'))
 const anything = fc.oneof(
   fc.jsonValue(),
   text,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { errorText } from '../../src/model/outcome.ts'
+import { anyCodePoint } from '../support/any-text.ts'
 
 const codePoints = (text: string) => Array.from(text).length
 
@@ -27,7 +28,7 @@ test('a text is made fit for the log', () => {
 
 test('whatever comes in, 200 characters of sound text come out', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 500 }), text => {
+    fc.property(fc.string({ unit: anyCodePoint, maxLength: 500 }), text => {
       const fit = errorText(text)
       assert.ok(codePoints(fit) <= 200)
       assert.ok(fit.isWellFormed())

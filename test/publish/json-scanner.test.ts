@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { depthMax, JsonScanner, ScanError, type ScannedItem } from '../../src/publish/json-scanner.ts'
+import { anyCodePoint } from '../support/any-text.ts'
 
 /** Cuts bytes at these places. */
 function cut(bytes: Buffer, places: readonly number[]): readonly Buffer[] {
@@ -51,7 +52,7 @@ function parses(text: string): boolean {
 
 /** White space where JSON allows it, so that the bytes of a value are not those of JSON.stringify. */
 const space = fc.constantFrom('', ' ', '\n', '\r\n', '\t  ')
-const anyText = fc.string({ unit: 'binary', maxLength: 12 })
+const anyText = fc.string({ unit: anyCodePoint, maxLength: 12 })
 const anyJson = fc.oneof(
   fc.json(),
   fc.json().map(text => JSON.stringify(JSON.parse(text), null, 3)),
