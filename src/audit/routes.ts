@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { callerFor, callerOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
-import { parseTime, tenantParameter, timeParameter } from '../http/parameters.ts'
+import { parseRange, tenantParameter, timeParameter } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
 import { sentenceKey } from '../http/validation.ts'
 import { parseUuid } from '../platform/id.ts'
@@ -73,14 +73,13 @@ export function registerAudit(scope: FastifyInstance, db: Queryable): void {
       },
     },
     async (request, reply) => {
-      const { limit = pageSize, cursor, tenant, action, subject, actor, since, until } = request.query
+      const { limit = pageSize, cursor, tenant, action, subject, actor } = request.query
       callerFor(request, tenant) // refuses another tenant
       const filter = {
         ...{ tenant, action },
         subject: subject === undefined ? undefined : kindAndId(subject),
         actor: actor === undefined ? undefined : kindAndId(actor),
-        since: since === undefined ? undefined : parseTime(since, 'since'),
-        until: until === undefined ? undefined : parseTime(until, 'until'),
+        ...parseRange(request.query),
       }
       const before = decodeCursor('audit', cursor, parseUuid)
       const page = { limit: limit + 1, before }

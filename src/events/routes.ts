@@ -12,7 +12,7 @@ import {
   parseIdCursor,
 } from '../http/paging.ts'
 import {
-  parseTime,
+  parseRange,
   parseWebhookId,
   subscriptionIdParameter,
   tenantParameter,
@@ -106,7 +106,7 @@ function registerSearch(scope: FastifyInstance, { database, subscriptions }: Eve
 
 /** @throws AppError validation_failed */
 function readQuery(given: Static<typeof SearchParameters>): EventQuery {
-  const { q, since, until } = given
+  const { q } = given
   const id = q === undefined ? undefined : parseUuid(q)
   return {
     eventType: given.event_type,
@@ -114,8 +114,7 @@ function readQuery(given: Static<typeof SearchParameters>): EventQuery {
     channel: given.channel,
     eventId: given.event_id,
     idempotencyKey: given.idempotency_key,
-    since: since === undefined ? undefined : parseTime(since, 'since'),
-    until: until === undefined ? undefined : parseTime(until, 'until'),
+    ...parseRange(given),
     ...(id === undefined ? { eventTypePrefix: q } : { ids: [id] }),
   }
 }

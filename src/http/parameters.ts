@@ -122,6 +122,19 @@ export function parseTime(text: string, parameter: string): number {
   return ms
 }
 
+/**
+ * Unix milliseconds of the moments between which a list is asked for.
+ *
+ * @throws AppError validation_failed for what is no moment, and for an end before the beginning
+ */
+export function parseRange({ since, until }: { readonly since?: string; readonly until?: string }) {
+  const from = since === undefined ? undefined : parseTime(since, 'since')
+  const to = until === undefined ? undefined : parseTime(until, 'until')
+  if (from !== undefined && to !== undefined && from > to)
+    throw validationFailed([{ pointer: 'until', detail: 'Give a time after since.' }])
+  return { since: from, until: to }
+}
+
 /** The id of a replay in a path, in canonical form. @throws AppError validation_failed when it is no UUID */
 export function parseReplayId(text: string): Uuid {
   const id = parseUuid(text)

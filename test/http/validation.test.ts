@@ -126,3 +126,13 @@ test('a body that is too large, or of another type, is told what is taken', asyn
   assert.equal(form.status, 415)
   assert.match(form.text, /Content-Type: application\/x-www-form-urlencoded is not read here/)
 })
+
+test('a range of time that ends before it begins is refused by each list, and not answered as if nothing was there', async () => {
+  const [early, late] = ['2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z']
+  for (const path of ['/events', '/audit', '/deliveries']) {
+    const answer = await server.request(`${path}?since=${late}&until=${early}`)
+    assert.equal(answer.status, 422, path)
+    assert.match(answer.text, /"detail":"until: Give a time after since[.]"/)
+    assert.equal((await server.request(`${path}?since=${early}&until=${late}`)).status, 200, path)
+  }
+})
