@@ -1,11 +1,15 @@
 import { useMemo } from 'react'
 import type { Stats } from '../api/schema.ts'
 import { Card, Section } from '../design/page.tsx'
-import { durationText, numberText } from '../design/time.tsx'
+import { numberText } from '../design/time.tsx'
 import { TimeSeries } from '../design/time-series.tsx'
 
 const count = (value: number) => numberText(Math.round(value))
-const seconds = (value: number) => durationText(value * 1000)
+/** Short, as it stands beside the axis. */
+function seconds(value: number): string {
+  if (value < 60) return `${Math.round(value)} s`
+  return value < 5400 ? `${Math.round(value / 60)} min` : `${Math.round(value / 360) / 10} h`
+}
 
 /** What waited over the window, and for how long the oldest one was due: the most of each part of it. */
 export function BacklogCharts({ backlog }: { readonly backlog: NonNullable<Stats['backlog']> }) {
