@@ -247,21 +247,29 @@ function refuseForeign(event: ReplayableEvent, subscriptionIds: readonly number[
   ])
 }
 
-/** Counts the deliveries that match, page by page, for as long as it may go on. */
+/** How far a count has come. */
+export interface Counted {
+  readonly count: number
+  readonly after: DeliveryKey
+  readonly isDone: boolean
+}
+
+export const nothingCounted: Counted = { count: 0, after: firstKey, isDone: false }
+
+/** Counts the deliveries that match, page by page, for as long as it may go on; from where another count has stopped. */
 export async function countCandidates(
   db: Queryable,
   selection: Selection,
   mayGoOn: () => boolean,
-): Promise<{ readonly count: number; readonly isDone: boolean }> {
-  let count = 0
-  let after = firstKey
+  { count, after }: Counted = nothingCounted,
+): Promise<Counted> {
   while (mayGoOn()) {
     const page = await readCandidates(db, selection, after, loggedFrom(selection.from), countRows)
     count += page.matching.length
-    if (page.last === undefined) return { count, isDone: true }
+    if (page.last === undefined) return { count, after, isDone: true }
     after = page.last
   }
-  return { count, isDone: false }
+  return { count, after, isDone: false }
 }
 
 export function replayAnswer(row: ReplayRow): ReplayAnswer {

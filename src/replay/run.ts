@@ -9,7 +9,7 @@ import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { CandidateReader } from './candidate-reader.ts'
 import type { Selection } from './filter.ts'
 import { Pace, quietMs } from './pace.ts'
-import { countCandidates, firstKey, type Replays } from './replays.ts'
+import { type Counted, countCandidates, firstKey, nothingCounted, type Replays } from './replays.ts'
 import {
   addProgress,
   countUnderWay,
@@ -50,6 +50,10 @@ const lookMs = 250
 const endedRows = 5000
 /** What may be queued in this time is read ahead. */
 const aheadSeconds = 2
+/** A replay is counted for this long, then the others have their turn. */
+const countMs = 250
+/** One that failed is tried again after this time. */
+const failedRestMs = 10_000
 /** Ids of attempts are made by the clocks of processes, the time of a replay by that of the database. */
 const clockSlackMs = 600_000
 
@@ -66,6 +70,7 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
     if (!(await tryLockForSession(session, 'replay'))) return false
     await prepareForSteps(session)
     const runs = new Map<string, Run>()
+    const restingUntil = new Map<string, number>()
     let open: readonly ReplayRow[] = []
     let readAt = Number.NEGATIVE_INFINITY
     while (!signal.aborted) {
@@ -75,12 +80,27 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
         readAt = beganAt
         if (open.length === 0) return true
       }
-      for (const row of open) {
+      const ready = open.filter(({ id }) => (restingUntil.get(id) ?? 0) <= beganAt)
+      let failed = 0
+      for (const row of ready) {
         if (signal.aborted) break
         const run = runs.get(row.id) ?? new Run(deps, row)
         runs.set(row.id, run)
-        const isOther = await (row.state === 'counting' ? run.count(session, row, signal) : run.step(session))
-        if (isOther) readAt = Number.NEGATIVE_INFINITY
+        try {
+          const isOther = await (row.state === 'counting'
+            ? run.count(session, row, signal)
+            : run.step(session))
+          if (isOther) readAt = Number.NEGATIVE_INFINITY
+        } catch (error) {
+          // What is wrong with one replay stops no other one. When all of them fail, it is something else.
+          if (++failed === ready.length) throw error
+          deps.logger.warn(
+            { err: error, replay: row.id },
+            'a replay could not go on, and is tried again soon',
+          )
+          restingUntil.set(row.id, performance.now() + failedRestMs)
+          runs.delete(row.id) // it goes on from what its row says
+        }
       }
       const rest = Math.min(restMaxMs, Math.max(tickMs, restPerStep * (performance.now() - beganAt)))
       await sleep(rest, undefined, { signal }).catch(() => {}) // aborted: the loop ends
@@ -97,6 +117,7 @@ class Run {
   readonly #candidates: CandidateReader
   #lookedAt = Number.NEGATIVE_INFINITY
   #lookTookMs = 0
+  #counted: Counted = nothingCounted
   /** As it was counted, and what was queued since. */
   #underWay = { open: 0, waiting: 0 }
 
@@ -107,11 +128,17 @@ class Run {
     this.#candidates = new CandidateReader(positionOf(row))
   }
 
-  /** The exact number first, outside of the transactions of the steps. @returns whether its state has changed */
+  /**
+   * The exact number first, outside of the transactions of the steps, and a part of it at a time.
+   *
+   * @returns whether its state has changed
+   */
   async count(session: Connection, row: ReplayRow, signal: AbortSignal): Promise<boolean> {
-    const { count, isDone } = await countCandidates(session, this.#selection(row), () => !signal.aborted)
-    if (isDone) await setTotal(session, row.id, count)
-    return isDone
+    const until = performance.now() + countMs
+    const mayGoOn = () => !signal.aborted && performance.now() < until
+    this.#counted = await countCandidates(session, this.#selection(row), mayGoOn, this.#counted)
+    if (this.#counted.isDone) await setTotal(session, this.#id, this.#counted.count)
+    return this.#counted.isDone
   }
 
   /** @returns whether its state has changed */

@@ -173,7 +173,7 @@ export async function addProgress(tx: Queryable, id: Uuid, added: Progress): Pro
 export interface CandidatePage {
   /** The last that was looked at; undefined: there are no more. */
   readonly last: DeliveryKey | undefined
-  /** How many were looked at. */
+  /** How many were looked at; an event that is owed to nobody counts as one. */
   readonly looked: number
   readonly matching: readonly Candidate[]
 }
@@ -188,7 +188,7 @@ export interface Candidate extends DeliveryKey {
 
 /**
  * Looks at up to `limit` deliveries after `after`, in order of their events: dead letters by an index of their own, all
- * others by their events. Fewer do not mean the end, as several rows of the log can be of one delivery. Which of them match is
+ * others by their events. No filter makes it look at more: where few match, a page is short. Which of them match is
  * decided by the last row of the log of each. What is found is grouped and not joined, as in `takeEnded`.
  *
  * @param loggedFrom no row of the log with a smaller id is about these events
@@ -201,15 +201,19 @@ export async function readCandidates(
   limit: number,
 ): Promise<CandidatePage> {
   const { rows } = await db.query<{
-    webhook_id: Uuid
-    subscription_id: number
+    looked: number
+    last_webhook_id: Uuid | null
+    last_subscription_id: number | null
+    webhook_id: Uuid | null
+    subscription_id: number | null
     size_bytes: number | null
     attempt: number | null
     is_owed: boolean
   }>({
     name: 'read_candidates',
     text: `
-      with page as materialized (${selection.state === 'failed' ? deadLetters : deliveriesOfEvents}),
+      with looked_at as materialized (${selection.state === 'failed' ? deadLetters : deliveriesOfEvents}),
+      page as materialized (select distinct webhook_id, subscription_id from looked_at where may_match),
       ids as materialized (select array(select distinct webhook_id from page) as ids),
       found as (
         select webhook_id, subscription_id, true as is_asked, false as is_owed, null::uuid as id,
@@ -226,13 +230,18 @@ export async function readCandidates(
           (array_agg(verdict order by id desc nulls last))[1] as verdict,
           (array_agg(attempt order by id desc nulls last))[1] as attempt
         from found group by webhook_id, subscription_id having bool_or(is_asked))
-      select d.webhook_id, d.subscription_id, e.size_bytes, case when ${matches} then d.attempt end as attempt, d.is_owed
-      from d
+      select l.*, d.webhook_id, d.subscription_id, e.size_bytes, d.attempt, d.is_owed
+      from (
+        select (select count(*)::int from looked_at) as looked, (array_agg(webhook_id))[1] as last_webhook_id,
+          (array_agg(subscription_id))[1] as last_subscription_id
+        from (select webhook_id, subscription_id from looked_at
+              order by webhook_id desc, subscription_id desc limit 1) last) l
+      left join d on true
       left join lateral (
         select tenant, event_type, metadata, octet_length(payload) as size_bytes from events where webhook_id = d.webhook_id
         union all
         select tenant, event_type, metadata, octet_length(payload) from events_carried where webhook_id = d.webhook_id
-        limit 1) e on true
+        limit 1) e on ${matches}
       order by d.webhook_id, d.subscription_id`,
     values: [
       after.webhookId,
@@ -247,23 +256,18 @@ export async function readCandidates(
       verdictsOf[selection.state],
     ],
   })
-  const last = rows.at(-1)
+  const [end] = rows
   return {
-    last: last && { webhookId: last.webhook_id, subscriptionId: last.subscription_id },
-    looked: rows.length,
-    matching: rows.flatMap(({ webhook_id: webhookId, subscription_id: subscriptionId, ...row }) =>
-      row.attempt === null || row.size_bytes === null
-        ? []
-        : [
-            {
-              webhookId,
-              subscriptionId,
-              sizeBytes: row.size_bytes,
-              attempt: row.attempt,
-              isOwed: row.is_owed,
-            },
-          ],
-    ),
+    last:
+      end?.last_webhook_id && end.last_subscription_id !== null
+        ? { webhookId: end.last_webhook_id, subscriptionId: end.last_subscription_id }
+        : undefined,
+    looked: end?.looked ?? 0,
+    matching: rows.flatMap(row => {
+      const { webhook_id: webhookId, subscription_id: subscriptionId, size_bytes: sizeBytes, attempt } = row
+      if (webhookId === null || subscriptionId === null || sizeBytes === null || attempt === null) return []
+      return [{ webhookId, subscriptionId, sizeBytes, attempt, isOwed: row.is_owed }]
+    }),
   }
 }
 
@@ -279,20 +283,21 @@ const matches = `
 
 // A delivery that was given up, replayed and given up again has two rows, and is one delivery.
 const deadLetters = `
-  select distinct webhook_id, subscription_id from (
-    select webhook_id, subscription_id from delivery_logs
-    where verdict in ('given_up', 'expired') and (webhook_id, subscription_id) > ($1, $2)
-      and webhook_id >= $3 and webhook_id < $4 and id >= $8 and ($5::int is null or subscription_id = $5)
-    order by webhook_id, subscription_id limit $9) dead`
+  select webhook_id, subscription_id, $5::int is null or subscription_id = $5 as may_match
+  from delivery_logs
+  where verdict in ('given_up', 'expired') and (webhook_id, subscription_id) > ($1, $2)
+    and webhook_id >= $3 and webhook_id < $4 and id >= $8
+  order by webhook_id, subscription_id limit $9`
 
+// No subscription has the number 0: it stands for an event that is owed to nobody, so that these are counted, too.
 const deliveriesOfEvents = `
-  select e.webhook_id, s.subscription_id
-  from events e cross join lateral unnest(e.subscription_ids) as s (subscription_id)
-  where e.webhook_id >= $1 and (e.webhook_id, s.subscription_id) > ($1, $2)
+  select e.webhook_id, coalesce(s.id, 0) as subscription_id,
+    s.id is not null and ($5::int is null or s.id = $5) and ($6::text is null or e.tenant = $6)
+      and ($7::text is null or e.event_type = $7) as may_match
+  from events e left join lateral unnest(e.subscription_ids) as s (id) on true
+  where e.webhook_id >= $1 and (e.webhook_id, coalesce(s.id, 0)) > ($1, $2)
     and e.webhook_id >= $3 and e.webhook_id < $4
-    and ($5::int is null or s.subscription_id = $5) and ($6::text is null or e.tenant = $6)
-    and ($7::text is null or e.event_type = $7)
-  order by e.webhook_id, s.subscription_id limit $9`
+  order by e.webhook_id, coalesce(s.id, 0) limit $9`
 
 /** SQL for the key that an event was accepted with for a subscription. */
 const orderingKeyOf = (webhookId: string, subscriptionId: string) => `(

@@ -12,7 +12,7 @@ import { removeFinishedReplays } from '../../src/replay/finished.ts'
 import { besideFreshPerSecond, quietMs } from '../../src/replay/pace.ts'
 import { firstKey, Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
-import { oweAgain, readCandidates, takeEnded } from '../../src/replay/store.ts'
+import { type DeliveryKey, oweAgain, readCandidates, takeEnded } from '../../src/replay/store.ts'
 import { testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
 import { ended, owedRuns, settle, subscribe } from '../support/replay.ts'
@@ -201,6 +201,61 @@ test('its statements go through as many rows as they are about, also where stati
     for (const [what, rows] of Object.entries({ reading, owing, ending }))
       assert.ok(rows < count * 50, `${what} ${count} deliveries, ${rows} rows were visited`)
   })
+})
+
+test('a filter that nearly nothing matches makes no statement look at more', async () => {
+  await subscribe(database, [1, 2])
+  await database.query({
+    text: `with made as (
+             insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
+             select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7000'
+                     || lpad(to_hex(n), 16, '8000'))::uuid, 'default', case when n = 1999 then 'rare' else 'usual' end,
+                    'text/plain', 'x', case when n = 1999 then '{1,2}' when n % 2 = 0 then '{}' else '{1}' end::int[]
+             from generate_series(1, 2000) n returning webhook_id, subscription_ids)
+           insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict)
+           select overlay(webhook_id::text placing s::text from 16 for 1)::uuid, webhook_id, s, 1, 'failed', 'given_up'
+           from made, unnest(subscription_ids) s`,
+  })
+  for (const table of ['events', 'delivery_logs']) await database.query({ text: `analyze ${table}` })
+  for (const filter of [
+    { state: 'any', event_type: 'rare', subscription_id: 1 },
+    { state: 'any', subscription_id: 2 },
+    { state: 'failed', subscription_id: 2 },
+  ] as const) {
+    const selection = replays.selection(filter, Reach.all)
+    const from = loggedFrom(selection.from)
+    const { visited, counting } = countingVisited(database)
+    await readCandidates(counting, selection, firstKey, from, 100)
+    assert.ok(visited.rows < 100 * 10, `${JSON.stringify(filter)}: ${visited.rows} rows were visited for 100`)
+    const found: number[] = []
+    let looked = 0
+    for (let after: DeliveryKey | undefined = firstKey; after; ) {
+      const page = await readCandidates(database, selection, after, from, 100)
+      found.push(...page.matching.map(({ subscriptionId }) => subscriptionId))
+      looked += page.looked
+      after = page.last
+    }
+    assert.deepEqual(found, [filter.subscription_id])
+    assert.equal(looked, filter.state === 'any' ? 2001 : 1001)
+  }
+})
+
+test('one that cannot go on stops no other', async () => {
+  await subscribe(database, [1])
+  await ended(database, { 1: 'given_up' })
+  const broken = await make({})
+  await database.query({
+    text: `update replays set filter = '{"since": "never"}' where id = $1`,
+    values: [broken],
+  })
+  const id = await make({})
+  const cutting = new AbortController()
+  const running = runReplays(deps, cutting.signal)
+  await deliverAll(id)
+  cutting.abort()
+  await running
+  assert.equal((await read(id)).delivered, 1)
+  assert.equal((await read(broken)).state, 'counting')
 })
 
 test('what was counted and cannot be sent any more is told', async () => {
