@@ -20,6 +20,12 @@ test('every file is in one group, in a group are few, and a file that says so ha
   assert.equal(own?.length, 1, 'it changes how V8 collects garbage')
 })
 
+test('groups run in their order: Node.js sorts what it runs by name', async () => {
+  const groups = Array.from({ length: 12 }, () => ['test/version.test.ts'])
+  await using entries = await writeEntries(groups)
+  assert.deepEqual(entries.paths.toSorted(), entries.paths)
+})
+
 test('files of a group have hooks and worlds of their own, one after the other', async t => {
   const one = (name: string) => `
     import assert from 'node:assert/strict'

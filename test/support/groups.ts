@@ -27,13 +27,21 @@ export function groupsOf(paths: readonly string[]): readonly (readonly string[])
   const shared = paths.filter(path => !own.includes(path))
   const isLong = (path: string) => long.test(path)
   return [
-    ...parted(shared.filter(isLong), longFilesMax),
-    ...own.toSorted((a, b) => Number(isLong(b)) - Number(isLong(a))).map(path => [path]),
-    ...parted(
-      shared.filter(path => !isLong(path)),
-      groupFilesMax,
+    ...inTurn(
+      parted(shared.filter(isLong), longFilesMax),
+      parted(
+        shared.filter(path => !isLong(path)),
+        groupFilesMax,
+      ),
     ),
+    ...own.map(path => [path]), // short, for the end
   ]
+}
+
+/** One of each while there are both: services wait for much, and the others meanwhile have the processor. */
+function inTurn<T>(some: readonly T[], others: readonly T[]): readonly T[] {
+  const count = Math.max(some.length, others.length)
+  return Array.from({ length: count }, (_, n) => [...some.slice(n, n + 1), ...others.slice(n, n + 1)]).flat()
 }
 
 /** In equal parts, so that none is above the limit. */
@@ -56,7 +64,8 @@ export async function writeEntries(groups: readonly (readonly string[])[]): Prom
   const { href } = new URL('together.ts', import.meta.url)
   const paths = await Promise.all(
     groups.map(async (group, n) => {
-      const path = join(folder, `${n}.mjs`)
+      // Node.js runs them in the order of their names.
+      const path = join(folder, `${String(n).padStart(4, '0')}.mjs`)
       const code = `import { runTogether } from ${JSON.stringify(href)}\nawait runTogether(${JSON.stringify(group)})\n`
       await writeFile(path, code)
       return path
