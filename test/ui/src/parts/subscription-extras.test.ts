@@ -91,14 +91,14 @@ test('secrets of another provider are not kept, and a new one may stand beside t
     ...{ preset: 'github', secrets: ['********', '********'], tolerance_seconds: null, dedupe: null },
     require_signature: true,
   }
-  const rest = { tolerance_seconds: null, require_signature: true }
+  const rest = { tolerance_seconds: null, require_signature: true, dedupe: null }
   assert.deepEqual(
     changed({ inbound }, before => ({ inbound: { ...before.inbound, secret: 'new', beside: true } })),
     { inbound: { preset: 'github', secrets: ['********', '********', 'new'], ...rest } },
   )
   assert.deepEqual(
     changed({ inbound }, before => ({ inbound: { ...before.inbound, require_signature: false } })),
-    { inbound: { preset: 'github', tolerance_seconds: null, require_signature: false } },
+    { inbound: { preset: 'github', ...rest, require_signature: false } },
   )
   assert.deepEqual(
     changed({ inbound }, before => ({ inbound: { ...before.inbound, preset: 'none' } })),
