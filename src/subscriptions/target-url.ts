@@ -46,7 +46,9 @@ function fault(text: string): string | undefined {
   }
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
   if (scheme === undefined) return 'Give a whole address with its scheme, such as https://example.com/hooks.'
-  if (scheme !== 'http' && scheme !== 'https') return 'Only http and https addresses can be delivered to.'
+  if (scheme !== 'http' && scheme !== 'https') {
+    return 'Only http and https addresses can be delivered to. Begin it with http:// or https://.'
+  }
   const authority = /^[a-z]+:\/\/([^/?#]+)/i.exec(text)?.[1]
   if (authority === undefined) return 'The address names no host. Give one such as https://example.com/hooks.'
   if (authority.includes('@')) {

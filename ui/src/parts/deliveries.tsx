@@ -3,6 +3,7 @@ import type { Attempt, DeliveryDetails } from '../api/schema.ts'
 import { HttpStatus, TriggerBadge } from '../design/badge.tsx'
 import { Countdown, durationText, Time } from '../design/time.tsx'
 import type { Moment } from '../design/timeline.tsx'
+import { adviceOf } from './failure-words.ts'
 
 /** What an attempt came to, in a few words. */
 export function attemptWords({
@@ -64,7 +65,7 @@ export function attemptMoment(attempt: Attempt): Moment {
               · {verdict === 'expired' ? 'too old to go on' : 'given up'}
             </b>
           )}
-          {hint && <span className="block text-ink-3">{hint}</span>}
+          {hint && <span className="block text-ink-3">{adviceOf(hint)}</span>}
         </>
       ),
   }

@@ -17,3 +17,8 @@ export function mostWords(totals: Pick<StatsTotals, 'by_class'> | undefined): st
   const most = Object.entries(totals?.by_class ?? {}).sort(([, a], [, b]) => b - a)[0]
   return most === undefined || most[1] === 0 ? undefined : (words[most[0]] ?? most[0])
 }
+
+/** What the service advises, in the words of the dashboard: its forms call the `target_url` the address. */
+export function adviceOf(hint: string): string {
+  return hint.replaceAll('the target_url', 'the address')
+}

@@ -3,6 +3,7 @@ import { type FormEvent, type ReactNode, useState } from 'react'
 import { useRead } from '../api/queries.ts'
 import type { Subscription, SubscriptionCreate } from '../api/schema.ts'
 import { Button } from '../design/button.tsx'
+import { cx } from '../design/cx.ts'
 import { fieldErrors, fieldErrorsWithin } from '../design/dialog.tsx'
 import { Field, Input, Select, Textarea } from '../design/field.tsx'
 import { Card } from '../design/page.tsx'
@@ -167,13 +168,17 @@ export function SubscriptionForm({
   const chosen = useTenant()
   const [draft, setDraft] = useState(first)
   const [fault, setFault] = useState<Fault>()
+  const [sent, setSent] = useState<Draft>()
   const [more, setMore] = useState(!isNew)
   const types = useRead('listEventTypes', { query: { limit: 250, tenant: draft.tenant || chosen } })
   const tenants = useRead('listTenants', { query: { limit: 100 } }, { enabled: isNew && me.tenant === null })
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change })
   const problem = fieldErrors(error)
   const within = fieldErrorsWithin(error)
-  const faultOf = (field: keyof Draft) => (fault?.field === field ? fault.detail : problem(`/${field}`))
+  // What was said of a value is not said of another one.
+  const isAsSent = (field: keyof Draft) => sent === undefined || sent[field] === draft[field]
+  const faultOf = (field: keyof Draft) =>
+    fault?.field === field ? fault.detail : isAsSent(field) ? problem(`/${field}`) : undefined
   const written = () => {
     const body = bodyOf(draft, first)
     setFault(isFault(body) ? body : undefined)
@@ -184,7 +189,9 @@ export function SubscriptionForm({
   const submit = (event: FormEvent) => {
     event.preventDefault()
     const body = written()
-    if (body !== undefined) onSubmit(body)
+    if (body === undefined) return
+    setSent(draft)
+    onSubmit(body)
   }
   const choices = (tenants.data ?? []).filter(({ id }) => id !== 'system')
   return (
@@ -362,8 +369,9 @@ export function SubscriptionForm({
           />
         </>
       )}
-      {error != null && <ErrorState error={error} />}
-      <div className="flex flex-wrap items-center gap-2">
+      {error != null && (sent === undefined || sent === draft) && <ErrorState error={error} />}
+      {/* The settings are long: what keeps a change is in sight beside each of them. */}
+      <div className={cx('flex flex-wrap items-center gap-2', !isNew && 'sticky bottom-0 z-10 bg-bg py-3')}>
         <Button type="submit" look="primary" busy={busy}>
           {verb}
         </Button>

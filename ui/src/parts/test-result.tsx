@@ -6,6 +6,7 @@ import { HeaderList } from '../design/key-value.tsx'
 import { Section } from '../design/page.tsx'
 import { ErrorState, SkeletonLines } from '../design/states.tsx'
 import { Waterfall } from '../design/waterfall.tsx'
+import { adviceOf } from './failure-words.ts'
 
 /** What became of a test: one signed request, made at once, that is no event and is not tried again. */
 export function TestDialog({
@@ -39,7 +40,7 @@ export function TestDialog({
               {data.response && <HttpStatus status={data.response.status} />}
               <span className="text-ink-3">{data.event_type}</span>
             </p>
-            {data.hint && <p>{data.hint}</p>}
+            {data.hint && <p>{adviceOf(data.hint)}</p>}
             {data.error && <p className="font-mono text-xs break-all text-ink-2">{data.error}</p>}
           </div>
           <Section title="Where the time went">

@@ -16,6 +16,7 @@ import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
 import { toast, toastError } from '../../design/toast.tsx'
 import { Waterfall } from '../../design/waterfall.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
+import { adviceOf } from '../../parts/failure-words.ts'
 import { ReplayDialog } from '../../parts/replay-dialog.tsx'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
@@ -127,7 +128,7 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
                 </>
               )}
             </b>
-            {hint && <p className="mt-0.5">{hint}</p>}
+            {hint && <p className="mt-0.5">{adviceOf(hint)}</p>}
             {error && <p className="mt-0.5 font-mono text-xs break-all text-ink-2">{error}</p>}
           </Notice>
         </div>

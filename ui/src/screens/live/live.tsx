@@ -100,7 +100,7 @@ export function Live() {
       <span aria-live="polite" className="only-spoken">
         {tail.waiting > 0 ? `${tail.waiting} new lines` : ''}
       </span>
-      {tail.lines.length === 0 ? (
+      {tail.lines.length === 0 && tail.problem !== undefined ? null : tail.lines.length === 0 ? (
         <EmptyState title="Nothing has happened yet" icon={<Radio />}>
           Accepted events, attempts and changes of subscriptions appear here within half a second.
         </EmptyState>

@@ -159,10 +159,20 @@ function InWords({
   const first =
     unwell === 0
       ? failed === 0
-        ? 'Everything is being delivered.'
+        ? restInWords(events)
         : `${failed} of the last ${events.length} events failed for somebody.`
       : `${unwell} of ${subscriptions.length} subscriptions ${unwell === 1 ? 'is' : 'are'} in trouble.`
   return `${first}${paused > 0 ? ` ${paused} ${paused === 1 ? 'is' : 'are'} paused.` : ''}`
+}
+
+/** Where nothing was given up: what is still pending has not been delivered, and may be failing. */
+function restInWords(events: readonly EventSummary[]): string {
+  if (events.length === 0) return 'No event was sent yet.'
+  const pending = events.filter(({ status }) => status === 'pending').length
+  if (pending === 0) return 'Everything is being delivered.'
+  return events.length === 1
+    ? 'The only event is still pending.'
+    : `${pending} of the last ${events.length} events ${pending === 1 ? 'is' : 'are'} still pending.`
 }
 
 /** Fewer accepted attempts than this are a figure to look at, as its colour says elsewhere. */

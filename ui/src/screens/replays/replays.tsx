@@ -118,16 +118,17 @@ function FilterWords({ filter }: { readonly filter: Replay['filter'] }) {
   const { subscription_id: subscription, event_type: type, state, since, until, ...others } = filter
   const words = [state !== 'any' && state, type, ...Object.values(others)].filter(Boolean)
   return (
-    <span className="flex items-center gap-1.5">
+    <span className="flex flex-col items-start gap-1.5 narrow:flex-row narrow:items-center">
       {subscription !== undefined && (
-        <span className="min-w-0 truncate">
+        <span className="max-w-full min-w-0 truncate">
           <SubscriptionName id={subscription} />
         </span>
       )}
+      {subscription === undefined && words.length === 0 && 'all events'}
       {words.map(word => (
         <Tag key={String(word)}>{String(word)}</Tag>
       ))}
-      <span className="hidden min-w-0 truncate text-xs text-ink-3 md:inline">
+      <span className="hidden min-w-0 shrink-1000 truncate text-xs text-ink-3 xl:inline">
         {since && (
           <>
             since <Time at={since} />{' '}
@@ -244,9 +245,9 @@ function NewReplay({
           <Input value={draft.event_type} onChange={change => set({ event_type: change.target.value })} />
         </Field>
         <Field
-          label="At most, each second"
+          label="Per second"
           optional
-          hint="Left out: 500. The more, the later are fresh events"
+          hint="Deliveries at most; empty: 200 while fresh events come, up to 5,000 else"
         >
           <Input
             type="number"

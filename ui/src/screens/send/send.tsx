@@ -3,7 +3,7 @@ import { Send as SendIcon } from 'lucide-react'
 import { type FormEvent, useState } from 'react'
 import { apiRoot } from '../../api/client.ts'
 import { useChange, useRead } from '../../api/queries.ts'
-import { Button } from '../../design/button.tsx'
+import { Button, ButtonLink } from '../../design/button.tsx'
 import { CodeSamples } from '../../design/code-block.tsx'
 import { Field, Input, Select, Textarea } from '../../design/field.tsx'
 import { Card, Page, Section } from '../../design/page.tsx'
@@ -14,7 +14,7 @@ import { sendSamples } from '../../parts/samples.ts'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SignaturePreview } from '../../parts/signature-preview.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
-import { useCan, useTenant } from '../../shell/me.ts'
+import { useCaller, useCan, useTenant } from '../../shell/me.ts'
 
 const route = getRouteApi('/send')
 
@@ -29,6 +29,7 @@ export function Send() {
   const search = route.useSearch()
   const tenant = useTenant()
   const mayRead = useCan('read')
+  const { actor } = useCaller()
   const [type, setType] = useState(search.event_type ?? 'order.paid')
   const [to, setTo] = useState(search.to ?? '')
   const [own, setOwn] = useState('')
@@ -120,9 +121,19 @@ export function Send() {
         </form>
         <div className="min-w-0">
           {publish.data ? (
-            <Sent id={publish.data.webhook_id} deliveries={publish.data.deliveries} mayRead={mayRead} />
+            <Sent
+              id={publish.data.webhook_id}
+              deliveries={publish.data.deliveries}
+              mayRead={mayRead}
+              nobodyYet={subscriptions.data?.length === 0}
+            />
           ) : null}
-          <Section title="The same from code">
+          <Section
+            title="The same from code"
+            hint={
+              actor.kind === 'operator' && 'This service asks for no key, so leave out what has WEBHOOKS_KEY.'
+            }
+          >
             <CodeSamples samples={sendSamples({ root: apiRoot.href, type, to, tenant, payload })} />
           </Section>
           <Section title="How it is signed" hint="What the receiver gets beside the payload, and checks.">
@@ -158,10 +169,13 @@ function Sent({
   id,
   deliveries,
   mayRead,
+  nobodyYet,
 }: {
   readonly id: string
   readonly deliveries: number
   readonly mayRead: boolean
+  /** There is no subscription at all. */
+  readonly nobodyYet: boolean
 }) {
   const event = useRead('getEvent', { path: { webhook_id: id } }, { enabled: mayRead, everyMs: 1000 })
   return (
@@ -175,7 +189,18 @@ function Sent({
         )
       }
     >
-      {deliveries === 0 ? (
+      {deliveries === 0 && nobodyYet ? (
+        <Notice
+          kind="warn"
+          action={
+            <ButtonLink to="/subscriptions/new" size="sm">
+              New subscription
+            </ButtonLink>
+          }
+        >
+          It was accepted, and sent to nobody: there is no subscription yet. Make one, and send again.
+        </Notice>
+      ) : deliveries === 0 ? (
         <Notice kind="warn">
           It was accepted, and no subscription wanted it. The event says why for each.
         </Notice>
