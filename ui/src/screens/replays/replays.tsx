@@ -116,9 +116,13 @@ export function Replays() {
 
 function FilterWords({ filter }: { readonly filter: Replay['filter'] }) {
   const { subscription_id: subscription, event_type: type, state, since, until, ...others } = filter
-  const words = [state !== 'any' && state, type, ...Object.values(others)].filter(Boolean)
+  const words = [
+    state === 'success' ? 'delivered' : state !== 'any' && state,
+    type,
+    ...Object.values(others),
+  ].filter(Boolean)
   return (
-    <span className="flex flex-col items-start gap-1.5 narrow:flex-row narrow:items-center">
+    <span className="flex flex-wrap items-center gap-1.5 py-1.5">
       {subscription !== undefined && (
         <span className="max-w-full min-w-0 truncate">
           <SubscriptionName id={subscription} />
@@ -128,7 +132,7 @@ function FilterWords({ filter }: { readonly filter: Replay['filter'] }) {
       {words.map(word => (
         <Tag key={String(word)}>{String(word)}</Tag>
       ))}
-      <span className="hidden min-w-0 shrink-1000 truncate text-xs text-ink-3 xl:inline">
+      <span className="hidden max-w-full truncate text-xs text-ink-3 md:inline">
         {since && (
           <>
             since <Time at={since} />{' '}
