@@ -73,7 +73,9 @@ export async function makeDueNow(
           and not ${isParked('o')}
         order by o.subscription_id for update skip locked),
       sooner as (
-        update owed o set due_at = now(), trigger = 'manual' from waiting w
+        update owed o set due_at = now(), trigger = 'manual',
+          run_trigger = case when o.replay_from is not null then coalesce(o.run_trigger, o.trigger) end
+        from waiting w
         where o.webhook_id = $1 and o.subscription_id = w.subscription_id and o.attempt = w.attempt
         returning o.subscription_id, o.due_at),
       ${wakeOrMakeLanes('sooner')}

@@ -128,7 +128,8 @@ export async function recordAttempts(
       later as (
         update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null,
           -- An attempt that a person wanted at once is followed by those that come by themselves; of a replay all have its own.
-          trigger = case when o.replay_from is not null or n.next_attempt = n.attempt then o.trigger end,
+          trigger = case when n.next_attempt = n.attempt then o.trigger
+                         when o.replay_from is not null then coalesce(o.run_trigger, o.trigger) end,
           -- Its place among those of its key, where it has one, and where it does not keep its time.
           place_at = case when o.ordering_key is null or n.due_at = o.due_at then o.place_at
                           else coalesce(o.place_at, o.due_at) end

@@ -95,6 +95,45 @@ test('what waits for its retry is tried at once, by hand; what follows it comes 
   }
 })
 
+test('in a replay, what follows an attempt that a person wanted at once says that it is of the replay', async () => {
+  let status = 400
+  await using receiver = await startReceiver(() => ({ status }))
+  await using world = await testService({ CIRCUIT_FAILURES: '1000' })
+  const api = client(world.url)
+  const { id } = await api.subscribe({
+    target_url: `${receiver.origin}/`,
+    retry: { schedule_seconds: [600, 600, 1, 600], terminal_statuses: [400] },
+  })
+  const event = await api.ingest(id, '{"n":1}')
+  const rows = (count: number) =>
+    eventually(
+      () => logsOf(world, id),
+      logs => logs.length === count,
+    )
+  await rows(1)
+  status = 500
+  const made = await post(`${world.url}/replays`, {
+    filter: { subscription_id: id, since: '1970-01-01T00:00:00Z' },
+  })
+  assert.equal(made.status, 202)
+  await rows(2)
+  const tryNow = () => post(`${world.url}/events/${event}/try-now`, { subscription_ids: [id] })
+  for (const count of [3, 4]) {
+    assert.deepEqual((await tryNow()).json, { deliveries: 1 })
+    if (count === 3) await rows(3)
+  }
+  assert.deepEqual(
+    (await rows(5)).map(({ trigger, attempt, verdict }) => [trigger, attempt, verdict]),
+    [
+      ['replay', 5, 'retry'],
+      ['manual', 4, 'retry'],
+      ['manual', 3, 'retry'],
+      ['replay', 2, 'retry'],
+      ['auto', 1, 'given_up'],
+    ],
+  )
+})
+
 test('what a receiver has missed is recovered, though the process is killed in between', async () => {
   let isBroken = true
   await using receiver = await startReceiver(() => ({ status: isBroken ? 500 : 200 }))
