@@ -30,6 +30,8 @@ export interface AdmissionDeps {
     reason: string,
     body: Buffer,
   ) => void
+  /** Told of each that was verified. */
+  readonly onInboundVerified?: (subscription: Subscription) => void
   /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
   readonly secondLookMs?: number
 }
@@ -130,7 +132,7 @@ export class Admission {
     const { method = '', headers, url = '' } = request
     const judge = (by: Inbound) => judgeInbound(by, { method, headers, url, body })
     const judged = await judge(subscription.inbound)
-    if (judged.kind !== 'refused') return judged
+    if (judged.kind !== 'refused') return this.#verified(subscription, judged)
     if (caller !== undefined && !subscription.inbound.requireSignature) return undefined
     const note = (reason: string) => this.#deps.onInboundRefused?.(subscription, request, reason, body)
     if (judged.reason === 'certificate_unavailable' || caller !== undefined) note(judged.reason)
@@ -140,9 +142,14 @@ export class Admission {
     await this.#wait(body.length)
     const again = this.#subscription(String(subscription.id), undefined)
     const second = again?.inbound ? await judge(again.inbound) : judged
-    if (second.kind !== 'refused') return second
+    if (second.kind !== 'refused') return this.#verified(subscription, second)
     note(second.reason)
     return this.#refuse(request)
+  }
+
+  #verified<T extends InboundJudged>(subscription: Subscription, judged: T): T {
+    if (judged.kind === 'verified') this.#deps.onInboundVerified?.(subscription)
+    return judged
   }
 
   /**

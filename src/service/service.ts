@@ -350,6 +350,7 @@ function registerIngest(
       publicUrl: config.publicUrl.replace(/\/+$/, '') || undefined,
     }),
     onInboundRefused: (to, request, reason, body) => inboundRefusals.refused(to, request, reason, body),
+    onInboundVerified: ({ id }) => inboundRefusals.verified(id),
     ...uids,
     ingest,
     once,

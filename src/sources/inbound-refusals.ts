@@ -9,7 +9,9 @@ import {
   keepInboundRefusals,
   listInboundRefusals,
 } from './inbound-refusals-store.ts'
+import { addInboundTallies, type InboundTally } from './inbound-tallies-store.ts'
 import { presetOf } from './presets.ts'
+import { tell } from './records.ts'
 import { refusalView } from './refusal-view.ts'
 import { type RefusalView, sourceLimits } from './schema.ts'
 import { shownHeaders, shownQuery } from './shown-request.ts'
@@ -29,6 +31,7 @@ const waitingMax = { requests: 500, bytes: 4 * 1_048_576, ofOne: sourceLimits.re
 export class InboundRefusals {
   readonly #deps: InboundRefusalsDeps
   readonly #newId: () => Uuid
+  #tallies = new Map<number, InboundTally>()
   #waiting: InboundRefusalRow[] = []
   #bytes = 0
   #writing: Promise<void> = Promise.resolve()
@@ -39,6 +42,7 @@ export class InboundRefusals {
   }
 
   refused({ id, inbound }: Subscription, request: IncomingMessage, reason: string, body: Buffer): void {
+    this.#count({ id, inbound }, reason)
     const verification = presetOf(inbound?.preset ?? '')?.verification ?? { kind: 'none' }
     const { method = '', url = '', headersDistinct } = request
     const at = url.indexOf('?')
@@ -57,6 +61,21 @@ export class InboundRefusals {
     this.#bytes += bytes
   }
 
+  /** Ends those that were refused in a row: the signature of the provider was right. */
+  verified(id: number): void {
+    const before = this.#tallies.get(id)
+    if (before?.isVerified && before.inARow === 0) return
+    this.#tallies.set(id, { id, isVerified: true, inARow: 0, since: null, reason: null, preset: null })
+  }
+
+  #count({ id, inbound }: Pick<Subscription, 'id' | 'inbound'>, reason: string): void {
+    const { isVerified, inARow, since } = this.#tallies.get(id) ?? none
+    this.#tallies.set(id, {
+      ...{ id, isVerified, inARow: inARow + 1, since: since ?? this.#deps.clock.now() },
+      ...{ reason, preset: inbound?.preset ?? null },
+    })
+  }
+
   /** Writes what was gathered. Where that fails, it is gathered further. */
   flush(): Promise<void> {
     const writing = this.#writing.then(() => this.#flush())
@@ -65,14 +84,23 @@ export class InboundRefusals {
   }
 
   async #flush(): Promise<void> {
-    if (this.#waiting.length === 0) return
-    const [rows, bytes] = [this.#waiting, this.#bytes]
+    if (this.#tallies.size === 0) return
+    const [tallies, rows, bytes] = [this.#tallies, this.#waiting, this.#bytes]
+    this.#tallies = new Map()
     this.#waiting = []
     this.#bytes = 0
     const limits = { requestsMax: sourceLimits.refusals, bytesMax: sourceLimits.keptBytes }
     try {
-      await this.#deps.database.transaction(tx => keepInboundRefusals(tx, rows, limits))
+      await this.#deps.database.transaction(async tx => {
+        // First what locks subscriptions, as a removal of one does.
+        if (rows.length > 0) await keepInboundRefusals(tx, rows, limits)
+        await addInboundTallies(tx, [...tallies.values()], tell)
+      })
     } catch (error) {
+      for (const [id, tally] of tallies) {
+        const since = this.#tallies.get(id)
+        this.#tallies.set(id, since === undefined ? tally : added(tally, since))
+      }
       this.#waiting = [...rows, ...this.#waiting].slice(0, waitingMax.requests)
       this.#bytes += bytes
       throw error
@@ -92,5 +120,19 @@ export class InboundRefusals {
     const before = uuidLowerBound(this.#deps.clock.now() - retentionMs)
     const most = 500
     while (!signal.aborted && (await deleteOldInboundRefusals(this.#deps.database, before, most)) === most);
+  }
+}
+
+const none: Pick<InboundTally, 'isVerified' | 'inARow' | 'since'> = {
+  ...{ isVerified: false, inARow: 0, since: null },
+}
+
+/** What came before, and what came since. */
+function added(before: InboundTally, since: InboundTally): InboundTally {
+  if (since.isVerified) return since
+  return {
+    ...since,
+    ...{ isVerified: before.isVerified, inARow: before.inARow + since.inARow },
+    since: before.since ?? since.since,
   }
 }

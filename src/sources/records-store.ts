@@ -43,22 +43,19 @@ export async function addTallies(
         select * from jsonb_to_recordset($1) as t (id int, accepted bigint, repeated bigint, refused bigint,
           "lastAcceptedAt" float8, "lastRefusedAt" float8, "inARow" bigint, "inARowSince" float8, "lastReason" text)),
       before as materialized (
-        select s.id, s.told_at, s.refusing_since from sources s where s.id in (select id from came) order by s.id for update),
+        select s.id, s.told_at, s.refusing_since, s.refused_in_a_row from sources s where s.id in (select id from came) order by s.id for update),
       added as (
         select b.id, c.accepted, c.repeated, c.refused, to_timestamp(c."lastAcceptedAt" / 1000) as accepted_at,
-          to_timestamp(c."lastRefusedAt" / 1000) as refused_at, c."lastReason" as reason, c."inARow" as in_a_row,
+          to_timestamp(c."lastRefusedAt" / 1000) as refused_at, c."lastReason" as reason,
           case when c."inARow" = 0 and c.accepted = 0 then b.refusing_since
                when c.accepted = 0 and b.refusing_since is not null then b.refusing_since
                else to_timestamp(c."inARowSince" / 1000) end as since,
-          c.accepted > 0 as is_new_row, b.told_at
+          case when c.accepted > 0 then 0 else b.refused_in_a_row end + c."inARow" as total, b.told_at
         from before b join came c using (id)),
-      judged as (
-        select a.*, case when a.is_new_row then 0 else s.refused_in_a_row end + a.in_a_row as total
-        from added a join sources s using (id)),
       told as (
-        select j.*, j.total >= $2 and (j.told_at is null
-            or (j.told_at < j.since and j.told_at < now() - $3 * interval '1 millisecond')) as is_to_tell
-        from judged j)
+        select a.*, a.total >= $2 and (a.told_at is null
+            or (a.told_at < a.since and a.told_at < now() - $3 * interval '1 millisecond')) as is_to_tell
+        from added a)
       update sources s set accepted = s.accepted + t.accepted, repeated = s.repeated + t.repeated,
         refused = s.refused + t.refused, last_accepted_at = coalesce(t.accepted_at, s.last_accepted_at),
         last_refused_at = coalesce(t.refused_at, s.last_refused_at), refused_in_a_row = t.total,

@@ -15,7 +15,7 @@ export interface RecordsDeps {
 export type Refusal = Omit<RefusalRow, 'id'>
 
 /** From this number of refusals in a row on the owner of a source is told, and again after an hour at the earliest. */
-const tell = { refused: 5, againMs: 3_600_000 } as const
+export const tell = { refused: 5, againMs: 3_600_000 } as const
 
 /** Refused requests that wait to be written, in all and of one source. Beyond them they are counted only. */
 const waitingMax = { requests: 500, bytes: 4 * 1_048_576, ofSource: sourceLimits.refusals } as const

@@ -47,6 +47,8 @@ export function tell(fact: FactRow): Told | undefined {
       return subscription && about(subscription, fact, recovered(subscription, fact))
     case 'subscription.certificate_expiring':
       return subscription && about(subscription, fact, certificateExpiring(subscription, fact))
+    case 'subscription.inbound_rejecting':
+      return subscription && about(subscription, fact, inboundRejecting(subscription, fact))
     case 'source.rejecting':
       return rejecting(fact)
     case 'delivery.given_up':
@@ -151,6 +153,20 @@ function certificateExpiring(subscription: FactSubscription, { data }: FactRow):
       `The client certificate of ${describe(subscription)} ${hasExpired ? 'has expired' : 'expires'} at ${at}.`,
       'Receivers that ask for one refuse deliveries without a valid one.',
       `Set another one: PATCH /subscriptions/${subscription.id} with auth.certificate and auth.key.`,
+    ),
+  }
+}
+
+function inboundRejecting(subscription: FactSubscription, { data }: FactRow): Said {
+  const { preset, reason, rejected, since } = data ?? {}
+  const at = timeOf(since)
+  return {
+    ...{ preset: textOf(preset), reason: textOf(reason), rejected: Number(rejected), since: at },
+    subject: `Requests refused: inbound of ${nameOf(subscription)}`,
+    text: lines(
+      `What comes to POST /ingest/${subscription.id} of ${describe(subscription)} is refused, ${rejected} requests since ${at}: ${reason} (${preset}).`,
+      'They were not accepted. Compare the secrets of `inbound` with those at the provider.',
+      `See GET /subscriptions/${subscription.id}/inbound-refusals for what came and why it was refused.`,
     ),
   }
 }

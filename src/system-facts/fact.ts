@@ -4,6 +4,7 @@ export const systemEventTypes = [
   'subscription.disabled',
   'subscription.recovered',
   'subscription.certificate_expiring',
+  'subscription.inbound_rejecting',
   'delivery.given_up',
   'source.rejecting',
 ] as const

@@ -78,6 +78,20 @@ export function noteCertificates(rows: string): string {
     from ${rows} where tenant <> '${systemTenant}')`
 }
 
+/**
+ * A CTE that notes that subscriptions with `inbound` refuse what their providers send.
+ *
+ * @param rows a CTE with the columns `id`, `tenant`, `preset`, `reason`, `rejected` and `since`
+ */
+export function noteInboundRejecting(rows: string): string {
+  return `
+  noted as (
+    insert into system_facts (type, at, subscription_id, data)
+    select 'subscription.inbound_rejecting', now(), id,
+      json_build_object('preset', preset, 'reason', reason, 'rejected', rejected, 'since', since)
+    from ${rows} where tenant <> '${systemTenant}')`
+}
+
 /** What a source says of the requests that it refuses. */
 export interface SourceRejecting {
   readonly tenant: string

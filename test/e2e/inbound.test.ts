@@ -191,6 +191,41 @@ test('what is refused is kept with its reason and without credentials, for its o
   assert.equal(rows[0]?.n, 0)
 })
 
+test('that it refuses what its provider sends is told once, to the tenant that asks', async t => {
+  const told = await startReceiver()
+  t.after(() => told.close())
+  const id = await subscribe(github)
+  const hears = await call('POST', '/subscriptions/', {
+    ...{ target_url: `${told.origin}/`, event_types: ['subscription.inbound_rejecting'] },
+    filter: { payload: { data: { subscription_id: id } } },
+  })
+  assert.equal(hears.status, 201, hears.text)
+  const refuse = (times: number) =>
+    Promise.all(Array.from({ length: times }, () => ingest(id, '{}', signed('{}', 'old'))))
+  await refuse(4)
+  assert.equal((await ingest(id, '{}', signed('{}'))).status, 202)
+  await refuse(4)
+  const inARow = async () => {
+    const { rows } = await world.world.database.query<{ n: number }>({
+      text: 'select refused_in_a_row::int as n from inbound_refusing where subscription = $1',
+      values: [id],
+    })
+    return rows[0]?.n
+  }
+  await eventually(inARow, n => n === 4) // the one that was verified has begun a new row
+  await refuse(2)
+  await told.waitFor(1, 30_000)
+  const { type, data } = JSON.parse(String(told.received[0]?.body))
+  assert.equal(type, 'subscription.inbound_rejecting')
+  const { subject, text, since, ...facts } = data
+  assert.deepEqual(facts, {
+    ...{ tenant: 'default', subscription_id: id, uid: null, description: null },
+    ...{ target_origin: receiver.origin, preset: 'github', reason: 'signature_mismatch', rejected: 6 },
+  })
+  assert.ok(Math.abs(Date.parse(since) - Date.now()) < 60_000, since)
+  assert.match(`${subject}\n${text}`, new RegExp(`inbound of subscription ${id}.*\n.*6 requests since`))
+})
+
 test('a question of the provider is answered, and nothing is made of it', async () => {
   const { slack } = providers
   assert.ok(slack)

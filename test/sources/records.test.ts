@@ -4,6 +4,7 @@ import type { Database } from '../../src/platform/postgres.ts'
 import { type Refusal, SourceRecords } from '../../src/sources/records.ts'
 import { sourceLimits } from '../../src/sources/schema.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -97,6 +98,29 @@ test('its owner is told once for each time it begins to refuse, an hour apart at
   now = Date.now()
   assert.equal(await again(), 2)
   assert.deepEqual(await factsOf(ofSystem), [])
+})
+
+test('two processes that write at one moment count what both have refused', async () => {
+  const records = new SourceRecords({ database: world.database, clock })
+  const id = await aSource()
+  for (let n = 0; n < 3; n++) records.refused(id, refusal())
+  let writing: Promise<void> = Promise.resolve()
+  await world.database.transaction(async tx => {
+    await tx.query({
+      text: 'update sources set refused_in_a_row = refused_in_a_row + 2 where id = $1',
+      values: [id],
+    })
+    writing = records.flush()
+    await eventually(async () => {
+      const { rows } = await tx.query({
+        text: 'select from pg_locks where not granted and pg_backend_pid() = any(pg_blocking_pids(pid))',
+      })
+      return rows.length > 0
+    })
+  })
+  await writing
+  assert.partialDeepStrictEqual(await rowOf(id), { refused_in_a_row: 5 })
+  assert.equal((await factsOf(id)).length, 1)
 })
 
 test('what cannot be written is gathered further, within its bounds', async () => {

@@ -126,6 +126,6 @@ export async function emptyAll(database: Database): Promise<void> {
   await database.query({
     text: `truncate events, events_carried, owed, lanes, delivery_logs, attempt_details, taken_names, processes, dead_processes,
              subscriptions, subscription_tombstones, subscription_changes, replays, replay_deliveries, lane_discards, system_facts,
-             subscription_stats, tenant_stats, stats_periods, inbound_refusals, backlog_samples`,
+             subscription_stats, tenant_stats, stats_periods, inbound_refusals, inbound_refusing, backlog_samples`,
   })
 }
