@@ -302,6 +302,59 @@ test('a source is made for a provider; what it refuses is listed with what to do
   assert.deepEqual(complaints, [])
 })
 
+test('a subscription lists what its inbound refused with what to do', { skip }, async () => {
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({
+    ...{ target_url: 'http://127.0.0.1:9/', paused: true },
+    inbound: { preset: 'github', secrets: ['a secret that GitHub knows, too'] },
+  })
+  const body = '{"action":"opened"}'
+  const signature = createHmac('sha256', 'another secret').update(body).digest('hex')
+  const answer = await fetch(`${theWorld().service.url}/ingest/${id}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-hub-signature-256': `sha256=${signature}` },
+    body,
+  })
+  assert.equal(answer.status, 401)
+  const { page, complaints } = await open(`/subscriptions/${id}`)
+  await page.getByText('signature mismatch').click()
+  await page.getByText(/made with another secret/).waitFor()
+  await page.getByText(body).waitFor()
+  const { id: without } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/' })
+  await page.goto(`${theWorld().service.url}/ui/subscriptions/${without}`)
+  await page.getByText('Last attempts').waitFor()
+  assert.equal(await page.getByText('What was refused').count(), 0)
+  assert.deepEqual(complaints, [])
+})
+
+test('the address of public keys stands with the secrets where a key pair signs, to be copied', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', signing: { scheme: 'v1a' } })
+  const { page, complaints } = await open(`/subscriptions/${id}?tab=secrets`)
+  const address = `${service.url}/subscriptions/${id}/jwks.json`
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  const block = page.getByText('Address of its public keys').locator('..')
+  await block.getByRole('button', { name: 'Copy' }).click()
+  assert.equal(await page.evaluate('navigator.clipboard.readText()'), address)
+  const { keys } = (await (await fetch(address)).json()) as { keys: readonly unknown[] }
+  assert.equal(keys.length, 1)
+  // A pair that signs no more has nothing there.
+  const patched = await fetch(`${service.url}/subscriptions/${id}`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ signing: { scheme: 'v1' } }),
+  })
+  assert.equal(patched.status, 200)
+  assert.equal((await fetch(address)).status, 404)
+  await page.reload()
+  await page.getByText('How the receiver checks it').waitFor()
+  assert.equal(await page.getByText('Address of its public keys').count(), 0)
+  assert.deepEqual(complaints, [])
+})
+
 test('what waits for a paused subscription is discarded only after its id was typed', { skip }, async () => {
   const sender = client(theWorld().service.url)
   const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', paused: true })

@@ -1,19 +1,19 @@
 import { Link } from '@tanstack/react-router'
 import { useState } from 'react'
 import { useChange, useList } from '../../api/queries.ts'
-import type { Source, SourcePreset, SourceRefusal } from '../../api/schema.ts'
+import type { Source, SourcePreset } from '../../api/schema.ts'
 import { Tag } from '../../design/badge.tsx'
 import { Button } from '../../design/button.tsx'
-import { CodeBlock } from '../../design/code-block.tsx'
 import { CopyButton } from '../../design/copy.tsx'
 import { ConfirmDialog } from '../../design/dialog.tsx'
 import { Field, Input, Select } from '../../design/field.tsx'
-import { HeaderList, KeyValue } from '../../design/key-value.tsx'
+import { KeyValue } from '../../design/key-value.tsx'
 import { Card, Section } from '../../design/page.tsx'
 import { Panel } from '../../design/panel.tsx'
-import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
-import { bytesText, numberText, Time } from '../../design/time.tsx'
+import { Notice } from '../../design/states.tsx'
+import { numberText, Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import { RefusalList } from '../../parts/refusals.tsx'
 import { useCan } from '../../shell/me.ts'
 import { SourceForm } from './source-form.tsx'
 
@@ -191,48 +191,7 @@ function Secrets({ source, rotate }: { readonly source: Source; readonly rotate:
 
 function Refusals({ id }: { readonly id: number }) {
   const list = useList('listSourceRefusals', { path: { id }, query: { limit: 20 } }, { everyMs: 3000 })
-  return (
-    <Section title="What was refused" hint="The last 100 requests at most, kept for you to see why">
-      {list.error !== undefined ? (
-        <ErrorState error={list.error} retry={list.again} />
-      ) : list.loading ? (
-        <SkeletonLines />
-      ) : list.rows.length === 0 ? (
-        <p className="text-sm text-ink-2">Nothing was refused.</p>
-      ) : (
-        <div className="space-y-2">
-          {list.rows.map(refusal => (
-            <Refusal key={refusal.id} refusal={refusal} />
-          ))}
-          {list.hasMore && (
-            <Button size="sm" busy={list.loadingMore} onClick={list.more}>
-              Show more
-            </Button>
-          )}
-        </div>
-      )}
-    </Section>
-  )
-}
-
-function Refusal({ refusal }: { readonly refusal: SourceRefusal }) {
-  const { at, method, reason, detail, query, headers, body, body_bytes: bytes } = refusal
-  return (
-    <details className="rounded-card border bg-surface">
-      <summary className="rounded-card px-3 py-2 text-sm">
-        <span className="font-medium text-bad">{reason.replaceAll('_', ' ')}</span>
-        <span className="ml-2 text-xs text-ink-3">
-          {method} · {bytesText(bytes)} · <Time at={at} />
-        </span>
-      </summary>
-      <div className="space-y-3 border-t p-3">
-        <p className="text-sm">{detail}</p>
-        {query && <CodeBlock code={`?${query}`} title="Query" />}
-        <HeaderList headers={headers} />
-        {bytes > 0 && <CodeBlock code={body} title={`Body${refusal.body_truncated ? ', cut' : ''}`} />}
-      </div>
-    </details>
-  )
+  return <RefusalList list={list} />
 }
 
 function Rotate({

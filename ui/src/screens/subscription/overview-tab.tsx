@@ -11,6 +11,7 @@ import { durationText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
 import { attemptMoment } from '../../parts/deliveries.tsx'
 import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
+import { RefusalList } from '../../parts/refusals.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { authNames, formatNames, isCloudEvents } from '../../parts/subscription-extras.ts'
@@ -83,8 +84,15 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
         failing={failing}
         calendar={<FailureCalendar read={month} days={days} search={{ subscription_id: String(id) }} />}
       />
+      {subscription.inbound !== null && <InboundRefusals id={id} />}
     </>
   )
+}
+
+/** What came to it as from its provider, and was not. */
+function InboundRefusals({ id }: { readonly id: number }) {
+  const list = useList('listInboundRefusals', { path: { id }, query: { limit: 20 } }, { everyMs: 3000 })
+  return <RefusalList list={list} />
 }
 
 /** What was changed of it in the time that is shown, by the audit log. */

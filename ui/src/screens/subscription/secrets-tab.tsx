@@ -1,5 +1,6 @@
 import { KeyRound, RotateCw } from 'lucide-react'
 import { useState } from 'react'
+import { apiRoot } from '../../api/client.ts'
 import { useChange } from '../../api/queries.ts'
 import type { Subscription } from '../../api/schema.ts'
 import { Badge } from '../../design/badge.tsx'
@@ -80,6 +81,12 @@ export function SecretsTab({ subscription }: { readonly subscription: Subscripti
           {publicKey && (
             <CodeBlock code={publicKey} title="Public key, for receivers that check v1a signatures" />
           )}
+          {signsWithKeyPair(subscription.signing) && (
+            <CodeBlock
+              code={new URL(`subscriptions/${id}/jwks.json`, apiRoot).href}
+              title="Address of its public keys, for libraries that take a JWK Set; it needs no API key"
+            />
+          )}
         </Card>
       </Section>
       <Section title="How the receiver checks it" hint="Check the bytes as they came, before any parsing.">
@@ -108,5 +115,15 @@ export function SecretsTab({ subscription }: { readonly subscription: Subscripti
         </ConfirmDialog>
       )}
     </div>
+  )
+}
+
+/** Only then there are public keys at its address; a pair that signs no more may still be kept. */
+function signsWithKeyPair({ scheme, custom }: Subscription['signing']): boolean {
+  const schemes: readonly string[] = Array.isArray(scheme) ? scheme : [scheme]
+  return (
+    schemes.includes('v1a') ||
+    schemes.includes('rfc9421-ed25519') ||
+    (schemes.includes('custom') && custom?.algorithm === 'ed25519')
   )
 }
