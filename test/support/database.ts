@@ -4,7 +4,7 @@ import { after } from 'node:test'
 import { partitionedTables } from '../../src/log/partition-store.ts'
 import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
-import { Database } from '../../src/platform/postgres.ts'
+import { Database, type Queryable } from '../../src/platform/postgres.ts'
 import { makeDataFolder } from './data-folder.ts'
 
 /** How to reach a database of its own, for a test that opens it itself. */
@@ -222,7 +222,9 @@ export function urlOf({ host, port, user, password, database }: TestConnection):
   return `postgresql://${encodeURIComponent(user)}:${encodeURIComponent(password)}@${encodeURIComponent(host)}:${port}/${database}`
 }
 
-let maker: { readonly to: TestConnection; readonly database: Database; uses: number } | undefined
+let maker:
+  | { readonly to: TestConnection; readonly database: Database; readonly session: Queryable; uses: number }
+  | undefined
 let closing: NodeJS.Timeout | undefined
 
 /** Not those of a test that hands out the time. */
@@ -240,18 +242,27 @@ async function onServer<Row extends object>(
   if (maker?.to.host !== connection.host || maker.to.port !== connection.port) await closeMaker()
   maker ??= {
     to: connection,
-    database: new Database({ connection, poolSize: 3, queryTimeoutMs: 60_000, connectTimeoutMs: 30_000 }),
+    ...openMaker(connection),
     uses: 0,
   }
   const used = maker
   used.uses++
   realTimers.clearTimeout(closing)
   try {
-    return (await used.database.query<Row>({ text })).rows
+    return (await used.session.query<Row>({ text })).rows
   } finally {
     used.uses--
     if (used.uses === 0) closing = realTimers.setTimeout(() => void closeMaker(), makerIdleMs)
   }
+}
+
+/**
+ * One pinned connection: a pool has a timer for each that is idle, and could not take it back while a test hands out the time.
+ * That timer kept the process for the rest of its 30 s, after its last test.
+ */
+function openMaker(connection: TestConnection) {
+  const database = new Database({ connection, poolSize: 1, queryTimeoutMs: 60_000, connectTimeoutMs: 30_000 })
+  return { database, session: database.connection('maker') }
 }
 
 async function closeMaker(): Promise<void> {
