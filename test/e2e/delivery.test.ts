@@ -230,7 +230,11 @@ test('deleting a subscription cancels what it is owed, and its log stays', async
     answer => answer.status !== 'pending',
   )
   assert.equal(status.status, 'cancelled')
-  const logs = await api.logs(id)
+  // It is cancelled from the moment of the deletion on; its row of the log follows.
+  const logs = await eventually(
+    () => api.logs(id),
+    answer => answer.length === 2,
+  )
   assert.deepEqual(
     logs.map(log => log.verdict),
     ['cancelled', 'retry'],

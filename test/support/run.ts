@@ -33,8 +33,11 @@ const { values, positionals } = parseArgs({
   },
   allowPositionals: true,
 })
-/** Not in the suite: each takes as long as a tenth of it. They have commands of their own, and .ci/run runs those. */
-const own = ['test/upgrade/', 'test/e2e/ways-to-start.test.ts']
+/** Not in the suite: each takes long, and is about one thing. They have commands of their own, and .ci/run runs those. */
+const own = [
+  'test/upgrade/',
+  ...['ways-to-start', 'guides', 'presets-page', 'database-surroundings'].map(name => `test/e2e/${name}.test.ts`),
+]
 const found = (await testFiles(positionals)).filter(
   path =>
     !values.without.some(folder => path.startsWith(`${folder.replace(/\/+$/, '')}/`)) &&
