@@ -36,7 +36,9 @@ const { values, positionals } = parseArgs({
 /** Not in the suite: each takes long, and is about one thing. They have commands of their own, and .ci/run runs those. */
 const own = [
   'test/upgrade/',
-  ...['ways-to-start', 'guides', 'presets-page', 'database-surroundings'].map(name => `test/e2e/${name}.test.ts`),
+  ...['ways-to-start', 'guides', 'presets-page', 'database-surroundings'].map(
+    name => `test/e2e/${name}.test.ts`,
+  ),
 ]
 const found = (await testFiles(positionals)).filter(
   path =>
