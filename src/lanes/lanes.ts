@@ -54,8 +54,7 @@ const keysMax = 1000
 /**
  * Where no other process delivers, a lane that was worked off is kept for this long, and so are this many of them at most:
  * with some events per second each would cost a lease, a release and another look at the lane, and with a rate limit two
- * more statements. With this and with `RecentContents` an event of a lane took 0.79 times as much of PostgreSQL's CPU at
- * 200/s, and 0.84 times as much of Node's. Others would have to wait for the lane.
+ * more statements (`npm run bench -- --only service --only lane --rate 200`). Others would have to wait for the lane.
  */
 const keptMs = 1000
 const keptMax = 16

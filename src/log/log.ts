@@ -52,9 +52,8 @@ const gatherMs = 5
 
 /**
  * How long it waits while all that waits are first attempts and replays that succeeded: nothing waits for those, and a crash repeats
- * the deliveries of this time. Each flush is a commit, whose fsync costs more than all else in it: with 50 ms instead of 5
- * PostgreSQL takes 0.73 and Node 0.89 times as much per event at 200/s, 0.84 and 0.95 times at 500/s; with 100 ms instead
- * of 50 it is 0.96 and 0.88 times at 200/s. Not taken: commits that do not wait for the disk at all. A crash of PostgreSQL
+ * the deliveries of this time. Each flush is a commit, whose fsync costs more than all else in it (`npm run bench --
+ * --only service --rate 200`, CPU per event at the steady rate). Not taken: commits that do not wait for the disk at all. A crash of PostgreSQL
  * would bring rows back as owed by a process that has long forgotten them.
  */
 const gatherCalmMs = 100

@@ -7,8 +7,7 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
  *
  * V8 sets its own bound when it starts (`--max-semi-space-size`), which not every way to start the service can give. So
  * it is told after each collection whether it may grow. While little happens V8 makes the young generation as small as at
- * the start; it has to grow again then, or it is collected sixteen times as often. A service that had been idle for a
- * moment took 171 µs of CPU for each event at full load then, instead of 85.
+ * the start; it has to grow again then, or a service that had been idle for a moment collects far more often for good.
  */
 export function boundYoungGeneration(bytesMax: number): void {
   let mayGrow = true

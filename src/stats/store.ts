@@ -24,8 +24,8 @@ const columnsOf = (periods: readonly Period[]) => [
 
 /**
  * The rows of some subscriptions in some periods, one probe of the key for each. LATERAL with a limit keeps the planner to that: it takes
- * each probe for two reads from a disk, and beyond some thousands of them would rather read the whole table (340 ms for 5,900
- * rows of two millions, and 13 ms so).
+ * each probe for two reads from a disk, and beyond some thousands of them would rather read the whole table
+ * (`npm run bench:stats` asks for such lists).
  *
  * @param columns of the rows
  */
