@@ -4,7 +4,7 @@ import type { Uuid } from '../platform/id.ts'
 /** The last hex digits of an id, which are random, say which places are its own. */
 const placesMax = 8192
 const bytesMax = 8 * 1024 * 1024
-/** What was not asked for by then makes way: another process sends it, or it waits for longer. */
+/** What was not asked for by then is read from the database: it waits for longer, and may be expunged meanwhile. */
 const keptMs = 3000
 
 interface Recent {
@@ -51,8 +51,9 @@ export class RecentContents {
   take(webhookId: Uuid): DeliveryContent | undefined {
     const known = this.#find(webhookId)
     if (known === undefined) return undefined
-    if (--known.uses === 0) this.#leave(this.#places.indexOf(known, placeOf(webhookId)))
-    return known.content
+    const isOver = known.until <= this.#monotonicNow() // meanwhile its payload may have been expunged
+    if (--known.uses === 0 || isOver) this.#leave(this.#places.indexOf(known, placeOf(webhookId)))
+    return isOver ? undefined : known.content
   }
 
   #find(webhookId: Uuid): Recent | undefined {

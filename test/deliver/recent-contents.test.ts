@@ -34,6 +34,16 @@ test('what was remembered is taken once, and by each delivery for which it was',
   )
 })
 
+test('what was not asked for in 3 s is read from the database, where it may have been expunged since', () => {
+  const { clock, recent } = aWorld()
+  const id = newId()
+  recent.remember(id, content())
+  clock.now = 3000
+  assert.equal(recent.take(id), undefined)
+  clock.now = 0
+  assert.equal(recent.take(id), undefined, 'it was forgotten')
+})
+
 test('two ids with the same end are remembered, and no third one until one of them was not asked for in 3 s', () => {
   const { recent, clock } = aWorld()
   const [first, second, third] = [1, 2, 3].map(n => withEnd(n, 'abcd')) as [Uuid, Uuid, Uuid]
