@@ -32,8 +32,11 @@ export async function openAccess(
   { config, database, clock, logger }: AccessDeps,
   notices: Notices,
 ): Promise<Access> {
-  const tenants = new Tenants({ database, withdrawAccess })
   const keys = config.auth === 'keys' ? new ApiKeys({ database, clock }) : undefined
+  const tenants = new Tenants({
+    ...{ database, withdrawAccess },
+    ...(keys && { withdrawn: (tenant: string) => keys.refresh({ kind: 'tenant', tenant }) }),
+  })
   const failed = (what: string) => (error: unknown) => {
     const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // then all are read again afterwards
     logger[level]({ err: error }, `${what} could not be read`)

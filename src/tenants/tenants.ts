@@ -30,6 +30,8 @@ export interface TenantsDeps {
   readonly database: Database
   /** Takes away all access to what a tenant has, in the transaction that deletes it. */
   readonly withdrawAccess: (tx: Queryable, tenant: string) => Promise<void>
+  /** Told after that transaction, so that this process refuses at once what was taken away. */
+  readonly withdrawn?: (tenant: string) => Promise<void>
 }
 
 /** These are part of the service. */
@@ -47,6 +49,7 @@ const serialMax = 2 ** 31 - 1
 export class Tenants {
   readonly #database: Database
   readonly #withdrawAccess: TenantsDeps['withdrawAccess']
+  readonly #withdrawn: TenantsDeps['withdrawn']
   #open = new Set<string>()
   /** Deleted ones whose rows are kept, and whether they are emptied. Nearly always there is none. */
   #deleted = new Map<string, boolean>()
@@ -57,6 +60,7 @@ export class Tenants {
   constructor(deps: TenantsDeps) {
     this.#database = deps.database
     this.#withdrawAccess = deps.withdrawAccess
+    this.#withdrawn = deps.withdrawn
   }
 
   /** Reads the whole table. */
@@ -227,7 +231,7 @@ export class Tenants {
       await notifyTenant(tx, id)
       return true
     })
-    if (removed) await this.refresh(id)
+    if (removed) await Promise.all([this.refresh(id), this.#withdrawn?.(id)])
     return removed
   }
 }
