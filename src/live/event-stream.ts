@@ -13,12 +13,14 @@ export interface EventStreamDeps {
   readonly bytesMax: () => number
   /** Called once, when its connection has ended. */
   readonly ended: (stream: EventStream) => void
+  /** Milliseconds that never jump. */
+  readonly monotonicNow: () => number
 }
 
 /** A client that was cut off comes back after this long; `EventSource` goes by it, too. */
 export const retryMs = 2000
 
-/** A reader that has read nothing for this long, though there was something, is cut off. */
+/** A reader that has taken nothing for this long, though something waited for it, is cut off, whatever its mode. */
 const stuckMs = 60_000
 
 /**
@@ -37,7 +39,9 @@ export class EventStream implements TailListener {
   /** All up to here was sent, counted as dropped, or is not wanted. */
   #position: Uuid | undefined
   #dropped = 0
-  #behindSince = 0
+  #bytesSent = 0
+  /** What it had taken at most, and when that was seen first. */
+  #taken = { bytes: 0, at: 0 }
 
   /** @param position where it goes on; undefined: it begins with the present */
   constructor(deps: EventStreamDeps, position: Uuid | undefined) {
@@ -45,6 +49,7 @@ export class EventStream implements TailListener {
     this.#deps = deps
     this.filter = deps.filter
     this.#position = position
+    this.#taken.at = deps.monotonicNow()
     response.on('drain', () => this.#drained())
     response.on('close', () => this.#close())
     response.on('error', () => response.destroy())
@@ -89,7 +94,7 @@ export class EventStream implements TailListener {
     if (page.until > this.#position) this.#position = page.until
     if (count === 0) return
     if (this.#mode === 'live' && this.#deps.response.writableLength > this.#deps.bytesMax())
-      this.#fallBehind()
+      this.#mode = 'behind'
     if (this.#mode === 'behind') this.#dropped += count
     else this.#send(bytes)
   }
@@ -100,10 +105,18 @@ export class EventStream implements TailListener {
     this.#send(gapFrame(position, dropped, reason))
   }
 
-  /** Keeps the connection open, and tells the reader where it is; cuts off one that has not read for long. */
+  /**
+   * Keeps the connection open, and tells the reader where it is. For one that has something to read yet that would only be
+   * more of it; it is cut off when it has taken nothing for long, and comes back to where it was when it can.
+   */
   heartbeat(): void {
-    if (this.#mode !== 'behind') this.#send(heartbeatFrame(this.#position))
-    else if (performance.now() - this.#behindSince > stuckMs) this.#deps.response.destroy()
+    const { response, monotonicNow } = this.#deps
+    const now = monotonicNow()
+    const waiting = response.writableLength
+    const bytes = this.#bytesSent - waiting
+    if (waiting === 0 || bytes > this.#taken.bytes) this.#taken = { bytes, at: now }
+    else if (now - this.#taken.at > stuckMs) response.destroy()
+    if (waiting === 0 && this.#mode !== 'behind') this.#send(heartbeatFrame(this.#position))
   }
 
   /** Resolves when what was written is on its way, or the stream has ended. */
@@ -129,12 +142,9 @@ export class EventStream implements TailListener {
   }
 
   #send(text: string | Buffer): void {
-    if (this.#mode !== 'ended') this.#deps.response.write(text)
-  }
-
-  #fallBehind(): void {
-    this.#mode = 'behind'
-    this.#behindSince = performance.now()
+    if (this.#mode === 'ended') return
+    this.#bytesSent += Buffer.byteLength(text)
+    this.#deps.response.write(text)
   }
 
   #drained(): void {

@@ -24,6 +24,8 @@ export interface LiveDeps {
   readonly retentionMs: (tenant: string | null) => number | Promise<number>
   /** A stream that tells nothing sends a comment this often; 15 s unless given. */
   readonly heartbeatMs?: number
+  /** Milliseconds that never jump; replaced in tests. */
+  readonly monotonicNow?: () => number
 }
 
 /** Who reads a stream, and what of it. */
@@ -125,6 +127,7 @@ export class Live {
         filter,
         bytesMax: () => Math.min(bytesMaxEach, Math.max(bytesMinEach, bufferedBytesMax / this.#open.size)),
         ended: () => this.#ended(stream),
+        monotonicNow: this.#deps.monotonicNow ?? (() => performance.now()),
       },
       lastId,
     )

@@ -224,6 +224,21 @@ test('what retention has taken is a gap', async t => {
   assert.deepEqual([gap?.event, gap?.data], ['gap', { dropped: null, reason: 'retention' }])
 })
 
+/** More than the buffers of two sockets and the megabyte that may wait here. @returns how many events */
+async function acceptTooMany(): Promise<number> {
+  const long = 'x'.repeat(1500)
+  const made = 8000
+  const many = {
+    text: `insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
+           select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7000'
+                   || lpad(to_hex(n), 16, '8000'))::uuid, 'default', $1, $1, 'x', '{1}'
+           from generate_series(1, $2::int) n`,
+    values: [long, made],
+  }
+  await unwritten.during(() => database.query(many))
+  return made
+}
+
 test('a reader that does not read has a gap with the number, and can get what is missing', async t => {
   const socket = connect(world.port, '127.0.0.1')
   t.after(() => socket.destroy())
@@ -236,20 +251,10 @@ test('a reader that does not read has a gap with the number, and can get what is
   await eventually(() => /^id: /m.test(text))
   socket.off('data', hear)
   socket.pause()
-  // More than the buffers of two sockets and the megabyte that may wait here.
-  const long = 'x'.repeat(1500)
-  const made = 8000
-  const many = {
-    text: `insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids)
-           select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0') || '7000'
-                   || lpad(to_hex(n), 16, '8000'))::uuid, 'default', $1, $1, 'x', '{1}'
-           from generate_series(1, $2::int) n`,
-    values: [long, made],
-  }
-  await unwritten.during(() => database.query(many))
+  const made = await acceptTooMany()
   const last = await accept()
   const other = await listen(t)
-  await eventually(() => (other.lastId ?? '') > last)
+  await eventually(() => (other.lastId ?? '') >= last)
   socket.on('data', hear)
   socket.resume()
   await eventually(() => text.includes('event: gap'))
@@ -260,6 +265,29 @@ test('a reader that does not read has a gap with the number, and can get what is
   assert.equal(before.length + dropped, made + 1)
   const again = await listen(t, '', { 'last-event-id': before.at(-1) ?? '' })
   assert.equal((await toldUntil(again, last)).length, dropped)
+})
+
+test('a reader that stops reading what it has missed is cut off after a minute, and one that reads is not', async t => {
+  const before = await accept()
+  await acceptTooMany()
+  let now = 0
+  const live = testLive(own, { heartbeatMs: 5, monotonicNow: () => now })
+  await using server = await testServer({ live })
+  await using reading = await readStream(server.url)
+  const socket = connect(server.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  socket.write(`GET /stream?last_event_id=${before} HTTP/1.1\r\nhost: x\r\n\r\n`) // and its answer is not read
+  await eventually(() => live.size === 2)
+  const waitFor = async (ms: number) => {
+    const { text } = reading
+    now += ms
+    await eventually(() => reading.text.length > text.length + 100) // two heartbeats of both at least
+  }
+  await waitFor(0)
+  for (let seconds = 0; live.size === 2 && seconds < 600; seconds += 15) await waitFor(15_000)
+  assert.equal(live.size, 1)
+  await waitFor(120_000)
+  assert.equal(live.size, 1)
 })
 
 test('when the service stops, a stream ends, and one that is asked for then ends at once', async () => {
