@@ -19,6 +19,8 @@ export interface AdmissionDeps {
   readonly subscriptionWithUid: (tenant: string, uid: string) => Subscription | undefined
   /** Reads its id from the database where memory knows none. */
   readonly findIdOfUid: (tenant: string, uid: string) => Promise<number | undefined>
+  /** Whether any subscription has `inbound`; none has unless given. */
+  readonly hasInbound?: () => boolean
   /** Undefined when the service asks for no keys. */
   readonly callers: Callers | undefined
   /** Says whether a request is from the provider that a subscription names; needed where one names any. */
@@ -48,6 +50,11 @@ export interface Sender {
  * heard of in this time, and then the signature is right.
  */
 const secondLookMs = 250
+/**
+ * After this part of that time it is looked at again, and the answer comes at its end: so how long the looks took, of a
+ * large body with one check and of the same with none, is not in the time of the answer.
+ */
+const lookAfterPart = 0.8
 /** At most this many wait, with bodies of this many bytes together. More are refused at once. */
 const waitingMax = 1000
 const waitingBytesMax = 16_777_216
@@ -60,8 +67,10 @@ const decoy = createSecretKey(randomBytes(32))
  * asked for.
  *
  * A stranger, who has neither, gets one answer, in the same way and after the same time, whether there is such a
- * subscription and whether it has a secret. So ids cannot be found by trying, and trying asks the database nothing. Who has
- * a key is told what is wrong.
+ * subscription, whether it has a secret, and whether it is verified as a provider signs. So ids cannot be found by trying,
+ * and trying asks the database nothing. Where no subscription has `inbound`, a stranger without a signature is refused
+ * before the body is read; else the body is read and waits, whatever the id is, because some providers sign in the body.
+ * Who has a key is told what is wrong.
  */
 export class Admission {
   readonly #deps: AdmissionDeps
@@ -98,16 +107,23 @@ export class Admission {
 
   #sender(id: string, request: IncomingMessage, caller: Caller | undefined): Sender | Promise<Sender> {
     if (caller !== undefined && !mayCall(caller, 'publish')) throw notForThisKey(caller, 'publish')
+    const signatureGiven = () => readSignature(name => request.headers[name]?.toString())
+    if (caller === undefined) return this.#stranger(request, signatureGiven())
     const subscription = this.#subscription(id, caller)
     // Where its provider's signature stands, only the judge knows.
     if (subscription?.inbound) return { caller, signature: 'missing' }
-    if (caller !== undefined && subscription?.secret === null) return { caller, signature: 'missing' }
-    const signature = readSignature(name => request.headers[name]?.toString())
+    if (subscription?.secret === null) return { caller, signature: 'missing' }
+    const signature = signatureGiven()
     const sender = { caller, signature }
-    if (caller !== undefined && subscription === undefined) return this.#find(id, caller).then(() => sender)
+    if (subscription === undefined) return this.#find(id, caller).then(() => sender)
     if (typeof signature === 'object') return sender
-    if (caller !== undefined) throw badSignature(signature)
-    return this.#refuse(request)
+    throw badSignature(signature)
+  }
+
+  /** Knows nothing of what the id stands for, so that it can tell nothing of it. */
+  #stranger(request: IncomingMessage, signature: Sender['signature']): Sender | Promise<Sender> {
+    const isEnough = typeof signature === 'object' || (this.#deps.hasInbound?.() ?? false)
+    return isEnough ? { caller: undefined, signature } : this.#refuse(request)
   }
 
   /** The subscription, where what comes to it is verified as a provider signs; `withInbound` decides of it then. */
@@ -131,6 +147,7 @@ export class Admission {
     if (judgeInbound === undefined) throw new Error('inbound is set, and nobody can judge it')
     const { method = '', headers, url = '' } = request
     const judge = (by: Inbound) => judgeInbound(by, { method, headers, url, body })
+    const arrivedAt = performance.now()
     const judged = await judge(subscription.inbound)
     if (judged.kind !== 'refused') return this.#verified(subscription, judged)
     if (caller !== undefined && !subscription.inbound.requireSignature) return undefined
@@ -139,12 +156,14 @@ export class Admission {
     if (judged.reason === 'certificate_unavailable')
       throw new AppError('certificate_unavailable', judged.detail)
     if (caller !== undefined) throw new AppError('invalid_signature', `${judged.detail} (${judged.reason})`)
-    await this.#wait(body.length)
-    const again = this.#subscription(String(subscription.id), undefined)
-    const second = again?.inbound ? await judge(again.inbound) : judged
-    if (second.kind !== 'refused') return this.#verified(subscription, second)
-    note(second.reason)
-    return this.#refuse(request)
+    const second = await this.#secondLook(arrivedAt, body.length, async () => {
+      const again = this.#subscription(String(subscription.id), undefined)
+      const now = again?.inbound ? await judge(again.inbound) : judged
+      if (now.kind !== 'refused') return now
+      note(now.reason)
+      return undefined
+    })
+    return second === undefined ? this.#refuse(request) : this.#verified(subscription, second)
   }
 
   #verified<T extends InboundJudged>(subscription: Subscription, judged: T): T {
@@ -153,7 +172,8 @@ export class Admission {
   }
 
   /**
-   * Decides with the whole body. A promise only for what is not admitted at once.
+   * Decides with the whole body. A promise only for what is not admitted at once. One that has `inbound`, and was not known
+   * before, is for `withInbound` yet.
    *
    * @throws AppError by the promise
    */
@@ -192,17 +212,33 @@ export class Admission {
     sender: Sender,
     body: Uint8Array,
   ): Promise<Subscription> {
-    await this.#wait(body.length)
-    return this.#admitted(id, sender, body) ?? this.#refuse(request)
+    const admitted = await this.#secondLook(
+      performance.now(),
+      body.length,
+      () => this.inbound(id, sender) ?? this.#admitted(id, sender, body),
+    )
+    return admitted ?? this.#refuse(request)
   }
 
-  async #wait(bytes: number): Promise<void> {
-    if (this.#waiting >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return
+  /** What `look` finds after a while, at once; undefined, when it finds nothing, at a time that has nothing to do with it. */
+  async #secondLook<T>(
+    arrivedAt: number,
+    bytes: number,
+    look: () => T | undefined | Promise<T | undefined>,
+  ): Promise<T | undefined> {
+    if (this.#waiting >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return look()
     this.#waiting++
     this.#waitingBytes += bytes
-    await setTimeout(this.#secondLookMs)
-    this.#waiting--
-    this.#waitingBytes -= bytes
+    try {
+      const after = (ms: number) => setTimeout(Math.max(0, arrivedAt + ms - performance.now()))
+      await after(this.#secondLookMs * lookAfterPart)
+      const found = await look()
+      if (found === undefined) await after(this.#secondLookMs)
+      return found
+    } finally {
+      this.#waiting--
+      this.#waitingBytes -= bytes
+    }
   }
 
   async #refuse(request: IncomingMessage): Promise<never> {
@@ -231,7 +267,8 @@ export class Admission {
   }
 }
 
-function hasInbound(one: Subscription): one is Subscription & { readonly inbound: Inbound } {
+/** Whether what comes to it is verified as a provider signs. */
+export function hasInbound(one: Subscription): one is Subscription & { readonly inbound: Inbound } {
   return one.inbound !== null
 }
 

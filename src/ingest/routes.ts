@@ -18,7 +18,7 @@ import type { Logger } from '../platform/logger.ts'
 import { wants, wantsType } from '../subscriptions/matching.ts'
 import { orderingKeysOf } from '../subscriptions/ordering-key.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
-import { Admission, type AdmissionDeps, type Sender } from './admission.ts'
+import { Admission, type AdmissionDeps, hasInbound, type Sender } from './admission.ts'
 import { envelopeLimits, readContentHeaders, readEnvelope } from './envelope.ts'
 import { eventChannelsMax, readChannels, readMetadata } from './event-labels.ts'
 import type { AcceptedEvent, IncomingEvent, Ingest } from './ingest.ts'
@@ -96,6 +96,7 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   if (inbound !== undefined) return acceptInbound(deps, request, reply, { subscription: inbound, payload })
   const admitted = deps.admission.withBody(request.params.id, request.raw, sender, payload)
   const subscription = admitted instanceof Promise ? await admitted : admitted
+  if (hasInbound(subscription)) return acceptInbound(deps, request, reply, { subscription, payload })
   const content = readEnvelope(request.headers, payload)
   reply.header('content-type', 'application/json; charset=utf-8')
   if (!isWanted(subscription, content, request.headers)) return reply.code(200).send('{}')

@@ -349,6 +349,7 @@ function registerIngest(
       visit,
       publicUrl: config.publicUrl.replace(/\/+$/, '') || undefined,
     }),
+    hasInbound: subscriptions.hasInbound,
     onInboundRefused: (to, request, reason, body) => inboundRefusals.refused(to, request, reason, body),
     onInboundVerified: ({ id }) => inboundRefusals.verified(id),
     ...uids,

@@ -141,7 +141,7 @@ const packedColumns = [
   'header_templates',
   'cloudevents',
   'auth',
-  'inbound',
+  'inbound', // the last one, see `packsInbound`
 ] as const satisfies readonly Exclude<keyof PathRow, 'id' | 'version' | 'stateSince'>[]
 
 export function pack(row: SubscriptionRow): PackedSubscription {
@@ -157,6 +157,11 @@ export function unpack(id: number, packed: string): PathRow {
   const values = JSON.parse(packed.slice(packed.indexOf('\n'))) as unknown[]
   const others = Object.fromEntries(packedColumns.map((name, index) => [name, values[index]]))
   return { ...unpackWanted(wantedText(packed)), ...others, id, version, stateSince } as unknown as PathRow
+}
+
+/** Whether the subscription has `inbound`, the last of the columns; nothing is parsed for it. */
+export function packsInbound(packed: string): boolean {
+  return packed.endsWith('}]')
 }
 
 /** The part of a packed text with the `wantedColumns`: where it is the same, so are they. */

@@ -1,7 +1,7 @@
 import { EventFields } from '../filters/event-fields.ts'
 import { compileFilter, type Filter } from '../filters/filter.ts'
 import type { EventToMatch } from './matching.ts'
-import { unpackWanted, type WantedRow, wantedText } from './store.ts'
+import { packsInbound, unpackWanted, type WantedRow, wantedText } from './store.ts'
 import { SubscriptionIndex } from './subscription-index.ts'
 
 /** Compiled filters that are kept: the 5,000 to 10,000 that were used last. */
@@ -14,6 +14,8 @@ export class SubscriptionDirectory {
   readonly #uids = new Map<string, number>()
   /** Those that have a filter. */
   readonly #filtered = new Set<number>()
+  /** Those that have `inbound`. */
+  readonly #inbound = new Set<number>()
   /** Two generations: when the younger is full the older is forgotten. Undefined: it cannot be compiled. */
   #compiled = new Map<number, Filter | undefined>()
   #compiledBefore = new Map<number, Filter | undefined>()
@@ -55,8 +57,15 @@ export class SubscriptionDirectory {
     return this.#uids.get(keyOf(tenant, uid))
   }
 
+  /** Whether any has `inbound`. */
+  get hasInbound(): boolean {
+    return this.#inbound.size > 0
+  }
+
   /** Takes a change of a packed text; undefined: there is none. */
   change(id: number, now: string | undefined, before: string | undefined): void {
+    if (now !== undefined && packsInbound(now)) this.#inbound.add(id)
+    else this.#inbound.delete(id)
     const [textNow, textBefore] = [now && wantedText(now), before && wantedText(before)]
     if (textNow === textBefore) return
     if (textBefore) this.#forgetUid(id, unpackWanted(textBefore))

@@ -91,10 +91,8 @@ export interface SubscriptionsDeps {
 
 const isUid = new RegExp(uidPattern)
 
-/** Rows read at a time, of those that were changed. */
-const pageRows = 1000
-
-const leadingMax = 20
+/** Rows read at a time, of those that were changed, and of those that lead to one address. */
+const [pageRows, leadingMax] = [1000, 20] as const
 
 /**
  * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
@@ -157,6 +155,9 @@ export class Subscriptions {
   naming(event: EventToMatch): readonly number[] {
     return this.#directory.naming(event, id => this.#cache.text(id))
   }
+
+  /** Whether any has `inbound`. */
+  readonly hasInbound = (): boolean => this.#directory.hasInbound
 
   /** The one that a tenant calls so. */
   withUid(tenant: string, uid: string): Subscription | undefined {

@@ -1,3 +1,4 @@
+import { overloaded } from '../errors.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
 import { type ReceiverRow, readReceiverOfToken, readReceivers } from './store.ts'
@@ -23,6 +24,8 @@ const tail = /\/t\/([A-Za-z0-9_-]{43})$/
 const unknownMs = 1000
 /** It is remembered of at most this number of addresses. */
 const unknownMax = 1000
+/** Tokens of requests that are looked up at a time: whoever tries many of them keeps no connection from others. */
+const lookUpsMax = 4
 
 /**
  * Which addresses are those of test receivers of this service. It is the whole text of the address that says so, as it is in
@@ -38,6 +41,7 @@ export class OwnAddresses {
   readonly #unknown = new Map<string, number>()
   #loading: Promise<void> | undefined
   #isStale = false
+  #lookUps = 0
 
   constructor(deps: OwnAddressesDeps) {
     this.#deps = deps
@@ -61,11 +65,18 @@ export class OwnAddresses {
     return this.#lookUp(url, token)
   }
 
-  /** The receiver of a token, for a request that came to this service. */
+  /** The receiver of a token, for a request that came to this service. @throws AppError overloaded */
   async ofToken(token: string): Promise<KnownReceiver | undefined> {
     for (const known of this.#byUrl.values()) if (known.token === token && !this.#isOver(known)) return known
     if (!/^[A-Za-z0-9_-]{43}$/.test(token) || this.#isUnknown(token)) return undefined
-    return this.#read(token)
+    if (this.#lookUps >= lookUpsMax)
+      throw overloaded('Too many unknown addresses are being looked up; try again shortly.')
+    this.#lookUps++
+    try {
+      return await this.#read(token)
+    } finally {
+      this.#lookUps--
+    }
   }
 
   async #lookUp(url: string, token: string): Promise<KnownReceiver | undefined> {

@@ -20,9 +20,16 @@ const sign = (body: string, by = 'mysecret') =>
 const key = { authorization: 'Bearer whk_good' }
 const webhookId = parseUuid('0193e0a4-6d3c-7d0e-9d0a-3f4a5b6c7d8e')
 
+interface Changes {
+  readonly withKeys?: boolean
+  readonly secondLookMs?: number
+  /** The body that the provider of a subscription with `inbound` sends, and how long it takes to tell. */
+  readonly provider?: { readonly body: string; readonly judgeMs: number }
+}
+
 /** Ingest with subscription 1, which has a secret, 2, which has none, and others that only the database knows. */
-async function world(changes: { readonly withKeys?: boolean; readonly secondLookMs?: number } = {}) {
-  const { withKeys = true, secondLookMs = 50 } = changes
+async function world(changes: Changes = {}) {
+  const { withKeys = true, secondLookMs = 50, provider } = changes
   const known = new Map<number, Subscription>([
     [1, aSubscription({ id: 1, secret, uid: 'one' })],
     [2, aSubscription({ id: 2, secret: null, uid: 'two' })],
@@ -34,6 +41,13 @@ async function world(changes: { readonly withKeys?: boolean; readonly secondLook
   const withUid = (all: ReadonlyMap<number, Subscription>, tenant: string, uid: string) =>
     [...all.values()].find(one => one.tenant === tenant && one.uid === uid)
   const deps: Omit<AdmissionDeps, 'callers'> = {
+    hasInbound: () => provider !== undefined,
+    judgeInbound: async (_, { body }) => {
+      await new Promise(resolve => setTimeout(resolve, provider?.judgeMs))
+      if (body.toString() === provider?.body)
+        return { kind: 'verified', eventType: null, repeatId: undefined }
+      return { kind: 'refused', reason: 'signature_mismatch', detail: '' }
+    },
     subscription: id => known.get(id),
     subscriptionWithUid: (tenant, uid) => withUid(known, tenant, uid),
     findIdOfUid: async (tenant, uid) => {
@@ -124,6 +138,43 @@ test('a wrong signature takes as long, whatever it is for', async () => {
     }),
   )
   assert.ok(Math.min(...tookMs) >= 399, `${tookMs}`)
+})
+
+const inbound = {
+  ...{ preset: 'mailgun', secrets: ['s'], toleranceSeconds: null, dedupe: null },
+  requireSignature: true,
+}
+
+test('where a subscription is verified as its provider signs, a stranger waits as long for the same, whatever the id', async () => {
+  await using w = await world({ secondLookMs: 1000, provider: { body: 'signed', judgeMs: 200 } })
+  w.known.set(4, aSubscription({ id: 4, inbound, uid: 'four' }))
+  const asked = [{}, { signature: 'x' }, { signature: sign('event', 'another') }].flatMap(headers =>
+    [1, 2, 3, 4, 'uid:four', 'uid:none', '99999999999'].map(id => ({ id, headers })),
+  )
+  const answers = await Promise.all(
+    asked.map(async ({ id, headers }) => {
+      const sentAt = performance.now()
+      const answer = await seen(w.send(id, headers))
+      return { answer, tookMs: performance.now() - sentAt }
+    }),
+  )
+  const [first] = answers
+  assert.equal(first?.answer.status, 401)
+  for (const { answer } of answers) assert.deepEqual(answer, first?.answer)
+  const tookMs = answers.map(one => one.tookMs)
+  assert.ok(Math.min(...tookMs) >= 999, `${tookMs}`)
+  // To look twice takes 400 ms where there is something to judge.
+  assert.ok(Math.max(...tookMs) - Math.min(...tookMs) < 300, `${tookMs}`)
+  assert.deepEqual([w.lookedFor, w.uidsLookedFor, w.accepted], [[], [], []])
+  assert.equal((await w.send(4, {}, 'signed')).status, 202)
+})
+
+test('a provider is right when the news of the subscription comes a moment later', async () => {
+  await using w = await world({ secondLookMs: 300, provider: { body: 'signed', judgeMs: 0 } })
+  const sent = w.send(4, {}, 'signed')
+  await new Promise(resolve => setTimeout(resolve, 50)) // it is refused by then, and waits for the news
+  w.known.set(4, aSubscription({ id: 4, inbound }))
+  assert.equal((await sent).status, 202)
 })
 
 test('what the headers are enough for is decided before the body comes', async () => {

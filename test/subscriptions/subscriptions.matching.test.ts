@@ -116,3 +116,21 @@ test('an event is matched within its tenant', async t => {
   assert.deepEqual(idsOf(subscriptions, anEvent('a')), [1])
   assert.deepEqual(idsOf(subscriptions, { event: { ...anEvent('a').event, tenant: 'acme' } }), [2])
 })
+
+test('each process knows whether any subscription is verified as a provider signs', async t => {
+  const { world, subscriptions } = await aWorld(t)
+  const other = testSubscriptions(world)
+  const inbound = { preset: 'github', secrets: ['s'], dedupe: ['header:x-id'] }
+  const { id } = await subscriptions.create(localOperator, { ...target, metadata: { a: 'b' } })
+  assert.equal(subscriptions.hasInbound(), false)
+  await subscriptions.patch(localOperator, id, { inbound })
+  await other.load()
+  assert.deepEqual([subscriptions.hasInbound(), other.hasInbound()], [true, true])
+  await subscriptions.patch(localOperator, id, { inbound: null })
+  await other.load()
+  assert.deepEqual([subscriptions.hasInbound(), other.hasInbound()], [false, false])
+  const { id: second } = await subscriptions.create(localOperator, { ...target, inbound })
+  assert.equal(subscriptions.hasInbound(), true)
+  await subscriptions.remove(localOperator, second)
+  assert.equal(subscriptions.hasInbound(), false)
+})
