@@ -1,36 +1,25 @@
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { FastifyInstance } from 'fastify'
-import { type Static, Type } from 'typebox'
-import { AppError, validationFailed } from '../errors.ts'
+import { Type } from 'typebox'
+import { AppError } from '../errors.ts'
 import { callerFor, callerOf, reachOf } from '../http/access.ts'
 import { decodeCursor, encodeCursor, linkNextPage, pageHeaders, pageQuery, sendPage } from '../http/paging.ts'
 import {
   parseReplayId,
-  parseTime,
   parseWebhookId,
   subscriptionIdParameter,
   tenantParameter,
   timeParameter,
   unknownSubscription,
-  wordsParameter,
 } from '../http/parameters.ts'
 import { problems } from '../http/problem.ts'
-import type { Reach } from '../model/caller.ts'
-import { type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
-import {
-  cursorOf,
-  type DeliveryKey,
-  type DeliveryQuery,
-  type DeliveryState,
-  deliveryStates,
-  listDeliveries,
-  parseCursor,
-} from './deliveries.ts'
+import { cursorOf, listDeliveries, parseCursor } from './deliveries.ts'
 import type { DeliveryRow } from './deliveries-store.ts'
-import { chosenMax, discardChosen, discardCursor, discardDeliveries, parseDiscardCursor } from './discard.ts'
+import { deliveryFilters, isNarrow, nothingChosen, queryOf } from './delivery-filters.ts'
+import { registerDiscard } from './discard-routes.ts'
 import type { Replays } from './replays.ts'
 import { Delivery, type DeliveryAnswer, EventReplay, EventTryNow, Replay, ReplayCreate } from './schema.ts'
 
@@ -47,8 +36,6 @@ const tags = ['Replay']
 const pageSize = 50
 /** Sorts above every id. */
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Uuid // canonical as it stands
-/** How long a discard may take that someone waits for. */
-const discardMsMax = 20_000
 
 /** The routes that send again, and those that show and end what is owed. */
 export function registerReplay(scope: FastifyInstance, deps: ReplayRoutesDeps): void {
@@ -58,6 +45,7 @@ export function registerReplay(scope: FastifyInstance, deps: ReplayRoutesDeps): 
   registerProgress(scope, deps)
   registerRecover(scope, deps)
   registerDeliveries(scope, deps)
+  registerDiscard(scope, deps)
 }
 
 function registerEventReplay(scope: FastifyInstance, { replays }: ReplayRoutesDeps): void {
@@ -141,6 +129,7 @@ function registerMaking(scope: FastifyInstance, { replays }: ReplayRoutesDeps): 
         summary: 'Send many deliveries again',
         description:
           'In the background, a few hundred at a time, so that fresh events and retries do not wait for them. With `dry_run` it only counts. ' +
+          'An empty filter, which would be all dead letters there are, is taken for a dry run only: say `state`. ' +
           'It is of events that were accepted before now and that retention has not taken.',
         tags,
         body: ReplayCreate,
@@ -155,8 +144,9 @@ function registerMaking(scope: FastifyInstance, { replays }: ReplayRoutesDeps): 
       },
     },
     async (request, reply) => {
-      const { filter, rate_per_second: rate, dry_run: isDryRun } = request.body
+      const { filter, rate_per_second: rate, dry_run: isDryRun = false } = request.body
       const caller = callerFor(request, filter.tenant)
+      if (!isDryRun && !isNarrow(filter)) throw nothingChosen('/filter', 'Name at least one field')
       if (isDryRun) return reply.code(200).send({ count: await replays.count(caller, filter) })
       const made = await replays.create(caller, filter, rate)
       return reply.code(202).header('location', `/replays/${made.id}`).send(made)
@@ -270,104 +260,6 @@ function registerRecover(scope: FastifyInstance, { replays, subscriptions }: Rep
   )
 }
 
-const deliveryFilters = {
-  state: Type.Optional(
-    wordsParameter(
-      deliveryStates,
-      'One or several, with commas between; left out: `pending,failed`, what is owed or dead',
-      'failed',
-    ),
-  ),
-  subscription_id: Type.Optional(
-    Type.Unsafe<number | string>({
-      ...subscriptionIdParameter,
-      description: 'Only those to this subscription: its id, or `uid:` and its uid',
-    }),
-  ),
-  tenant: Type.Optional(tenantParameter),
-  error_class: Type.Optional(
-    Type.Unsafe<ErrorClass>({
-      type: 'string',
-      enum: [...errorClasses],
-      description: 'Only those whose last attempt failed in this way',
-    }),
-  ),
-  since: Type.Optional(timeParameter('Events accepted from then on')),
-  until: Type.Optional(timeParameter('Events accepted before then')),
-}
-const DeliveryFilters = Type.Object(deliveryFilters)
-/** What can be discarded: the rest has ended. */
-const discardFilters = {
-  ...deliveryFilters,
-  state: Type.Optional(
-    wordsParameter(
-      ['pending', 'failed'],
-      '`pending`, `failed` or both with a comma between; left out: both',
-      'failed',
-    ),
-  ),
-}
-
-const chosenDeliveries = Type.Array(
-  Type.Object(
-    {
-      webhook_id: Type.String({ format: 'uuid' }),
-      subscription_id: Type.Integer({ minimum: 1, maximum: 2_147_483_647 }),
-    },
-    { additionalProperties: false },
-  ),
-  {
-    minItems: 1,
-    maxItems: chosenMax,
-    description:
-      'Exactly these, instead of filters. All of them have to be there, else none ends; of these, what has ended already stays as it is and is not counted',
-  },
-)
-
-/** The deliveries that a request names, each once. @throws AppError validation_failed beside filters */
-function chosenOf(
-  deliveries: Static<typeof chosenDeliveries>,
-  others: Readonly<Record<string, unknown>>,
-): readonly DeliveryKey[] {
-  const beside = Object.keys(others).filter(name => others[name] !== undefined)
-  if (beside.length > 0) {
-    throw validationFailed(
-      beside.map(name => ({
-        pointer: `/${name}`,
-        detail: 'Leave it out beside deliveries: they are named one by one.',
-      })),
-    )
-  }
-  const keys = deliveries.map(({ webhook_id: id, subscription_id: subscriptionId }) => ({
-    webhookId: parseWebhookId(id),
-    subscriptionId,
-  }))
-  return [...new Map(keys.map(key => [cursorOf(key), key])).values()]
-}
-
-/** @throws AppError not_found, validation_failed */
-async function queryOf(
-  filters: Omit<Static<typeof DeliveryFilters>, 'tenant'>,
-  reach: Reach,
-  subscriptions: Subscriptions,
-): Promise<DeliveryQuery> {
-  const { subscription_id: named } = filters
-  const states = (filters.state ?? 'pending,failed').split(',') as DeliveryState[] // its pattern holds no other word
-  const since = filters.since === undefined ? undefined : parseTime(filters.since, 'since')
-  const until = filters.until === undefined ? undefined : parseTime(filters.until, 'until')
-  if (since !== undefined && until !== undefined && since >= until) {
-    throw validationFailed([{ pointer: 'until', detail: 'Give a time after since.' }])
-  }
-  return {
-    states: [...new Set(states)],
-    subscriptionId:
-      named === undefined ? undefined : await subscriptions.idIn(reach, String(named), 'subscription_id'),
-    errorClass: filters.error_class,
-    since,
-    until,
-  }
-}
-
 function registerDeliveries(scope: FastifyInstance, { database, subscriptions }: ReplayRoutesDeps): void {
   const app = scope.withTypeProvider<TypeBoxTypeProvider>()
   app.get(
@@ -401,61 +293,6 @@ function registerDeliveries(scope: FastifyInstance, { database, subscriptions }:
       const { rows, next } = await listDeliveries(database, reach, query, limit, after)
       if (next) linkNextPage(request, reply, limit, encodeCursor('deliveries', cursorOf(next)))
       return rows.map(deliveryAnswer)
-    },
-  )
-  app.post(
-    '/deliveries/discard',
-    {
-      schema: {
-        operationId: 'discardDeliveries',
-        summary: 'End what is owed, or dead letters',
-        description:
-          'All that the filters match, or the deliveries that are named, end as cancelled, with a row in the log each. What is being sent at this moment may still arrive.',
-        tags,
-        body: Type.Object(
-          {
-            ...discardFilters,
-            deliveries: Type.Optional(chosenDeliveries),
-            dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and changes nothing' })),
-            cursor: Type.Optional(
-              Type.String({
-                maxLength: 200,
-                description: '`next_cursor` of a request that was not complete',
-              }),
-            ),
-          },
-          { additionalProperties: false, examples: [{ state: 'failed', subscription_id: 1 }] },
-        ),
-        response: {
-          200: Type.Object(
-            {
-              count: Type.Integer({ minimum: 0 }),
-              is_complete: Type.Boolean({
-                description: 'False: there is more than fits into one request; send it again with the cursor',
-              }),
-              next_cursor: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-            },
-            { description: 'How many matched, and have ended unless it was a dry run' },
-          ),
-          ...problems(401, 403, 404, 413, 415, 422),
-        },
-      },
-    },
-    async request => {
-      const { tenant, cursor, dry_run: isDryRun = false, deliveries, ...filters } = request.body
-      const caller = callerFor(request, tenant)
-      if (deliveries !== undefined) {
-        const chosen = chosenOf(deliveries, { ...filters, cursor })
-        const ended = await discardChosen(database, caller, chosen, isDryRun)
-        return { count: ended, is_complete: true, next_cursor: null }
-      }
-      const end = performance.now() + discardMsMax
-      const query = await queryOf(filters, caller.reach, subscriptions)
-      const after = decodeCursor('discard', cursor, parseDiscardCursor)
-      const mayGoOn = () => performance.now() < end
-      const { count, next } = await discardDeliveries(database, caller, query, isDryRun, mayGoOn, after)
-      const next_cursor = next === undefined ? null : encodeCursor('discard', discardCursor(next))
-      return { count, is_complete: next === undefined, next_cursor }
     },
   )
 }

@@ -113,6 +113,27 @@ test('deliveries are named, or filtered: not both, and at most five hundred at a
   assert.deepEqual(await states(), ['failed 1'])
 })
 
+test('nothing is discarded or sent again by saying nothing: all is said, and can be counted without', async () => {
+  await subscribe(database, [1])
+  await ended(database, { 1: 'given_up' })
+  for (const [path, body, pointer] of [
+    ['/deliveries/discard', {}, ''],
+    ['/deliveries/discard', { all: false, dry_run: false }, ''],
+    ['/deliveries/discard', { all: true, state: 'failed' }, '/all'],
+    ['/deliveries/discard', { all: true, tenant: 'default' }, '/all'],
+    ['/replays', { filter: {} }, '/filter'],
+  ] as const) {
+    const { status, text } = await post(path, body)
+    assert.equal(status, 422, text)
+    assert.ok(text.includes(`"pointer":"${pointer}"`), text)
+  }
+  assert.deepEqual(await states(), ['failed 1'])
+  assert.deepEqual((await post('/replays', { filter: {}, dry_run: true })).json, { count: 1 })
+  assert.equal(Object(await discard({ dry_run: true })).json.count, 1)
+  assert.equal(Object(await discard({ all: true })).json.count, 1)
+  assert.deepEqual(await states(), ['cancelled 1'])
+})
+
 /** An event of some minutes ago that has failed, and waits for its retry. */
 async function failedOnce(subscriptionIds: readonly number[], retryAt = Date.now() + 600_000): Promise<Uuid> {
   const event = await owe(database, { webhookId: idAt(Date.now() - 300_000), subscriptionIds })

@@ -101,7 +101,7 @@ function bodyOf({ method, path }: Operation, { way, value }: BoundaryValue): unk
     return given.scope === 'admin' || given.scope === 'read' ? given : { tenant: 'default', ...given }
   }
   if (path === '/sources' || path === '/sources/{id}') return bodyOfSource(Object(value), way)
-  if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: {} }
+  if (path === '/replays' && way[0] !== 'filter') return { ...Object(value), filter: { state: 'failed' } }
   if (!path.startsWith('/subscriptions/')) return value
   if (way[0] === 'inbound' && way.length > 1) {
     const { inbound, ...rest } = Object(value)

@@ -2735,6 +2735,8 @@ export interface Operations {
       webhook_id: string
       subscription_id: number
     })[]
+    /** True, and no filter: all that is owed, and all dead letters */
+    all?: boolean
     /** Only counts, and changes nothing */
     dry_run?: boolean
     /** `next_cursor` of a request that was not complete */
