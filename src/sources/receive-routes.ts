@@ -17,7 +17,10 @@ export interface SourceReceivingRoutesDeps extends SourceReceivingDeps {
 
 type Incoming = FastifyRequest<{ Params: { token: string } }>
 
-/** Providers send with POST; with the others some ask whether an address is ours. */
+/**
+ * Providers send with POST; with the others some ask whether an address is ours. HEAD only asks whether somebody is there
+ * (Intercom, and whoever watches addresses): every address says so, whether there is such a source or not.
+ */
 const methods: readonly HTTPMethods[] = ['POST', 'GET', 'OPTIONS']
 
 /** `/in/{token}`, where providers send to: the signature, or the address, is what lets in. */
@@ -25,6 +28,8 @@ export function sourceReceivingRoutes(app: FastifyInstance, deps: SourceReceivin
   const receiving = new SourceReceiving(deps)
   app.register(async scope => {
     readRawBodies(scope, deps.bodies)
+    // Before GET, of which Fastify would make one that is judged.
+    scope.head('/in/:token', { schema: { hide: true } }, (_request, reply) => reply.headers(quiet).send())
     for (const method of methods) {
       scope.route<{ Params: { token: string } }>({
         method,

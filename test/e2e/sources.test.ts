@@ -152,6 +152,7 @@ test('an address that does not exist is answered as a wrong signature is, after 
     assert.equal(known.seen[0], 401)
     assert.ok(known.ms >= 240 && unknown.ms >= 240, `${known.ms} ${unknown.ms}`)
   }
+  for (const to of [source, nowhere]) assert.equal((await send(to, { method: 'HEAD' })).status, 200)
   assert.equal((await call('PUT', `/in/${'a'.repeat(43)}`)).status, 405)
 })
 
