@@ -42,6 +42,10 @@ export function answerChallenge(
       if (request.method !== 'GET' || text === undefined || text.length > echoCharsMax) return undefined
       return plain(text)
     }
+    case 'unsigned form': {
+      const isAlone = request.form.size === 1 && request.form.has(challenge.field)
+      return request.method === 'POST' && isAlone ? plain('') : undefined
+    }
     case 'ping': {
       const value = request.textAt(challenge.where)
       if (value === undefined || !Object.hasOwn(challenge.answers, value)) return undefined

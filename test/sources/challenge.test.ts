@@ -106,6 +106,14 @@ test('Discord gets its pings back, of events and of interactions, when it has si
   assert.equal(answer('discord', signed('discord', '{"type":"constructor"}'), secrets), undefined)
 })
 
+test('WooCommerce hears that somebody is there, of a form with the id of its webhook alone', () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+  assert.deepEqual(answer('woocommerce', { headers, body: 'webhook_id=7' }, ['s']), plain(''))
+  for (const body of ['webhook_id=7&total=99', 'webhook_id=7&webhook_id=8', 'total=99', ''])
+    assert.equal(answer('woocommerce', { headers, body }, ['s']), undefined, body)
+  assert.equal(answer('woocommerce', { headers: {}, body: 'webhook_id=7' }, ['s']), undefined)
+})
+
 test('a provider that asks nothing gets no answer of this kind', () => {
   assert.equal(answer('github', signed('github', '{}'), secretsOf('github')), undefined)
 })

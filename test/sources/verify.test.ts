@@ -240,6 +240,27 @@ const plainScheme: Verification = {
   signed: ['plain body'],
 }
 
+test('where a provider signs at several places, one that is right is enough', () => {
+  const body = '{"id":1}'
+  const mac = (secret: string) => createHmac('sha256', secret).update(body).digest('base64')
+  for (const [id, name, second] of [
+    ['docusign', 'x-docusign-signature-1', 'x-docusign-signature-2'],
+    ['docusign', 'x-docusign-signature-1', 'x-docusign-signature-5'],
+    ['hookdeck', 'x-hookdeck-signature', 'x-hookdeck-signature-2'],
+  ] as const) {
+    const sent = { headers: { [name]: mac('of another key'), [second]: mac('ours') }, body }
+    assert.deepEqual(check(id, sent, ['old', 'ours']), { kind: 'verified', secret: 1 }, second)
+    assert.deepEqual(check(id, sent, ['old']), failed('signature_mismatch'))
+  }
+  const hmac = (secret: string) => createHmac('sha256', secret).update(`${seconds}t`).digest('hex')
+  const signature = { timestamp: seconds, token: 't', signature: hmac('of the subaccount') }
+  const parent = { ...signature, 'parent-signature': hmac('of the account') }
+  const mailgun = (of: object) => ({ body: JSON.stringify({ signature: of, 'event-data': {} }) })
+  assert.deepEqual(check('mailgun', mailgun(parent), ['of the account']), first)
+  assert.deepEqual(check('mailgun', mailgun(parent), ['of the subaccount']), first)
+  assert.deepEqual(check('mailgun', mailgun(signature), ['of the account']), failed('signature_mismatch'))
+})
+
 test('a body that was signed before it was compressed is believed, and read; a bomb is neither', () => {
   const body = Buffer.from('{"type":"a.b"}')
   const came = (coding: string, bytes: Buffer, signed = body) =>

@@ -310,7 +310,7 @@ export const providers: Readonly<Record<string, Provider>> = {
       return post(JSON.stringify({ signature, 'event-data': { event: 'opened' } }), {})
     },
     change: ['a8ce', 'b8ce'],
-    tolerance: 300,
+    tolerance: 32_400,
     type: 'opened',
     repeat: 'a8ce0edb2dd8301dee6c2405235584e45aa91d1e9f979f3de0',
   },
@@ -443,7 +443,6 @@ export const providers: Readonly<Record<string, Provider>> = {
       { 'x-wc-webhook-topic': 'order.created', 'x-wc-webhook-delivery-id': 'w' },
     ),
     type: 'order.created',
-    repeat: 'w',
   },
   zendesk: {
     ...plain,

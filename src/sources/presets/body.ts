@@ -1,5 +1,5 @@
 import type { Preset } from '../preset.ts'
-import { bodyHmac, hmacIn, sharedSecret } from './schemes.ts'
+import { bodyHmac, hmacIn, oneOf, sharedSecret } from './schemes.ts'
 
 // Providers that sign the body alone: nothing says how old a request is.
 
@@ -18,7 +18,8 @@ export const bodyPresets: readonly Preset[] = [
     name: 'DocuSign Connect',
     documentation: 'https://developers.docusign.com/platform/webhooks/connect/hmac/',
     secret: 'An HMAC key of the Connect configuration',
-    verification: bodyHmac('x-docusign-signature-1', 'base64'),
+    // A header for each key of the account, up to a hundred; a source has five secrets at the most.
+    verification: oneOf([1, 2, 3, 4, 5].map(n => bodyHmac(`x-docusign-signature-${n}`, 'base64'))),
     eventType: [{ field: 'event' }],
     dedupe: [],
   },
@@ -73,7 +74,11 @@ export const bodyPresets: readonly Preset[] = [
     name: 'Hookdeck',
     documentation: 'https://hookdeck.com/docs/authentication',
     secret: 'The signing secret of the project',
-    verification: bodyHmac('x-hookdeck-signature', 'base64'),
+    // The other header is there while the secret is replaced.
+    verification: oneOf([
+      bodyHmac('x-hookdeck-signature', 'base64'),
+      bodyHmac('x-hookdeck-signature-2', 'base64'),
+    ]),
     eventType: [],
     dedupe: [{ header: 'x-hookdeck-eventid' }],
   },
@@ -131,6 +136,8 @@ export const bodyPresets: readonly Preset[] = [
     secret: 'The secret of the webhook',
     verification: bodyHmac('x-wc-webhook-signature', 'base64'),
     eventType: [{ header: 'x-wc-webhook-topic' }],
-    dedupe: [{ header: 'x-wc-webhook-delivery-id' }],
+    // Its delivery id is a hash of the webhook's id and the second: two orders of one second have the same. It never sends again.
+    dedupe: [],
+    challenge: { kind: 'unsigned form', field: 'webhook_id' },
   },
 ]

@@ -1,10 +1,19 @@
-import type { Place, Preset } from '../preset.ts'
-import { hmacIn } from './schemes.ts'
+import type { Place, Preset, Verification } from '../preset.ts'
+import { hmacIn, oneOf } from './schemes.ts'
 
 // Providers that sign the URL, or some values of the body.
 
 const adyenItem = (name: string): Place => ({ field: `notificationItems.0.NotificationRequestItem.${name}` })
 const colon = { text: ':' }
+
+/** The body is not signed: only this pair of values. */
+const mailgun = (signature: string): Verification => ({
+  ...{ kind: 'hmac', hash: 'sha256', key: 'utf8', encoding: 'hex' },
+  signature: { at: { field: `signature.${signature}` } },
+  signed: ['timestamp', { field: 'signature.token' }],
+  // It tries for eight hours, with the same time and token. A token is good for one event.
+  timestamp: { at: { at: { field: 'signature.timestamp' } }, unit: 's', toleranceSeconds: 32_400 },
+})
 
 export const partPresets: readonly Preset[] = [
   {
@@ -68,16 +77,8 @@ export const partPresets: readonly Preset[] = [
     name: 'Mailgun',
     documentation: 'https://documentation.mailgun.com/docs/mailgun/user-manual/webhooks/securing-webhooks',
     secret: 'The HTTP webhook signing key',
-    verification: {
-      kind: 'hmac',
-      hash: 'sha256',
-      key: 'utf8',
-      signature: { at: { field: 'signature.signature' } },
-      encoding: 'hex',
-      // The body is not signed: only this pair of values.
-      signed: ['timestamp', { field: 'signature.token' }],
-      timestamp: { at: { at: { field: 'signature.timestamp' } }, unit: 's', toleranceSeconds: 300 },
-    },
+    // What happens in a subaccount is signed with the key of its owner, too.
+    verification: oneOf([mailgun('signature'), mailgun('parent-signature')]),
     eventType: [{ field: 'event-data.event' }],
     dedupe: [{ field: 'signature.token' }],
   },
@@ -100,7 +101,14 @@ export const partPresets: readonly Preset[] = [
       hash: 'sha1',
       bodyHash: { query: 'bodySHA256' },
     }),
-    eventType: [{ form: 'EventType' }, { form: 'MessageStatus' }, { form: 'CallStatus' }],
+    // A message that came in has only `SmsStatus`; Event Streams send lists of CloudEvents.
+    eventType: [
+      { form: 'EventType' },
+      { form: 'MessageStatus' },
+      { form: 'SmsStatus' },
+      { form: 'CallStatus' },
+      { field: '0.type' },
+    ],
     dedupe: [{ header: 'i-twilio-idempotency-token' }],
     // Anything else is an error of a call or a message.
     answer: { status: 200, content_type: 'text/xml', body: '<Response/>' },

@@ -37,6 +37,9 @@ export const hmacIn = (
 export const bodyHmac = (header: string, encoding: 'hex' | 'base64', prefix?: string): Verification =>
   hmacIn(header, encoding, ['body'], { ...(prefix !== undefined && { prefix }) })
 
+/** Signatures at several places, of which one that is right will do. */
+export const oneOf = (of: readonly Verification[]): Verification => ({ kind: 'any', of })
+
 const standardParts = (name: string, prefix: 'v1,' | 'v1a,') =>
   ({
     signature: { at: { header: `${name}-signature` }, split: ' ', prefix },
@@ -53,13 +56,11 @@ export const standardHmac = (name: string): Verification => ({
 })
 
 /** Standard Webhooks with a secret or a key pair; its headers have other names at Svix. */
-export const standard = (name: string): Verification => ({
-  kind: 'any',
-  of: [
+export const standard = (name: string): Verification =>
+  oneOf([
     standardHmac(name),
     { kind: 'public key', algorithm: 'ed25519', key: 'whpk', ...standardParts(name, 'v1a,') },
-  ],
-})
+  ])
 
 /** `t=<seconds>,v1=<hex>` over `<seconds>.<body>`. */
 export const stripeLike = (header: string): Verification =>
