@@ -125,8 +125,8 @@ export type Challenge =
       readonly is: string
       readonly field: Place
     }
-  /** GET with a query parameter that is sent back. */
-  | { readonly kind: 'echo query'; readonly parameter: string }
+  /** A query parameter that is sent back. */
+  | { readonly kind: 'echo query'; readonly method: 'GET' | 'POST'; readonly parameter: string }
   /** A form with this field alone and no signature, by which a provider sees that the URL answers. It is no event. */
   | { readonly kind: 'unsigned form'; readonly field: string }
   /** The value of a field, and what is answered; none where another field is there. */

@@ -41,7 +41,7 @@ function verifyAny(ways: readonly Verification[], request: InboundRequest, optio
 }
 
 function rankOf(reason: RefusalReason): number {
-  return ['missing_signature', 'unusable_secret'].indexOf(reason) + 1 || 3
+  return ['missing_signature', 'missing_token', 'unusable_secret'].indexOf(reason) + 1 || 4
 }
 
 type Signed = Extract<Verification, { kind: 'hmac' | 'public key' }>

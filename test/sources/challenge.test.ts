@@ -68,6 +68,15 @@ test('Meta and Dropbox get the value of their parameter back, of GET only', () =
   assert.equal(answer('dropbox', { method: 'GET', search: `?challenge=${'a'.repeat(1025)}` }, []), undefined)
 })
 
+test('Microsoft Graph gets the value of its parameter back, of POST only', () => {
+  const search = '?validationToken=Validation%3a+Testing+%3cb%3e'
+  assert.deepEqual(
+    answer('microsoft-graph', { method: 'POST', search }, []),
+    plain('Validation: Testing <b>'),
+  )
+  assert.equal(answer('microsoft-graph', { method: 'GET', search }, []), undefined)
+})
+
 test('a sender of CloudEvents is allowed by its OPTIONS', () => {
   const headers = { 'webhook-request-origin': 'eventemitter.example.com', 'webhook-request-rate': '120' }
   assert.deepEqual(answer('cloudevents', { method: 'OPTIONS', headers }, []), {

@@ -240,6 +240,16 @@ const plainScheme: Verification = {
   signed: ['plain body'],
 }
 
+test('CloudEvents: by a token in the header, or in the address', () => {
+  const bearer = (text: string) => ({ headers: { authorization: `Bearer ${text}` } })
+  const authenticated = { kind: 'authenticated', secret: 0 }
+  assert.deepEqual(check('cloudevents', { search: '?access_token=t' }, ['t']), authenticated)
+  assert.deepEqual(check('cloudevents', bearer('t'), ['t']), authenticated)
+  assert.deepEqual(check('cloudevents', { search: '?access_token=u' }, ['t']), failed('wrong_token'))
+  assert.deepEqual(check('cloudevents', bearer('u'), ['t']), failed('wrong_token'))
+  assert.deepEqual(check('cloudevents', {}, ['t']), failed('missing_token'))
+})
+
 test('where a provider signs at several places, one that is right is enough', () => {
   const body = '{"id":1}'
   const mac = (secret: string) => createHmac('sha256', secret).update(body).digest('base64')

@@ -319,6 +319,11 @@ export const providers: Readonly<Record<string, Provider>> = {
     body: '{"object":"page","entry":"order.paid"}',
     type: 'page',
   },
+  'microsoft-graph': {
+    ...token((secret, body) => post(body.replace('STATE', JSON.stringify(secret).slice(1, -1)), {})),
+    body: '{"value":[{"subscriptionId":"s","clientState":"STATE","changeType":"updated","resource":"me/messages/1"}]}',
+    type: 'updated',
+  },
   none: { ...token((_secret, body) => post(body, { 'x-event-type': 'a.b' })), type: 'a.b' },
   paddle: {
     ...plain,

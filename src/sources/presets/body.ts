@@ -31,7 +31,7 @@ export const bodyPresets: readonly Preset[] = [
     verification: bodyHmac('x-dropbox-signature', 'hex'),
     eventType: [],
     dedupe: [],
-    challenge: { kind: 'echo query', parameter: 'challenge' },
+    challenge: { kind: 'echo query', method: 'GET', parameter: 'challenge' },
   },
   {
     id: 'forgejo',
@@ -100,7 +100,7 @@ export const bodyPresets: readonly Preset[] = [
     eventType: [{ field: 'object' }],
     dedupe: [],
     // Whoever knows the URL gets the answer, with any verify token: it proves nothing, as events are signed by the secret.
-    challenge: { kind: 'echo query', parameter: 'hub.challenge' },
+    challenge: { kind: 'echo query', method: 'GET', parameter: 'hub.challenge' },
   },
   {
     id: 'pagerduty',

@@ -1,5 +1,5 @@
 import type { Preset } from '../preset.ts'
-import { bearer, seconds, standardHmac } from './schemes.ts'
+import { bearer, oneOf, seconds, standardHmac } from './schemes.ts'
 
 // Providers that sign with a key pair, send the secret itself, or nothing.
 
@@ -93,8 +93,9 @@ export const tokenPresets: readonly Preset[] = [
     id: 'cloudevents',
     name: 'CloudEvents over HTTP',
     documentation: 'https://github.com/cloudevents/spec/blob/main/cloudevents/http-webhook.md',
-    secret: 'The token that the sender gives as Authorization: Bearer',
-    verification: bearer,
+    secret: 'The token that the sender gives as Authorization: Bearer, or as access_token in the address',
+    // The specification has both; Event Grid can have either.
+    verification: oneOf([bearer, { kind: 'token', token: { at: { query: 'access_token' } } }]),
     eventType: [{ header: 'ce-type' }, { field: 'type' }],
     // An id is one event's only together with its source.
     dedupe: [],
@@ -106,12 +107,23 @@ export const tokenPresets: readonly Preset[] = [
     documentation: 'https://docs.gitlab.com/user/project/integrations/webhooks/',
     secret: 'The signing token of the webhook (whsec_…), or its secret token',
     // Which of them a request has is the owner's choice at GitLab: the signature came in 2026.
-    verification: {
-      kind: 'any',
-      of: [standardHmac('webhook'), { kind: 'token', token: { at: { header: 'x-gitlab-token' } } }],
-    },
+    verification: oneOf([
+      standardHmac('webhook'),
+      { kind: 'token', token: { at: { header: 'x-gitlab-token' } } },
+    ]),
     eventType: [{ header: 'x-gitlab-event' }],
     dedupe: [{ header: 'idempotency-key' }],
+  },
+  {
+    id: 'microsoft-graph',
+    name: 'Microsoft Graph (Outlook, Teams, SharePoint)',
+    documentation: 'https://learn.microsoft.com/en-us/graph/change-notifications-delivery-webhooks',
+    secret: 'The clientState of the subscription',
+    verification: { kind: 'token', token: { at: { field: 'value.0.clientState' } } },
+    eventType: [{ field: 'value.0.lifecycleEvent' }, { field: 'value.0.changeType' }],
+    dedupe: [],
+    // Whoever knows the URL gets the answer, as nothing in the question shows who asks.
+    challenge: { kind: 'echo query', method: 'POST', parameter: 'validationToken' },
   },
   {
     ...generic,
