@@ -39,7 +39,8 @@ export function answerChallenge(
     }
     case 'echo query': {
       const text = request.textAt({ query: challenge.parameter })
-      if (request.method !== challenge.method || text === undefined || text.length > echoCharsMax) return undefined
+      if (request.method !== challenge.method || text === undefined || text.length > echoCharsMax)
+        return undefined
       return plain(text)
     }
     case 'unsigned form': {
