@@ -1,6 +1,6 @@
 import type { Queryable } from '../platform/postgres.ts'
 
-/** Keeps what waits at a minute; a second sample of the same minute changes nothing. */
+/** Keeps what waits at a minute, in place of an earlier sample of it: the clock may have been ahead when that was taken. */
 export async function insertSample(
   db: Queryable,
   minute: number,
@@ -8,7 +8,8 @@ export async function insertSample(
   oldestDueSeconds: number | null,
 ): Promise<void> {
   await db.query({
-    text: `insert into backlog_samples (minute, pending, oldest_due_seconds) values ($1, $2, $3) on conflict do nothing`,
+    text: `insert into backlog_samples (minute, pending, oldest_due_seconds) values ($1, $2, $3)
+           on conflict (minute) do update set pending = excluded.pending, oldest_due_seconds = excluded.oldest_due_seconds`,
     values: [minute, pending, oldestDueSeconds],
   })
 }

@@ -67,7 +67,7 @@ export async function removeOldStats(
   logger: Logger,
   signal: AbortSignal,
 ): Promise<number> {
-  const rolledUp = await readRolledUp(session)
+  const rolledUp = await readRolledUp(session, minuteOf(periods.now))
   const options = { name: 'removal of old roll-ups', logger, signal }
   let removed = 0
   for (const step of steps) {
@@ -120,7 +120,7 @@ async function removeOfAll(
 
 /** The rows that `removeOldStats` would remove, by tenant; it reads all of them. */
 export async function countOldStats(db: Queryable, periods: StatsPeriods): Promise<readonly RowsOfTenant[]> {
-  const rolledUp = await readRolledUp(db)
+  const rolledUp = await readRolledUp(db, minuteOf(periods.now))
   const counted: RowsOfTenant[] = []
   for (const step of steps) {
     for (const { table } of subjects)

@@ -21,13 +21,19 @@ import {
   steps,
 } from './steps.ts'
 
-/** How far each step is rolled up. */
-export async function readRolledUp(db: Queryable): Promise<RolledUp> {
+/**
+ * How far each step is rolled up.
+ *
+ * @param before a minute: periods that end after it are left out, as they were made while the clock was ahead (`made-ahead.ts`)
+ */
+export async function readRolledUp(db: Queryable, before?: number): Promise<RolledUp> {
   const { rows } = await db.query<{ step: Step; until: number | null }>({
     text: `
-      select step, (select p.minute + p.step from stats_periods p where p.step = s.step order by p.minute desc limit 1) as until
+      select step, (
+        select p.minute + p.step from stats_periods p where p.step = s.step and p.minute <= coalesce($2::int4, 2147483647) - s.step
+        order by p.minute desc limit 1) as until
       from unnest($1::int2[]) as s (step)`,
-    values: [steps],
+    values: [steps, before ?? null],
   })
   return Object.fromEntries(rows.flatMap(({ step, until }) => (until === null ? [] : [[step, until]])))
 }
@@ -244,9 +250,54 @@ export async function readStale(db: Queryable, step: Step): Promise<readonly num
   return rows.map(({ minute }) => minute)
 }
 
+/** Periods of a step that are not over at the minute `target`, and begin at `from` or later, or are empty. */
+export async function readPeriodsNotOver(
+  db: Queryable,
+  step: Step,
+  target: number,
+  from: number,
+): Promise<readonly number[]> {
+  const { rows } = await db.query<{ minute: number }>({
+    text: `
+      select minute from stats_periods p
+      where step = $1 and minute > $2::int4 - $1::int2 and (
+        minute >= $3 or not exists (select from tenant_stats t where t.step = p.step and t.minute = p.minute))
+      order by minute`,
+    values: [step, target, from],
+  })
+  return rows.map(({ minute }) => minute)
+}
+
+/** Removes periods as if they had not been made. @param tx an open transaction */
+export async function forgetPeriods(tx: Queryable, step: Step, minutes: readonly number[]): Promise<void> {
+  await deletePeriods(tx, step, minutes)
+  await tx.query({
+    text: 'delete from stats_periods where step = $1 and minute = any($2::int4[])',
+    values: [step, minutes],
+  })
+}
+
+/** The log of minutes is counted again, from a minute on, as if they had just been made. */
+export async function uncheck(db: Queryable, from: number): Promise<void> {
+  await db.query({
+    text: 'update stats_periods set checks = 0 where step = 1 and minute >= $1 and checks > 0',
+    values: [from],
+  })
+}
+
 export interface RolledMinute {
   readonly minute: number
   readonly log_rows: number
+}
+
+/** Minutes that are rolled up, from a minute on. */
+export async function readMinutesFrom(db: Queryable, from: number): Promise<readonly RolledMinute[]> {
+  const { rows } = await db.query<RolledMinute>({
+    text: `select minute, coalesce(log_rows, 0)::float8 as log_rows from stats_periods
+           where step = 1 and minute >= $1 order by minute`,
+    values: [from],
+  })
+  return rows
 }
 
 /**

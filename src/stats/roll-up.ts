@@ -7,6 +7,7 @@ import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { ownStatsDays } from '../tenants/retention.ts'
 import { removeOldSamples, sampleBacklog } from './backlog.ts'
+import { forgetMadeAhead, isAhead } from './made-ahead.ts'
 import { removeOldStats } from './retention.ts'
 import {
   combineRows,
@@ -96,15 +97,20 @@ export class RollUps {
   async run(signal: AbortSignal = new AbortController().signal): Promise<RollUpReport | undefined> {
     const { database, clock } = this.#deps
     const target = minuteOf(clock.now() - settleMs)
-    if (this.#until >= target) return undefined
+    if (this.#isDone(target)) return undefined
     this.#until = (await readRolledUp(database))[1] ?? (await firstLoggedMinute(database)) ?? target
-    if (this.#until >= target) return undefined
+    if (this.#isDone(target)) return undefined
+    if (isAhead(this.#until, target)) this.#until = Number.NEGATIVE_INFINITY // some of it will be forgotten
     return besideThePath(database, 'roll-ups', async session => {
       if (!(await tryLockForSession(session, 'stats'))) return undefined
       const report = await new Round(this.#deps, session, target, signal).run()
       await sampleBacklog(session, clock.now())
       return { ...report, removed: await this.#removeOld(session, signal) }
     })
+  }
+
+  #isDone(target: number): boolean {
+    return this.#until >= target && !isAhead(this.#until, target)
   }
 
   /** Once an hour: what tenants keep for longer is passed over each time. */
@@ -145,6 +151,7 @@ class Round {
   }
 
   async run(): Promise<Omit<RollUpReport, 'removed'>> {
+    await forgetMadeAhead(this.#session, this.#target, this.#signal)
     await this.#checkMinutes()
     await this.#rollUpMinutes()
     await this.#combineAll()
@@ -154,7 +161,7 @@ class Round {
   }
 
   async #rollUpMinutes(): Promise<void> {
-    const done = (await readRolledUp(this.#session))[1]
+    const done = (await readRolledUp(this.#session, this.#target))[1]
     let next = done ?? (await firstLoggedMinute(this.#session)) ?? this.#target
     let count = 1
     while (next < this.#target && !this.#signal.aborted) {
@@ -235,7 +242,7 @@ class Round {
 
   async #combineNew(step: LongerStep): Promise<void> {
     const finer = finerStep[step]
-    const rolledUp = await readRolledUp(this.#session)
+    const rolledUp = await readRolledUp(this.#session, this.#target)
     const end = periodOf(rolledUp[finer] ?? 0, step)
     let next = rolledUp[step] ?? 0
     while (next < end && !this.#signal.aborted) {

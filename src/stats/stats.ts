@@ -167,7 +167,7 @@ export class Stats {
     now: number,
     longest: Longest,
   ): Promise<{ [Index in keyof Longest]: Cover }> {
-    const rolledUp = await readRolledUp(this.#database)
+    const rolledUp = await readRolledUp(this.#database, minuteOf(now))
     const covers = longest.map(step => coverOf(from, rolledUp, step)) as { [Index in keyof Longest]: Cover } // by its own index
     if (rolledUp[1] !== undefined) return covers
     const first = (await firstLoggedMinute(this.#database, from)) ?? minuteOf(now)

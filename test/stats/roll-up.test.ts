@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
+import { Reach } from '../../src/model/caller.ts'
 import { tryLockForSession } from '../../src/platform/advisory-lock.ts'
 import { besideThePath } from '../../src/platform/batches.ts'
+import { uuidLowerBound } from '../../src/platform/id.ts'
 import { deleteSomeStatsOf } from '../../src/stats/of-tenant.ts'
 import { combineRows, readRolledUp, subjects } from '../../src/stats/roll-up-store.ts'
+import { Stats } from '../../src/stats/stats.ts'
 import { minuteMs, minuteOf } from '../../src/stats/steps.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
@@ -91,6 +94,53 @@ test('what retention has taken of the log stays in the roll-ups', async () => {
   clock.advance(4 * hourMs)
   await rollUps.run()
   assert.deepEqual(await storedRollUps(database, 1), before)
+})
+
+test('when a clock that was days ahead comes back, what is logged from then on is rolled up as if it had not been', async () => {
+  await subscribe(database, [1, 2])
+  await logAttempts(database, randomAttempts(numbers(6), 100, noon - hourMs, noon, [1]))
+  const clock = clockAt(noon + 5000)
+  const rollUps = rollUpsAt(database, clock)
+  await rollUps.run()
+  const ahead = noon + 50 * hourMs
+  clock.set(ahead)
+  await logAttempts(database, [{ at: ahead - minuteMs, subscriptionId: 2 }])
+  await rollUps.run()
+  const back = noon + 5 * minuteMs
+  clock.set(back)
+  await logAttempts(database, [{ at: back - minuteMs, subscriptionId: 2 }]) // by a process that knew sooner
+  await rollUps.run()
+  await logAttempts(database, randomAttempts(numbers(7), 200, back, back + hourMs, [1, 2]))
+  clock.set(back + hourMs)
+  await rollUps.run()
+  const { buckets } = await new Stats({ database, clock }).ofAll(Reach.all, '1h')
+  assert.ok(buckets.filter(({ success, failed }) => success + failed > 0).length > 30)
+  // And when the time comes for which minutes had been made.
+  await logAttempts(database, randomAttempts(numbers(8), 200, ahead - 3 * hourMs, ahead + hourMs, [1, 2]))
+  for (const hours of [-2, 0, 1]) {
+    clock.set(ahead + hours * hourMs)
+    await rollUps.run()
+  }
+  await assertEqualsLog(database, minuteOf(clock.now() - 3000))
+})
+
+test('a clock that is set back for a while costs no roll-up, also where its log is gone', async () => {
+  await subscribe(database, [1])
+  await logAttempts(database, randomAttempts(numbers(9), 100, noon - 3 * hourMs, noon, [1]))
+  const clock = clockAt(noon + 5000)
+  const rollUps = rollUpsAt(database, clock)
+  await rollUps.run()
+  const stored = () => Promise.all(([1, 15, 60, 1440] as const).map(step => storedRollUps(database, step)))
+  const before = await stored()
+  const kept = uuidLowerBound(noon - 75 * minuteMs)
+  await database.query({ text: 'delete from delivery_logs where id < $1', values: [kept] })
+  clock.set(noon - 2 * hourMs)
+  assert.ok(await rollUps.run())
+  const { buckets } = await new Stats({ database, clock }).ofAll(Reach.all, '1h')
+  assert.ok(buckets.some(({ success }) => success > 0))
+  clock.set(noon + 5000)
+  await rollUps.run()
+  assert.deepEqual(await stored(), before)
 })
 
 test('a round that is cut off at any point is taken up where it was', async () => {
