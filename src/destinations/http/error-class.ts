@@ -79,6 +79,17 @@ function classOf(code: string): ErrorClass {
   return 'connect'
 }
 
+/**
+ * What OpenSSL says in words, of a text like `write EPROTO 40DD:error:0A000418:SSL routines:ssl3_read_bytes:tlsv1 alert unknown
+ * ca:…`. While the connection is begun, Node gives it no other code than EPROTO, which may be anything.
+ */
+const openSslReason = /:error:[0-9A-F]{8}:[^:]*:[^:]*:([^:]{1,100})/
+
+/** As Node names it where it does. */
+function codeOfReason(reason: string): string {
+  return `ERR_SSL_${reason.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}`
+}
+
 /** @param lack the code of one of several errors that tells more than the first */
 function describe(
   error: unknown,
@@ -96,6 +107,8 @@ function describe(
     // but hardly one gets there (unasked-continue.ts).
     return { code: 'HPE_', message: 'answered 100 or 101, which was not asked for' }
   }
+  const reason = openSslReason.exec(one.message)?.[1]
+  if (reason !== undefined) return { code: codeOfReason(reason), message: reason }
   const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
   // undici holds for impossible that a status is below 100; its parser lets it pass.
   if (code === 'ERR_ASSERTION') return { code: 'HPE_', message: 'answered with a status that is none' }

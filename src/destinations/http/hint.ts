@@ -38,14 +38,14 @@ const silentNameServers = 'The name servers of the host did not answer. If it go
 const refusedConnection =
   'Nothing accepts connections at this host and port. Start the receiver, or check host and port of the target_url.'
 const brokenConnection =
-  'The receiver closed the connection without an answer. Look for a crash or a limit in its log, or in that of a proxy before it.'
+  'The receiver closed the connection without an answer. Look for a crash or a limit in its log, or in that of a proxy before it; where it wants a client certificate, check that in auth of the subscription.'
 const unreachable = 'No route leads to the host. Check its address, its network and its firewall.'
 const noConnection =
   'The host did not accept a connection in time. Check that it is up, and that a firewall lets this service in.'
 const unknownIssuer =
-  'The certificate is not from an authority that is known here. Use one from a public authority, and send the intermediate certificates with it.'
+  'The certificate is not from an authority that is known here. Use one from a public authority, and send the intermediate certificates with it; or name its authority as ca in auth of the subscription.'
 const selfSigned =
-  'The certificate is self-signed. Use one from a public authority, or ask the operator to trust its issuer (NODE_EXTRA_CA_CERTS).'
+  'The certificate is self-signed, or its authority is not one that is believed. Name it as ca in auth of the subscription, or use a certificate from a public authority.'
 const notTls = 'The port does not speak TLS. Use http:// in the target_url, or the port of the secure server.'
 const oldTls = 'The receiver offers only old versions of TLS. Enable TLS 1.2 or newer on it.'
 
@@ -87,6 +87,10 @@ const hintOfCode: Readonly<Record<string, string>> = {
     'The proxy of this service did not connect in time. Check that the receiver is up and lets the proxy in; else ask the operator.',
   TOKEN_REFUSED:
     'The token endpoint gave no access token, so the receiver was not asked. Check client_id, client_secret and scope in auth of the subscription.',
+  TOKEN_FAILED:
+    'The token endpoint has a trouble of its own, so the receiver was not asked. It is asked again with the next attempt; if that lasts, ask whoever runs it.',
+  TOKEN_MOVED:
+    'The token endpoint sends elsewhere, and redirects are not followed, so the receiver was not asked. Set token_url in auth of the subscription to the address that it names.',
   TOKEN_UNREACHABLE:
     'The token endpoint cannot be reached, so the receiver was not asked. Check token_url in auth of the subscription, and whether its server runs.',
   TOKEN_BLOCKED:
@@ -96,7 +100,15 @@ const hintOfCode: Readonly<Record<string, string>> = {
   TOKEN_INVALID:
     'What the token endpoint answered holds no access token of the type Bearer. Check token_url in auth of the subscription.',
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: clientCertificate,
+  // OpenSSL has said "sslv3" where it says "ssl/tls" now.
   ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_BAD_CERTIFICATE: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_CERTIFICATE_UNKNOWN: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_UNSUPPORTED_CERTIFICATE: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_CERTIFICATE_REVOKED: clientCertificate,
+  ERR_SSL_SSL_TLS_ALERT_CERTIFICATE_EXPIRED:
+    'The receiver says that our client certificate has ended. Set one that is valid in auth of the subscription.',
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA:
     'The receiver does not know the authority of our client certificate. Give it the authority, or set another certificate in auth.',
   UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer are larger than 16 KiB. Send fewer or shorter ones.',

@@ -131,9 +131,15 @@ function parsed(text: string | undefined): Readonly<Record<string, unknown>> {
 function refused(status: number, code: unknown): NoToken {
   const named = typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? `: ${code}` : ''
   return {
-    ...{ kind: 'no token', fault: 'credentials', errorCode: 'TOKEN_REFUSED' },
+    ...{ kind: 'no token', fault: 'credentials', errorCode: refusalCode(status) },
     error: `the token endpoint answered ${status}${named}`,
   }
+}
+
+/** Who can change it: whoever set the credentials, or whoever runs the endpoint. */
+function refusalCode(status: number): string {
+  if (status >= 500 || status === 429) return 'TOKEN_FAILED'
+  return status >= 300 && status < 400 ? 'TOKEN_MOVED' : 'TOKEN_REFUSED'
 }
 
 function invalid(how: string): NoToken {

@@ -122,7 +122,9 @@ test('an endpoint that gives none is left alone for a while, and what it says is
   const refused = 'credentials TOKEN_REFUSED: the token endpoint answered 401: invalid_client'
   assert.deepEqual([await ask(), await ask(), endpoint.received.length], [refused, refused, 1])
   for (const [what, code] of [
-    [{ status: 302, body: '' }, 'REFUSED: the token endpoint answered 302'],
+    [{ status: 302, body: '' }, 'MOVED: the token endpoint answered 302'],
+    [{ status: 500, body: '' }, 'FAILED: the token endpoint answered 500'],
+    [{ status: 429, body: '' }, 'FAILED: the token endpoint answered 429'],
     [{ status: 400, body: `{"error":"${secret}"}` }, 'REFUSED: the token endpoint answered 400'],
     [
       { status: 200, body: '<html>' },

@@ -34,6 +34,21 @@ test('a code is sorted by what it means to someone who runs a receiver', () => {
   }
 })
 
+test('what OpenSSL says is read from its text, whatever code Node has for it', () => {
+  const text = (reason: string) =>
+    `40DD81F3697F0000:error:0A000415:SSL routines:ssl3_read_bytes:${reason}:../deps/openssl/ssl/rec_layer_s3.c:918:SSL alert number 45\n`
+  for (const [code, reason, read] of [
+    ['EPROTO', 'ssl/tls alert certificate expired', 'ERR_SSL_SSL_TLS_ALERT_CERTIFICATE_EXPIRED'],
+    ['ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE', 'ssl/tls alert handshake failure', undefined],
+    ['EPROTO', 'tlsv1 alert unknown ca', 'ERR_SSL_TLSV1_ALERT_UNKNOWN_CA'],
+    ['ERR_SSL_WRONG_VERSION_NUMBER', 'wrong version number', 'ERR_SSL_WRONG_VERSION_NUMBER'],
+  ] as const)
+    assert.deepEqual(classify(coded(code, `write EPROTO ${text(reason)}`)), {
+      ...{ fault: 'receiver', errorClass: 'tls', error: reason },
+      errorCode: read ?? 'ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE',
+    })
+})
+
 test('an answer that is not HTTP is invalid', () => {
   const message = 'Response does not match the HTTP/1.1 protocol'
   assert.deepEqual(classify(new errors.HTTPParserError(message)), {

@@ -29,7 +29,12 @@ test('a known code says what to do about it', () => {
     ['tls', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', /intermediate certificates/],
     ['tls', 'ERR_SSL_WRONG_VERSION_NUMBER', /does not speak TLS/],
     ['tls', 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION', /TLS 1\.2/],
+    ['tls', 'ERR_SSL_SSL_TLS_ALERT_HANDSHAKE_FAILURE', /wants a client certificate/],
+    ['tls', 'ERR_SSL_SSL_TLS_ALERT_CERTIFICATE_EXPIRED', /our client certificate has ended/],
     ['invalid', 'UND_ERR_HEADERS_OVERFLOW', /16 KiB/],
+    ['credentials', 'TOKEN_REFUSED', /Check client_id/],
+    ['credentials', 'TOKEN_FAILED', /trouble of its own/],
+    ['credentials', 'TOKEN_MOVED', /redirects are not followed/],
   ]
   for (const [errorClass, code, words] of table) assert.match(noAnswer(errorClass, code), words, code)
 })

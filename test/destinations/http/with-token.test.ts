@@ -74,7 +74,7 @@ test('without a token nothing is sent, and the receiver is not blamed', async t 
   assert.equal(outcome.kind, 'unreachable')
   const { kind: _, durationMs: __, exchange, ...rest } = outcome
   assert.deepEqual(rest, {
-    ...{ fault: 'credentials', errorClass: 'credentials', errorCode: 'TOKEN_REFUSED' },
+    ...{ fault: 'credentials', errorClass: 'credentials', errorCode: 'TOKEN_FAILED' },
     error: 'the token endpoint answered 503',
   })
   assert.equal(exchange?.response, null)
