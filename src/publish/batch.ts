@@ -41,6 +41,8 @@ export interface BatchDeps {
 const atOnceMax = 256
 
 interface Entrance {
+  /** The item that goes in next: one that is taken later is not to pass those that have just been let go. */
+  turn: number
   /** Until an item is in that those behind it have to wait for; undefined: nobody waits. */
   held: Promise<void> | undefined
 }
@@ -63,12 +65,13 @@ export async function publishBatch(
 ): Promise<readonly BatchResult[]> {
   const results: BatchResult[] = []
   const keys = new Map<string, Promise<unknown>>()
-  const entrance: Entrance = { held: undefined }
+  const entrance: Entrance = { turn: 0, held: undefined }
   let next = 0
   const work = async () => {
     while (next < items.length) {
       const index = next++
-      while (entrance.held !== undefined) await entrance.held
+      while (entrance.held !== undefined || entrance.turn !== index) await entrance.held
+      entrance.turn++
       results[index] = await resultOf(deps, items[index] as RawItem, { index, keys, entrance }) // index < items.length
     }
   }

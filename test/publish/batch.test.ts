@@ -81,6 +81,34 @@ test('an item whose schema has to be read first holds those behind it, and one t
   assert.deepEqual(entered, ['1', '2', '4', '5'])
 })
 
+test('an item that is taken at the moment in which others are let go stays behind them', async () => {
+  // In one of these microtasks the first item makes room for the last one while the second lets those behind it go.
+  for (let microtasks = 0; microtasks < 10; microtasks++) {
+    const entered: number[] = []
+    const ready = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const publishing = publishBatch(
+      deps(async ({ payload, onEntering }) => {
+        const n = Number(payload)
+        if (n === 1) await ready[1]?.promise
+        onEntering?.()
+        entered.push(n)
+        if (n === 0) await ready[0]?.promise
+        return { webhookId: newId(), deliveries: 0, isReplayed: false }
+      }),
+      items(...Array.from({ length: 258 }, (_, n) => `{"payload":${n}}`)),
+    )
+    ready[0]?.resolve()
+    for (let n = 0; n < microtasks; n++) await undefined
+    ready[1]?.resolve()
+    await publishing
+    assert.deepEqual(
+      entered,
+      Array.from({ length: 258 }, (_, n) => n),
+      `after ${microtasks} microtasks`,
+    )
+  }
+})
+
 test('a fault of the service fails its item alone, without its words, and is told', async () => {
   const told: unknown[] = []
   const fault = new TypeError('x is not a function')
