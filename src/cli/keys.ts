@@ -100,9 +100,8 @@ async function revoke(keys: ManagedKeys, id: number, io: CommandIo): Promise<num
     return exitCode.failure
   }
   io.out(`Revoked key ${id}.`)
-  const left = await keys.list(Reach.all, { limit: 250 })
-  if (!left.some(({ scope }) => scope === 'admin'))
-    io.err('No key with scope admin is left. Make one: webhooks keys create --name admin --scope admin')
+  if (!(await keys.hasAdmin()))
+    io.err('No valid key with scope admin is left. Make one: webhooks keys create --name admin --scope admin')
   return exitCode.ok
 }
 

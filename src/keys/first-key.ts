@@ -5,7 +5,7 @@ import { lockForTransaction } from '../platform/advisory-lock.ts'
 import { makeFolder, syncFolder } from '../platform/files.ts'
 import type { Database } from '../platform/postgres.ts'
 import { newSecretText, secretTextOf } from './secret-text.ts'
-import { hasKeys, insertKey, notifyKeys } from './store.ts'
+import { hasAdminKey, hasKeys, insertKey, notifyKeys } from './store.ts'
 
 export interface FirstKeyOptions {
   /** What an operator has chosen; made here unless given. */
@@ -36,6 +36,11 @@ export async function ensureFirstKey(
     return true
   })
   return made ? key.text : undefined
+}
+
+/** Whether nobody can manage the service: no key that is valid now may do everything. */
+export async function lacksAdminKey(database: Database): Promise<boolean> {
+  return !(await hasAdminKey(database))
 }
 
 /** Where the first key is written. */

@@ -11,6 +11,7 @@ import type { KeyAnswer, KeyCreate, NewKeyAnswer } from './schema.ts'
 import { newSecretText } from './secret-text.ts'
 import {
   deleteKey,
+  hasAdminKey,
   insertKey,
   listKeys,
   lockAdminKeys,
@@ -105,6 +106,11 @@ export class ManagedKeys {
     })
     if (revoked) await changed?.({ kind: 'key', id })
     return revoked
+  }
+
+  /** Whether somebody can still manage the service. */
+  hasAdmin(): Promise<boolean> {
+    return hasAdminKey(this.#deps.database)
   }
 }
 

@@ -110,6 +110,15 @@ export async function lockAdminKeys(
   return rows
 }
 
+/** Whether a key that is valid now may do everything. */
+export async function hasAdminKey(db: Queryable): Promise<boolean> {
+  const { rows } = await db.query<{ there: boolean }>({
+    text: `select exists (select from api_keys
+             where scopes[1] = 'admin' and (expires_at is null or expires_at > now())) as there`,
+  })
+  return rows[0]?.there === true
+}
+
 /** @returns whether there was one */
 export async function deleteKey(tx: Queryable, reach: Reach, id: number): Promise<boolean> {
   const { rowCount } = await tx.query({

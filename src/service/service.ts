@@ -4,7 +4,7 @@ import { httpHint } from '../destinations/http/http-destination.ts'
 import { Egress } from '../egress/egress.ts'
 import { type ErrorCode, StartCancelled } from '../errors.ts'
 import { ingestRoutes } from '../ingest/routes.ts'
-import { ensureFirstKey, firstKeyFile, writeFirstKey } from '../keys/first-key.ts'
+import { ensureFirstKey, firstKeyFile, lacksAdminKey, writeFirstKey } from '../keys/first-key.ts'
 import { Metrics, type PortFigures } from '../metrics/metrics.ts'
 import { eventLines } from '../model/event-lines.ts'
 import type { SettingReport } from '../monitor/storage.ts'
@@ -220,6 +220,9 @@ interface FirstKey {
   readonly file: string | undefined
 }
 
+const noAdminSentence =
+  'No valid key with scope admin is left, so nobody can manage this service. Make one: webhooks keys create --name admin --scope admin'
+
 /** Where there is none, and no place to keep one, the service runs without: a command makes one at any time. */
 async function makeFirstKey({ config, database, logger }: Ground): Promise<FirstKey | undefined> {
   const { firstKey: given, dataDir } = config
@@ -233,7 +236,10 @@ async function makeFirstKey({ config, database, logger }: Ground): Promise<First
   }
   try {
     const key = await ensureFirstKey(database, { given, keep })
-    if (key === undefined) return undefined
+    if (key === undefined) {
+      if (await lacksAdminKey(database)) logger.warn(noAdminSentence)
+      return undefined
+    }
     return { key, file: given === undefined ? firstKeyFile(dataDir) : undefined }
   } catch (error) {
     if (failure === undefined) throw error

@@ -3,7 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { readConfig } from '../../src/config/config.ts'
-import { silentLogger } from '../../src/platform/logger.ts'
+import { createLogger, silentLogger } from '../../src/platform/logger.ts'
 import { startService } from '../../src/service/service.ts'
 import { testCluster } from '../support/cluster.ts'
 import { aTenant } from '../support/keys.ts'
@@ -62,6 +62,21 @@ test('FIRST_KEY is the first key, is printed nowhere, and counts only while ther
   await later.close()
 })
 
+test('a start says that no valid key is left to manage the service with', async () => {
+  await using world = await testService({ AUTH: 'keys', FIRST_KEY: firstKey })
+  await world.world.database.query({ text: 'update api_keys set expires_at = now()' })
+  const output: string[] = []
+  const logger = createLogger({
+    level: 'warn',
+    format: 'json',
+    output: { write: line => void output.push(line) },
+  })
+  const later = await startService({ config: readConfig(world.environment), logger })
+  await later.close()
+  assert.equal(later.firstKey, undefined)
+  assert.match(output.join(''), /No valid key with scope admin is left.*webhooks keys create/)
+})
+
 test('the first key is in a file of its owner alone', async () => {
   await using world = await testService({ AUTH: 'keys' })
   const file = world.service.firstKeyFile ?? ''
@@ -104,6 +119,6 @@ test('with no place for the first key there is none, and the command makes one b
   assert.ok(Math.abs(Date.parse(keys[0]?.expires_at ?? '') - Date.now() - 90 * 86_400_000) < 600_000)
   const revoked = await run('revoke', String(keys[1]?.id))
   assert.equal(revoked.status, 0, revoked.stderr)
-  assert.match(revoked.stderr, /No key with scope admin is left/)
+  assert.match(revoked.stderr, /No valid key with scope admin is left/)
   await eventually(async () => (await statusOf(world.url, made.stdout.trim())) === 401)
 })

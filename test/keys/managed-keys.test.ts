@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { lacksAdminKey } from '../../src/keys/first-key.ts'
 import { ApiKeys } from '../../src/keys/keys.ts'
 import { ManagedKeys } from '../../src/keys/managed-keys.ts'
 import type { KeyCreate } from '../../src/keys/schema.ts'
@@ -45,6 +46,19 @@ test('a revoked key is refused at once', async () => {
   assert.equal(await one.keys.revoke(admin, id), true)
   assert.equal(await one.check.identify(`Bearer ${key}`), undefined)
   assert.equal(await one.keys.revoke(admin, id), false)
+})
+
+test('a key that has ended manages nothing any more', async () => {
+  await using one = await world()
+  const { database, keys } = one
+  assert.equal(await lacksAdminKey(database), true)
+  const { id } = await keys.create(admin, { name: 'x', scope: 'admin' })
+  assert.deepEqual([await lacksAdminKey(database), await keys.hasAdmin()], [false, true])
+  await database.query({
+    text: `update api_keys set expires_at = now() - interval '1 s' where id = $1`,
+    values: [id],
+  })
+  assert.deepEqual([await lacksAdminKey(database), await keys.hasAdmin()], [true, false])
 })
 
 test('nobody makes a key that may do more than their own, or for longer', async () => {
