@@ -185,9 +185,7 @@ class Run {
     if (room < 1) return {}
     const ahead = this.#pace.perSecond * aheadSeconds
     const taken = await this.#candidates.take(tx, this.#selection(row), room, ahead, performance.now())
-    // What is owed comes anyway. Where it was settled between the two statements, it would be sent once more.
-    const ready = taken.filter(({ isOwed }) => !isOwed)
-    const queued = await oweAgain(tx, ready, 'replay', row.id)
+    const queued = await oweAgain(tx, taken, 'replay', row.id)
     this.#pace.used(queued)
     this.#underWay.open += queued
     this.#underWay.waiting += queued

@@ -182,8 +182,6 @@ export interface Candidate extends DeliveryKey {
   readonly sizeBytes: number
   /** The number of its last attempt. */
   readonly attempt: number
-  /** It is owed again already, and may be settled at any moment. */
-  readonly isOwed: boolean
 }
 
 /**
@@ -208,7 +206,6 @@ export async function readCandidates(
     subscription_id: number | null
     size_bytes: number | null
     attempt: number | null
-    is_owed: boolean
   }>({
     name: 'read_candidates',
     text: `
@@ -216,21 +213,18 @@ export async function readCandidates(
       page as materialized (select distinct webhook_id, subscription_id from looked_at where may_match),
       ids as materialized (select array(select distinct webhook_id from page) as ids),
       found as (
-        select webhook_id, subscription_id, true as is_asked, false as is_owed, null::uuid as id,
+        select webhook_id, subscription_id, true as is_asked, null::uuid as id,
           null::attempt_verdict as verdict, null::int2 as attempt from page
         union all
         -- The array keeps the planner to the index on webhook_id.
-        select webhook_id, subscription_id, false, false, id, verdict, attempt
-        from delivery_logs where webhook_id = any((select ids from ids)::uuid[]) and id >= $8
-        union all
-        select webhook_id, subscription_id, false, true, null, null, null
-        from owed where webhook_id = any((select ids from ids)::uuid[])),
+        select webhook_id, subscription_id, false, id, verdict, attempt
+        from delivery_logs where webhook_id = any((select ids from ids)::uuid[]) and id >= $8),
       d as (
-        select webhook_id, subscription_id, bool_or(is_owed) as is_owed,
+        select webhook_id, subscription_id,
           (array_agg(verdict order by id desc nulls last))[1] as verdict,
           (array_agg(attempt order by id desc nulls last))[1] as attempt
         from found group by webhook_id, subscription_id having bool_or(is_asked))
-      select l.*, d.webhook_id, d.subscription_id, e.size_bytes, d.attempt, d.is_owed
+      select l.*, d.webhook_id, d.subscription_id, e.size_bytes, d.attempt
       from (
         select (select count(*)::int from looked_at) as looked, (array_agg(webhook_id))[1] as last_webhook_id,
           (array_agg(subscription_id))[1] as last_subscription_id
@@ -266,7 +260,7 @@ export async function readCandidates(
     matching: rows.flatMap(row => {
       const { webhook_id: webhookId, subscription_id: subscriptionId, size_bytes: sizeBytes, attempt } = row
       if (webhookId === null || subscriptionId === null || sizeBytes === null || attempt === null) return []
-      return [{ webhookId, subscriptionId, sizeBytes, attempt, isOwed: row.is_owed }]
+      return [{ webhookId, subscriptionId, sizeBytes, attempt }]
     }),
   }
 }
@@ -312,14 +306,17 @@ const readWithinMs = 600_000
 
 /**
  * Owes deliveries again, in their lanes, due now: a new run with new attempt numbers. Those that are owed already, those of
- * subscriptions that are gone, and those that have had another attempt since they were read are left as they are: else one
- * that was settled at that very moment would be sent twice. Returns how many are owed now.
+ * subscriptions that are gone, and those that have had another attempt since they were read are left as they are. Returns how
+ * many are owed now.
+ *
+ * Whether one is owed is looked at by this statement, as its settlement is: it sees both as they were before, or after. The
+ * key of `owed` alone would wait for a settlement that is being committed, and then send once more what was just delivered.
  *
  * @param replay remembers them as its own; null: of no replay
  */
 export async function oweAgain(
   tx: Queryable,
-  candidates: readonly Omit<Candidate, 'isOwed'>[],
+  candidates: readonly Candidate[],
   trigger: AttemptTrigger,
   replay: Uuid | null,
 ): Promise<number> {
@@ -328,14 +325,16 @@ export async function oweAgain(
     name: 'owe_again',
     text: `
       with rows as (
-        select webhook, sub, size, attempt, null::int as newer
+        select webhook, sub, size, attempt, null::int as newer, false as is_owed
         from unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) as t (webhook, sub, size, attempt)
         union all
-        select webhook_id, subscription_id, null, null, attempt from delivery_logs
-        where webhook_id = any($1::uuid[]) and id >= $7),
+        select webhook_id, subscription_id, null, null, attempt, false from delivery_logs
+        where webhook_id = any($1::uuid[]) and id >= $7
+        union all
+        select webhook_id, subscription_id, null, null, null, true from owed where webhook_id = any($1::uuid[])),
       wanted as (
         select webhook, sub, max(size) as size, max(attempt) as attempt from rows group by webhook, sub
-        having max(attempt) < 32000 and coalesce(max(newer) <= max(attempt), true)
+        having max(attempt) < 32000 and coalesce(max(newer) <= max(attempt), true) and not bool_or(is_owed)
         order by webhook, sub),
       again as (
         insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt, replay_from, replayed_at, trigger,

@@ -75,7 +75,7 @@ test('little of it waits at a time, so that retries behind it are not late', asy
            insert into delivery_logs (id, webhook_id, subscription_id, attempt, status, verdict)
            select webhook_id, webhook_id, 1, 1, 'failed', 'given_up' from made`,
   })
-  const id = await make({})
+  const id = await make({}, 5000)
   const running = runReplays(deps, new AbortController().signal)
   const most = await deliverAll(id)
   await running
@@ -283,17 +283,27 @@ test('what was delivered since it was looked at is not sent once more', async ()
   const from = loggedFrom(selection.from)
   const { matching } = await readCandidates(database, selection, firstKey, from, 10)
   assert.deepEqual(
-    matching.map(({ attempt, isOwed }) => [attempt, isOwed]),
-    [[1, false]],
+    matching.map(({ attempt }) => attempt),
+    [1],
   )
   await replays.replayEvent(localOperator, webhookId)
-  const again = await readCandidates(database, selection, firstKey, from, 10)
-  assert.deepEqual(
-    again.matching.map(({ isOwed }) => isOwed),
-    [true],
-  )
+  assert.equal(await oweAgain(database, matching, 'replay', null), 0, 'it is owed already')
   await settle(database, webhookId, 1, 2, 'delivered')
   assert.equal(await oweAgain(database, matching, 'replay', null), 0)
+  assert.deepEqual(await owedRuns(database), [])
+})
+
+test('what is settled at the very moment is not sent once more, by no kind of replay', async () => {
+  await subscribe(database, [1])
+  const webhookId = await ended(database, { 1: 'given_up' })
+  const selection = replays.selection({}, Reach.all)
+  const { matching } = await readCandidates(database, selection, firstKey, loggedFrom(selection.from), 10)
+  await replays.replayEvent(localOperator, webhookId)
+  await database.transaction(async tx => {
+    await settle(tx, webhookId, 1, 2, 'delivered') // and is not committed yet
+    assert.equal(await oweAgain(database, matching, 'replay', null), 0)
+    assert.equal(await replays.replayEvent(localOperator, webhookId), 0)
+  })
   assert.deepEqual(await owedRuns(database), [])
 })
 
