@@ -27,8 +27,12 @@ export interface OwedOfEvent {
 const readAheadSeconds = 5
 
 /**
- * Reads what is owed of an event, and keeps its lanes from being leased until the end of the transaction. What is in none
- * of the states counted in `begun` is in no memory then, and comes to none. In order of id, as all who lock several lanes do.
+ * Reads what is owed of an event, and keeps it as it is until the end of the transaction: its lanes are leased by nobody, and
+ * no row of it comes to be due. What is in none of the states counted in `begun` is in no memory then, and comes to none. In
+ * order of id, as all who lock several lanes do.
+ *
+ * A row that somebody else has locked is being settled, or made due behind another one of its key, at this moment: it counts
+ * as begun. It is not waited for, as the log locks rows in any order, and lanes after them.
  */
 export async function lockOwedOfEvent(tx: Queryable, webhookId: Uuid): Promise<OwedOfEvent> {
   await tx.query({
@@ -38,11 +42,15 @@ export async function lockOwedOfEvent(tx: Queryable, webhookId: Uuid): Promise<O
   })
   const { rows } = await tx.query<OwedOfEvent>({
     text: `
+      with locked as materialized (
+        select subscription_id, owner, attempt, due_at from owed where webhook_id = $1 for update skip locked)
       select count(*)::int as owed,
              count(*) filter (
-               where o.owner is not null or o.attempt > 1
-                 or (l.owner is not null and o.due_at <= now() + make_interval(secs => $2)))::int as begun
-      from owed o left join lanes l on l.subscription_id = o.subscription_id
+               where k.subscription_id is null or k.owner is not null or k.attempt > 1
+                 or (l.owner is not null and k.due_at <= now() + make_interval(secs => $2)))::int as begun
+      from owed o
+      left join locked k on k.subscription_id = o.subscription_id
+      left join lanes l on l.subscription_id = o.subscription_id
       where o.webhook_id = $1`,
     values: [webhookId, readAheadSeconds],
   })

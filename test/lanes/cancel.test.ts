@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { cancelEvent } from '../../src/lanes/cancel.ts'
+import { lockOwedOfEvent } from '../../src/lanes/cancel-store.ts'
+import { unpark } from '../../src/lanes/keyed-store.ts'
+import { parkedAt } from '../../src/lanes/parked.ts'
 import { leaseLanes } from '../../src/lanes/store.ts'
 import { recordAttempts } from '../../src/log/store.ts'
 import { Reach } from '../../src/model/caller.ts'
@@ -8,6 +11,7 @@ import { audit } from '../../src/monitor/audit.ts'
 import type { Uuid } from '../../src/platform/id.ts'
 import { hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
+import { eventually } from '../support/eventually.ts'
 import { aLane, allAttempts, allOwed, emptyAll, idAt, laneOf, owe } from '../support/rows.ts'
 
 // The database says what time it is: here the real time counts.
@@ -25,6 +29,22 @@ async function scheduled(inMs: number, to: readonly number[] = [1, 2]): Promise<
   const now = Date.now()
   for (const id of to) await aLane(world.database, id)
   return owe(world.database, { webhookId: idAt(now), subscriptionIds: to, beginsAt: now + inMs })
+}
+
+/** Waits behind others of its key, in a lane that is leased. */
+async function parked(now: number): Promise<Uuid> {
+  await aLane(world.database, 1, me)
+  const webhookId = await owe(world.database, { webhookId: idAt(now), subscriptionIds: [1], dueAt: parkedAt })
+  await world.database.query({ text: `update owed set ordering_key = 'a', place_at = now()` })
+  return webhookId
+}
+const wish = { subscriptionId: 1, key: 'a', rows: 1 }
+
+async function isAnyoneWaiting(): Promise<boolean> {
+  const { rows } = await world.database.query({
+    text: "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+  })
+  return rows.length > 0
 }
 
 const cancel = (webhookId: Uuid, reach = Reach.all) =>
@@ -83,6 +103,30 @@ test('while it is being cancelled nobody leases its lanes', async () => {
     assert.deepEqual(await leaseLanes(world.database, me, Date.now() + 1000, 10), [])
   })
   assert.equal((await laneOf(world.database, 1))?.owner, null)
+})
+
+test('what is made due behind its key at this moment may be sent, and is left as it is', async () => {
+  const now = Date.now()
+  const webhookId = await parked(now)
+  await world.database.transaction(async tx => {
+    assert.deepEqual(await unpark(tx, [wish], now), [1])
+    assert.deepEqual(await cancel(webhookId), { kind: 'sent' })
+  })
+  assert.equal((await allOwed(world.database)).length, 1)
+})
+
+test('while it is being cancelled nothing of it is made due behind its key', async () => {
+  const now = Date.now()
+  const webhookId = await parked(now)
+  let unparking: ReturnType<typeof unpark> | undefined
+  await world.database.transaction(async tx => {
+    assert.deepEqual(await lockOwedOfEvent(tx, webhookId), { owed: 1, begun: 0 })
+    unparking = unpark(world.database, [wish], now)
+    await Promise.race([unparking, eventually(isAnyoneWaiting)])
+    assert.deepEqual(await lockOwedOfEvent(tx, webhookId), { owed: 1, begun: 0 }, 'it is parked still')
+    assert.equal((await cancelEvent(tx, Reach.all, webhookId)).kind, 'cancelled')
+  })
+  assert.deepEqual(await unparking, [0])
 })
 
 test('what was tried once was sent, whether it is to be tried again or not', async () => {
