@@ -50,6 +50,7 @@ export async function openapiDocument(): Promise<string> {
       connectTimeoutMs: 1,
       maxInFlight: 1,
       capture: 'failures',
+      requestOrigin: '',
     },
     checkTarget: async () => undefined,
     lanes: subscriptionLanes,

@@ -145,11 +145,13 @@ export class OwnershipChecks {
       },
       to.timeoutMs,
     )
-    if (outcome.kind !== 'accepted') return notHeard(outcome)
+    // A yes is in the headers: the status says nothing of it (4.2 there).
     const headers = outcome.exchange?.response?.headers ?? {}
     const allowed = headers['webhook-allowed-origin']?.toString().trim().toLowerCase()
     if (allowed !== '*' && allowed !== origin.toLowerCase())
-      return { kind: 'no', reason: `it did not answer WebHook-Allowed-Origin: ${origin}` }
+      return outcome.kind !== 'accepted'
+        ? notHeard(outcome)
+        : { kind: 'no', reason: `it did not answer WebHook-Allowed-Origin: ${origin}` }
     return { kind: 'yes', allowedPerMinute: rateOf(headers['webhook-allowed-rate']?.toString()) }
   }
 }

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import { subscriptionLanes } from '../lanes/subscription-lanes.ts'
 import type { PathFacts } from '../model/path-facts.ts'
@@ -51,5 +52,6 @@ export function subscriptionDefaults(config: Config): SubscriptionDefaults {
   return {
     retry: defaultRetryPolicy,
     ...{ timeoutMs, connectTimeoutMs, maxInFlight, capture: config.captureResponses },
+    requestOrigin: config.publicUrl === '' ? hostname() : new URL(config.publicUrl).hostname,
   }
 }

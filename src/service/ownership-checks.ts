@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import type { Config } from '../config/config.ts'
 import { OwnershipChecks } from '../deliver/ownership-checks.ts'
 import {
@@ -47,7 +46,7 @@ export function openOwnershipChecks(
       capture: { of: 'all', bodyBytesMax: answerBytesMax },
     }),
     userAgent: userAgent(config.contactUrl),
-    origin: config.publicUrl === '' ? hostname() : new URL(config.publicUrl).hostname,
+    origin: subscriptionDefaults(config).requestOrigin,
   })
   subscriptions.onUnverified((caller, id) => checks.inBackground(caller, id))
   return checks

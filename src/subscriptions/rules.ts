@@ -37,6 +37,8 @@ export interface SubscriptionDefaults {
   /** The most that are found out to be good for a receiver whose subscription says nothing of it. */
   readonly maxInFlight: number
   readonly capture: CaptureOf
+  /** Who sends, as receivers are told that were asked in the way of CloudEvents: a name of the DNS. */
+  readonly requestOrigin: string
 }
 
 /** What a caller wants to happen to the inbound secret. */

@@ -189,7 +189,7 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     path: url.pathname + url.search,
     secret: row.secret === null ? null : textKey(seal.open(row.secret, sealContext.secret(row.id))),
     ...openSigning(row.signing, secrets, pairs),
-    headers: [...openHeaders(row, seal), ...authorization],
+    headers: [...openHeaders(row, seal), ...authorization, ...originOf(row, defaults)],
     credentials,
     uid: row.uid,
     ...openWants(row),
@@ -213,6 +213,12 @@ export function openSubscription(row: PathRow, seal: Sealer, defaults: Subscript
     version: row.version,
     stateSince: row.stateSince,
   }
+}
+
+/** Who has allowed this sender by the handshake of CloudEvents finds its name in each delivery (HTTP 1.1 Web Hooks, 4.1.2). */
+function originOf({ verification }: PathRow, { requestOrigin }: SubscriptionDefaults): readonly string[] {
+  const isAllowed = verification?.state === 'verified' && verification.method === 'cloudevents'
+  return isAllowed ? ['webhook-request-origin', requestOrigin] : []
 }
 
 function openWants({

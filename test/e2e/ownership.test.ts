@@ -173,7 +173,9 @@ test('the handshake of CloudEvents: who asks is told, a name or * is a yes, and 
     ['OPTIONS', 'hooks.example.com', '600'],
   )
   assert.equal(question?.body.length, 0)
-  const open = await startReceiver({ headers: { 'WebHook-Allowed-Origin': '*' } })
+  assert.equal((await call('POST', `/subscriptions/${id}/test`, {})).body.delivered, true)
+  assert.equal(receiver.received[1]?.headers['webhook-request-origin'], 'hooks.example.com')
+  const open = await startReceiver({ status: 405, headers: { 'WebHook-Allowed-Origin': '*' } })
   assert.equal((await verified(await subscribe(tenant, open))).verification?.allowed_per_minute, null)
   const other = await startReceiver({ headers: { 'WebHook-Allowed-Origin': 'somebody.else' } })
   const not = await failed(await subscribe(tenant, other))

@@ -39,6 +39,7 @@ export const testDefaults = {
   connectTimeoutMs: 5000,
   maxInFlight: 10,
   capture: 'failures' as const,
+  requestOrigin: 'localhost',
 }
 
 export const testDashboard = {
