@@ -21,23 +21,22 @@ export async function deleteSamplesBefore(db: Queryable, minute: number): Promis
 
 /** The most of the samples of a period. */
 export interface BacklogPeriod {
-  /** The minute at which it begins. */
-  readonly minute: number
+  /** Which of the periods that were asked for, from 1 on. */
+  readonly index: number
   readonly pending: number
   readonly oldest_due_seconds: number | null
 }
 
-/** Of periods of `step` minutes from `from` on; none for those without a sample. */
+/** Of periods that follow each other; none for those without a sample. @param begins the minute at which each begins */
 export async function readSamples(
   db: Queryable,
-  from: number,
-  step: number,
+  begins: readonly number[],
 ): Promise<readonly BacklogPeriod[]> {
   const { rows } = await db.query<BacklogPeriod>({
     text: `
-      select $1 + (minute - $1) / $2 * $2 as minute, max(pending) as pending, max(oldest_due_seconds) as oldest_due_seconds
-      from backlog_samples where minute >= $1 group by 1`,
-    values: [from, step],
+      select width_bucket(minute, $1::integer[]) as index, max(pending) as pending, max(oldest_due_seconds) as oldest_due_seconds
+      from backlog_samples where minute >= ($1::integer[])[1] group by 1`,
+    values: [begins],
   })
   return rows
 }

@@ -2,7 +2,7 @@ import { readQueue } from '../monitor/system.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { deleteSamplesBefore, insertSample, readSamples } from './backlog-store.ts'
 import type { BacklogBucket } from './schema.ts'
-import { minuteMs, minuteOf, type Window } from './steps.ts'
+import { minuteMs, minuteOf } from './steps.ts'
 
 // What waits is known for the present only: the rows of what was delivered are gone. So it is sampled once a minute, by the
 // process that rolls up the log.
@@ -19,19 +19,22 @@ export async function removeOldSamples(db: Queryable, now: number, retentionDays
   await deleteSamplesBefore(db, minuteOf(now) - retentionDays * 1440)
 }
 
-/** The most that waited in each bucket of a window, and the longest that the oldest one was due; null: there is no sample. */
+/**
+ * The most that waited in each bucket, and the longest that the oldest one was due; null: there is no sample.
+ *
+ * @param begins the minute at which each begins
+ */
 export async function backlogOf(
   db: Queryable,
-  { step, count }: Window,
-  from: number,
+  begins: readonly number[],
   now: number,
 ): Promise<readonly BacklogBucket[]> {
-  const samples = new Map((await readSamples(db, from, step)).map(row => [row.minute, row]))
-  return Array.from({ length: count }, (_, index) => from + index * step)
-    .filter(minute => minute * minuteMs < now)
-    .map(minute => ({
+  const samples = new Map((await readSamples(db, begins)).map(row => [row.index - 1, row]))
+  return begins
+    .map((minute, index) => ({
       start: new Date(minute * minuteMs).toISOString(),
-      pending: samples.get(minute)?.pending ?? null,
-      oldest_due_seconds: samples.get(minute)?.oldest_due_seconds ?? null,
+      pending: samples.get(index)?.pending ?? null,
+      oldest_due_seconds: samples.get(index)?.oldest_due_seconds ?? null,
     }))
+    .filter((_, index) => (begins[index] ?? 0) * minuteMs < now)
 }

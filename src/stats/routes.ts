@@ -7,7 +7,7 @@ import { subscriptionIdParameter, tenantParameter, unknownSubscription } from '.
 import { problems } from '../http/problem.ts'
 import { sentenceKey } from '../http/validation.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
-import { hoursAheadParameter, windowParameter } from './schema.ts'
+import { timeZoneParameter, windowParameter } from './schema.ts'
 import type { Stats } from './stats.ts'
 
 export interface StatsRoutesDeps {
@@ -31,7 +31,7 @@ export function registerStats(scope: FastifyInstance, deps: StatsRoutesDeps): vo
 }
 
 const windowQuery = Type.Object(
-  { window: windowParameter, hours_ahead: hoursAheadParameter, tenant: Type.Optional(tenantParameter) },
+  { window: windowParameter, time_zone: timeZoneParameter, tenant: Type.Optional(tenantParameter) },
   { additionalProperties: false },
 )
 
@@ -54,12 +54,12 @@ function registerOfSubscription(scope: FastifyInstance, { stats, subscriptions }
       },
     },
     async (request, reply) => {
-      const { window = windowUnlessGiven, hours_ahead: hoursAhead = 0, tenant } = request.query
+      const { window = windowUnlessGiven, time_zone: zone, tenant } = request.query
       const reach = reachOf(request, tenant)
       const id = await subscriptions.idIn(reach, request.params.id)
       if (!(await subscriptions.exists(reach, id))) throw unknownSubscription(request.params.id)
       reply.header('cache-control', 'no-store')
-      return stats.ofSubscription(id, window, hoursAhead)
+      return stats.ofSubscription(id, window, zone)
     },
   )
 }
@@ -82,9 +82,9 @@ function registerOfAll(scope: FastifyInstance, { stats }: StatsRoutesDeps): void
       },
     },
     async (request, reply) => {
-      const { window = windowUnlessGiven, hours_ahead: hoursAhead = 0, tenant } = request.query
+      const { window = windowUnlessGiven, time_zone: zone, tenant } = request.query
       reply.header('cache-control', 'no-store')
-      return stats.ofAll(reachOf(request, tenant), window, hoursAhead)
+      return stats.ofAll(reachOf(request, tenant), window, zone)
     },
   )
 }

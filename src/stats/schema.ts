@@ -17,18 +17,18 @@ export const windowParameter = Type.Optional(
     enum: [...windowNames],
     default: '24h',
     description:
-      'How long back: `1h` by the minute, `24h` by quarters of an hour, `7d` by the hour, `30d` by days (of UTC, or see `hours_ahead`)',
+      'How long back: `1h` by the minute, `24h` by quarters of an hour, `7d` by the hour, `30d` by days (of UTC, or see `time_zone`)',
   }),
 )
 
 /** The query parameter that says where days begin. */
-export const hoursAheadParameter = Type.Optional(
-  Type.Integer({
-    minimum: -12,
-    maximum: 14,
-    default: 0,
+export const timeZoneParameter = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 64,
     description:
-      'Of `30d`: by how many whole hours the clock is ahead of UTC by which days begin, such as 2 or -5. Days are made of hours, so there are none of zones that are off by a half hour',
+      'Of `30d`: the time zone by whose midnights days begin, as IANA names it, such as `Europe/Berlin`; unless given it is UTC. Days are made of hours, so there are none of zones that are off by a part of one',
+    examples: ['Europe/Berlin'],
   }),
 )
 
@@ -52,7 +52,7 @@ const counts = {
 }
 
 export const StatsBucket = Type.Object(
-  { start: time('When it begins; it lasts for `step_seconds`'), ...counts },
+  { start: time('When it begins; it lasts until the next one'), ...counts },
   {
     $id: 'StatsBucket',
     description: 'The attempts of one part of the window, by the time at which they were logged',
@@ -77,7 +77,10 @@ export type StatsTotals = Static<typeof StatsTotals>
 
 const ofWindow = {
   window: windowName('As it was asked for'),
-  step_seconds: Type.Integer({ description: 'How long a bucket is' }),
+  step_seconds: Type.Integer({
+    description:
+      'How long a bucket is; a day of a `time_zone` on which its clock changes is an hour shorter or longer',
+  }),
   complete_until: time(
     'All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out',
   ),

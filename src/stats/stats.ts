@@ -1,18 +1,19 @@
+import { validationFailed } from '../errors.ts'
 import type { Reach } from '../model/caller.ts'
 import { readQueue } from '../monitor/system.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
 import { backlogOf } from './backlog.ts'
+import { daysOf } from './days.ts'
 import { firstLoggedMinute } from './roll-up.ts'
 import { readRolledUp } from './roll-up-store.ts'
 import type { AllStats, StatsBucket, StatsTotals, SubscriptionFigures, SubscriptionStats } from './schema.ts'
 import {
-  beginOf,
+  beginsOf,
   type Cover,
   coverOf,
   minuteMs,
   minuteOf,
-  periodOf,
   type Step,
   type Window,
   type WindowName,
@@ -59,35 +60,35 @@ export class Stats {
     this.#clock = clock
   }
 
-  /** Of one subscription. @param hoursAhead of UTC is the clock by which days begin */
-  async ofSubscription(id: number, window: WindowName, hoursAhead = 0): Promise<SubscriptionStats> {
+  /** Of one subscription. @param zone the time zone by whose days a window of days is cut; UTC unless given */
+  async ofSubscription(id: number, window: WindowName, zone?: string): Promise<SubscriptionStats> {
     const db = this.#database
     const now = this.#clock.now()
-    const { from, cover, series } = await this.#begin(window, now, hoursAhead)
+    const { begins, cover } = await this.#begin(window, now, zone)
     const closed = await readSubscriptionPeriods(db, [id], cover.periods)
     const tail = await readTailOf(db, [id], cover.until, minuteOf(now))
-    const tallies = tally(series, [...closed, ...tail.counted], now)
+    const tallies = tally(begins, [...closed, ...tail.counted])
     const waiting = await readWaiting(db, id, now, waitingMax)
     return {
-      ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
+      ...answer(window, begins, tallies, completeUntil(tail, cover.until, now)),
       oldest_due_at: timeOrNull(waiting.oldest_due_ms),
       pending: waiting.count,
       pending_exact: waiting.is_whole,
     }
   }
 
-  /** Of all that a tenant has, or of everything. @param hoursAhead of UTC is the clock by which days begin */
-  async ofAll({ tenant }: Reach, window: WindowName, hoursAhead = 0): Promise<AllStats> {
+  /** Of all that a tenant has, or of everything. @param zone as for one subscription */
+  async ofAll({ tenant }: Reach, window: WindowName, zone?: string): Promise<AllStats> {
     const db = this.#database
     const now = this.#clock.now()
-    const { from, cover, series } = await this.#begin(window, now, hoursAhead)
+    const { begins, cover } = await this.#begin(window, now, zone)
     const closed = await readTenantPeriods(db, tenant, cover.periods)
     const tail = await readTailOfTenant(db, tenant, cover.until, minuteOf(now), 'sums')
-    const tallies = tally(series, [...closed, ...tail.counted], now)
+    const tallies = tally(begins, [...closed, ...tail.counted])
     return {
-      ...answer(window, from, series.window, tallies, completeUntil(tail, cover.until, now)),
+      ...answer(window, begins, tallies, completeUntil(tail, cover.until, now)),
       ...(await this.#backlog(tenant, now)),
-      backlog: tenant === null ? [...(await backlogOf(db, series.window, from, now))] : null,
+      backlog: tenant === null ? [...(await backlogOf(db, begins, now))] : null,
     }
   }
 
@@ -108,7 +109,8 @@ export class Stats {
     const found = [...new Set(ids)].flatMap(id => heads.get(id) ?? [])
     const known = [...heads.keys()]
     const series = windows[window]
-    const from = beginOf(series, now)
+    const begins = beginsOf(series, now)
+    const [from] = begins
     // Percentiles are of the whole window: latencies are read for its longest periods, and for its many short ones only counts.
     const [sums, cover] = await this.#covers(from, now, [series.sumStep, series.step])
     const closed = await readSubscriptionPeriods(db, known, sums.periods)
@@ -123,7 +125,7 @@ export class Stats {
       ...namesOf(head),
       ...frameOf(window, until),
       totals: totalsOf(sumOf(totals.get(head.id) ?? [])),
-      buckets: countedBuckets(series, from, until, [
+      buckets: countedBuckets(series, begins, until, [
         ...periodsOf(counts.get(head.id)),
         ...(recent.get(head.id) ?? []),
       ]),
@@ -134,7 +136,7 @@ export class Stats {
   async ofFailing(reach: Reach, limit: number, window: WindowName): Promise<readonly SubscriptionFigures[]> {
     const db = this.#database
     const now = this.#clock.now()
-    const cover = await this.#cover(beginOf(windows[window], now), now, windows[window].sumStep)
+    const cover = await this.#cover(beginsOf(windows[window], now)[0], now, windows[window].sumStep)
     const tail = await readTailOfTenant(db, reach.tenant, cover.until, minuteOf(now), 'failures')
     const failing = await readFailing(db, reach.tenant, cover.periods, tail.counted, limit)
     return this.ofSubscriptions(
@@ -144,13 +146,16 @@ export class Stats {
     )
   }
 
-  async #begin(name: WindowName, now: number, hoursAhead: number) {
+  async #begin(name: WindowName, now: number, zone: string | undefined) {
     const window = windows[name]
-    const aheadMinutes = window.step === 1440 ? hoursAhead * 60 : 0
-    const from = beginOf(window, now, aheadMinutes)
+    if (window.step !== 1440 || zone === undefined) {
+      const begins = beginsOf(window, now)
+      return { begins, cover: await this.#cover(begins[0], now, window.step) }
+    }
+    const begins = daysOf(zone, window.count, now)
+    if (typeof begins === 'string') throw validationFailed([{ pointer: 'time_zone', detail: begins }])
     // Days of another clock are made of hours: the days that are rolled up are those of UTC.
-    const longest = aheadMinutes === 0 ? window.step : 60
-    return { from, cover: await this.#cover(from, now, longest), series: { window, aheadMinutes } }
+    return { begins, cover: await this.#cover(begins[0] ?? minuteOf(now), now, 60) }
   }
 
   async #cover(from: number, now: number, longest: Step): Promise<Cover> {
@@ -196,18 +201,11 @@ export class Stats {
 }
 
 /** By the beginning of their period. What another clock has dated ahead of ours is in the last one. */
-function tally(
-  { window: { step }, aheadMinutes }: { readonly window: Window; readonly aheadMinutes: number },
-  counted: readonly CountedPeriod[],
-  now: number,
-): ReadonlyMap<number, Tally> {
-  const last = periodOf(minuteOf(now), step, aheadMinutes)
-  const tallies = new Map<number, Tally>()
+function tally(begins: readonly number[], counted: readonly CountedPeriod[]): ReadonlyMap<number, Tally> {
+  const tallies = new Map(begins.map(begin => [begin, new Tally()]))
   for (const row of counted) {
-    const begin = Math.min(periodOf(row.minute, step, aheadMinutes), last)
-    const sum = tallies.get(begin) ?? new Tally()
-    tallies.set(begin, sum)
-    sum.add(row)
+    const begin = begins.findLast(one => one <= row.minute)
+    if (begin !== undefined) tallies.get(begin)?.add(row)
   }
   return tallies
 }
@@ -223,17 +221,12 @@ function frameOf(window: WindowName, until: number) {
 
 function answer(
   window: WindowName,
-  from: number,
-  { step, count }: Window,
+  begins: readonly number[],
   tallies: ReadonlyMap<number, Tally>,
   until: number,
 ) {
   const total = new Tally()
-  const begins = beginsOf(step, count, from)
-  for (const begin of begins) {
-    const sum = tallies.get(begin)
-    if (sum !== undefined) total.merge(sum)
-  }
+  for (const sum of tallies.values()) total.merge(sum)
   return {
     ...frameOf(window, until),
     buckets: begins
@@ -290,26 +283,22 @@ function periodsOf(counts: CountsOfPeriods | undefined): readonly Counts[] {
 
 function countedBuckets(
   { step, count }: Window,
-  from: number,
+  begins: readonly [number, ...number[]],
   until: number,
   counted: readonly Counts[],
 ): SubscriptionFigures['buckets'] {
-  const buckets = beginsOf(step, count, from).map(begin => ({
+  const buckets = begins.map(begin => ({
     start: new Date(begin * minuteMs).toISOString(),
     ...{ success: 0, failed: 0 },
   }))
   for (const { minute, success, failed } of counted) {
     // What another clock has dated ahead of ours is in the last one.
-    const bucket = buckets[Math.min(Math.floor((minute - from) / step), count - 1)]
+    const bucket = buckets[Math.min(Math.floor((minute - begins[0]) / step), count - 1)]
     if (bucket === undefined) continue
     bucket.success += success
     bucket.failed += failed
   }
-  return buckets.filter((_, index) => (from + index * step) * minuteMs < until)
-}
-
-function beginsOf(step: Step, count: number, from: number): readonly number[] {
-  return Array.from({ length: count }, (_, index) => from + index * step)
+  return buckets.filter((_, index) => (begins[index] ?? 0) * minuteMs < until)
 }
 
 function timeOrNull(ms: number | null): string | null {

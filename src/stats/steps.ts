@@ -16,14 +16,9 @@ export function minuteOf(ms: number): number {
   return Math.floor(ms / minuteMs)
 }
 
-/**
- * The beginning of the period of this length that a minute is in.
- *
- * @param aheadMinutes how far the clock by which days begin is ahead of UTC; whole hours, so that days are made of hours
- */
-export function periodOf(minute: number, step: Step, aheadMinutes = 0): number {
-  const ahead = step === 1440 ? aheadMinutes : 0
-  return Math.floor((minute + ahead) / step) * step - ahead
+/** The beginning of the period of this length that a minute is in. */
+export function periodOf(minute: number, step: Step): number {
+  return Math.floor(minute / step) * step
 }
 
 export const windowNames = ['1h', '24h', '7d', '30d'] as const
@@ -44,9 +39,10 @@ export const windows: Readonly<Record<WindowName, Window>> = {
   '30d': { step: 1440, count: 30, sumStep: 1440 },
 }
 
-/** The minute at which a window begins that ends with the period that runs now. @param aheadMinutes as for `periodOf` */
-export function beginOf({ step, count }: Window, now: number, aheadMinutes = 0): number {
-  return periodOf(minuteOf(now), step, aheadMinutes) - (count - 1) * step
+/** The minutes at which the periods of a window begin, the last of which runs now. */
+export function beginsOf({ step, count }: Window, now: number): readonly [number, ...number[]] {
+  const first = periodOf(minuteOf(now), step) - (count - 1) * step
+  return [first, ...Array.from({ length: count - 1 }, (_, index) => first + (index + 1) * step)]
 }
 
 /** Up to which minute (not included) each step is rolled up; left out: nothing is. */

@@ -107,12 +107,16 @@ test('what makes no sense is refused with a sentence', async () => {
   assert.equal((await ask('/subscriptions/x/stats')).status, 422)
 })
 
-test('the clock by which days begin is a whole hour ahead of UTC or behind', async () => {
+test('days begin at midnight of a time zone, which is refused with a sentence where it has none that are known', async () => {
   for (const path of ['/stats', '/subscriptions/1/stats']) {
-    const { json } = await ask(`${path}?window=30d&hours_ahead=2`)
+    const { json } = await ask(`${path}?window=30d&time_zone=Etc/GMT-2`)
     const { buckets } = json as { buckets: { start: string }[] }
     assert.ok(buckets.length === 30 && buckets.every(({ start }) => start.endsWith('T22:00:00.000Z')))
-    for (const wrong of ['5.5', '15', '-13', 'Europe/Berlin'])
-      assert.equal((await ask(`${path}?window=30d&hours_ahead=${wrong}`)).status, 422, wrong)
+    for (const wrong of ['Europe/Nowhere', '', 'Asia/Kolkata']) {
+      const refused = await ask(`${path}?window=30d&time_zone=${wrong}`)
+      assert.equal(refused.status, 422, wrong)
+      assert.equal(Object(refused.json).errors[0].pointer, 'time_zone')
+    }
+    assert.equal((await ask(`${path}?window=24h&time_zone=Asia/Kolkata`)).status, 200, 'of days only')
   }
 })

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
 import { Reach } from '../../src/model/caller.ts'
 import { uuidTime } from '../../src/platform/id.ts'
+import { daysOf } from '../../src/stats/days.ts'
 import { relativeErrorMax } from '../../src/stats/latency.ts'
 import { Stats } from '../../src/stats/stats.ts'
-import { beginOf, minuteMs, minuteOf, type WindowName, windowNames, windows } from '../../src/stats/steps.ts'
+import { beginsOf, minuteMs, minuteOf, type WindowName, windowNames, windows } from '../../src/stats/steps.ts'
 import { readSubscriptionCounts, readSubscriptionPeriods } from '../../src/stats/store.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
@@ -67,19 +68,23 @@ async function assertAnswer(
   answer: Awaited<ReturnType<typeof stats.ofSubscription>>,
   window: WindowName,
   isMeant: (row: Awaited<ReturnType<typeof readLogged>>[number]) => boolean,
-  hoursAhead = 0,
+  begins: readonly number[] = beginsOf(windows[window], clock.now()),
 ): Promise<void> {
   const rows = (await readLogged(database)).filter(isMeant)
   const { step, count } = windows[window]
-  const from = beginOf(windows[window], clock.now(), hoursAhead * 60) * minuteMs
+  const [from = 0, ...later] = begins.map(minute => minute * minuteMs)
   const between = (start: number, end: number) =>
     exactly(rows.filter(({ id }) => uuidTime(id) >= start && uuidTime(id) < end))
   assert.equal(answer.step_seconds, step * 60)
   assert.equal(answer.buckets.length, count)
   for (const [index, bucket] of answer.buckets.entries()) {
-    const start = from + index * step * minuteMs
+    const start = [from, ...later][index] ?? 0
     assert.equal(bucket.start, new Date(start).toISOString())
-    assertFigures(bucket, between(start, start + step * minuteMs), `${window} ${bucket.start}`)
+    assertFigures(
+      bucket,
+      between(start, later[index] ?? Number.POSITIVE_INFINITY),
+      `${window} ${bucket.start}`,
+    )
   }
   const all = between(from, Number.POSITIVE_INFINITY)
   assertFigures(answer.totals, all, window)
@@ -109,21 +114,24 @@ test('the answer for each window is what counting the log gives, the last minute
   }
 })
 
-test('days begin at midnight of another clock, where that is asked for', async () => {
+test('days begin at midnight of a time zone, also before its clock was changed', async t => {
+  const later = Date.UTC(2026, 3, 10, 12, 34)
+  clock.set(later) // twelve days after it was, in Berlin
+  t.after(() => clock.set(now))
   await subscribe(database, [1, 2])
   const rollUps = rollUpsAt(database, clock)
-  await logAttempts(database, randomAttempts(Math.random, 2000, now - 29 * 24 * hourMs, now, [1, 2]))
+  await logAttempts(database, randomAttempts(Math.random, 2000, later - 29 * 24 * hourMs, later, [1, 2]))
   await rollUps.run()
-  for (const hoursAhead of [-12, -5, 2, 14]) {
-    const ofAll = await stats.ofAll(Reach.all, '30d', hoursAhead)
-    await assertAnswer(ofAll, '30d', () => true, hoursAhead)
-    const hour = (24 - hoursAhead) % 24
-    for (const { start } of ofAll.buckets) assert.equal(new Date(start).getUTCHours(), hour)
-    const ofOne = await stats.ofSubscription(1, '30d', hoursAhead)
-    await assertAnswer(ofOne, '30d', row => row.subscription_id === 1, hoursAhead)
+  for (const zone of ['Etc/GMT+12', 'Europe/Berlin']) {
+    const begins = daysOf(zone, 30, later)
+    assert.ok(typeof begins !== 'string')
+    const ofAll = await stats.ofAll(Reach.all, '30d', zone)
+    await assertAnswer(ofAll, '30d', () => true, begins)
+    const ofOne = await stats.ofSubscription(1, '30d', zone)
+    await assertAnswer(ofOne, '30d', row => row.subscription_id === 1, begins)
     // Shorter periods are the same on all these clocks.
     assert.deepEqual(
-      (await stats.ofAll(Reach.all, '7d', hoursAhead)).buckets,
+      (await stats.ofAll(Reach.all, '7d', zone)).buckets,
       (await stats.ofAll(Reach.all, '7d')).buckets,
     )
   }

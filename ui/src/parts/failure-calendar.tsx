@@ -11,38 +11,29 @@ import { percentText } from './percent.ts'
 const dayMs = 86_400_000
 const weekdays = ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun']
 
-/** The days that figures are asked for by: those of the clock that is chosen, where its zone is whole hours ahead of UTC. */
+/** The days that figures are asked for by: those of the clock that is chosen, where they are made of whole hours of UTC. */
 export interface Days {
-  readonly hoursAhead: number
+  /** As IANA names it. */
+  readonly zone: string
   /** Which days these are, in a sentence. */
   readonly sentence: string
 }
 
+const utcDays: Days = { zone: 'UTC', sentence: 'Days begin at midnight UTC.' }
+
 /** The days of the clock that is chosen for the page. */
 export function useDays(): Days {
   const { clock } = usePreferences()
-  if (clock === 'utc') return { hoursAhead: 0, sentence: 'Days begin at midnight UTC.' }
-  const minutes = -new Date().getTimezoneOffset()
-  if (minutes % 60 !== 0) {
-    return {
-      hoursAhead: 0,
-      sentence: `Days begin at midnight UTC: figures are kept by the hour, and your time (${offsetText(minutes)}) is not a whole number of hours ahead.`,
-    }
-  }
-  return {
-    hoursAhead: minutes / 60,
-    sentence:
-      minutes === 0
-        ? 'Days begin at midnight UTC.'
-        : `Days begin at midnight of your time as it is now (${offsetText(minutes)}).`,
-  }
-}
-
-/** Such as UTC+02:00. */
-function offsetText(minutes: number): string {
-  const two = (part: number) => String(Math.floor(part)).padStart(2, '0')
-  const size = Math.abs(minutes)
-  return `UTC${minutes < 0 ? '−' : '+'}${two(size / 60)}:${two(size % 60)}`
+  const { timeZone: zone } = Intl.DateTimeFormat().resolvedOptions()
+  if (clock === 'utc' || zone === 'UTC') return utcDays
+  // Of 30 days the clock is changed at most once.
+  const isWhole = [0, 31].every(days => new Date(Date.now() - days * dayMs).getTimezoneOffset() % 60 === 0)
+  return isWhole
+    ? { zone, sentence: `Days begin at midnight of your time (${zone}).` }
+    : {
+        ...utcDays,
+        sentence: `Days begin at midnight UTC: figures are kept by the hour, and your time (${zone}) is not a whole number of hours ahead.`,
+      }
 }
 
 /** The last 30 days as a calendar: how much failed on each, at a glance, and a click away. */
@@ -81,8 +72,8 @@ export function FailureCalendar({
 }
 
 /** The day that begins at this moment, such as 2026-01-31. */
-function dayOf(start: string, { hoursAhead }: Days): string {
-  return new Date(Date.parse(start) + hoursAhead * 3_600_000).toISOString().slice(0, 10)
+function dayOf(start: string, { zone }: Days): string {
+  return new Date(start).toLocaleDateString('sv-SE', { timeZone: zone })
 }
 
 function Cells({
@@ -105,9 +96,14 @@ function Cells({
         </li>
       ))}
       {before > 0 && <li aria-hidden="true" style={{ gridColumn: `span ${before}` }} />}
-      {buckets.map(bucket => (
+      {buckets.map((bucket, index) => (
         <li key={bucket.start}>
-          <Day bucket={bucket} day={dayOf(bucket.start, days)} search={search} />
+          <Day
+            bucket={bucket}
+            day={dayOf(bucket.start, days)}
+            end={buckets[index + 1]?.start ?? new Date(Date.parse(bucket.start) + dayMs).toISOString()}
+            search={search}
+          />
         </li>
       ))}
     </ol>
@@ -117,10 +113,12 @@ function Cells({
 function Day({
   bucket: { start, success, failed },
   day,
+  end,
   search,
 }: {
   readonly bucket: StatsBucket
   readonly day: string
+  readonly end: string
   readonly search: Readonly<Record<string, string>> | undefined
 }) {
   const all = success + failed
@@ -129,7 +127,6 @@ function Day({
     all === 0
       ? `${day}: nothing was sent`
       : `${day}: ${numberText(failed)} of ${numberText(all)} attempts failed (${percentText(1 - share)} accepted)`
-  const end = new Date(Date.parse(start) + dayMs).toISOString()
   return (
     <Tooltip text={words}>
       <Link

@@ -37,7 +37,7 @@ export function OverviewTab({ subscription }: { readonly subscription: Subscript
   const days = useDays()
   const month = useRead(
     'getSubscriptionStats',
-    { path: { id }, query: { window: '30d', hours_ahead: days.hoursAhead } },
+    { path: { id }, query: { window: '30d', time_zone: days.zone } },
     { everyMs: 60_000, keep: true },
   )
   return (
