@@ -19,11 +19,14 @@ const client = new QueryClient({
   mutationCache: new MutationCache({ onError: noticeSignedOut }),
   defaultOptions: {
     queries: {
+      // Whether the service can be reached is not what the browser thinks of the internet: it may be on this machine.
+      networkMode: 'always',
       staleTime: 2000,
       // What the service refuses it refuses again; what did not reach it may the next time.
       retry: (count, error) => !(error instanceof ApiProblem && error.status < 500) && count < 2,
       retryDelay: count => Math.min(4000, 500 * 2 ** count),
     },
+    mutations: { networkMode: 'always' },
   },
 })
 

@@ -48,6 +48,7 @@ export function useRead<Id extends OperationId>(
 export interface List<Item> {
   readonly rows: readonly Item[]
   readonly loading: boolean
+  /** Why there is nothing; what was there before is shown, and the page says that it is old. */
   readonly error: unknown
   readonly hasMore: boolean
   readonly loadingMore: boolean
@@ -77,7 +78,7 @@ export function useList<Id extends OperationId>(
   return {
     rows,
     loading: query.isPending && enabled,
-    error: query.error ?? undefined,
+    error: data === undefined ? (query.error ?? undefined) : undefined,
     hasMore: query.hasNextPage,
     loadingMore: query.isFetchingNextPage,
     more: () => void query.fetchNextPage(),

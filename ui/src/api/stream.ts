@@ -8,13 +8,17 @@ export interface StreamItem {
   readonly data: Readonly<Record<string, unknown>>
 }
 
+/** `open`: what happens is told; `waiting`: the connection was lost, and is opened again; `refused`: it is not opened again. */
+export type StreamState = 'open' | 'waiting' | 'refused'
+
 export interface StreamHandlers {
   readonly onItem: (item: StreamItem) => void
-  /** `open`: what happens is told; `waiting`: the connection was lost, and is opened again. */
-  readonly onState: (state: 'open' | 'waiting', problem?: unknown) => void
+  readonly onState: (state: StreamState, problem?: unknown) => void
 }
 
 const retryMs = 2000
+/** A connection that broke without a word: the service tells something each 15 s, if only that it is there. */
+const silenceMaxMs = 40_000
 
 /**
  * Listens to `GET /stream` until `signal` is aborted, and goes on where it was after a break. Not by EventSource, which
@@ -27,29 +31,43 @@ export async function listen(
 ): Promise<void> {
   let last: string | undefined
   while (!signal.aborted) {
+    const silence = new AbortController()
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const heard = () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => silence.abort(new TypeError('network: silence')), silenceMaxMs)
+    }
     try {
+      heard()
       const url = addressOf('stream', { query: { ...query, last_event_id: last } })
-      const response = await fetchApi(url, { signal, headers: { accept: 'text/event-stream' } })
+      const response = await fetchApi(url, {
+        signal: AbortSignal.any([signal, silence.signal]),
+        headers: { accept: 'text/event-stream' },
+      })
       handlers.onState('open')
-      for await (const item of itemsOf(response)) {
+      for await (const item of itemsOf(response, heard)) {
         if (item.id !== '') last = item.id
         if (item.event !== '') handlers.onItem(item)
       }
       handlers.onState('waiting')
     } catch (error) {
       if (signal.aborted) return
-      handlers.onState('waiting', error)
       // What is refused now is refused again, but for a service that is too busy.
-      if (error instanceof ApiProblem && error.status < 500 && error.status !== 429) return
+      const isRefused = error instanceof ApiProblem && error.status < 500 && error.status !== 429
+      handlers.onState(isRefused ? 'refused' : 'waiting', error)
+      if (isRefused) return
+    } finally {
+      clearTimeout(timer)
     }
     await new Promise(resolve => setTimeout(resolve, retryMs))
   }
 }
 
-async function* itemsOf(response: Response): AsyncGenerator<StreamItem> {
+async function* itemsOf(response: Response, heard: () => void): AsyncGenerator<StreamItem> {
   if (response.body === null) return
   let rest = ''
   for await (const text of textsOf(response.body)) {
+    heard()
     const blocks = (rest + text).split('\n\n')
     rest = blocks.pop() ?? ''
     for (const block of blocks) yield itemOf(block)

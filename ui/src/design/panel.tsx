@@ -1,5 +1,6 @@
 import { X } from 'lucide-react'
 import { type ReactNode, useEffect, useRef } from 'react'
+import { OutdatedBar } from '../shell/outdated-bar.tsx'
 import { IconButton } from './button.tsx'
 
 /**
@@ -46,6 +47,7 @@ export function Panel({
           <X className="h-4 w-4" />
         </IconButton>
       </header>
+      <OutdatedBar className="narrow:hidden" />
       <div className="min-h-0 grow overflow-y-auto px-4 py-4">{children}</div>
     </section>
   )

@@ -41,8 +41,7 @@ export interface DataTableProps<Item> {
  */
 export function DataTable<Item>(props: DataTableProps<Item>) {
   const { list, empty, clearFilters } = props
-  if (list.error !== undefined && list.rows.length === 0)
-    return <ErrorState error={list.error} retry={list.again} />
+  if (list.error !== undefined) return <ErrorState error={list.error} retry={list.again} />
   if (!list.loading && list.rows.length === 0) {
     if (clearFilters === undefined) return empty
     return (

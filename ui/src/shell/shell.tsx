@@ -31,6 +31,7 @@ import { useBrand, useBrandColours } from './brand.ts'
 import { rememberKeys, useKeys } from './keys.ts'
 import { MeContext } from './me.ts'
 import { type Place, places } from './navigation.ts'
+import { OutdatedBar } from './outdated-bar.tsx'
 import { type Preferences, setPreferences, usePreferences } from './preferences.ts'
 import { TenantSwitch } from './tenant-switch.tsx'
 
@@ -159,6 +160,7 @@ function Frame({ me }: { readonly me: Me }) {
         </IconButton>
         <Choices me={me} />
       </header>
+      <OutdatedBar className="sticky top-12 z-20" />
       <main id="page" tabIndex={-1} className="outline-none">
         {isThere && <Outlet />}
       </main>

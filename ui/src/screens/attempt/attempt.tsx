@@ -85,12 +85,12 @@ export function Attempt() {
           onClose={() => setAsking(false)}
         />
       )}
-      {attempt.isError ? (
-        <ErrorState error={attempt.error} retry={() => void attempt.refetch()} />
-      ) : data === undefined ? (
-        <SkeletonLines lines={10} />
-      ) : (
+      {data !== undefined ? (
         <Details attempt={data} />
+      ) : attempt.isError ? (
+        <ErrorState error={attempt.error} retry={() => void attempt.refetch()} />
+      ) : (
+        <SkeletonLines lines={10} />
       )}
     </Page>
   )

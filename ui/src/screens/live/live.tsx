@@ -1,18 +1,18 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { ArrowUp, Pause, Play, Radio, Trash2 } from 'lucide-react'
+import { ArrowUp, Pause, Play, Radio, Send, Trash2 } from 'lucide-react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
 import type { Attempt } from '../../api/schema.ts'
-import { listen, type StreamItem } from '../../api/stream.ts'
+import { listen, type StreamItem, type StreamState } from '../../api/stream.ts'
 import { Dot, HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
-import { Button } from '../../design/button.tsx'
+import { Button, ButtonLink } from '../../design/button.tsx'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
-import { EmptyState, ErrorState, Notice } from '../../design/states.tsx'
+import { EmptyState, ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { bytesText, durationText, exactTime, numberText } from '../../design/time.tsx'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { SubscriptionName, useSubscriptionFilter } from '../../parts/subscription-name.tsx'
 import { useKeys } from '../../shell/keys.ts'
-import { useTenant } from '../../shell/me.ts'
+import { useCan, useTenant } from '../../shell/me.ts'
 import { usePreferences } from '../../shell/preferences.ts'
 
 const route = getRouteApi('/live')
@@ -79,7 +79,7 @@ export function Live() {
         values={search}
         onChange={values => void navigate({ search: values, replace: true })}
       />
-      {tail.problem !== undefined && <ErrorState error={tail.problem} />}
+      {tail.problem !== undefined && <ErrorState error={tail.problem} retry={tail.again} />}
       {tail.waiting > 0 && (
         <div className="sticky top-14 z-10 flex justify-center">
           <Button
@@ -100,10 +100,8 @@ export function Live() {
       <span aria-live="polite" className="only-spoken">
         {tail.waiting > 0 ? `${tail.waiting} new lines` : ''}
       </span>
-      {tail.lines.length === 0 && tail.problem !== undefined ? null : tail.lines.length === 0 ? (
-        <EmptyState title="Nothing has happened yet" icon={<Radio />}>
-          Accepted events, attempts and changes of subscriptions appear here within half a second.
-        </EmptyState>
+      {tail.lines.length === 0 ? (
+        tail.problem === undefined && <NothingYet isOpen={tail.state === 'open'} />
       ) : (
         <ol aria-label="What happened, newest first" className="border-t">
           {tail.lines.map(line => (
@@ -115,10 +113,37 @@ export function Live() {
   )
 }
 
-function Connection({ state }: { readonly state: 'open' | 'waiting' }) {
+function NothingYet({ isOpen }: { readonly isOpen: boolean }) {
+  const maySend = useCan('publish')
+  if (!isOpen) return <SkeletonLines />
+  return (
+    <EmptyState
+      title="Nothing has happened yet"
+      icon={<Radio />}
+      action={
+        maySend && (
+          <ButtonLink to="/send" icon={<Send className="h-3.5 w-3.5" />}>
+            Send an event
+          </ButtonLink>
+        )
+      }
+    >
+      Accepted events, attempts and changes of subscriptions appear here within half a second.
+    </EmptyState>
+  )
+}
+
+const connections = {
+  open: { tone: 'good', word: 'connected' },
+  waiting: { tone: 'warn', word: 'connecting' },
+  refused: { tone: 'bad', word: 'not connected' },
+} as const
+
+function Connection({ state }: { readonly state: StreamState }) {
+  const { tone, word } = connections[state]
   return (
     <span className="flex items-center gap-1.5 text-xs text-ink-2">
-      <Dot tone={state === 'open' ? 'good' : 'warn'} /> {state === 'open' ? 'connected' : 'connecting'}
+      <Dot tone={tone} /> {word}
     </span>
   )
 }
@@ -127,15 +152,18 @@ function Connection({ state }: { readonly state: 'open' | 'waiting' }) {
 function useTail(query: Readonly<Record<string, string | undefined>>, still: boolean) {
   const [lines, setLines] = useState<readonly Line[]>([])
   const [counts, setCounts] = useState({ told: 0, dropped: 0, waiting: 0, perSecond: 0 })
-  const [state, setState] = useState<'open' | 'waiting'>('waiting')
+  const [state, setState] = useState<StreamState>('waiting')
+  const [tries, setTries] = useState(0)
   const [problem, setProblem] = useState<unknown>()
   const fresh = useRef<Line[]>([])
   const totals = useRef({ told: 0, dropped: 0, recent: [] as number[], serial: 0 })
   const isStill = useRef(still)
   isStill.current = still
   const text = JSON.stringify(query)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: each try is another connection
   useEffect(() => {
     const end = new AbortController()
+    setState('waiting')
     setProblem(undefined)
     void listen(JSON.parse(text), end.signal, {
       onItem: item => {
@@ -152,7 +180,7 @@ function useTail(query: Readonly<Record<string, string | undefined>>, still: boo
       },
     })
     return () => end.abort()
-  }, [text])
+  }, [text, tries])
   useEffect(() => {
     const draw = () => {
       const sums = totals.current
@@ -172,7 +200,8 @@ function useTail(query: Readonly<Record<string, string | undefined>>, still: boo
     const timer = setInterval(draw, drawEveryMs)
     return () => clearInterval(timer)
   }, [])
-  return { lines, ...counts, state, problem, clear: () => setLines([]) }
+  const again = () => setTries(count => count + 1)
+  return { lines, ...counts, state, problem, again, clear: () => setLines([]) }
 }
 
 function LineRow({ line: { at, item } }: { readonly line: Line }) {

@@ -35,12 +35,12 @@ export function Overview() {
   const days = useDays()
   const month = useRead(
     'getStats',
-    { query: { window: '30d', hours_ahead: days.hoursAhead, tenant } },
+    { query: { window: '30d', time_zone: days.zone, tenant } },
     { everyMs: 60_000, keep: true },
   )
   const isNew = !subscriptions.loading && subscriptions.rows.length === 0 && subscriptions.error === undefined
   const isLost =
-    [subscriptions, events].every(({ error, rows }) => error !== undefined && rows.length === 0) &&
+    [subscriptions, events].every(({ error }) => error !== undefined) &&
     [stats, month].every(({ isError, data }) => isError && data === undefined)
   return (
     <Page
