@@ -1583,7 +1583,7 @@ export type SettingReport = {
 
 /** The attempts of one part of the window, by the time at which they were logged */
 export type StatsBucket = {
-  /** When it begins; it lasts for `step_seconds` */
+  /** When it begins; it lasts until the next one */
   start: string
   /** Attempts that were accepted */
   success: number
@@ -1627,7 +1627,7 @@ export type StatsTotals = {
 export type SubscriptionStats = {
   /** As it was asked for */
   window: "1h" | "24h" | "7d" | "30d"
-  /** How long a bucket is */
+  /** How long a bucket is; a day of a `time_zone` on which its clock changes is an hour shorter or longer */
   step_seconds: number
   /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
   complete_until: string
@@ -1645,7 +1645,7 @@ export type SubscriptionStats = {
 export type Stats = {
   /** As it was asked for */
   window: "1h" | "24h" | "7d" | "30d"
-  /** How long a bucket is */
+  /** How long a bucket is; a day of a `time_zone` on which its clock changes is an hour shorter or longer */
   step_seconds: number
   /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
   complete_until: string
@@ -1679,7 +1679,7 @@ export type SubscriptionFigures = {
   state: string
   /** As it was asked for */
   window: "1h" | "24h" | "7d" | "30d"
-  /** How long a bucket is */
+  /** How long a bucket is; a day of a `time_zone` on which its clock changes is an hour shorter or longer */
   step_seconds: number
   /** All that was logged before this is counted. It is the time of the answer, or under high load the end of the last minute that is rolled up; buckets that begin later are left out */
   complete_until: string
@@ -2783,7 +2783,7 @@ export interface Operations {
   /** Read one source */
   getSource: { path: { id: string | number }; query: undefined; body: undefined; answer: Source }
   /** How all deliveries go: counts, latency and what waits */
-  getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; hours_ahead?: number; tenant?: string }; body: undefined; answer: Stats }
+  getStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; time_zone?: string; tenant?: string }; body: undefined; answer: Stats }
   /** The state of every delivery of an event */
   getStatus: { path: { webhook_id: string | number }; query: undefined; body: undefined; answer: EventStatus }
   /** What is stored, and for how long it is kept */
@@ -2791,7 +2791,7 @@ export interface Operations {
   /** Read one subscription */
   getSubscription: { path: { id: string | number }; query: { tenant?: string }; body: undefined; answer: Subscription }
   /** How deliveries to a subscription go: counts, latency and what waits */
-  getSubscriptionStats: { path: { id: string | number }; query: { window?: "1h" | "24h" | "7d" | "30d"; hours_ahead?: number; tenant?: string }; body: undefined; answer: SubscriptionStats }
+  getSubscriptionStats: { path: { id: string | number }; query: { window?: "1h" | "24h" | "7d" | "30d"; time_zone?: string; tenant?: string }; body: undefined; answer: SubscriptionStats }
   /** The processes of this installation, their backlog, and what troubles them */
   getSystem: { path: undefined; query: undefined; body: undefined; answer: SystemReport }
   /** Read one tenant */
