@@ -56,6 +56,12 @@ export class RecentContents {
     return isOver ? undefined : known.content
   }
 
+  /** Whether it is there still, as nobody has asked for it. */
+  has(webhookId: Uuid): boolean {
+    const known = this.#find(webhookId)
+    return known !== undefined && known.until > this.#monotonicNow()
+  }
+
   #find(webhookId: Uuid): Recent | undefined {
     const place = placeOf(webhookId)
     const first = this.#places[place]

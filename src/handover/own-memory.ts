@@ -9,6 +9,8 @@ export interface OwnMemoryDeps extends HotLaneDeps {
   readonly dispatcher: Pick<Dispatcher, 'reserve' | 'push' | 'release'>
   readonly membership: Member
   readonly leasedRows: LeasedRows
+  /** Takes one that waits in its lane, if it may be sent at once; see `Lanes.takeFresh`. */
+  readonly takeFresh: (delivery: Delivery) => boolean
   /** A lane has something due (Unix milliseconds). */
   readonly ringLanes: (dueAt: number, subscriptionId: number) => void
 }
@@ -32,8 +34,10 @@ export class OwnMemory implements Handover {
   }
 
   commit(owner: number | null, delivery: Delivery): void {
-    const { membership, dispatcher, leasedRows, ringLanes } = this.#deps
-    if (owner === null) ringLanes(delivery.dueAt, delivery.subscriptionId)
+    const { membership, dispatcher, leasedRows, takeFresh, ringLanes } = this.#deps
+    if (owner === null) {
+      if (!takeFresh(delivery)) ringLanes(delivery.dueAt, delivery.subscriptionId)
+    }
     // With another id by now it was declared dead while the row was being written: the row goes to its lane.
     else if (owner === membership.id && leasedRows.hold(delivery)) dispatcher.push(delivery)
     else dispatcher.release(delivery.subscriptionId, delivery.sizeBytes, true, delivery.shared)

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { wakeLanes } from '../lanes/wake.ts'
+import { wakeLane, wakeLanes } from '../lanes/wake.ts'
 import type { EventMetadata } from '../model/delivery.ts'
 import { byteaArray, int4Array, textArray, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
@@ -77,7 +77,7 @@ export async function insertEvents(
   const way = wayOf(owed)
   const [event] = events
   const [row] = owed
-  if (event && row && events.length === 1 && owed.length === 1 && kind === 'plain' && way === 'held') {
+  if (event && row && events.length === 1 && owed.length === 1 && kind === 'plain' && isPlain(row)) {
     await insertSingle(db, event, row, acceptedAt)
     return none
   }
@@ -107,9 +107,14 @@ function namesOf(events: readonly EventRow[]): readonly NamesRow[] {
   return events.flatMap(({ webhookId, names }) => (names ? [{ webhookId, ...names }] : []))
 }
 
+/** It is due at once, and in no order. */
+function isPlain({ dueAt, beginsAt, orderingKey }: OwedRow): boolean {
+  return dueAt === undefined && beginsAt === undefined && orderingKey === undefined
+}
+
 /**
- * Writes one event that is owed once, to the process that holds it: the same as `insertEvents`, for what nearly every
- * transaction holds at ordinary rates. Its values are no arrays, so nothing has to be packed and unpacked. In a loop over
+ * Writes one event that is owed once, and at once, to the process that holds it or to its lane: the same as `insertEvents`,
+ * for what nearly every transaction holds at ordinary rates. Its values are no arrays, so nothing has to be packed and unpacked. In a loop over
  * either it took PostgreSQL 307 µs instead of 340, commit and all, and Node 200 instead of 246.
  *
  * @param acceptedAt Unix milliseconds, when the row is due
@@ -121,12 +126,13 @@ async function insertSingle(
   acceptedAt: number,
 ): Promise<void> {
   const { webhookId, tenant, eventType, contentType, payload, subscriptionIds, metadata } = event
+  const isInLane = owner === null
   await db.query({
-    name: 'insert_single',
+    name: isInLane ? 'insert_single_and_lane' : 'insert_single',
     text: `
       with e as (
         insert into events (webhook_id, tenant, event_type, content_type, payload, subscription_ids, metadata)
-        values ($1::uuid, $2::text, $3::text, $4::text, $5::bytea, $6::int[], $7::jsonb))
+        values ($1::uuid, $2::text, $3::text, $4::text, $5::bytea, $6::int[], $7::jsonb))${isInLane ? `, ${wakeLane('$8', '($11::timestamptz[])[1]')}` : ''}
       insert into owed (webhook_id, subscription_id, size_bytes, owner, due_at)
       values ($1::uuid, $8::int, $9::int, $10::int, ($11::timestamptz[])[1])`,
     values: [

@@ -1,6 +1,6 @@
 import type { Delivery, LaneRun } from '../model/delivery.ts'
-import type { Uuid } from '../platform/id.ts'
-import { uuidTime } from '../platform/id.ts'
+import { type Uuid, uuidTime } from '../platform/id.ts'
+import { type Listed, UnorderedList } from '../platform/unordered-list.ts'
 import { KeyLines } from './key-lines.ts'
 import type { DueRow, LanePosition } from './store.ts'
 
@@ -14,6 +14,8 @@ const chunkLeast = 100
 const chunkMost = 400
 /** Of a lane with an order by key, of which one of each key is sent at a time. */
 const chunkKeyed = 800
+/** Deliveries in memory that came to it as they were accepted. At full load a receiver on the same machine needs some 300. */
+const freshMost = 800
 /** A lane with an order by key is read from its beginning this often while deliveries of it are in memory. */
 const passMs = 250
 const quickMs = 250
@@ -44,7 +46,14 @@ export class LeasedLane implements LaneRun {
   rings = 0
   #mode: LaneMode = 'reading'
   #after: LanePosition | undefined
-  #inMemory = 0
+  readonly #ofPass = new UnorderedList<LaneDelivery>()
+  /** They came as they were accepted: no read has taken them, and no pass waits for them. */
+  readonly #fresh = new UnorderedList<LaneDelivery>()
+  /** Of these, what has left memory since the read began that is under way: it may find them still. */
+  #freshGone: Uuid[] = []
+  #isBeingRead = false
+  /** The last read has found all that was due. */
+  #isWorkedOff = false
   #found = 0
   #chunk = chunkLeast
   #keyLines: KeyLines | undefined
@@ -75,9 +84,14 @@ export class LeasedLane implements LaneRun {
     return this.#after
   }
 
-  /** Rows that were taken and are not settled yet. */
+  /** Deliveries that were taken and are not settled yet. */
   get inMemory(): number {
-    return this.#inMemory
+    return this.#ofPass.size + this.#fresh.size
+  }
+
+  /** Those of them that no read has taken. */
+  get freshInMemory(): number {
+    return this.#fresh.size
   }
 
   /** Rows that may be in memory at a time. */
@@ -99,18 +113,24 @@ export class LeasedLane implements LaneRun {
   orderByKeyNext(): void {
     if (this.#keyLines) return
     this.#isKeyedNext = true
-    if (this.#inMemory === 0) this.#startOver()
+    if (this.inMemory === 0) this.#startOver()
     else this.exhaust()
   }
 
   /** Half of what may be in memory has left it: the next rows are read. */
   get isLow(): boolean {
-    return this.#inMemory <= this.#chunk / 2
+    return this.#ofPass.size <= this.#chunk / 2
   }
 
-  /** The pass is over: all that it found is settled. */
+  /** The pass is over: all that it found is settled. Where keys count nothing else is in memory either. */
   get isPassOver(): boolean {
-    return this.#mode === 'exhausted' && this.#inMemory === 0 && !this.isKeyAwaited
+    const inMemory = this.isKeyed ? this.inMemory : this.#ofPass.size
+    return this.#mode === 'exhausted' && inMemory === 0 && !this.isKeyAwaited
+  }
+
+  /** Nothing that is known waits in it, so that what comes in now may be sent at once. */
+  get takesFresh(): boolean {
+    return this.#isWorkedOff && !this.isEnding && !this.isKeyed && this.#fresh.size < freshMost
   }
 
   /** Something of a key has to be made due before the lane may be given back. */
@@ -121,7 +141,7 @@ export class LeasedLane implements LaneRun {
   /** It has an order by key, and the pass has found all that was due, of which some is in memory: `readOn` follows. */
   get isReadOn(): boolean {
     if (!this.#keyLines || this.#mode !== 'exhausted') return false
-    return this.#inMemory > 0 || this.isKeyAwaited
+    return this.inMemory > 0 || this.isKeyAwaited
   }
 
   /** The pass before this one has found nothing: the next one can wait. */
@@ -135,9 +155,43 @@ export class LeasedLane implements LaneRun {
   }
 
   /** A row was read, and there is room for it. */
-  took(row: DueRow): void {
+  took(row: DueRow): Delivery {
     this.passed(row, true)
-    this.#inMemory++
+    const delivery: LaneDelivery = { ...asDelivery(row, this), listIndex: -1 }
+    this.#ofPass.add(delivery)
+    return delivery
+  }
+
+  /**
+   * One that was just accepted is taken without a read; to be asked first: `takesFresh`, and `hasRead`. Its content is
+   * loaded as that of the others.
+   */
+  tookFresh(fresh: Delivery): Delivery {
+    const delivery: LaneDelivery = { ...fresh, content: null, lane: this, isUnread: true, listIndex: -1 }
+    this.#fresh.add(delivery)
+    return delivery
+  }
+
+  /** A read has taken it, and it is in memory. */
+  hasRead(webhookId: Uuid): boolean {
+    return this.#ofPass.some(delivery => delivery.webhookId === webhookId)
+  }
+
+  /** A read begins. */
+  beginRead(): void {
+    this.#isBeingRead = true
+    this.#freshGone = []
+  }
+
+  /**
+   * A read has ended.
+   *
+   * @returns what it may have found that was taken without it
+   */
+  endRead(): ReadonlySet<Uuid> {
+    this.#isBeingRead = false
+    if (this.#fresh.size === 0 && this.#freshGone.length === 0) return none
+    return new Set([...this.#fresh.toArray().map(({ webhookId }) => webhookId), ...this.#freshGone])
   }
 
   /** A row was read, and is not held: the next read begins behind it. @param isNews it was not known before */
@@ -147,22 +201,34 @@ export class LeasedLane implements LaneRun {
   }
 
   /** A delivery has left memory. */
-  leave(): void {
-    this.#inMemory--
+  leave(delivery: Delivery): void {
+    if (!isOfLane(delivery)) return
+    if (delivery.isUnread) {
+      this.#fresh.remove(delivery)
+      if (this.#isBeingRead) this.#freshGone.push(delivery.webhookId)
+    } else this.#ofPass.remove(delivery)
   }
 
-  /** A read found all that is due now; or nothing more may be sent for a while. */
+  /** A read found all that is due now. */
+  foundAll(): void {
+    this.#isWorkedOff = true
+    this.exhaust()
+  }
+
+  /** Nothing more is read in this pass: all was found, or nothing more may be sent for a while. */
   exhaust(): void {
     if (!this.isEnding) this.#mode = 'exhausted'
   }
 
   /** A read found more than there was room for: it goes on behind the last row that was taken. */
   goOn(): void {
+    this.#isWorkedOff = false
     if (!this.isEnding) this.#mode = 'reading'
   }
 
   /** A read found more than may be in memory, and that much was taken: how much it may be from now on. */
   setChunk(now: number): void {
+    this.#isWorkedOff = false
     if (this.#keyLines) return
     const sinceMs = now - this.#fullReadAt
     this.#fullReadAt = now
@@ -173,7 +239,7 @@ export class LeasedLane implements LaneRun {
   /** One more pass from the beginning: rows may have become due behind the position meanwhile. */
   beginPass(): void {
     if (!this.isPassOver) {
-      throw new Error(`a pass begins when the one before is over; ${this.#mode}, ${this.#inMemory} in memory`)
+      throw new Error(`a pass begins when the one before is over; ${this.#mode}, ${this.inMemory} in memory`)
     }
     this.#startOver()
   }
@@ -230,6 +296,15 @@ export class LeasedLane implements LaneRun {
   }
 }
 
+/** A delivery that a lane holds. */
+interface LaneDelivery extends Delivery, Listed {}
+
+function isOfLane(delivery: Delivery): delivery is LaneDelivery {
+  return 'listIndex' in delivery
+}
+
+const none: ReadonlySet<Uuid> = new Set()
+
 /** A row of a lane as the dispatcher takes it. */
 export function asDelivery(row: DueRow, lane: LaneRun): Delivery {
   return {
@@ -237,7 +312,7 @@ export function asDelivery(row: DueRow, lane: LaneRun): Delivery {
     subscriptionId: row.subscriptionId,
     attempt: row.attempt,
     attemptsBefore: row.attempt - (row.replayFrom ?? 1),
-    since: row.replayedAt ?? uuidTime(row.webhookId as Uuid),
+    since: row.replayedAt ?? uuidTime(row.webhookId),
     ...(row.trigger && { trigger: row.trigger }),
     sizeBytes: row.sizeBytes,
     ...(row.orderingKey !== null && { orderingKey: row.orderingKey }),

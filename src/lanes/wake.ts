@@ -15,6 +15,18 @@ export function wakeLanes(rows: string): string {
 }
 
 /**
+ * The same for one row, whose values are parameters of the statement: a CTE called `woken_lane`. It locks one lane, so
+ * there is no order to keep to, and a wait for its lock is followed by another look at the condition.
+ *
+ * @param subscriptionId and dueAt: SQL expressions
+ */
+export function wakeLane(subscriptionId: string, dueAt: string): string {
+  return `woken_lane as (
+        update lanes l set due_at = greatest(${dueAt}, l.open_until)
+        where l.subscription_id = ${subscriptionId} and (l.due_at is null or l.due_at > greatest(${dueAt}, l.open_until)))`
+}
+
+/**
  * The same for rows that come back into their lanes. The subscription may have been deleted meanwhile, and its lane have
  * ended: a new one is made, due at once, so that these rows end, too (`drainDeleted`). With wakeLanes alone nobody would
  * know of them until the next repair. Rows of new events do without: their subscription was there a moment ago.

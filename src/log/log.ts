@@ -301,14 +301,14 @@ function logRefused(cause: string, settlements: number): TroubleWords {
 
 /**
  * Whether anything waits until it is written: a lane for its retry or its room, other processes for a pause. That is all
- * but a fresh delivery that the receiver has accepted, or a replayed one, behind which nothing waits in an order: a replay has
+ * but a fresh delivery that the receiver has accepted, also one for whose lane no read waits, or a replayed one, behind which nothing waits in an order: a replay has
  * time, and each commit for it is one that fresh events may have to wait for.
  */
 function isWaitedFor(settlement: Settlement): boolean {
   return (
     settlement.kind !== 'attempted' ||
     settlement.outcome.kind !== 'accepted' ||
-    (settlement.delivery.lane !== null && !isInNoHurry(settlement)) ||
+    (settlement.delivery.lane !== null && !settlement.delivery.isUnread && !isInNoHurry(settlement)) ||
     settlement.delivery.sizeBytes > gatherCalmBytesMax ||
     settlement.pause !== undefined
   )

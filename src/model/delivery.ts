@@ -70,6 +70,8 @@ export interface Delivery {
   readonly lane: LaneRun | null
   /** Of a fresh delivery whose content other deliveries have, too. */
   readonly shared?: SharedPayload
+  /** It waits in its lane, but came to memory as it was accepted, and not by a read of the lane. */
+  readonly isUnread?: true
 }
 
 /** The payload of an event that several deliveries in memory have together, so that it is counted once. */

@@ -34,6 +34,11 @@ export class UnorderedList<Item extends Listed> {
     this.#items[item.listIndex] = last
   }
 
+  /** Whether there is one like this; it looks at one after the other. */
+  some(isSo: (item: Item) => boolean): boolean {
+    return this.#items.some(isSo)
+  }
+
   /** A copy of what is in it now. */
   toArray(): readonly Item[] {
     return [...this.#items]

@@ -310,6 +310,7 @@ async function ownMemory(shared: Shared, outbound: Outbound): Promise<Hand> {
   outbound.onLeft(delivery => leasedRows.left(delivery))
   const handover = new OwnMemory({
     ...{ dispatcher, membership, throttle, leasedRows },
+    takeFresh: delivery => lanes.takeFresh(delivery),
     ringLanes: (dueAt, subscriptionId) => lanes.ring(dueAt, subscriptionId),
   })
   const receiver =

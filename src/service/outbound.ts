@@ -146,6 +146,7 @@ export class Outbound {
       statementMsMax: Math.max(config.ingestTimeoutMs, 5000),
       handBack: delivery => this.log.settle({ kind: 'handed_back', delivery, at: clock.now() }),
       rates: deps.throttle,
+      isRecent: id => this.recentContents.has(id),
     })
     this.#isLaneOnly = to => isLaneOnly(to, membership.position.count)
     this.#subscription = subscription

@@ -25,8 +25,10 @@ test('what was remembered is taken once, and by each delivery for which it was',
   const [one, shared] = [newId(), newId()]
   const [first, second] = [content(), content()]
   recent.remember(one, first)
+  assert.deepEqual([recent.has(one), recent.has(newId())], [true, false])
   for (let n = 0; n < 3; n++) recent.remember(shared, second)
   assert.equal(recent.take(one), first)
+  assert.equal(recent.has(one), false)
   assert.equal(recent.take(one), undefined)
   assert.deepEqual(
     [1, 2, 3, 4].map(() => recent.take(shared)),

@@ -78,6 +78,14 @@ test('what is not written frees its room, and what nobody took rings for its lan
   assert.deepEqual(rung, [noon])
 })
 
+test('what its lane takes at once needs no bell', () => {
+  const membership = aMember({ id: me })
+  const { ownMemory, rung, offeredToLane } = anOwnMemory(database, membership, { takeFresh: true })
+  const delivery = aDelivery()
+  ownMemory.commit(null, delivery)
+  assert.deepEqual([offeredToLane, rung], [[delivery], []])
+})
+
 test('a row whose commit was not heard of goes to its lane, and what is held stays held', async () => {
   const { ownMemory, leasedRows, clock, dispatcher } = anOwnMemory(database, aMember({ id: me }))
   await aLane(database, to.id)

@@ -47,21 +47,21 @@ test('a lane whose receiver has become slow holds few rows again', () => {
 
 test('the next rows are read when half of them have left memory', () => {
   const lane = aLane()
-  for (let n = 0; n < 51; n++) lane.took(aRow())
+  const taken = Array.from({ length: 51 }, () => lane.took(aRow()))
   assert.equal(lane.isLow, false)
-  lane.leave()
+  for (const delivery of taken.slice(50)) lane.leave(delivery)
   assert.equal(lane.isLow, true)
 })
 
 test('a pass is over when all that was due is found and settled, and only then another begins', () => {
   const lane = aLane()
   const row = aRow()
-  lane.took(row)
+  const delivery = lane.took(row)
   assert.throws(() => lane.beginPass(), /reading, 1 in memory/)
   lane.exhaust()
   assert.throws(() => lane.beginPass(), /exhausted, 1 in memory/)
   assert.deepEqual([lane.isPassOver, lane.after?.webhookId], [false, row.webhookId])
-  lane.leave()
+  lane.leave(delivery)
   assert.deepEqual([lane.isPassOver, lane.hasFound], [true, true])
   lane.beginPass()
   assert.deepEqual([lane.mode, lane.after, lane.hasFound], ['reading', undefined, false])

@@ -24,6 +24,10 @@ const ways: Readonly<Record<string, (dueAt: number) => Promise<unknown>>> = {
     const event = anEvent()
     await insertEvents(world.database, [event], owedFor(event, null), dueAt)
   },
+  'a published event': async dueAt => {
+    const event = { ...anEvent(), published: { channels: [], eventId: null, deliverAt: null } }
+    await insertEvents(world.database, [event], owedFor(event, null), dueAt)
+  },
   'an event scheduled for later': async dueAt => {
     const event = anEvent()
     const owed = owedFor(event, null).map(row => ({ ...row, dueAt }))

@@ -151,18 +151,25 @@ test('fresh deliveries that were accepted share a commit with those of the next 
   assert.deepEqual(settled, deliveries)
 })
 
-test('replays that were accepted wait for more as fresh ones do', async t => {
-  const delivery = { ...(await aDelivery()), lane: { left: () => {} }, trigger: 'replay' } as const
-  const { log, counter } = aLog()
-  t.mock.timers.enable({ apis: ['setTimeout'] })
-  log.settle(attempted(delivery, accepted, 'delivered'))
-  t.mock.timers.tick(49)
-  assert.equal(counter.statements, 0, 'it waits')
-  t.mock.timers.tick(1)
-  t.mock.timers.reset()
-  await log.drained()
-  assert.equal(counter.statements, 1)
-})
+const unhurried = {
+  'a replay': { lane: { left: () => {} }, trigger: 'replay' },
+  'a delivery of a lane that was not read from it': { lane: { left: () => {} }, isUnread: true },
+} as const satisfies Record<string, Partial<Delivery>>
+
+for (const [what, changes] of Object.entries(unhurried)) {
+  test(`${what} that was accepted waits for more as fresh ones do`, async t => {
+    const delivery = { ...(await aDelivery()), ...changes }
+    const { log, counter } = aLog()
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    log.settle(attempted(delivery, accepted, 'delivered'))
+    t.mock.timers.tick(49)
+    assert.equal(counter.statements, 0, 'it waits')
+    t.mock.timers.tick(1)
+    t.mock.timers.reset()
+    await log.drained()
+    assert.equal(counter.statements, 1)
+  })
+}
 
 const waitedFor = {
   'a retry': (delivery: Delivery) => [attempted(delivery, refused, noon + 10_000)],

@@ -15,11 +15,12 @@ export const commitMsMax = 10_000
 export function anOwnMemory(
   connection: Queryable,
   membership: Member,
-  { heldPerSubscription = 100, hearsByMessage = false } = {},
+  { heldPerSubscription = 100, hearsByMessage = false, takeFresh = false } = {},
 ) {
   const clock = fakeClock(noon)
   const started: Delivery[] = []
   const rung: number[] = []
+  const offeredToLane: Delivery[] = []
   const throttle = new Throttle(clock, { failures: 0, cooldownMs: 1000 })
   const dispatcher = new Dispatcher({
     limits: { maxInFlight: 100, heldPerSubscription, heldInAll: 1000, heldBytes: 1_000_000 },
@@ -47,7 +48,11 @@ export function anOwnMemory(
     membership,
     throttle,
     leasedRows,
+    takeFresh: delivery => {
+      offeredToLane.push(delivery)
+      return takeFresh
+    },
     ringLanes: dueAt => rung.push(dueAt),
   })
-  return { clock, started, rung, throttle, dispatcher, leasedRows, ownMemory }
+  return { clock, started, rung, offeredToLane, throttle, dispatcher, leasedRows, ownMemory }
 }
