@@ -58,7 +58,7 @@ function registerMe(scope: FastifyInstance, { portalTokens }: KeysDeps): void {
         tags,
         response: {
           200: { description: 'The caller', content: { 'application/json': { schema: Me } } },
-          ...problems(401, 403),
+          ...problems(401, 403, 422),
         },
       },
     },
@@ -147,7 +147,7 @@ function registerOne(scope: FastifyInstance, { keys }: KeysDeps): void {
         params: idParameter('a key'),
         response: {
           200: { description: 'The key', content: { 'application/json': { schema: Key } } },
-          ...problems(401, 403, 404),
+          ...problems(401, 403, 404, 422),
         },
       },
     },

@@ -248,7 +248,7 @@ export function registerSystem(scope: FastifyInstance, db: Queryable, own: OwnSy
         tags: ['Monitoring'],
         response: {
           200: { description: 'As it is now', content: { 'application/json': { schema: SystemReport } } },
-          ...problems(401, 403),
+          ...problems(401, 403, 422),
         },
       },
     },

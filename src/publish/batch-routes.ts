@@ -1,11 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { AppError } from '../errors.ts'
+import { AppError, validationFailed } from '../errors.ts'
 import { callerFor } from '../http/access.ts'
 import { identifyCaller } from '../http/auth.ts'
 import { idempotencyKeyParameter, readIdempotencyKey } from '../http/idempotency-key.ts'
 import { refuseCoding } from '../http/json-body.ts'
 import { Problem, problems } from '../http/problem.ts'
+import { validatorCompiler } from '../http/validation.ts'
 import type { Answered } from '../ingest/once.ts'
 import { defaultTenant } from '../model/caller.ts'
 import { readTraceparent, traceIdOf } from '../model/traceparent.ts'
@@ -31,7 +32,8 @@ export function batchRoutes(app: FastifyInstance, deps: BatchRoutesDeps): void {
       '/events/batch',
       {
         schema: batchSchema,
-        validatorCompiler: () => () => true, // each item is checked by itself (`readBatchEvent`)
+        // Of the body each item is checked by itself (`readBatchEvent`).
+        validatorCompiler: part => (part.httpPart === 'querystring' ? validatorCompiler(part) : () => true),
         onRequest: identifyCaller(deps.callers),
       },
       (request, reply) => publishAll(deps, request, reply),
@@ -59,6 +61,7 @@ async function publishAll(
 ): Promise<FastifyReply> {
   const { body, id, headers } = request
   if (!Array.isArray(body)) throw unknownType()
+  checkNothingBeside(headers)
   const items: readonly RawItem[] = body // as the parser of this scope has read them
   const { bodies, clock, logger } = deps
   const traceparent = readTraceparent(headers)
@@ -82,6 +85,30 @@ async function publishAll(
     'accepted a batch',
   )
   return reply.code(202).send({ results })
+}
+
+/** What is said of one event by headers; @throws AppError validation_failed for each, as it would be said of none. */
+function checkNothingBeside(headers: FastifyRequest['headers']): void {
+  const beside = Object.keys(headers).flatMap(name => {
+    const field = name.startsWith('x-metadata-') ? 'metadata' : fieldOfHeader[name]
+    return field === undefined ? [] : [{ name, field }]
+  })
+  if (beside.length === 0) return
+  throw validationFailed(
+    beside.map(({ name, field }) => ({
+      pointer: name,
+      detail: `Say it of each event of the batch, in its field ${field}.`,
+    })),
+  )
+}
+
+/** By which headers `POST /events` is told of an event, and where that stands in an item. */
+const fieldOfHeader: Readonly<Record<string, string>> = {
+  'x-tenant': 'tenant',
+  'x-event-type': 'event_type',
+  'x-channels': 'channels',
+  'x-event-id': 'event_id',
+  'x-deliver-at': 'deliver_at',
 }
 
 function tellAccepted({ logger, hasLine }: BatchRoutesDeps, event: Answered): void {

@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify'
+import { Type } from 'typebox'
 import type { Access } from '../http/access.ts'
 
 /**
@@ -125,16 +126,28 @@ export const access: Readonly<Record<string, Access>> = {
   'DELETE /portal-tokens/:id': 'keys',
 }
 
-/** Gives each route that is added from now on its entry of the table. @throws when there is none */
+/**
+ * Gives each route that is added from now on its entry of the table. A route that asks for a key, and names no parameters,
+ * takes none: `POST /subscriptions/?tenant=acme` would else make one of another tenant, and say nothing.
+ *
+ * @throws when there is no entry
+ */
 export function giveAccess(app: FastifyInstance): void {
   app.addHook('onRoute', route => {
     for (const method of [route.method].flat()) {
       const found = accessTo(method, route.url)
       if (found === undefined) throw new Error(`${method} ${route.url} has no entry in src/server/access.ts`)
       route.config = { ...route.config, access: found }
+      if (found === 'open' || found === 'own' || takesAnyParameter.includes(route.url)) continue
+      route.schema = { querystring: noParameters, ...route.schema }
     }
   })
 }
+
+/** Who collects figures may be set up to send parameters. */
+const takesAnyParameter: readonly string[] = ['/metrics']
+
+const noParameters = Type.Object({}, { additionalProperties: false })
 
 function accessTo(method: string, url: string): Access | undefined {
   const key = `${method === 'HEAD' ? 'GET' : method} ${url}`

@@ -103,7 +103,7 @@ function registerOne(scope: FastifyInstance, tenants: Tenants): void {
         summary: 'Read one tenant',
         tags,
         params: idParameter,
-        response: { 200: one('The tenant'), ...problems(401, 403, 404) },
+        response: { 200: one('The tenant'), ...problems(401, 403, 404, 422) },
       },
     },
     async request => {

@@ -127,6 +127,25 @@ test('an item that is wrong fails alone, and says where', async () => {
   )
 })
 
+test('what is said of one event by headers or parameters is refused, and not taken for nothing', async () => {
+  await using world = await testService()
+  for (const [query, headers, pointer] of [
+    ['?tenant=acme', {}, 'tenant'],
+    ['', { 'x-tenant': 'acme' }, 'x-tenant'],
+    ['', { 'x-event-type': 'a' }, 'x-event-type'],
+    ['', { 'x-metadata-order': '7' }, 'x-metadata-order'],
+  ] as const) {
+    const answer = await client(world.url).post(`/events/batch${query}`, '[{"payload":1}]', {
+      ...{ 'content-type': json },
+      ...headers,
+    })
+    const { errors } = Object(await answer.json())
+    assert.deepEqual([answer.status, errors?.[0]?.pointer], [422, pointer])
+  }
+  const { length } = (await (await fetch(`${world.url}/events`)).json()) as unknown[] // rows, as openapi.json has it
+  assert.equal(length, 0)
+})
+
 test('an array that is no JSON, too long or too large is refused, and nothing of it was accepted', async () => {
   await using world = await testService({ BATCH_LIMIT_BYTES: '20000', BODY_LIMIT_BYTES: '1024' })
   const many = Array(1001).fill('{"payload":1}')

@@ -378,3 +378,22 @@ for (const route of asking.filter(one => one.method === 'GET' && !isOfOne(one)))
     }
   })
 }
+
+/** What is no object of texts and numbers. */
+const rightBodies: Readonly<Record<string, unknown>> = {
+  'POST /replays': { filter: { state: 'failed' } },
+  'POST /events/batch': [],
+}
+
+/** Whoever collects figures may be set up to send parameters. */
+for (const route of asking.filter(({ kind, path }) => kind !== 'own' && path !== '/metrics')) {
+  test(`${route.entry}: a parameter that it does not know is refused, and not taken for none`, async () => {
+    const path = isOfOne(route) ? withId(route.path, thingOf(route).unknown) : route.path
+    const { status, text } = await send(route.method, path, keys.admin, {
+      json: rightBodies[route.entry] ?? bodyOf(route),
+      query: '?tenamt=red',
+    })
+    assert.equal(status, 422, text)
+    assert.match(text, /"pointer":"tenamt"/)
+  })
+}
