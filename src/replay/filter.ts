@@ -38,6 +38,8 @@ export interface Selection {
   /** Ids of events from this one on, and below that one. */
   readonly from: Uuid
   readonly below: Uuid
+  /** Events with smaller ids may be gone at any time, but for those that were scheduled for later than the time in this id. */
+  readonly kept: Uuid
 }
 
 /** Sorts above every id that is made within the next thousand years. */
@@ -72,5 +74,6 @@ export function selectionOf(filter: ReplayFilter): Selection {
     state: filter.state ?? 'failed',
     from: uuidLowerBound(since),
     below: uuidLowerBound(until),
+    kept: uuidLowerBound(0),
   }
 }

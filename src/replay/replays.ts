@@ -20,6 +20,7 @@ import {
   type ReplayableEvent,
   type ReplayRow,
   readCandidates,
+  readFirstScheduled,
   readLastAttempts,
   readReplay,
   readReplayableEvent,
@@ -151,12 +152,9 @@ export class Replays {
    */
   async count({ reach }: Caller, filter: ReplayFilter): Promise<number> {
     const until = performance.now() + countMsMax
-    const selection = this.selection(filter, reach)
-    const { count, isDone } = await countCandidates(
-      this.#deps.database,
-      selection,
-      () => performance.now() < until,
-    )
+    const { database } = this.#deps
+    const selection = await withoutGone(database, this.selection(filter, reach))
+    const { count, isDone } = await countCandidates(database, selection, () => performance.now() < until)
     if (isDone) return count
     throw new AppError(
       'overloaded',
@@ -229,8 +227,7 @@ export class Replays {
   selection(filter: ReplayFilter, reach: Reach): Selection {
     const selection = selectionOf(filter)
     const tenant = reach.tenant ?? selection.tenant
-    const kept = uuidLowerBound(this.#keptFrom(tenant))
-    return { ...selection, tenant, from: selection.from > kept ? selection.from : kept }
+    return { ...selection, tenant, kept: uuidLowerBound(this.#keptFrom(tenant)) }
   }
 }
 
@@ -245,6 +242,12 @@ function refuseForeign(event: ReplayableEvent, subscriptionIds: readonly number[
       detail: 'The event was not for this subscription, so it cannot be sent to it again.',
     },
   ])
+}
+
+/** The same selection, that begins where something may match: so what is gone is not looked at, of which the log may know much. */
+export async function withoutGone(db: Queryable, selection: Selection): Promise<Selection> {
+  const { from, kept } = selection
+  return from >= kept ? selection : { ...selection, from: (await readFirstScheduled(db, selection)) ?? kept }
 }
 
 /** How far a count has come. */

@@ -9,7 +9,14 @@ import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { CandidateReader } from './candidate-reader.ts'
 import type { Selection } from './filter.ts'
 import { Pace, quietMs } from './pace.ts'
-import { type Counted, countCandidates, firstKey, nothingCounted, type Replays } from './replays.ts'
+import {
+  type Counted,
+  countCandidates,
+  firstKey,
+  nothingCounted,
+  type Replays,
+  withoutGone,
+} from './replays.ts'
 import {
   addProgress,
   countUnderWay,
@@ -115,6 +122,8 @@ class Run {
   readonly #id: ReplayRow['id']
   readonly #pace: Pace
   readonly #candidates: CandidateReader
+  /** Ids of events from this one on may match. */
+  #from: Uuid | undefined
   #lookedAt = Number.NEGATIVE_INFINITY
   #lookTookMs = 0
   #counted: Counted = nothingCounted
@@ -136,7 +145,8 @@ class Run {
   async count(session: Connection, row: ReplayRow, signal: AbortSignal): Promise<boolean> {
     const until = performance.now() + countMs
     const mayGoOn = () => !signal.aborted && performance.now() < until
-    this.#counted = await countCandidates(session, this.#selection(row), mayGoOn, this.#counted)
+    const selection = await this.#selection(session, row)
+    this.#counted = await countCandidates(session, selection, mayGoOn, this.#counted)
     if (this.#counted.isDone) await setTotal(session, this.#id, this.#counted.count)
     return this.#counted.isDone
   }
@@ -184,7 +194,8 @@ class Run {
   async #queue(tx: Queryable, row: ReplayRow, room: number): Promise<Progress> {
     if (room < 1) return {}
     const ahead = this.#pace.perSecond * aheadSeconds
-    const taken = await this.#candidates.take(tx, this.#selection(row), room, ahead, performance.now())
+    const selection = await this.#selection(tx, row)
+    const taken = await this.#candidates.take(tx, selection, room, ahead, performance.now())
     const queued = await oweAgain(tx, taken, 'replay', row.id)
     this.#pace.used(queued)
     this.#underWay.open += queued
@@ -192,9 +203,12 @@ class Run {
     return { queued, skipped: taken.length - queued, after: this.#candidates.after }
   }
 
-  #selection(row: ReplayRow): Selection {
+  /** What is kept changes as time goes by, and what was older when this process began with it is not looked for again. */
+  async #selection(db: Queryable, row: ReplayRow): Promise<Selection> {
     const reach = row.tenant === null ? Reach.all : Reach.of(row.tenant)
-    return this.#deps.replays.selection(row.filter, reach)
+    const selection = this.#deps.replays.selection(row.filter, reach)
+    this.#from ??= (await withoutGone(db, selection)).from
+    return { ...selection, from: this.#from }
   }
 }
 

@@ -2,7 +2,7 @@ import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { int4Array, timestamptzArray, uuidArray } from '../platform/binary-array.ts'
-import { type Uuid, uuidLowerBound } from '../platform/id.ts'
+import { type Uuid, uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { ReplayFilter, Selection } from './filter.ts'
 
@@ -232,9 +232,9 @@ export async function readCandidates(
               order by webhook_id desc, subscription_id desc limit 1) last) l
       left join d on true
       left join lateral (
-        select tenant, event_type, metadata, octet_length(payload) as size_bytes from events where webhook_id = d.webhook_id
+        select ${ofEvent}, octet_length(payload) as size_bytes from events where webhook_id = d.webhook_id
         union all
-        select tenant, event_type, metadata, octet_length(payload) from events_carried where webhook_id = d.webhook_id
+        select ${ofEvent}, octet_length(payload) from events_carried where webhook_id = d.webhook_id
         limit 1) e on ${matches}
       order by d.webhook_id, d.subscription_id`,
     values: [
@@ -248,6 +248,8 @@ export async function readCandidates(
       loggedFrom,
       limit,
       verdictsOf[selection.state],
+      selection.kept,
+      timestamptzArray([uuidTime(selection.kept)]),
     ],
   })
   const [end] = rows
@@ -265,15 +267,37 @@ export async function readCandidates(
   }
 }
 
+/**
+ * The first of the events that were accepted before what is kept, and are kept as they were scheduled for later; undefined:
+ * there is none. Hardly any are, so they are found by their times among those that are in their partitions still.
+ */
+export async function readFirstScheduled(
+  db: Queryable,
+  { from, kept }: Pick<Selection, 'from' | 'kept'>,
+): Promise<Uuid | undefined> {
+  const scheduled = 'webhook_id >= $1 and webhook_id < $2 and deliver_at >= ($3::timestamptz[])[1]'
+  const { rows } = await db.query<{ webhook_id: Uuid | null }>({
+    text: `
+      select (array_agg(webhook_id order by webhook_id))[1] as webhook_id from (
+        select webhook_id from events where ${scheduled}
+        union all
+        select webhook_id from events_carried where ${scheduled}) e`,
+    values: [from, kept, timestamptzArray([uuidTime(kept)])],
+  })
+  return rows[0]?.webhook_id ?? undefined
+}
+
 const verdictsOf = {
   failed: ['given_up', 'expired'],
   success: ['delivered'],
   any: ['delivered', 'given_up', 'expired', 'cancelled'],
 } as const
 
+const ofEvent = 'tenant, event_type, metadata, deliver_at'
 const matches = `
   d.verdict = any($10::text[]::attempt_verdict[]) and ($6::text is null or e.tenant = $6)
-  and ($7::text is null or e.event_type = $7) and not coalesce(e.metadata ? 'expunged', false)`
+  and ($7::text is null or e.event_type = $7) and not coalesce(e.metadata ? 'expunged', false)
+  and (d.webhook_id >= $11 or e.deliver_at >= ($12::timestamptz[])[1])`
 
 // A delivery that was given up, replayed and given up again has two rows, and is one delivery.
 const deadLetters = `
@@ -283,14 +307,22 @@ const deadLetters = `
     and webhook_id >= $3 and webhook_id < $4 and id >= $8
   order by webhook_id, subscription_id limit $9`
 
+// Each table in its order and no further than needed: joined to their fan-outs first, both would be read to their ends.
+const walked = 'webhook_id, tenant, event_type, subscription_ids'
+const inRange = 'webhook_id >= $1 and webhook_id >= $3 and webhook_id < $4'
 // No subscription has the number 0: it stands for an event that is owed to nobody, so that these are counted, too.
 const deliveriesOfEvents = `
   select e.webhook_id, coalesce(s.id, 0) as subscription_id,
     s.id is not null and ($5::int is null or s.id = $5) and ($6::text is null or e.tenant = $6)
       and ($7::text is null or e.event_type = $7) as may_match
-  from events e left join lateral unnest(e.subscription_ids) as s (id) on true
-  where e.webhook_id >= $1 and (e.webhook_id, coalesce(s.id, 0)) > ($1, $2)
-    and e.webhook_id >= $3 and e.webhook_id < $4
+  from (
+    select * from (
+      (select ${walked} from events where ${inRange} order by webhook_id limit $9 + 1)
+      union all
+      (select ${walked} from events_carried where ${inRange} order by webhook_id limit $9 + 1)) both_tables
+    order by webhook_id limit 2 * ($9 + 1)) e
+  left join lateral unnest(e.subscription_ids) as s (id) on true
+  where (e.webhook_id, coalesce(s.id, 0)) > ($1, $2)
   order by e.webhook_id, coalesce(s.id, 0) limit $9`
 
 /** SQL for the key that an event was accepted with for a subscription. */

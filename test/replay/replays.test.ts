@@ -69,6 +69,30 @@ test('an event that was scheduled is sent again for as long as if it had been ac
   assert.equal(await after(80).replayEvent(localOperator, webhookId), 1)
 })
 
+test('many are sent again for as long as that, too, also once they have outlived their partition', async () => {
+  await subscribe(database, [1, 2])
+  const scheduled = await ended(database, { 1: 'given_up', 2: 'delivered' })
+  await ended(database, { 1: 'given_up' }) // and is gone after 72 hours, though the log may be there still
+  await database.query({
+    text: `update events set deliver_at = now() + interval '70 hours' where webhook_id = $1`,
+    values: [scheduled],
+  })
+  const count = (hours: number, state: 'failed' | 'any') =>
+    new Replays({
+      ...{ database, retentionMs: 72 * hourMs, clock: fakeClock(Date.now() + hours * hourMs) },
+    }).count(localOperator, { state })
+  const counts = async () => [
+    ...[await count(1, 'failed'), await count(80, 'failed'), await count(80, 'any')],
+    ...[await count(143, 'failed'), await count(143, 'any')],
+  ]
+  assert.deepEqual(await counts(), [2, 1, 2, 0, 0])
+  const carried = 'insert into events_carried select * from events where webhook_id = $1'
+  await database.query({ text: carried, values: [scheduled] })
+  assert.deepEqual(await counts(), [2, 1, 2, 0, 0], 'copied, and still in its partition')
+  await database.query({ text: 'delete from events where webhook_id = $1', values: [scheduled] })
+  assert.deepEqual(await counts(), [2, 1, 2, 0, 0])
+})
+
 test('what waits for its retry can be tried at once however old its event is', async () => {
   await subscribe(database, [1])
   const webhookId = await owe(database, { webhookId: idAt(Date.now()), subscriptionIds: [1] })
