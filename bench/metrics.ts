@@ -60,9 +60,11 @@ async function readStatements({
   return { all: sum(counts), ingest: sum(counts.filter(([, use]) => use === 'ingest')) }
 }
 
+const someId = '01890000-0000-7000-8000-000000000000' as Uuid // canonical as it stands
+
 const eventOf = (index: number): AcceptedEvent => ({
   event: {
-    ...{ webhookId: '01890000-0000-7000-8000-000000000000' as Uuid, tenant: 'default', eventType: null },
+    ...{ webhookId: someId, tenant: 'default', eventType: null },
     ...{ payload: Buffer.alloc(0), subscriptionIds: [1] },
   },
   owed: [{ owner: 1 }],
@@ -73,7 +75,7 @@ const settlementOf = (index: number): Settlement => ({
   kind: 'attempted',
   delivery: {
     ...{
-      webhookId: '01890000-0000-7000-8000-000000000000',
+      webhookId: someId,
       subscriptionId: 1,
       attempt: 1,
       attemptsBefore: 0,
