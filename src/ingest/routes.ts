@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { AppError } from '../errors.ts'
 import type { EventTypes } from '../event-types/event-types.ts'
 import {
   idempotencyKeyParameter,
@@ -53,6 +54,10 @@ export function ingestRoutes(app: FastifyInstance, routesDeps: IngestRoutesDeps)
   app.register(async scope => {
     readRawBodies(scope, deps.bodies)
     scope.decorateRequest('sender')
+    // Of the one route of this scope.
+    scope.addHook('onError', async (request, _reply, error) =>
+      tellInboundOwner(deps, request as IngestRequest, error),
+    )
     scope.post<{ Params: { id: string } }>(
       '/ingest/:id',
       {
@@ -108,6 +113,19 @@ async function accept(deps: Deps, request: IngestRequest, reply: FastifyReply): 
   }
   if (request.headers['idempotency-key'] !== undefined) return acceptOnce(deps, request, reply, event)
   return accepted(deps, reply, event, await checkAndAccept(deps, event))
+}
+
+/** What a provider has sent and was refused after it was verified, or before it was read: its owner sees it among the others. */
+function tellInboundOwner(
+  { admission, onInboundRefused }: Deps,
+  { params, sender, raw, body }: IngestRequest,
+  error: Error,
+): void {
+  const isTold =
+    error instanceof AppError && (error.code === 'body_too_large' || error.code === 'payload_refused')
+  const subscription = isTold && sender ? admission.inbound(params.id, sender) : undefined
+  if (isTold && subscription)
+    onInboundRefused?.(subscription, raw, error.code, Buffer.isBuffer(body) ? body : noBody)
 }
 
 /** For a subscription with `inbound`: verified as its provider signs, which also says what the event is called. */

@@ -14,7 +14,7 @@ import { presetOf } from './presets.ts'
 import { tell } from './records.ts'
 import { refusalView } from './refusal-view.ts'
 import { type RefusalView, sourceLimits } from './schema.ts'
-import { shownHeaders, shownQuery } from './shown-request.ts'
+import { bodyBytesOf, shownBody, shownHeaders, shownQuery } from './shown-request.ts'
 
 export interface InboundRefusalsDeps {
   readonly database: Database
@@ -44,14 +44,14 @@ export class InboundRefusals {
   refused({ id, inbound }: Subscription, request: IncomingMessage, reason: string, body: Buffer): void {
     this.#count({ id, inbound }, reason)
     const verification = presetOf(inbound?.preset ?? '')?.verification ?? { kind: 'none' }
-    const { method = '', url = '', headersDistinct } = request
+    const { method = '', url = '', headers, headersDistinct } = request
     const at = url.indexOf('?')
     const row: InboundRefusalRow = {
       ...{ id: this.#newId(), subscription: id, reason, method: method.slice(0, 16) },
       query: shownQuery({ verification }, at < 0 ? '' : url.slice(at)),
       headers: shownHeaders({ verification }, headersDistinct),
-      body: Buffer.from(body.subarray(0, sourceLimits.bodyBytes)), // a copy: the rest is let go
-      body_bytes: body.length,
+      body: shownBody({ verification }, body, headers), // a copy: the rest is let go
+      body_bytes: bodyBytesOf(body, headers),
     }
     const bytes = row.body.length + JSON.stringify(row.headers).length
     const isFull = this.#waiting.length >= waitingMax.requests || this.#bytes + bytes > waitingMax.bytes

@@ -4,6 +4,7 @@ import type { RefusalReason } from './verified.ts'
 export type SourceRefusalReason =
   | RefusalReason
   | 'unexpected_method'
+  | 'body_too_large'
   | 'payload_refused'
   | 'fan_out_too_large'
   | 'unfit_headers'
@@ -32,6 +33,8 @@ const sentences: Readonly<Record<SourceRefusalReason, string>> = {
   certificate_unavailable:
     'The certificate of the provider could not be fetched, or is not valid now. Is the way to its host open (EGRESS_PROXY, ALLOWED_TARGET_PORTS)?',
   unexpected_method: 'It was no POST, and no question that this preset answers.',
+  body_too_large:
+    'It is larger than this service takes (BODY_LIMIT_BYTES). Its body was not read, so nobody knows whether it is from the provider.',
   payload_refused: 'It is from the provider, and its payload does not fit its event type in the catalogue.',
   fan_out_too_large: 'It is from the provider, and more subscriptions want it than one event may go to.',
   unfit_headers: 'It is from the provider, and its content type or coding is longer than can be kept.',

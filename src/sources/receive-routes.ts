@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import { Type } from 'typebox'
+import { AppError } from '../errors.ts'
 import { replayedHeader, replayedHeaders } from '../http/idempotency-key.ts'
 import { readRawBodies } from '../http/json-body.ts'
 import { problems } from '../http/problem.ts'
 import type { BodyRules } from '../http/read-body.ts'
 import type { HasLine } from '../model/event-lines.ts'
 import type { Logger } from '../platform/logger.ts'
-import { type Received, SourceReceiving, type SourceReceivingDeps } from './receive.ts'
+import { type Received, SourceReceiving, type SourceReceivingDeps, type SourceRequest } from './receive.ts'
 
 export interface SourceReceivingRoutesDeps extends SourceReceivingDeps {
   readonly bodies: BodyRules
@@ -30,6 +31,11 @@ export function sourceReceivingRoutes(app: FastifyInstance, deps: SourceReceivin
     readRawBodies(scope, deps.bodies)
     // Before GET, of which Fastify would make one that is judged.
     scope.head('/in/:token', { schema: { hide: true } }, (_request, reply) => reply.headers(quiet).send())
+    scope.addHook('onError', async (request, _reply, error) => {
+      if (!(error instanceof AppError) || error.code !== 'body_too_large') return
+      const { token } = request.params as { token: string } // of each route of this scope
+      receiving.tooLarge(token, asCame(request))
+    })
     for (const method of methods) {
       scope.route<{ Params: { token: string } }>({
         method,
@@ -49,22 +55,24 @@ async function receive(
   request: Incoming,
   reply: FastifyReply,
 ): Promise<FastifyReply> {
-  const at = request.url.indexOf('?')
-  const body = Buffer.isBuffer(request.body) ? request.body : noBody
-  const received = await receiving.receive(request.params.token, {
-    method: request.method,
-    headers: request.raw.headers,
-    headersDistinct: request.raw.headersDistinct,
-    search: at < 0 ? '' : request.url.slice(at),
-    body,
-  })
+  const came = asCame(request)
+  const received = await receiving.receive(request.params.token, came)
   reply.headers(quiet)
   if (received.kind === 'challenge') {
     const { status, headers, body: text } = received.answer
     return reply.code(status).headers(headers).send(Buffer.from(text)) // as bytes: Fastify adds a charset to a string
   }
-  tell(deps, received, body.length, reply)
+  tell(deps, received, came.body.length, reply)
   return answer(received, reply)
+}
+
+function asCame({ method, url, body, raw: { headers, headersDistinct } }: FastifyRequest): SourceRequest {
+  const at = url.indexOf('?')
+  return {
+    ...{ method, headers, headersDistinct },
+    search: at < 0 ? '' : url.slice(at),
+    body: Buffer.isBuffer(body) ? body : noBody,
+  }
 }
 
 /** No browser does anything with what a provider was to be answered, though it comes from the address of this service. */

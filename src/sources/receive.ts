@@ -17,8 +17,7 @@ import type { KnownSource, KnownSources } from './known-sources.ts'
 import { bodyHmac } from './presets/schemes.ts'
 import { reasonSentence, type SourceRefusalReason } from './reasons.ts'
 import type { SourceRecords } from './records.ts'
-import { sourceLimits } from './schema.ts'
-import { shownHeaders, shownQuery } from './shown-request.ts'
+import { bodyBytesOf, shownBody, shownHeaders, shownQuery } from './shown-request.ts'
 
 export interface SourceReceivingDeps {
   readonly sources: Pick<KnownSources, 'ofToken'>
@@ -108,6 +107,13 @@ export class SourceReceiving {
     if (decided.reason === 'certificate_unavailable')
       throw new AppError('certificate_unavailable', reasonSentence(decided.reason))
     throw new AppError('invalid_signature', strangerSentence)
+  }
+
+  /** A request whose body is larger than any that is read: its owner hears of it. */
+  tooLarge(token: string, request: SourceRequest): void {
+    const source = this.#deps.sources.ofToken(token)
+    if (source === undefined || this.#deps.isDeleted(source.tenant)) return
+    this.#record(source, request, 'body_too_large')
   }
 
   #decide(token: string, request: SourceRequest): Decided | Promise<Decided> {
@@ -210,8 +216,8 @@ export class SourceReceiving {
     this.#deps.records.refused(source.id, {
       ...{ reason, method: method.slice(0, 16), query: shownQuery(source, request.search) },
       headers: shownHeaders(source, request.headersDistinct),
-      body: Buffer.from(body.subarray(0, sourceLimits.bodyBytes)), // a copy: the rest is let go
-      body_bytes: body.length,
+      body: shownBody(source, body, request.headers), // a copy: the rest is let go
+      body_bytes: bodyBytesOf(body, request.headers),
     })
   }
 }

@@ -191,6 +191,22 @@ test('what is refused is kept with its reason and without credentials, for its o
   assert.equal(rows[0]?.n, 0)
 })
 
+test('what is too large, and what its catalogue refuses, is kept as refused, too', async () => {
+  await call('PUT', '/event-types/large', { validate: 'reject', schema: { type: 'object' } })
+  const id = await subscribe(github)
+  assert.equal((await ingest(id, 'x'.repeat(1_048_577), { 'x-github-event': 'push' })).status, 413)
+  assert.equal((await ingest(id, '[]', { ...signed('[]'), 'x-github-event': 'large' })).status, 422)
+  const kept = await eventually(
+    async () => (await call('GET', `/subscriptions/${id}/inbound-refusals`)).json,
+    rows => rows.length === 2,
+  )
+  const shown = kept.map((row: Record<string, unknown>) => [row.reason, row.body, row.body_bytes])
+  assert.deepEqual(shown, [
+    ['payload_refused', '[]', 2],
+    ['body_too_large', '', 1_048_577],
+  ])
+})
+
 test('that it refuses what its provider sends is told once, to the tenant that asks', async t => {
   const told = await startReceiver()
   t.after(() => told.close())

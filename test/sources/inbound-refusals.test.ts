@@ -26,7 +26,7 @@ async function aSubscription(tenant = 'default') {
 }
 
 const came = (url = '/ingest/1?code=a-wrong-one&x=1', headers = {}) =>
-  ({ method: 'POST', url, headersDistinct: headers }) as unknown as IncomingMessage // what is read of one
+  ({ method: 'POST', url, headers, headersDistinct: headers }) as unknown as IncomingMessage // what is read of one
 const lastId = 'ffffffff-ffff-ffff-ffff-ffffffffffff' as Parameters<InboundRefusals['list']>[1]['before']
 let now = Date.parse('2026-11-29T05:00:00Z')
 const refusals = new InboundRefusals({ database: world.database, clock: { now: () => now } })
