@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { DeliveryContent } from '../model/delivery.ts'
+import type { Delivery, DeliveryContent } from '../model/delivery.ts'
 import { Fifo } from '../platform/fifo.ts'
-import type { Uuid } from '../platform/id.ts'
+import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { RecentContents } from './recent-contents.ts'
 import { readContents } from './store.ts'
@@ -23,16 +23,28 @@ const begunTogether = 4
  */
 export class ContentLoader {
   readonly #connection: Queryable
-  readonly #recent: Pick<RecentContents, 'take'> | undefined
+  readonly #recent: Pick<RecentContents, 'take' | 'forgetAll'> | undefined
+  #expungedBefore = uuidLowerBound(0)
   #waiting = new Map<Uuid, Waiting[]>()
   #reading = false
   readonly #found = new Fifo<() => void>()
   #isTelling = false
 
   /** @param recent contents that need not be read */
-  constructor(connection: Queryable, recent?: Pick<RecentContents, 'take'>) {
+  constructor(connection: Queryable, recent?: Pick<RecentContents, 'take' | 'forgetAll'>) {
     this.#connection = connection
     this.#recent = recent
+  }
+
+  /** What a fresh delivery has had in memory since its event was accepted; null: it is to be loaded. */
+  heldBy({ webhookId, content }: Pick<Delivery, 'webhookId' | 'content'>): DeliveryContent | null {
+    return webhookId < this.#expungedBefore ? null : content
+  }
+
+  /** Payloads of events that were accepted before `at` (Unix milliseconds) were expunged: all that is in memory is read again. */
+  expunged(at: number): void {
+    this.#expungedBefore = uuidLowerBound(at)
+    this.#recent?.forgetAll()
   }
 
   /** Resolves with undefined when the event is no longer stored. */

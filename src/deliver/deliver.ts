@@ -130,7 +130,8 @@ export class Deliver {
     const expiresAt = delivery.since + maxAgeMs(to.retry, this.#deps.retentionMs)
     if (this.#deps.clock.now() > expiresAt) return { kind: 'too_old' }
     const loaded = (content: Content) => this.#loaded(delivery, to, content, expiresAt)
-    return delivery.content ? loaded(delivery.content) : this.#read(delivery).then(loaded)
+    const held = this.#deps.contents.heldBy(delivery)
+    return held ? loaded(held) : this.#read(delivery).then(loaded)
   }
 
   /** Asked when the payload has been read, which may have taken long. */

@@ -4,7 +4,7 @@ import type { Uuid } from '../platform/id.ts'
 /** The last hex digits of an id, which are random, say which places are its own. */
 const placesMax = 8192
 const bytesMax = 8 * 1024 * 1024
-/** What was not asked for by then is read from the database: it waits for longer, and may be expunged meanwhile. */
+/** What was not asked for by then is read from the database: it waits for longer. */
 const keptMs = 3000
 
 interface Recent {
@@ -51,7 +51,7 @@ export class RecentContents {
   take(webhookId: Uuid): DeliveryContent | undefined {
     const known = this.#find(webhookId)
     if (known === undefined) return undefined
-    const isOver = known.until <= this.#monotonicNow() // meanwhile its payload may have been expunged
+    const isOver = known.until <= this.#monotonicNow()
     if (--known.uses === 0 || isOver) this.#leave(this.#places.indexOf(known, placeOf(webhookId)))
     return isOver ? undefined : known.content
   }
@@ -60,6 +60,12 @@ export class RecentContents {
   has(webhookId: Uuid): boolean {
     const known = this.#find(webhookId)
     return known !== undefined && known.until > this.#monotonicNow()
+  }
+
+  /** Payloads were expunged. Which of them are here is not looked for: what is kept for 3 s is read again. */
+  forgetAll(): void {
+    this.#places.fill(undefined)
+    this.#bytes = 0
   }
 
   #find(webhookId: Uuid): Recent | undefined {

@@ -24,6 +24,11 @@ export async function expungePayloads(tx: Queryable, webhookIds: readonly Uuid[]
   return emptied
 }
 
+/** Tells every process at commit that payloads were expunged. */
+export async function notifyExpunged(tx: Queryable): Promise<void> {
+  await tx.query({ text: `select pg_notify('expunged', '')` })
+}
+
 /**
  * Removes what attempts of these events have kept besides their rows of the log.
  *

@@ -21,6 +21,7 @@ import {
   hasExpunges,
   insertExpunge,
   listExpunges,
+  notifyExpunged,
   readEventsBefore,
   readExpunge,
   readOpenExpunges,
@@ -28,6 +29,9 @@ import {
 
 /** The notice that an expunging was made: processes look for what there is to do. */
 export const expungeNotice = { channel: 'expunges', parse: (id: string) => id } as const
+
+/** The notice that payloads were expunged: processes read again what they have in memory. */
+export const expungedNotice = { channel: 'expunged', parse: () => true } as const
 
 export interface ExpungesDeps {
   readonly database: Database
@@ -64,6 +68,7 @@ export class Expunges {
   readonly #deps: ExpungesDeps
   readonly #newId: () => Uuid
   #onMade: () => void = () => {}
+  #onTakenOut: () => void = () => {}
 
   constructor(deps: ExpungesDeps) {
     this.#deps = deps
@@ -78,6 +83,16 @@ export class Expunges {
   /** Sets who is told that there is something to run. */
   onMade(listener: () => void): void {
     this.#onMade = listener
+  }
+
+  /** Payloads were expunged, by some process or this one. */
+  takenOut(): void {
+    this.#onTakenOut()
+  }
+
+  /** Sets who is told that payloads were expunged. */
+  onTakenOut(listener: () => void): void {
+    this.#onTakenOut = listener
   }
 
   /**
@@ -161,6 +176,7 @@ export class Expunges {
       await session.transaction(async tx => {
         await addExpunged(tx, row.id, { events: await takeOut(tx, ids) })
       })
+      this.takenOut()
       // In the transaction that ends them, so that the count is right whenever this process is killed.
       const end = () =>
         session.transaction(async tx => {
@@ -182,7 +198,8 @@ export class Expunges {
 }
 
 /**
- * Empties the payloads of events, and removes what was kept of their attempts and by test receivers.
+ * Empties the payloads of events, and removes what was kept of their attempts and by test receivers. All processes are told
+ * when it is committed.
  *
  * @param ids in their order
  * @returns how many payloads were there
@@ -193,6 +210,7 @@ export async function takeOut(tx: Queryable, ids: readonly Uuid[]): Promise<numb
   const expunged = await expungePayloads(tx, ids)
   await deleteDetailsOf(tx, ids, loggedFrom(oldest))
   await forgetRequestsOf(tx, ids)
+  await notifyExpunged(tx)
   return expunged
 }
 

@@ -39,8 +39,8 @@ export async function readPayloadOf(
  * Removes the payload of an event, what its attempts have kept and what test receivers got of it, and ends what is still owed
  * of it as cancelled. Done again, it ends what is left.
  *
- * A process that holds the payload in memory may still send it, once to each receiver, and logs that attempt after the
- * end; none follows it. To tell all processes would take a look through all that each holds.
+ * All processes hear of it (`expungedNotice`), and read again what they have in memory before they send it. An attempt that
+ * begins before that is not called back, and is logged after the end; none follows it.
  *
  * @returns false when there is no such event, or it is another tenant's
  */

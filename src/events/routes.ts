@@ -23,11 +23,16 @@ import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { Subscriptions } from '../subscriptions/subscriptions.ts'
 import { type EventReader, type Part, readEventDetails } from './event.ts'
+import type { Expunges } from './expunges.ts'
 import { expunge, readPayloadOf, type StoredPayload } from './payload.ts'
 import { EventDetails, EventSummary, eventState } from './schema.ts'
 import { type EventQuery, EventSearch, searchBounds } from './search.ts'
 
-export type EventsDeps = EventReader & { readonly database: Database; readonly subscriptions: Subscriptions }
+export type EventsDeps = EventReader & {
+  readonly database: Database
+  readonly subscriptions: Subscriptions
+  readonly expunges: Pick<Expunges, 'takenOut'>
+}
 
 const tags = ['Events']
 const pageSize = 50
@@ -227,7 +232,7 @@ function registerPayload(scope: FastifyInstance, deps: EventsDeps): void {
         operationId: 'expungePayload',
         summary: 'Expunge the payload of an event',
         description:
-          'The event and its log stay, and what is still owed ends as `cancelled`. An attempt that has begun is not called back: a process that holds the payload in memory may still send it, once to each receiver.',
+          'The event and its log stay, and what is still owed ends as `cancelled`. An attempt that has begun is not called back.',
         tags,
         params: webhookIdParameter,
         response: {
@@ -239,6 +244,7 @@ function registerPayload(scope: FastifyInstance, deps: EventsDeps): void {
     async (request, reply) => {
       const webhookId = parseWebhookId(request.params.webhook_id)
       if (!(await expunge(deps.database, callerOf(request), webhookId))) throw unknownEvent(webhookId)
+      deps.expunges.takenOut()
       return reply.code(204).send(null)
     },
   )

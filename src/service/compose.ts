@@ -11,7 +11,7 @@ import { ConcurrencyShare } from '../dispatch/concurrency-share.ts'
 import { Throttle } from '../dispatch/throttle.ts'
 import type { Egress } from '../egress/egress.ts'
 import { EventTypes, eventTypeNotice } from '../event-types/event-types.ts'
-import { Expunges, expungeNotice } from '../events/expunges.ts'
+import { Expunges, expungedNotice, expungeNotice } from '../events/expunges.ts'
 import type { Handover } from '../handover/handover.ts'
 import { LaneReturn } from '../handover/lane-return.ts'
 import { LeasedRows } from '../handover/leased-rows.ts'
@@ -174,6 +174,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   }
   const outbound = role === 'api' ? undefined : new Outbound(shared)
   if (outbound) hearBells(shared, outbound)
+  asked.expunges.onTakenOut(() => outbound?.payloadsExpunged())
   const concurrencyShare = outbound && shareConcurrency(shared, outbound)
   const hand = await (outbound ? ownMemory(shared, outbound) : handoverToOthers(shared))
   const hot = { handover: hand.handover, recentContents: outbound?.recentContents }
@@ -244,6 +245,8 @@ function openAskedFor(
   notices.on(discardNotice, () => discards.noticed())
   const expunges = new Expunges({ database, clock, logger })
   notices.on(expungeNotice, () => expunges.noticed())
+  const takenOut = () => expunges.takenOut()
+  notices.on(expungedNotice, takenOut, async () => takenOut())
   return { replays, discards, expunges }
 }
 

@@ -18,12 +18,12 @@ import { DeliveryLog } from '../log/log.ts'
 import type { Delivery } from '../model/delivery.ts'
 import { eventLines } from '../model/event-lines.ts'
 import type { PathFacts } from '../model/path-facts.ts'
-import type { SteerableClock } from '../platform/clock.ts'
+import type { Clock, SteerableClock } from '../platform/clock.ts'
 import type { DatabaseHealth } from '../platform/database-health.ts'
 import type { Deadline } from '../platform/deadline.ts'
 import { uuidV7Source } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import type { Connection, Database } from '../platform/postgres.ts'
+import type { Database } from '../platform/postgres.ts'
 import { fixedPlans } from '../platform/sql.ts'
 import type { Troubles } from '../platform/troubles.ts'
 import type { ReceiverStates } from '../subscriptions/receiver-states.ts'
@@ -75,10 +75,12 @@ export class Outbound {
   /** Requests to receivers that may be under way. */
   readonly maxInFlight: number
   readonly #destination: HttpDestination
+  readonly #contents: ContentLoader
   readonly #heldBytesMax: number
   readonly #isLaneOnly: (to: Subscription) => boolean
   readonly #subscription: (id: number) => Subscription | undefined
   readonly #held: HeldSince
+  readonly #clock: Clock
   readonly #logger: Logger
   #cuttingOff = false
   #onLeft: (delivery: Delivery) => void = () => {}
@@ -87,6 +89,7 @@ export class Outbound {
     const { config, database, subscriptions, clock, membership, logger } = deps
     const newId = uuidV7Source(clock)
     this.#logger = logger
+    this.#clock = clock
     this.maxInFlight = Math.min(config.maxInFlight, deps.receiverConnectionsMax ?? config.maxInFlight)
     this.#held = membership.held
     this.#heldBytesMax = config.memoryLimitMb * 1024 * 1024
@@ -115,7 +118,9 @@ export class Outbound {
       connectionsMax: deps.receiverConnectionsMax,
       capture: { of: config.captureResponses, bodyBytesMax: config.captureBodyBytes },
     })
-    const deliver = this.#makeDeliver(deps, database.connection('contents', { session: fixedPlans }))
+    const contents = database.connection('contents', { session: fixedPlans })
+    this.#contents = new ContentLoader(contents, this.recentContents)
+    const deliver = this.#makeDeliver(deps)
     this.dispatcher = new Dispatcher({
       limits: {
         maxInFlight: this.maxInFlight,
@@ -224,12 +229,17 @@ export class Outbound {
     )
   }
 
-  #makeDeliver(deps: OutboundDeps, connection: Connection): Deliver {
+  /** What this process has in memory of events that were accepted up to now is read again before it is sent. */
+  payloadsExpunged(): void {
+    this.#contents.expunged(this.#clock.now() + 1)
+  }
+
+  #makeDeliver(deps: OutboundDeps): Deliver {
     return new Deliver({
       clock: deps.clock,
       random: deps.random,
       destination: this.#destination,
-      contents: new ContentLoader(connection, this.recentContents),
+      contents: this.#contents,
       throttle: deps.throttle,
       receivers: deps.receivers,
       interrupt: id => this.lanes.interrupt(id),

@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { ContentLoader } from '../../src/deliver/content-loader.ts'
 import { RecentContents } from '../../src/deliver/recent-contents.ts'
-import type { Uuid } from '../../src/platform/id.ts'
+import { type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { newId, owe } from '../support/rows.ts'
@@ -100,4 +100,19 @@ test('what was accepted here a moment ago is not read, and its attempts begin in
   const [id] = await someEvents(1)
   assert.ok(id)
   assert.ok(await loader.load(id), 'all others are read')
+})
+
+test('after payloads were expunged, what is in memory of earlier events is read, and what comes later is not', async () => {
+  const recent = new RecentContents()
+  const { counter, loader } = counting(recent)
+  const [id = assert.fail()] = await someEvents(1)
+  const content = { eventType: null, contentType: 'text/plain', payload: Buffer.from('x') }
+  recent.remember(id, content)
+  assert.equal(loader.heldBy({ webhookId: id, content }), content)
+  const at = Date.now() + 1
+  loader.expunged(at)
+  assert.equal(loader.heldBy({ webhookId: id, content }), null)
+  assert.notEqual(await loader.load(id), content)
+  assert.equal(counter.reads, 1)
+  assert.equal(loader.heldBy({ webhookId: uuidLowerBound(at), content }), content)
 })

@@ -46,6 +46,16 @@ test('what was not asked for in 3 s is read from the database, where it may have
   assert.equal(recent.take(id), undefined, 'it was forgotten')
 })
 
+test('when payloads are expunged all is forgotten, and its room is free', () => {
+  const { recent } = aWorld()
+  const ids = ['0000', '1000', '2000'].map(end => withEnd(1, end)) as [Uuid, Uuid, Uuid]
+  for (const id of ids) recent.remember(id, content(4 * 1024 * 1024))
+  recent.forgetAll()
+  for (const id of ids) assert.equal(recent.take(id), undefined)
+  for (const id of ids) recent.remember(id, content(4 * 1024 * 1024))
+  assert.ok(recent.take(ids[1]))
+})
+
 test('two ids with the same end are remembered, and no third one until one of them was not asked for in 3 s', () => {
   const { recent, clock } = aWorld()
   const [first, second, third] = [1, 2, 3].map(n => withEnd(n, 'abcd')) as [Uuid, Uuid, Uuid]

@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import pg from 'pg'
 import { eventually } from '../support/eventually.ts'
-import { client, processWorld } from '../support/service.ts'
+import { startReceiver } from '../support/receiver.ts'
+import { client, processWorld, settledAudit, testService } from '../support/service.ts'
 
 const json = { 'content-type': 'application/json' }
 const batches = 3
@@ -54,4 +55,28 @@ test('an expunging whose process is killed with kill -9 goes on in the next one:
   const ended = `select count(distinct webhook_id)::int as n from delivery_logs where verdict = 'cancelled'`
   assert.equal(await count(ended), events)
   assert.equal(await count('select count(*)::int as n from delivery_logs'), events, 'each ended once')
+})
+
+test('what waits in memory is not sent any more when its payload was expunged', async () => {
+  const { promise: seen, resolve: answer } = Promise.withResolvers<void>()
+  await using receiver = await startReceiver({ after: seen })
+  await using service = await testService()
+  const api = client(service.url)
+  const { id } = await api.subscribe({ target_url: receiver.origin, max_in_flight: 1 })
+  await api.ingest(id, '"first"')
+  await receiver.waitFor(1)
+  const secret = await api.ingest(id, '"secret"')
+  const gone = await fetch(`${service.url}/events/${secret}/payload`, { method: 'DELETE' })
+  assert.equal(gone.status, 204)
+  answer()
+  await settledAudit(service.world)
+  await api.ingest(id, '"last"')
+  await receiver.waitFor(2)
+  assert.deepEqual(
+    receiver.received.map(({ body }) => body.toString()),
+    ['"first"', '"last"'],
+  )
+  const [delivery] = (await api.status(secret)).deliveries
+  assert.equal(delivery?.status, 'cancelled')
+  assert.ok(delivery?.attempts.every(({ verdict }) => verdict === 'cancelled'))
 })

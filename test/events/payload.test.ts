@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { Notices } from '../../src/cluster/notices.ts'
 import { readContents } from '../../src/deliver/store.ts'
+import { expungedNotice } from '../../src/events/expunges.ts'
 import { expunge } from '../../src/events/payload.ts'
 import { localOperator, Reach } from '../../src/model/caller.ts'
 import { logged, owing, store } from '../support/events.ts'
+import { eventually } from '../support/eventually.ts'
 import { allAttempts, allOwed } from '../support/rows.ts'
 import { testServer } from '../support/server.ts'
 
@@ -102,6 +105,19 @@ test('whoever loads what was expunged hears so, and gets no empty payload to sen
   const id = await store(database, { to: [1] })
   await expunge(database, localOperator, id)
   assert.equal((await readContents(database, [id])).get(id)?.isExpunged, true)
+})
+
+test('every process hears that payloads were expunged', async () => {
+  const notices = new Notices(database)
+  let heard = 0
+  const hear = () => {
+    heard++
+  }
+  notices.on(expungedNotice, hear, async () => hear())
+  await notices.keepListening()
+  assert.equal(heard, 1, 'what it may not have heard before')
+  await expunge(database, localOperator, await store(database, { to: [1] }))
+  await eventually(() => heard === 2)
 })
 
 test('more than one batch is cancelled', async () => {
