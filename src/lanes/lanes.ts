@@ -36,7 +36,7 @@ export interface LanesDeps {
   readonly isRecent?: (webhookId: Uuid) => boolean
   /** Without it a rate limit begins anew with each lease. */
   readonly rates?: Rates
-  /** For `ReadFrom`; replaced in tests. */
+  /** Milliseconds that never jump; replaced in tests. */
   readonly monotonicNow?: () => number
   /** How often free lanes are looked for when nothing rings; 250 ms unless given. Sets how late a retry can be. */
   readonly pollMs?: number
@@ -102,7 +102,7 @@ export class Lanes {
     this.#monotonicNow = deps.monotonicNow ?? (() => performance.now())
     this.#leases = new LaneLeases(deps)
     this.#readFrom = new ReadFrom(deps)
-    this.#recheck = new Recheck(deps.connection, deps.statementMsMax, this.#readFrom.of)
+    this.#recheck = new Recheck(deps.connection, deps.statementMsMax, this.#readFrom.of, this.#monotonicNow)
     this.#rateTransfer = deps.rates && new RateTransfer({ ...deps, rates: deps.rates })
   }
 
@@ -229,7 +229,7 @@ export class Lanes {
 
   async #work(): Promise<void> {
     await this.#recheck.look()
-    if (this.#mayLease || performance.now() - this.#leasedAt >= this.#pollMs) await this.#lease()
+    if (this.#mayLease || this.#monotonicNow() - this.#leasedAt >= this.#pollMs) await this.#lease()
     await this.#rateTransfer?.read()
     await this.#read()
     await this.#letKeysGoOn()
@@ -237,7 +237,7 @@ export class Lanes {
   }
 
   async #lease(): Promise<void> {
-    this.#leasedAt = performance.now()
+    this.#leasedAt = this.#monotonicNow()
     this.#mayLease = true // unless it comes to an end
     const rings = this.#rings
     const taken = () => (this.#stopped ? Number.POSITIVE_INFINITY : this.#lanes.size)

@@ -378,6 +378,25 @@ test('after stopping nothing more is leased', async t => {
   assert.equal(pushed.length, 0)
 })
 
+test('free lanes are looked for when it is time by the clock that it was given', async t => {
+  const { database } = world
+  const time = { now: 0, asked: 0 }
+  const monotonicNow = () => {
+    time.asked++
+    return time.now
+  }
+  const { lanes, pushed } = aWorld(t, { pollMs: 1, monotonicNow })
+  lanes.start()
+  await until('it has looked', () => time.asked > 5)
+  await aLane(database, 1)
+  await owe(database, { dueAt: noon })
+  const { asked } = time
+  await until('several rounds are over', () => time.asked > asked + 10)
+  assert.equal(pushed.length, 0)
+  time.now = 1
+  await until('it is pushed', () => pushed.length === 1)
+})
+
 /** The database, noting which statements it is asked. */
 function noting() {
   const asked: string[] = []
