@@ -13,9 +13,12 @@ test('what several processes do is told once and without a gap, though one is ki
   const { id } = await client(first.url).subscribe({ target_url: `${receiver.origin}/` })
   const told: Told[] = []
   let lastId: string | undefined
+  const { promise: begun, resolve: begins } = Promise.withResolvers<void>()
   /** Reads until the stream ends, or has told all up to an id. */
   const read = async (url: string, until?: string) => {
     await using reader = await readStream(url, '', lastId === undefined ? {} : { 'last-event-id': lastId })
+    await eventually(() => reader.lastId !== undefined)
+    begins()
     if (until === undefined) await reader.ended
     else await eventually(() => (reader.lastId ?? '') >= until)
     told.push(...reader.told)
@@ -30,7 +33,7 @@ test('what several processes do is told once and without a gap, though one is ki
   }
 
   const reading = read(first.url)
-  await eventually(() => lastIdIsKnown(first.url))
+  await begun
   await Promise.all([send(first.url, atLength(200, 100)), send(second.url, atLength(200, 100))])
   const dying = send(second.url, atLength(500, 250)).catch(() => {})
   await receiver.waitFor(atLength(450, 225))
@@ -55,9 +58,3 @@ test('what several processes do is told once and without a gap, though one is ki
     rows.map(row => row.id),
   )
 })
-
-/** That a stream of this process begins: then one that was opened before has begun, too. */
-async function lastIdIsKnown(url: string): Promise<boolean> {
-  await using reader = await readStream(url)
-  return await eventually(() => reader.lastId !== undefined)
-}

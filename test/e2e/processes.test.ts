@@ -28,8 +28,10 @@ function childrenOf(service: ServiceProcess): readonly number[] {
 
 /** The lines that are JSON objects: the log. */
 function logLines(service: ServiceProcess): readonly { readonly msg?: string; readonly pid?: number }[] {
-  const lines = service.output().split('\n')
-  return lines.filter(line => line.startsWith('{')).map(line => JSON.parse(line))
+  return service
+    .lines()
+    .filter(line => line.startsWith('{'))
+    .map(line => JSON.parse(line))
 }
 
 const gone = (pids: readonly number[]) =>

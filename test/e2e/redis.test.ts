@@ -100,13 +100,13 @@ test('what an api accepts goes through Redis to a worker, past its lane, and onc
   assert.ok(lanes.size < 10, `the lane was written ${lanes.size} times for 20 events`)
   const accepted = await publishDuring(world, more => more(100).then(() => {}))
   assert.equal(await allDelivered(world, 20 + accepted), 0)
-  const { processes } = await systemOf(world.url)
+  const { processes } = await eventually(
+    () => systemOf(world.url),
+    report => report.processes.every(({ lanes }) => lanes === 0), // as of their last heartbeats
+  )
   assert.deepEqual(
-    processes.map(({ role, lanes }) => [role, lanes]),
-    [
-      ['api', 0],
-      ['worker', 0],
-    ],
+    processes.map(({ role }) => role),
+    ['api', 'worker'],
   )
 })
 

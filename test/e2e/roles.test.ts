@@ -7,6 +7,7 @@ import { eventually } from '../support/eventually.ts'
 import { startLaneWitness } from '../support/lane-witness.ts'
 import { startReceiver } from '../support/receiver.ts'
 import { testRedis } from '../support/redis.ts'
+import { laneOf } from '../support/rows.ts'
 import { client, settledAudit } from '../support/service.ts'
 
 /** What both engines promise, word for word. */
@@ -91,6 +92,8 @@ for (const engine of engines) {
     await settledAudit(cluster.world)
     const [before, old] = [second.received.length, first.received.length]
     assert.equal((await api.post(`/subscriptions/${id}/pause`, '')).status, 200)
+    // The worker gives the lane back, if it has it, when it hears of that; nobody leases one that is held.
+    await eventually(async () => (await laneOf(cluster.world.database, id))?.owner === null)
     await api.ingest(id)
     await witness.lanesLookedAt()
     assert.deepEqual([second.received.length, first.received.length], [before, old])

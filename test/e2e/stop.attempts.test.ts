@@ -64,12 +64,13 @@ test('a process that leaves waits for a slow commit of what receivers have answe
 })
 
 test('nothing is begun that would have no time to end: what waits is left to others', async () => {
-  await using receiver = await startReceiver({ delayMs: 700 })
-  // Nothing is begun from 1 s after the signal on, and what runs is cut off after 2 s.
+  let delayMs = 250
+  await using receiver = await startReceiver(() => ({ delayMs }))
+  // Nothing is begun from 1 s after the signal on, and what runs is cut off after 2 s: one attempt has 750 ms more than it takes.
   await using world = await processWorld({ SHUTDOWN_TIMEOUT_MS: '6000', LOG_LEVEL: 'info' })
   const service = await world.start()
   const { id } = await client(service.url).subscribe({ target_url: receiver.origin, max_in_flight: 1 })
-  for (let n = 0; n < 8; n++) await client(service.url).ingest(id)
+  for (let n = 0; n < 30; n++) await client(service.url).ingest(id)
   // A sender that waits for its answer keeps the HTTP server, and then the writer of events, for as long as they may take.
   await using stalled = await stallCommits(world.world.connection)
   const sent = client(service.url)
@@ -81,6 +82,8 @@ test('nothing is begun that would have no time to end: what waits is left to oth
   await stalled.end()
   assert.equal(await ended, 0)
   await sent
+  assert.ok(receiver.received.length < 30, 'there was something left to begin')
+  delayMs = 0
   const { read, events } = await afterTakeover(world, receiver)
   assert.equal(read, events)
 })

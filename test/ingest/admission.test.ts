@@ -11,6 +11,7 @@ import { localOperator } from '../../src/model/caller.ts'
 import { parseUuid } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
+import { eventually } from '../support/eventually.ts'
 import { type TestServer, testServer } from '../support/server.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -151,20 +152,23 @@ test('where a subscription is verified as its provider signs, a stranger waits a
   const asked = [{}, { signature: 'x' }, { signature: sign('event', 'another') }].flatMap(headers =>
     [1, 2, 3, 4, 'uid:four', 'uid:none', '99999999999'].map(id => ({ id, headers })),
   )
-  const answers = await Promise.all(
-    asked.map(async ({ id, headers }) => {
-      const sentAt = performance.now()
-      const answer = await seen(w.send(id, headers))
-      return { answer, tookMs: performance.now() - sentAt }
-    }),
-  )
-  const [first] = answers
-  assert.equal(first?.answer.status, 401)
-  for (const { answer } of answers) assert.deepEqual(answer, first?.answer)
-  const tookMs = answers.map(one => one.tookMs)
-  assert.ok(Math.min(...tookMs) >= 999, `${tookMs}`)
-  // To look twice takes 400 ms where there is something to judge.
-  assert.ok(Math.max(...tookMs) - Math.min(...tookMs) < 300, `${tookMs}`)
+  const askAll = async () => {
+    const answers = await Promise.all(
+      asked.map(async ({ id, headers }) => {
+        const sentAt = performance.now()
+        const answer = await seen(w.send(id, headers))
+        return { answer, tookMs: performance.now() - sentAt }
+      }),
+    )
+    const [first] = answers
+    assert.equal(first?.answer.status, 401)
+    for (const { answer } of answers) assert.deepEqual(answer, first?.answer)
+    const tookMs = answers.map(one => one.tookMs)
+    assert.ok(Math.min(...tookMs) >= 999, `${tookMs}`)
+    return Math.max(...tookMs) - Math.min(...tookMs)
+  }
+  // To look twice takes 400 ms where there is something to judge, each time; another program takes as long now and then.
+  await eventually(askAll, apartMs => apartMs < 300, 20_000)
   assert.deepEqual([w.lookedFor, w.uidsLookedFor, w.accepted], [[], [], []])
   assert.equal((await w.send(4, {}, 'signed')).status, 202)
 })

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Environment, readConfig } from '../../src/config/config.ts'
 import { audit } from '../../src/monitor/audit.ts'
 import type { SteerableClock } from '../../src/platform/clock.ts'
@@ -86,7 +87,10 @@ export function serviceEnvironment(world: TestDatabase, dataDir: string): Enviro
 export interface ServiceProcess {
   readonly child: ChildProcess
   readonly url: string
+  /** All that it has said so far. */
   readonly output: () => string
+  /** The lines of that which are whole. */
+  readonly lines: () => readonly string[]
   /** Sends a signal and waits for the end. @returns exit code, or the signal that ended it */
   end(signal: NodeJS.Signals): Promise<number | string>
 }
@@ -105,6 +109,9 @@ export interface StartOptions {
   readonly descriptors?: number
 }
 
+/** All that a process has said is read when its output is closed, which what it has left behind may keep open. */
+const heirsMs = 2000
+
 /** Starts `webhooks serve` and waits until it is ready. @throws with its output when it is not within 100 s */
 export async function startProcess(
   environment: Environment,
@@ -120,35 +127,43 @@ export async function startProcess(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: options.group ?? false,
   })
-  let output = ''
-  const collect = (chunk: Buffer) => {
-    output += chunk.toString()
+  const closed = once(child, 'close')
+  let whole = ''
+  // A line of one stream is not cut in two by what the other one says.
+  const begun = ['', '']
+  for (const [index, stream] of [child.stdout, child.stderr].entries()) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      const lines = `${begun[index]}${text}`.split('\n')
+      begun[index] = lines.pop() ?? ''
+      whole += lines.map(line => `${line}\n`).join('')
+    })
   }
-  child.stdout.on('data', collect)
-  child.stderr.on('data', collect)
+  const output = () => whole + begun.join('')
   const url = await new Promise<string>((resolve, reject) => {
     const tooLate = setTimeout(() => {
-      reject(new Error(`not ready within 90 s:\n${output}`))
+      reject(new Error(`not ready within 90 s:\n${output()}`))
       child.kill('SIGKILL') // the test that failed by this would never end
     }, 90_000).unref()
     const look = () => {
-      const found = /is ready on (\S+)/.exec(output)?.[1]
+      const found = /is ready on (\S+)\s/.exec(whole)?.[1]
       if (found === undefined) return
       clearTimeout(tooLate)
       resolve(found)
     }
     child.stdout.on('data', look)
-    child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output}`)))
+    child.on('exit', code => reject(new Error(`ended with ${code} before it was ready:\n${output()}`)))
   })
   return {
     child,
     url,
-    output: () => output,
+    output,
+    lines: () => whole.split('\n').slice(0, -1),
     async end(signal) {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal)
         await once(child, 'exit')
       }
+      await Promise.race([closed, sleep(heirsMs, undefined, { ref: false })])
       return child.exitCode ?? child.signalCode ?? 0
     },
   }
