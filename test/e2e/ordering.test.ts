@@ -21,7 +21,7 @@ interface Payload {
 const payloadOf = ({ body }: Pick<Received, 'body'>) => JSON.parse(body.toString()) as Payload
 
 const json = { 'content-type': 'application/json' }
-const retry = { schedule_seconds: [1], max_attempts: 10 }
+const retry = { schedule_seconds: [30], max_attempts: 10 }
 
 /** What is wrong with the order in which requests came; `isRefused` says what was answered. */
 function disorderIn(requests: readonly Received[], isRefused: ReadonlySet<Received>): readonly string[] {
@@ -219,6 +219,8 @@ test('without the setting what comes goes straight out, and what waits keeps its
   await receiver.waitFor(1)
   assert.equal((await api.patch(id, { ordering_key: null })).status, 200)
   await api.ingest(id, '{"key":"k","n":100}')
+  await receiver.waitFor(2)
+  world.clock.advance(31_000) // before that the first one is not tried again, however long it takes to get here
   await receiver.waitFor(6)
   const numbers = receiver.received.map(request => payloadOf(request).n)
   assert.deepEqual(

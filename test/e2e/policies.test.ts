@@ -156,34 +156,34 @@ test('a rate limit spreads a burst over time', async () => {
 })
 
 test('ordered delivery: one at a time in order of acceptance, and one that fails holds those behind it', async () => {
-  let failures = 0
+  let isFailing = true
   await using receiver = await startReceiver(request => {
     const { n } = JSON.parse(request.body.toString())
-    if (n === 3 && failures < 2) {
-      failures++
-      return { status: 500 }
-    }
-    return { status: 200, delayMs: n % 3 }
+    return n === 3 && isFailing ? { status: 500 } : { status: 200, delayMs: n % 3 }
   })
   await using world = await testService()
   const api = client(world.url)
   const { id } = await api.subscribe({
     target_url: receiver.origin,
     ordered: true,
-    retry: { schedule_seconds: [1], max_attempts: 5 },
+    retry: { schedule_seconds: [1], max_attempts: 50 },
   })
   const ids: string[] = []
   for (let n = 0; n < 10; n++) ids.push(await api.ingest(id, JSON.stringify({ n })))
   const failed = await eventually(
     () => api.status(ids[3] ?? ''),
-    status => status.deliveries[0]?.attempts.length === 1,
+    status => (status.deliveries[0]?.attempts.length ?? 0) >= 1,
   )
   const [delivery] = failed.deliveries
-  assert.equal(delivery?.next_attempt_at, delivery?.attempts[0]?.next_attempt_at, 'the head is tried then')
+  assert.equal(delivery?.next_attempt_at, delivery?.attempts.at(-1)?.next_attempt_at, 'the head is tried then')
+  await receiver.waitFor(5)
+  isFailing = false
   const report = await settledAudit(world.world)
   assert.equal(report.final, 10)
   const order = receiver.received.map(request => JSON.parse(request.body.toString()).n)
-  assert.deepEqual(order, [0, 1, 2, 3, 3, 3, 4, 5, 6, 7, 8, 9])
+  assert.deepEqual(order.slice(0, 5), [0, 1, 2, 3, 3])
+  const once = order.filter((n, index) => n !== 3 || order[index - 1] !== 3)
+  assert.deepEqual(once, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   assert.equal(receiver.mostAtOnce, 1)
 })
 
