@@ -423,7 +423,7 @@ export const settings = {
     maximum: 3600,
     default: 30,
     description:
-      'How long an open circuit stays open at first, in seconds. Each trial that fails doubles this time, up to 20 times the first.',
+      'How long an open circuit stays open at first, in seconds. Each trial that fails doubles this time, up to 10 times the first.',
   }),
   disableAfterHours: integer('DISABLE_AFTER_HOURS', {
     minimum: 0,

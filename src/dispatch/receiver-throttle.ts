@@ -7,7 +7,7 @@ import { TokenBucket } from './token-bucket.ts'
 export interface CircuitRules {
   /** This many failures in a row open it; 0: never. */
   readonly failures: number
-  /** How long it stays open at first, in milliseconds; doubled at each probe that fails, up to 20 times as long. */
+  /** How long it stays open at first, in milliseconds; doubled at each probe that fails, up to 10 times as long. */
   readonly cooldownMs: number
 }
 
@@ -43,6 +43,9 @@ const none: ThrottleChange = { kind: 'none' }
 
 /** After this many failures in a row the receiver counts as failing; its first success is then told. */
 const failingAfter = 10
+
+/** A circuit stays open for this many first cooldowns at most. */
+const cooldownsMost = 10
 
 /**
  * How many milliseconds lie between the attempts to a receiver that fails again and again. One that refuses at once would
@@ -217,7 +220,7 @@ export class ReceiverThrottle {
     this.#mode = {
       kind: 'probing',
       from,
-      cooldownMs: Math.min(cooldownMs * 2, this.#circuit.cooldownMs * 20),
+      cooldownMs: Math.min(cooldownMs * 2, this.#circuit.cooldownMs * cooldownsMost),
     }
     return { kind: 'paused', until: from, reason: 'circuit_open' }
   }

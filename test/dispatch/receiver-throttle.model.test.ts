@@ -83,7 +83,7 @@ function recorded(model: Model, circuit: CircuitRules, outcome: Outcome): object
   if (model.now < pausedUntil(model)) return { kind: 'none' }
   if (model.opened.length === 0 && blamed(model) < circuit.failures) return told
   const openedHere = model.opened.filter(({ here }) => here).length
-  const until = model.now + Math.min(circuit.cooldownMs * 2 ** openedHere, circuit.cooldownMs * 20)
+  const until = model.now + Math.min(circuit.cooldownMs * 2 ** openedHere, circuit.cooldownMs * 10)
   model.pauses.push(until)
   model.opened.push({ here: true })
   return { kind: 'paused', until, reason: 'circuit_open' }
