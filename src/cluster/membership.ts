@@ -6,6 +6,7 @@ import type { DatabaseHealth } from '../platform/database-health.ts'
 import { databaseTime } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { RepeatedFailure } from '../platform/repeated-failure.ts'
 import { HeldSince } from './held-since.ts'
 import {
   beat,
@@ -134,6 +135,8 @@ export class Membership implements Member {
   readonly #following = new Map<() => Promise<void>, Promise<unknown>>()
   readonly #look = () => this.#lookAtOthers().finally(() => this.#clean())
   #cleaning: Promise<void> | undefined
+  readonly #failures = new Map<() => Promise<void>, RepeatedFailure>()
+  readonly #cleaningFailure: RepeatedFailure
   /** A newer version has made a change that this one must not run beside. */
   #isShutOut = false
   readonly #stopping = new AbortController()
@@ -150,6 +153,10 @@ export class Membership implements Member {
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
+    this.#cleaningFailure = new RepeatedFailure(
+      deps.logger,
+      'what a dead process held could not be freed; tried again after the next heartbeat',
+    )
     this.unwritten = new Unwritten(deps.clock)
   }
 
@@ -233,8 +240,13 @@ export class Membership implements Member {
 
   #follow(work: () => Promise<void>): void {
     if (this.#following.has(work)) return
+    const failure = this.#failures.get(work) ?? new RepeatedFailure(this.#deps.logger, failedBeside)
+    this.#failures.set(work, failure)
     const run = work()
-      .catch(error => this.#deps.logger.debug({ err: error }, 'again after the next heartbeat'))
+      .then(
+        () => failure.succeeded(),
+        error => failure.failed(error),
+      )
       .finally(() => this.#following.delete(work))
     this.#following.set(work, run)
   }
@@ -242,7 +254,10 @@ export class Membership implements Member {
   #clean(): void {
     if (this.#stopping.signal.aborted) return
     this.#cleaning ??= this.#cleanUp()
-      .catch(error => this.#deps.logger.debug({ err: error }, 'cleaned up after the next heartbeat'))
+      .then(
+        () => this.#cleaningFailure.succeeded(),
+        error => this.#cleaningFailure.failed(error),
+      )
       .finally(() => {
         this.#cleaning = undefined
       })
@@ -365,6 +380,8 @@ export class Membership implements Member {
     return now - Math.max(seen.since, this.#unbrokenSince) > deadAfterMs
   }
 }
+
+const failedBeside = 'what follows a heartbeat failed; it is done again after the next one'
 
 /** The ids that belong to this very process, and to how many: it can hold services of several databases, as tests do. */
 const ownIds = new Map<number, number>()

@@ -4,7 +4,8 @@ import type { LanePause } from '../model/pause.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { RepeatedFailure } from '../platform/repeated-failure.ts'
 import type { Subscription } from '../subscriptions/subscription.ts'
 import { endWaitingIn } from './end-owed-store.ts'
 import { type KeyedRow, type KeyWish, park, readDueKeyed, unpark } from './keyed-store.ts'
@@ -81,6 +82,7 @@ export class Lanes {
   readonly #pollMs: number
   readonly #keptMs: number
   readonly #monotonicNow: () => number
+  readonly #failure: RepeatedFailure
   #kept = 0
   /** How often it was said that something is due. */
   #rings = 0
@@ -100,6 +102,7 @@ export class Lanes {
     this.#pollMs = deps.pollMs ?? pollMs
     this.#keptMs = deps.keptMs ?? keptMs
     this.#monotonicNow = deps.monotonicNow ?? (() => performance.now())
+    this.#failure = new RepeatedFailure(deps.logger, 'could not work on the lanes, again soon', 'error')
     this.#leases = new LaneLeases(deps)
     this.#readFrom = new ReadFrom(deps)
     this.#recheck = new Recheck(deps.connection, deps.statementMsMax, this.#readFrom.of, this.#monotonicNow)
@@ -216,10 +219,10 @@ export class Lanes {
       this.#again = false
       this.#nextRing = Number.POSITIVE_INFINITY // a bell during the round asks for another one
       this.#round = this.#work()
-        .catch(error => {
-          const level = isDatabaseUnavailable(error) ? 'debug' : 'error'
-          this.#deps.logger[level]({ err: error }, 'could not work on the lanes, again soon')
-        })
+        .then(
+          () => this.#failure.succeeded(),
+          error => this.#failure.failed(error),
+        )
         .finally(() => {
           this.#round = undefined
           this.#sleep(this.#again ? this.#soonMs : this.#pollMs)

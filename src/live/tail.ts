@@ -3,7 +3,8 @@ import type { Horizon } from '../cluster/horizon.ts'
 import { type LiveSource, liveKinds } from '../model/live-source.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
-import { isDatabaseUnavailable, type Queryable } from '../platform/postgres.ts'
+import type { Queryable } from '../platform/postgres.ts'
+import { RepeatedFailure } from '../platform/repeated-failure.ts'
 import { type Page, readPage } from './page.ts'
 
 export interface TailDeps {
@@ -37,6 +38,7 @@ const everything = { tenant: null, subscriptionId: null, status: null }
  */
 export class Tail {
   readonly #deps: TailDeps
+  readonly #failure: RepeatedFailure
   readonly #listeners = new Set<TailListener>()
   #position: Uuid | undefined
   #running: Promise<void> | undefined
@@ -44,6 +46,7 @@ export class Tail {
 
   constructor(deps: TailDeps) {
     this.#deps = deps
+    this.#failure = new RepeatedFailure(deps.logger, 'the event stream could not be read; tried again')
   }
 
   /** Up to where the streams are told; undefined: it has not begun. */
@@ -85,10 +88,10 @@ export class Tail {
     while (!signal.aborted) {
       const beganAt = performance.now()
       const isDone = await this.#look(signal).catch(error => {
-        const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // that is told once: `DatabaseHealth`
-        this.#deps.logger[level]({ err: error }, 'the event stream could not be read; tried again')
+        this.#failure.failed(error)
         return false
       })
+      if (isDone) this.#failure.succeeded()
       const tookMs = performance.now() - beganAt
       const restMs = isDone ? Math.max(lookEveryMs - tookMs, tookMs * restShare) : failedMs
       await sleep(restMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends

@@ -1,5 +1,5 @@
 import type { Logger } from './logger.ts'
-import { isDatabaseUnavailable } from './postgres.ts'
+import { RepeatedFailure } from './repeated-failure.ts'
 
 /** Work that is repeated until it is stopped. */
 export interface Repeated {
@@ -11,7 +11,7 @@ export interface Repeated {
 
 /**
  * Runs `work` at once and then every `ms` milliseconds, one run at a time: while one lasts, the next ones are left out. A
- * run that fails is logged, and the next one follows as usual.
+ * run that fails is told (`RepeatedFailure`), and the next one follows as usual.
  */
 export function every(
   ms: number,
@@ -20,14 +20,16 @@ export function every(
   work: (signal: AbortSignal) => Promise<unknown>,
 ): Repeated {
   const stopping = new AbortController()
+  const failure = new RepeatedFailure(logger, `${name} failed; it is done again each ${ms / 1000} s`)
+  const attempt = async () => {
+    await work(stopping.signal)
+    failure.succeeded()
+  }
   let running: Promise<unknown> | undefined
   let isAsked = false
   const run = () => {
-    running ??= work(stopping.signal)
-      .catch(error => {
-        const level = isDatabaseUnavailable(error) ? 'debug' : 'warn' // that is told once: `DatabaseHealth`
-        logger[level]({ err: error }, `${name} failed, again in ${ms / 1000} s`)
-      })
+    running ??= attempt()
+      .catch(error => failure.failed(error))
       .finally(() => {
         running = undefined
         if (!isAsked || stopping.signal.aborted) return

@@ -104,8 +104,10 @@ export class RollUps {
     return besideThePath(database, 'roll-ups', async session => {
       if (!(await tryLockForSession(session, 'stats'))) return undefined
       const report = await new Round(this.#deps, session, target, signal).run()
-      await sampleBacklog(session, clock.now())
-      return { ...report, removed: await this.#removeOld(session, signal) }
+      // Neither keeps the other from being done.
+      const removing = this.#removeOld(session, signal)
+      const removed = await removing.finally(() => sampleBacklog(session, clock.now()))
+      return { ...report, removed }
     })
   }
 

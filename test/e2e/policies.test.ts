@@ -175,7 +175,11 @@ test('ordered delivery: one at a time in order of acceptance, and one that fails
     status => (status.deliveries[0]?.attempts.length ?? 0) >= 1,
   )
   const [delivery] = failed.deliveries
-  assert.equal(delivery?.next_attempt_at, delivery?.attempts.at(-1)?.next_attempt_at, 'the head is tried then')
+  assert.equal(
+    delivery?.next_attempt_at,
+    delivery?.attempts.at(-1)?.next_attempt_at,
+    'the head is tried then',
+  )
   await receiver.waitFor(5)
   isFailing = false
   const report = await settledAudit(world.world)

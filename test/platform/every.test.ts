@@ -72,3 +72,17 @@ test('stopping waits for the run that is under way, and no other comes', async t
   t.mock.timers.tick(5000)
   assert.equal(runs, 1)
 })
+
+test('work that throws before it waits for anything has failed like any other', async t => {
+  t.mock.timers.enable({ apis: ['setInterval'] })
+  let runs = 0
+  const repeated = every(1000, 'work', silentLogger(), () => {
+    runs++
+    throw new Error('at once')
+  })
+  await settle()
+  t.mock.timers.tick(1000)
+  await settle()
+  assert.equal(runs, 2)
+  await repeated.stop()
+})

@@ -60,3 +60,16 @@ test('a bucket has the most of its samples, and old samples go', async () => {
   assert.deepEqual([last?.pending, last?.oldest_due_seconds], [7, 60])
   assert.equal((await samples()).length, 3)
 })
+
+test('what is too old goes though the sample could not be kept', async t => {
+  const now = Math.floor(Date.now() / minuteMs) * minuteMs + 30_000
+  await subscribe(database, [1])
+  await logAttempts(database, [{ at: now - 10 * minuteMs }])
+  await database.query({ text: 'insert into backlog_samples values (1, 9, 9)' })
+  await database.query({
+    text: 'alter table backlog_samples add constraint none check (minute < 2) not valid',
+  })
+  t.after(() => database.query({ text: 'alter table backlog_samples drop constraint none' }))
+  await assert.rejects(rollUpsAt(database, fakeClock(now)).run(), /none/)
+  assert.deepEqual(await samples(), [])
+})
