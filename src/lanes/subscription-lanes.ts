@@ -47,7 +47,7 @@ const lanesMax = 200
  * their lanes, behind that of the subscription `after`. What processes hold in memory is not here: they end it, or give it
  * back to its lane. A lane that a process has leased is left to it.
  *
- * @returns how many rows have ended; `limit` also when only lanes are left
+ * @returns how many rows have ended
  */
 export async function cancelSomeOf(
   session: Queryable,
@@ -59,9 +59,9 @@ export async function cancelSomeOf(
   const last = ids.at(-1)
   if (last === undefined) return { rows: 0, last: undefined }
   const cancelled = await endWaitingIn(session, ids, 'the tenant was deleted', limit)
-  if (cancelled >= limit) return { rows: limit, last: after } // there may be more in these lanes
+  if (cancelled >= limit) return { rows: cancelled, last: after, goesOn: true } // there may be more in these lanes
   await deleteEmptyLanes(session, ids)
-  return { rows: ids.length === lanesMax ? limit : cancelled, last }
+  return { rows: cancelled, last, goesOn: ids.length === lanesMax }
 }
 
 /** Whether deleted subscriptions of a tenant have lanes. */

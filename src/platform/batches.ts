@@ -34,8 +34,10 @@ export async function besideThePath<T>(
 
 /** The result of one batch. */
 export interface Batch<Position> {
-  /** Rows that were checked; fewer than asked for: nothing is left. */
+  /** Rows that were checked; fewer than asked for: nothing is left, unless `goesOn` says otherwise. */
   readonly rows: number
+  /** Whether more is left; whether as many rows were checked as were asked for unless given. */
+  readonly goesOn?: boolean
   /** The last of them, after which the next batch begins; undefined when there was none. */
   readonly last: Position | undefined
 }
@@ -99,7 +101,8 @@ export async function inBatches<Position>(
     const tookMs = endedAt - startedAt
     rows += batch.rows
     if (batch.last !== undefined) last = after = batch.last
-    if (batch.last === undefined || batch.rows < asked) return { rows, last, isDone: true }
+    if (batch.last === undefined || !(batch.goesOn ?? batch.rows >= asked))
+      return { rows, last, isDone: true }
     if (endedAt - toldAt > progressEveryMs) {
       toldAt = endedAt
       logger.info({ rows, last, seconds: Math.round((endedAt - beganAt) / 1000) }, `${name} goes on`)

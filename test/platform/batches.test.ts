@@ -35,6 +35,20 @@ test('a walk looks at every row once, and knows when it is done', async t => {
   assert.deepEqual(limits, [1000, 2000, 4000], 'larger batches while they take no time')
 })
 
+test('a walk goes on after a batch of few rows that says so, and counts what there was', async () => {
+  const batches: Batch<number>[] = [
+    { rows: 3, last: 10, goesOn: true },
+    { rows: 0, last: 20, goesOn: true },
+    { rows: 5, last: 30, goesOn: false },
+  ]
+  const walked = await inBatches(
+    { ...options, signal: going() },
+    0,
+    async after => batches[after / 10] ?? { rows: 0, last: undefined },
+  )
+  assert.deepEqual(walked, { rows: 8, last: 30, isDone: true })
+})
+
 test('batches become smaller where they take long, down to a bound', async t => {
   const { step, limits } = aTable(t, 2400, 10)
   await inBatches({ ...options, signal: going() }, 0, step)

@@ -5,10 +5,32 @@ import { dropPartitions, ensurePartitions, oldestKept } from '../../src/log/part
 import { systemClock } from '../../src/platform/clock.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { belongings } from '../../src/service/belongings.ts'
-import { freeTenantIds } from '../../src/tenants/removal.ts'
+import { emptyTenants, freeTenantIds } from '../../src/tenants/removal.ts'
 import { Tenants } from '../../src/tenants/tenants.ts'
 import { hourMs } from '../support/clock.ts'
 import { testDatabase } from '../support/database.ts'
+import { owe } from '../support/rows.ts'
+
+test('of what was owed as many are told as have ended, however many subscriptions there were', async t => {
+  const { database, close } = await testDatabase()
+  t.after(close)
+  await database.query({ text: `insert into tenants (id, name, deleted_at) values ('acme', 'Acme', now())` })
+  await database.query({
+    text: `with made as (
+             insert into subscription_tombstones (id, tenant, target_url) select n, 'acme', '' from generate_series(1, 450) n returning id)
+           insert into lanes (subscription_id) select id from made`,
+  })
+  await owe(database, { tenant: 'acme', subscriptionIds: [1, 250, 450] })
+  const tenants = new Tenants({ database, withdrawAccess })
+  await tenants.load()
+  const told: unknown[] = []
+  const logger = silentLogger()
+  logger.info = (fields: unknown) => void told.push(fields)
+  const clock = systemClock()
+  const deps = { database, belongings, clock, logger, tenants, oldestKept: () => oldestKept(database) }
+  assert.equal(await emptyTenants(deps, new AbortController().signal), 1)
+  assert.deepEqual(told, [{ tenant: 'acme', removed: { 'owed deliveries': 3 }, is_all: true }])
+})
 
 test('the id of a deleted tenant is free when neither its events nor the names they had are kept', async t => {
   const { database, close } = await testDatabase({ partitions: false })
