@@ -100,6 +100,12 @@ class FilterParser {
     }
     if (place === 'root') return this.#root(name, operand, pointer, depth)
     if (name.startsWith('$')) return this.#comparison(name, operand, pointer)
+    const meant = this.#from === 'caller' ? operatorMeant(name, operand) : undefined
+    if (meant !== undefined)
+      return this.refuse(
+        pointer,
+        `Operators begin with $: give ${meant}. For a field that is called ${name} give {"${name}": {"$eq": …}}.`,
+      )
     if (place === 'text') return this.refuse(pointer, 'This value is a text, which has no fields.')
     if (place === 'headers') return this.#header(name.toLowerCase(), operand, pointer, depth)
     return this.#field(fieldReader(name), operand, pointer, 'value', depth)
@@ -201,6 +207,25 @@ class FilterParser {
 
 const tooManyClauses = `Give at most ${filterLimits.clauses} values to compare with in one filter.`
 const unknownOperator = `There is no such operator. There are ${Object.keys(operators).join(', ')}, $exist, $or, $and and $not. A field whose name begins with $ cannot be filtered on.`
+
+/** Names that others give to operators. */
+const synonyms: Readonly<Record<string, string>> = { ne: '$neq', exists: '$exist' }
+
+/**
+ * The operator that somebody meant who has left out its $, since its operand stands there: it would be taken for a field,
+ * and the filter match nothing.
+ */
+function operatorMeant(name: string, operand: unknown): string | undefined {
+  const meant = Object.hasOwn(synonyms, name) ? synonyms[name] : `$${name}`
+  if (meant === undefined) return undefined
+  const fits =
+    meant === '$exist'
+      ? typeof operand === 'boolean'
+      : meant === '$or' || meant === '$and'
+        ? Array.isArray(operand)
+        : Object.hasOwn(operators, meant) && operators[meant]?.fault(operand) === undefined
+  return fits ? meant : undefined
+}
 
 type Part = Comparison | Field | Existence | Combination
 

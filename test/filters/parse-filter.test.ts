@@ -83,6 +83,34 @@ test('a fault says what to do', () => {
   assert.match(String(details[2]), /9007199254740991.*as texts/)
 })
 
+test('an operator without its $ is not taken for a field, unless what stands there is none of its operands', () => {
+  for (const [filter, pointer, operator] of [
+    [{ payload: { total: { gte: 100 } } }, '/payload/total/gte', '$gte'],
+    [{ payload: { a: { in: ['x'] } } }, '/payload/a/in', '$in'],
+    [{ payload: { a: { exist: true } } }, '/payload/a/exist', '$exist'],
+    [{ payload: { a: { exists: false } } }, '/payload/a/exists', '$exist'],
+    [{ payload: { a: { ne: 1 } } }, '/payload/a/ne', '$neq'],
+    [{ payload: { or: [{ a: 1 }] } }, '/payload/or', '$or'],
+    [{ headers: { 'x-a': { startsWith: 'b' } } }, '/headers/x-a/startsWith', '$startsWith'],
+    [{ event_type: { eq: 'b' } }, '/event_type/eq', '$eq'],
+  ] as const) {
+    const compiled = compileFilter(filter, '', 'caller')
+    assert.ok(compiled.kind === 'invalid', pointer)
+    assert.deepEqual(
+      compiled.errors.map(error => error.pointer),
+      [pointer],
+    )
+    assert.ok(compiled.errors[0]?.detail.startsWith(`Operators begin with $: give ${operator}. For a field`))
+  }
+  for (const filter of [
+    { payload: { in: 'Oslo', not: { or: 1 }, gte: { $eq: 1 }, exist: 'yes' } },
+    { payload: { eq: { low: { $gt: 3 } } } },
+  ])
+    assert.equal(compileFilter(filter, '', 'caller').kind, 'filter')
+  // One that was stored before this was refused is kept as it is.
+  assert.equal(compileFilter({ payload: { total: { gte: 100 } } }).kind, 'filter')
+})
+
 test('depth, clauses and bytes are bounded, and the bounds themselves pass', () => {
   const nested = (levels: number) => {
     let filter: unknown = 1
