@@ -1,5 +1,7 @@
+import { text } from 'node:stream/consumers'
 import { readConfig } from '../config/config.ts'
 import { shownServerUrl } from '../platform/server-url.ts'
+import { ask, isOk } from './ask.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { isServerUrl, ownUrl } from './own-url.ts'
 import { reasonOf } from './reason.ts'
@@ -29,13 +31,13 @@ export async function runHealthcheck(args: readonly string[], io: CommandIo): Pr
     return exitCode.usage
   }
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(answerTimeoutMs) })
-    const text = await response.text()
-    if (response.ok) {
-      io.out(`ready (${response.status})`)
+    const answer = await ask(url, { signal: AbortSignal.timeout(answerTimeoutMs) })
+    const body = await text(answer)
+    if (isOk(answer)) {
+      io.out(`ready (${answer.statusCode})`)
       return exitCode.ok
     }
-    io.err(`not ready: ${shown} answered ${response.status} ${text.slice(0, 300)}`)
+    io.err(`not ready: ${shown} answered ${answer.statusCode} ${body.slice(0, 300)}`)
   } catch (error) {
     io.err(`not ready: ${shown} does not answer (${reasonOf(error)})`)
   }

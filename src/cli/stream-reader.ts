@@ -1,4 +1,7 @@
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { ask, isOk } from './ask.ts'
 import { reasonOf } from './reason.ts'
 
 /** One event of a stream (WHATWG HTML, 9.2). */
@@ -42,14 +45,14 @@ export async function* readStream(options: StreamReaderOptions): AsyncGenerator<
   let isLost = false
   while (!signal.aborted) {
     try {
-      const response = await fetch(url, {
+      const response = await ask(url, {
         headers: { ...headers, accept: 'text/event-stream', ...(lastId && { 'last-event-id': lastId }) },
         signal,
       })
-      if (!response.ok || response.body === null) await refuse(response)
+      if (!isOk(response)) await refuse(response)
       if (isLost) note('connected again')
       isLost = false
-      for await (const fields of blocksOf(response.body as ReadableStream<Uint8Array>)) {
+      for await (const fields of blocksOf(response)) {
         lastId = fields.get('id') ?? lastId
         const [event, data] = [fields.get('event'), fields.get('data')]
         if (event !== undefined && data !== undefined && lastId !== undefined)
@@ -65,27 +68,27 @@ export async function* readStream(options: StreamReaderOptions): AsyncGenerator<
 }
 
 /** A 503 passes, and so may a 429; what else is refused will be refused again. */
-async function refuse(response: Response): Promise<never> {
-  const text = await response.text()
-  const sentence = `the service answers ${response.status} ${detailOf(text)}`
-  throw response.status === 503 || response.status === 429 ? new Error(sentence) : new StreamRefused(sentence)
+async function refuse(response: IncomingMessage): Promise<never> {
+  const { statusCode } = response
+  const sentence = `the service answers ${statusCode} ${detailOf(await text(response))}`
+  throw statusCode === 503 || statusCode === 429 ? new Error(sentence) : new StreamRefused(sentence)
 }
 
-function detailOf(text: string): string {
+function detailOf(answer: string): string {
   try {
-    return String(JSON.parse(text).detail)
+    return String(JSON.parse(answer).detail)
   } catch {
-    return text.slice(0, 200)
+    return answer.slice(0, 200)
   }
 }
 
-async function* blocksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<ReadonlyMap<string, string>> {
+async function* blocksOf(response: IncomingMessage): AsyncGenerator<ReadonlyMap<string, string>> {
   const decoder = new TextDecoder()
-  const reader = body.getReader()
+  const reader = response[Symbol.asyncIterator]() as AsyncIterator<Uint8Array> // no encoding is set
   let rest = ''
   try {
     for (;;) {
-      const { done, value } = await withinSilence(reader.read())
+      const { done, value } = await withinSilence(reader.next())
       if (done) return
       rest += decoder.decode(value, { stream: true })
       const blocks = rest.split('\n\n')
@@ -94,7 +97,7 @@ async function* blocksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Reado
       for (const block of blocks) yield fieldsOf(block)
     }
   } finally {
-    await reader.cancel().catch(() => {})
+    response.destroy()
   }
 }
 

@@ -38,6 +38,20 @@ test('a service that is not ready is exit code 1, with what it answered', async 
   assert.match(said, /answered 503 \{"why":"starting"\}/)
 })
 
+test('a service is asked on a port that browsers refuse', async t => {
+  for (const port of [6000, 6566, 6669, 10_080]) {
+    const server = createServer((_, response) => response.end('{}')).listen(port, '127.0.0.1')
+    t.after(() => server.close())
+    const isOpen = await Promise.race([once(server, 'listening'), once(server, 'error')]).then(
+      () => server.listening,
+      () => false, // another program has it
+    )
+    if (isOpen)
+      return assert.deepEqual(await run([], { PORT: String(port) }), { code: 0, said: 'ready (200)' })
+  }
+  t.skip('all of them are taken')
+})
+
 test('a service that is not there is exit code 1, with the reason', async () => {
   const closed = createServer().listen(0, '127.0.0.1')
   await once(closed, 'listening')
