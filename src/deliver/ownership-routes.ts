@@ -33,7 +33,7 @@ export function registerOwnership(
         querystring: Type.Object({ tenant: Type.Optional(tenantParameter) }, { additionalProperties: false }),
         response: {
           200: Type.Ref('Subscription', { description: 'As it is now; `verification` says what came of it' }),
-          ...problems(401, 403, 404, 422, 429),
+          ...problems(401, 403, 404, 413, 415, 422, 429),
         },
       },
     },

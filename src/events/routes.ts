@@ -237,7 +237,7 @@ function registerPayload(scope: FastifyInstance, deps: EventsDeps): void {
         params: webhookIdParameter,
         response: {
           204: { description: 'It is gone, or was already', type: 'null' },
-          ...problems(401, 403, 404, 422),
+          ...problems(401, 403, 404, 413, 415, 422),
         },
       },
     },

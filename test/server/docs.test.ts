@@ -14,6 +14,7 @@ interface Operation {
   readonly tags: readonly string[]
   readonly summary: string
   readonly requestBody?: { readonly content: Record<string, { readonly example?: unknown }> }
+  readonly responses: Readonly<Record<string, unknown>>
   readonly parameters?: readonly { readonly name: string; readonly example?: unknown }[]
 }
 interface Document {
@@ -43,6 +44,18 @@ test('each operation has one id, a tag and a summary, and each path is there onc
   const bare = Object.keys(paths).map(path => path.replace(/\/$/, ''))
   assert.equal(new Set(bare).size, bare.length)
   assert.ok('/subscriptions/' in paths)
+})
+
+test('every operation that reads JSON, or refuses a body, says that it may be too large or of another type', async () => {
+  const { paths } = await document()
+  const anyBody = ['/ingest/{id}', '/events', '/in/{token}', '/t/{token}']
+  const silent = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(([method]) => method !== 'get' && !(method === 'post' && anyBody.includes(path)))
+      .filter(([, { responses }]) => !('413' in responses && '415' in responses))
+      .map(([method]) => `${method} ${path}`),
+  )
+  assert.deepEqual(silent, [])
 })
 
 test('nothing in the document is ours alone, and nothing refers into the void', async () => {
