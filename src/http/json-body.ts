@@ -3,6 +3,7 @@ import type { FastifyInstance, onRequestHookHandler, preValidationHookHandler } 
 import { AppError, jsonPointer, validationFailed } from '../errors.ts'
 import { mediaTypeHint } from './problem.ts'
 import { type BodyRules, readBody } from './read-body.ts'
+import { repeatedMember } from './repeated-member.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -141,10 +142,15 @@ function parseJson(bytes: Buffer): unknown {
   } catch (cause) {
     throw new AppError('malformed_json', 'The body is not valid UTF-8, which JSON must be.', { cause })
   }
+  let value: unknown
   try {
-    return JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     const where = cause instanceof Error ? ` (${cause.message.toWellFormed()})` : ''
     throw new AppError('malformed_json', `The body is not valid JSON${where}.`, { cause })
   }
+  const twice = repeatedMember(text)
+  if (twice !== undefined)
+    throw validationFailed([{ pointer: twice, detail: 'This field is there twice. Give it once.' }])
+  return value
 }

@@ -50,6 +50,14 @@ for (const [method, path] of withoutBody.slice(0, 4)) {
   })
 }
 
+test('a field that is there twice is refused, since only one of them would count', async () => {
+  const post = (body: string) => request('/subscriptions/', { method: 'POST', headers: json, body })
+  const url = '"target_url":"https://example.com/hooks"'
+  assert.deepEqual(pointers(await post(`{${url},"paused":true,"paused":false}`)), ['/paused'])
+  assert.deepEqual(pointers(await post(`{${url},"metadata":{"a":"1","\\u0061":"2"}}`)), ['/metadata/a'])
+  assert.equal((await post(`{${url},"metadata":{"a":"1","b":"1"}}`)).status, 201)
+})
+
 function pointers(answer: TestAnswer): readonly string[] {
   assert.equal(answer.status, 422, answer.text)
   const { errors } = answer.json as { readonly errors: readonly { readonly pointer: string }[] }
