@@ -1,5 +1,4 @@
 import type { Queryable } from '../platform/postgres.ts'
-import type { RefusalRow } from './store.ts'
 
 /** What came to a source since it was last written. Times are Unix milliseconds. */
 export interface SourceTally {
@@ -67,49 +66,4 @@ export async function addTallies(
     values: [JSON.stringify(tallies), tell.refused, tell.againMs],
   })
   return rows.filter(row => (row as RejectingRow & { readonly is_to_tell: boolean }).is_to_tell)
-}
-
-/** Keeps refused requests, and of those before them as many as fit. Those of a source that is gone are left out. */
-export async function keepRefusals(
-  tx: Queryable,
-  refusals: readonly (RefusalRow & { readonly source: number })[],
-  { requestsMax, bytesMax }: { readonly requestsMax: number; readonly bytesMax: number },
-): Promise<void> {
-  for (const refusal of refusals) {
-    await tx.query({
-      text: `insert into source_refusals (id, source, reason, method, query, headers, body, body_bytes)
-             select $1, $2, $3, $4, $5, $6, $7, $8 where exists (select from sources where id = $2)`,
-      values: [
-        refusal.id,
-        refusal.source,
-        refusal.reason,
-        refusal.method,
-        refusal.query,
-        JSON.stringify(refusal.headers),
-        refusal.body,
-        refusal.body_bytes,
-      ],
-    })
-  }
-  await tx.query({
-    text: `
-      delete from source_refusals where id = any(array(
-        select id from (
-          select id, row_number() over newest as place,
-                 sum(octet_length(body) + octet_length(headers::text) + coalesce(octet_length(query), 0)) over newest as bytes
-          from source_refusals where source = any($1::int[])
-          window newest as (partition by source order by id desc)) kept
-        where place > $2 or (bytes > $3 and place > 1)))`,
-    values: [[...new Set(refusals.map(({ source }) => source))], requestsMax, bytesMax],
-  })
-}
-
-/** Removes up to `limit` refused requests from before this id. @returns how many */
-export async function deleteOldRefusals(db: Queryable, before: string, limit: number): Promise<number> {
-  const { rowCount } = await db.query({
-    text: `delete from source_refusals where id = any(array(
-             select id from source_refusals where id < $1 order by id limit $2))`,
-    values: [before, limit],
-  })
-  return rowCount
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../platform/clock.ts'
-import { uuidLowerBound, uuidV7Source } from '../platform/id.ts'
-import type { Database } from '../platform/postgres.ts'
+import { type Uuid, uuidV7Source } from '../platform/id.ts'
+import type { Database, Queryable } from '../platform/postgres.ts'
 import { noteSourceRejecting } from '../system-facts/facts.ts'
-import { addTallies, deleteOldRefusals, keepRefusals, type SourceTally } from './records-store.ts'
-import { sourceLimits } from './schema.ts'
-import type { RefusalRow } from './store.ts'
+import { Gathered } from './gathered.ts'
+import { addTallies, type SourceTally } from './records-store.ts'
+import type { RefusalRow } from './refusals-store.ts'
 
 export interface RecordsDeps {
   readonly database: Database
@@ -17,32 +17,22 @@ export type Refusal = Omit<RefusalRow, 'id'>
 /** From this number of refusals in a row on the owner of a source is told, and again after an hour at the earliest. */
 export const tell = { refused: 5, againMs: 3_600_000 } as const
 
-/** Refused requests that wait to be written, in all and of one source. Beyond them they are counted only. */
-const waitingMax = { requests: 500, bytes: 4 * 1_048_576, ofSource: sourceLimits.refusals } as const
-
-type Waiting = RefusalRow & { readonly source: number }
-
-/**
- * What comes to sources, gathered in memory and written once in a while: the path of an event writes no row for it, and who
- * sends wrong requests as fast as they can makes one transaction per second, of bounded size.
- */
+/** What comes to sources: counted, and what was refused kept (`Gathered`). */
 export class SourceRecords {
   readonly #deps: RecordsDeps
-  readonly #newId: () => RefusalRow['id']
-  #tallies = new Map<number, SourceTally>()
-  #refusals: Waiting[] = []
-  #bytes = 0
-  #writing: Promise<void> = Promise.resolve()
+  readonly #newId: () => Uuid
+  readonly #gathered: Gathered<SourceTally>
 
   constructor(deps: RecordsDeps) {
     this.#deps = deps
     this.#newId = uuidV7Source(deps.clock)
+    this.#gathered = new Gathered({ ...deps, by: 'sources', write, added })
   }
 
   /** @param isRepeat the provider had sent it before */
   accepted(source: number, isRepeat: boolean): void {
     const before = this.#tallyOf(source)
-    this.#tallies.set(source, {
+    this.#gathered.count({
       ...before,
       accepted: before.accepted + 1,
       repeated: before.repeated + (isRepeat ? 1 : 0),
@@ -54,7 +44,7 @@ export class SourceRecords {
   refused(source: number, refusal: Refusal): void {
     const now = this.#deps.clock.now()
     const before = this.#tallyOf(source)
-    this.#tallies.set(source, {
+    this.#gathered.count({
       ...before,
       refused: before.refused + 1,
       lastRefusedAt: now,
@@ -62,66 +52,37 @@ export class SourceRecords {
       inARowSince: before.inARowSince ?? now,
       lastReason: refusal.reason,
     })
-    const bytes = refusal.body.length + JSON.stringify(refusal.headers).length
-    const ofSource = this.#refusals.filter(waiting => waiting.source === source).length
-    const isFull = this.#refusals.length >= waitingMax.requests || this.#bytes + bytes > waitingMax.bytes
-    if (isFull || ofSource >= waitingMax.ofSource) return
-    this.#refusals.push({ ...refusal, source, id: this.#newId() })
-    this.#bytes += bytes
+    this.#gathered.keep({ ...refusal, of: source, id: this.#newId() })
   }
 
   /** Writes what was gathered. Where that fails, it is gathered further. */
   flush(): Promise<void> {
-    const writing = this.#writing.then(() => this.#flush())
-    this.#writing = writing.catch(() => {})
-    return writing
-  }
-
-  async #flush(): Promise<void> {
-    if (this.#tallies.size === 0) return
-    const [tallies, refusals, bytes] = [this.#tallies, this.#refusals, this.#bytes]
-    this.#tallies = new Map()
-    this.#refusals = []
-    this.#bytes = 0
-    try {
-      await this.#write([...tallies.values()], refusals)
-    } catch (error) {
-      for (const [id, tally] of tallies) {
-        const since = this.#tallies.get(id)
-        this.#tallies.set(id, since === undefined ? tally : added(tally, since))
-      }
-      this.#refusals = [...refusals, ...this.#refusals].slice(0, waitingMax.requests)
-      this.#bytes += bytes
-      throw error
-    }
-  }
-
-  async #write(tallies: readonly SourceTally[], refusals: readonly Waiting[]): Promise<void> {
-    await this.#deps.database.transaction(async tx => {
-      for (const row of await addTallies(tx, tallies, tell)) {
-        await noteSourceRejecting(tx, {
-          ...{ tenant: row.tenant, sourceId: String(row.id), name: row.name, preset: row.preset },
-          ...{ reason: row.last_reason, rejected: row.refused_in_a_row, since: row.refusing_since.getTime() },
-        })
-      }
-      if (refusals.length === 0) return
-      await keepRefusals(tx, refusals, {
-        requestsMax: sourceLimits.refusals,
-        bytesMax: sourceLimits.keptBytes,
-      })
-    })
+    return this.#gathered.flush()
   }
 
   /** Removes refused requests that are older than the log is kept. To be called from time to time. */
-  async removeOld(retentionMs: number, signal: AbortSignal): Promise<void> {
-    const before = uuidLowerBound(this.#deps.clock.now() - retentionMs)
-    const most = 500
-    while (!signal.aborted && (await deleteOldRefusals(this.#deps.database, before, most)) === most);
+  removeOld(retentionMs: number, signal: AbortSignal): Promise<void> {
+    return this.#gathered.removeOld(retentionMs, signal)
   }
 
   #tallyOf(id: number): SourceTally {
-    return this.#tallies.get(id) ?? { id, ...nothing }
+    return this.#gathered.tallyOf(id) ?? { id, ...nothing }
   }
+}
+
+/** First what locks sources: all processes lock them in one order. */
+async function write(
+  tx: Queryable,
+  tallies: readonly SourceTally[],
+  keep: () => Promise<void>,
+): Promise<void> {
+  for (const row of await addTallies(tx, tallies, tell)) {
+    await noteSourceRejecting(tx, {
+      ...{ tenant: row.tenant, sourceId: String(row.id), name: row.name, preset: row.preset },
+      ...{ reason: row.last_reason, rejected: row.refused_in_a_row, since: row.refusing_since.getTime() },
+    })
+  }
+  await keep()
 }
 
 const nothing: Omit<SourceTally, 'id'> = {

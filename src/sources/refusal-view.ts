@@ -1,8 +1,8 @@
 import { shownBody } from '../model/shown-body.ts'
 import { uuidTime } from '../platform/id.ts'
 import { reasonSentence } from './reasons.ts'
+import type { RefusalRow } from './refusals-store.ts'
 import type { RefusalView } from './schema.ts'
-import type { RefusalRow } from './store.ts'
 
 /** A request that was refused, as the API shows it. */
 export function refusalView(row: RefusalRow): RefusalView {

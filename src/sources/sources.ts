@@ -15,6 +15,7 @@ import { checkTenant } from '../tenants/tenants.ts'
 import { KnownSources, sourcePath, sourceSealContext } from './known-sources.ts'
 import type { Preset } from './preset.ts'
 import { refusalView } from './refusal-view.ts'
+import { listRefusals } from './refusals-store.ts'
 import {
   type RefusalView,
   type SourceCreate,
@@ -30,7 +31,6 @@ import {
   countSources,
   deleteSource,
   insertSource,
-  listRefusals,
   listSources,
   lockSource,
   notifySource,
@@ -121,7 +121,7 @@ export class Sources {
   ): Promise<readonly RefusalView[] | undefined> {
     const { database } = this.#deps
     if ((await readSource(database, reach.tenant, id)) === undefined) return undefined
-    return (await listRefusals(database, id, page.before, page.limit)).map(refusalView)
+    return (await listRefusals(database, 'sources', id, page.before, page.limit)).map(refusalView)
   }
 
   /** @returns undefined when there is none. @throws AppError validation_failed */

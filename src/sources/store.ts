@@ -1,5 +1,3 @@
-import type { HeaderFields } from '../model/exchange-details.ts'
-import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { SourceSettings } from './schema.ts'
 
@@ -192,32 +190,6 @@ export async function updateSealed(
     text: 'update sources set token = $2, secrets = $3 where id = $1',
     values: [id, token, JSON.stringify(secrets)],
   })
-}
-
-/** A request that was refused, as it is kept. Its time is in its id. */
-export interface RefusalRow {
-  readonly id: Uuid
-  readonly reason: string
-  readonly method: string
-  readonly query: string | null
-  readonly headers: HeaderFields
-  readonly body: Buffer
-  readonly body_bytes: number
-}
-
-/** Newest first, from below `before`. */
-export async function listRefusals(
-  db: Queryable,
-  source: number,
-  before: Uuid,
-  limit: number,
-): Promise<readonly RefusalRow[]> {
-  const { rows } = await db.query<RefusalRow>({
-    text: `select id, reason, method, query, headers, body, body_bytes
-           from source_refusals where source = $1 and id < $2 order by id desc limit $3`,
-    values: [source, before, limit],
-  })
-  return rows
 }
 
 function only<Row>(rows: readonly Row[]): Row {
