@@ -59,6 +59,9 @@ export interface OutboundDeps {
 const heldPerSubscription = 1000
 const heldInAll = 40_000
 
+/** An id can be ahead of the clock by a little, and that of another process by more. */
+const idsAheadMs = 1000
+
 /** Attempts a receiver may have in flight before it has answered one. */
 const firstInFlight = 4
 
@@ -231,7 +234,7 @@ export class Outbound {
 
   /** What this process has in memory of events that were accepted up to now is read again before it is sent. */
   payloadsExpunged(): void {
-    this.#contents.expunged(this.#clock.now() + 1)
+    this.#contents.expunged(this.#clock.now() + idsAheadMs)
   }
 
   #makeDeliver(deps: OutboundDeps): Deliver {

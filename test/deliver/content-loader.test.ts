@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { ContentLoader } from '../../src/deliver/content-loader.ts'
 import { RecentContents } from '../../src/deliver/recent-contents.ts'
-import { type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
+import { type Uuid, uuidLowerBound, uuidTime } from '../../src/platform/id.ts'
 import type { Queryable } from '../../src/platform/postgres.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { newId, owe } from '../support/rows.ts'
@@ -109,7 +109,7 @@ test('after payloads were expunged, what is in memory of earlier events is read,
   const content = { eventType: null, contentType: 'text/plain', payload: Buffer.from('x') }
   recent.remember(id, content)
   assert.equal(loader.heldBy({ webhookId: id, content }), content)
-  const at = Date.now() + 1
+  const at = uuidTime(id) + 1
   loader.expunged(at)
   assert.equal(loader.heldBy({ webhookId: id, content }), null)
   assert.notEqual(await loader.load(id), content)
