@@ -214,7 +214,7 @@ test('while the payload cannot be read the delivery goes back, not counted', asy
 test('an attempt that the service cuts off to stop does not count; one that was answered does', async t => {
   const content = { payload, contentType: 'application/json', eventType: null }
   const cutOff = await aWorld(t, { fault: 'hang' }, { isCuttingOff: isLater() })
-  const cut = await cutOff.attempt(await cutOff.aDelivery(), cutOff.subscription({ timeoutMs: 50 }))
+  const cut = await cutOff.attempt(await cutOff.aDelivery(), cutOff.subscription({ timeoutMs: 600 }))
   assert.equal(cutOff.receiver.received.length, 1)
   assert.deepEqual([cut.logged, cut.owed[0]?.attempt, cut.owed[0]?.owner], [[], 1, null])
   await emptyAll(world.database)

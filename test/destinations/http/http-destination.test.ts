@@ -89,14 +89,14 @@ test('a redirect is not followed, and the log says where it pointed', async t =>
 })
 
 test('a receiver that hangs fails when the time is over', async t => {
-  const outcome = await sendTo(t, { fault: 'hang' }, { timeoutMs: 100 })
+  const outcome = await sendTo(t, { fault: 'hang' }, { timeoutMs: 600 })
   assert.deepEqual(facts(outcome), {
     kind: 'unreachable',
     fault: 'receiver',
     errorClass: 'timeout',
-    error: 'no complete answer within 100 ms',
+    error: 'no complete answer within 600 ms',
   })
-  assert.ok(outcome.durationMs >= 99)
+  assert.ok(outcome.durationMs >= 599)
 })
 
 test('a receiver that drips is cut off at the same time; its status stands', async t => {
