@@ -39,7 +39,10 @@ type Described = ReturnType<typeof describePreset>
 
 function howOf({ signatures: [first, ...others], secret }: Described): string {
   if (first === undefined) return secret.kind === 'none' ? 'not at all' : 'not: it sends the secret itself'
-  const more = others.length === 0 ? '' : ', and otherwise'
+  const isOther = others.some(
+    ({ algorithm, signed }) => algorithm !== first.algorithm || signed !== first.signed,
+  )
+  const more = isOther ? ', and otherwise' : ''
   return `${first.algorithm} of ${inCode(first.signed)}${more}`
 }
 
@@ -47,7 +50,7 @@ function factsOf(one: Described, { type }: Example): string {
   const rows = [
     ['sender', one.documentation === null ? one.name : `[${one.name}](${one.documentation})`],
     ['secret', one.secret.description],
-    ...one.signatures.map(way => ['signature', wayOf(way)]),
+    ...waysOf(one.signatures).map(way => ['signature', way]),
     ...tokensOf(presetOf(one.id)?.verification).map(text => ['token', text]),
     ['event type', one.event_type.length === 0 ? 'none is read' : listOf(one.event_type)],
     ['of the example', type === undefined ? 'none' : `\`${type}\``],
@@ -56,6 +59,16 @@ function factsOf(one: Described, { type }: Example): string {
     ...(one.needs_public_url ? [['the address', 'is signed']] : []),
   ]
   return ['| | |', '|---|---|', ...rows.map(cells => `| ${cells.join(' | ')} |`)].join('\n')
+}
+
+/** Ways that differ only by the place of the signature are one. */
+function waysOf(signatures: Described['signatures']): readonly string[] {
+  const places = new Map<string, string[]>()
+  for (const { at, ...way } of signatures) {
+    const text = wayOf({ ...way, at: '@' })
+    places.set(text, [...(places.get(text) ?? []), `\`${at}\``])
+  }
+  return [...places].map(([text, all]) => text.replace('`@`', all.join(' or ')))
 }
 
 function wayOf(way: Described['signatures'][number]): string {
