@@ -235,6 +235,14 @@ test('the overview has the failures of each day, and the system what is stored a
   skip,
 }, async () => {
   const { browser, service } = theWorld()
+  // One that fails now, so that it is of today whatever the clock says.
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', retry: { max_attempts: 1 } })
+  const event = await sender.ingest(id)
+  await eventually(
+    () => sender.status(event),
+    ({ status }) => status === 'failed',
+  )
   const { page, complaints } = await open('/')
   // What waited has a picture, a sentence, and a table for who does not see the picture.
   await page
