@@ -9,7 +9,7 @@ const signed = (body: string, with_ = secret) => ({
   'x-hub-signature-256': `sha256=${createHmac('sha256', with_).update(body).digest('hex')}`,
 })
 
-test('a source is known in all processes at once, and what any of them refuses is in one list', async () => {
+test('a source that one process makes is known in all of them, and what any of them refuses is in one list', async () => {
   await using processes = await processWorld({ PROCESSES: '2' })
   const { url } = await processes.start()
   const post = (path: string, body: string, headers: Record<string, string>) =>
@@ -18,15 +18,25 @@ test('a source is known in all processes at once, and what any of them refuses i
       body,
       headers: { connection: 'close', ...headers },
     })
-  const made = await post('/sources', JSON.stringify({ name: 'x', preset: 'github', secrets: [secret] }), {
-    'content-type': 'application/json',
-  })
-  const source = (await made.json()) as { readonly id: number; readonly url: string } // as openapi.json has it
-  const sent = await Promise.all(
-    Array.from({ length: 12 }, (_, n) =>
-      post(source.url, '{}', { ...signed('{}'), 'x-github-delivery': `${n % 2}` }),
-    ),
+  const make = async (name: string) => {
+    const body = JSON.stringify({ name, preset: 'github', secrets: [secret] })
+    const made = await post('/sources', body, { 'content-type': 'application/json' })
+    return (await made.json()) as { readonly id: number; readonly url: string } // as openapi.json has it
+  }
+  const sendTo = (to: { readonly url: string }) =>
+    Promise.all(
+      Array.from({ length: 12 }, (_, n) =>
+        post(to.url, '{}', { ...signed('{}'), 'x-github-delivery': `${n % 2}` }),
+      ),
+    )
+  const source = await make('x')
+  // Who has heard of one that was made later has heard of this one.
+  const later = await make('y')
+  await eventually(
+    () => sendTo(later),
+    answers => answers.every(({ status }) => status === 200),
   )
+  const sent = await sendTo(source)
   assert.deepEqual(new Set(sent.map(({ status }) => status)), new Set([200]))
   assert.equal(new Set(await Promise.all(sent.map(one => one.text()))).size, 2)
   await Promise.all(Array.from({ length: 12 }, () => post(source.url, '{}', signed('{}', 'wrong'))))
