@@ -76,6 +76,7 @@ export function guardedConnector(deps: GuardedConnectorDeps): Connector {
     const socket = connect(withServerName(options), callback)
     if (!(socket instanceof Socket)) throw new TypeError('undici no longer answers with the socket')
     limitConnecting(socket, options, trace?.timeoutMs ?? connectTimeoutMs)
+    endByAlert(socket)
     socket.once('connect', () => {
       const { remoteAddress = '' } = socket
       if (guard(remoteAddress)) return // always so, unless Node has gone elsewhere than it was told
@@ -132,6 +133,16 @@ function limitConnecting(
   )
   socket.once(protocol === 'https:' ? 'secureConnect' : 'connect', () => clearTimeout(timer))
   socket.once('close', () => clearTimeout(timer))
+}
+
+/**
+ * Ends a connection with the first thing that TLS says of it. With TLS 1.3 a receiver refuses a client certificate when the
+ * connection stands already; undici would tell of the end that follows, and not of the reason.
+ */
+export function endByAlert(socket: Socket): void {
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    if (error.code?.startsWith('ERR_SSL_')) socket.destroy(error)
+  })
 }
 
 export function noConnection(timeoutMs: number): Error {

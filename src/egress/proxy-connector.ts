@@ -3,6 +3,7 @@ import type { SecureContext } from 'node:tls'
 import { buildConnector, Pool } from 'undici'
 import {
   type Connector,
+  endByAlert,
   noConnection,
   type TracedConnectOptions,
   tlsOptions,
@@ -78,6 +79,7 @@ export function proxyConnector(proxy: URL, usualTimeoutMs: number): ProxyConnect
             if (trace && result[0] === null) trace.securedAt = performance.now()
             callback(...result)
           })
+          if (secured instanceof Socket) endByAlert(secured)
         },
         error => callback(error, null),
       )
