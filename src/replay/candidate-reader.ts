@@ -23,7 +23,7 @@ export class CandidateReader {
   #end: DeliveryKey
   /** How many deliveries were looked at for one that matches, on the last page. */
   #rowsPerMatch = 1
-  #isDone = false
+  #isAllRead = false
 
   constructor(after: DeliveryKey) {
     this.#after = after
@@ -32,7 +32,7 @@ export class CandidateReader {
 
   /** Nothing is left to be taken. */
   get isDone(): boolean {
-    return this.#isDone
+    return this.#isAllRead && this.#waiting.length === 0
   }
 
   /** Up to here all that matches was taken. */
@@ -56,8 +56,9 @@ export class CandidateReader {
     if (now - this.#readAt > keptMs) {
       this.#waiting = []
       this.#end = this.#after
+      this.#isAllRead = false
     }
-    for (let pages = 0; pages < pagesPerStep && this.#waiting.length === 0 && !this.#isDone; pages++) {
+    for (let pages = 0; pages < pagesPerStep && this.#waiting.length === 0 && !this.#isAllRead; pages++) {
       await this.#read(tx, selection, Math.max(room, ahead))
       this.#readAt = now
     }
@@ -74,6 +75,6 @@ export class CandidateReader {
     this.#waiting = page.matching
     this.#end = page.last ?? this.#end
     this.#rowsPerMatch = page.looked / Math.max(1, page.matching.length)
-    this.#isDone = page.last === undefined
+    this.#isAllRead = page.looked < rows
   }
 }

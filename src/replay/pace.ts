@@ -5,10 +5,15 @@ export const quietPerSecond = 5000
 /** It is quiet when nothing fresh has come for this long. */
 export const quietMs = 10_000
 
+/**
+ * Deliveries that are worth a step of their own, and how far apart steps may be. Fresh events are late by the number of
+ * statements beside them, not by what each of these does: `npm run bench:replay`. Fewer are taken at first, so that a small
+ * replay begins at once.
+ */
+const together = { first: 10, most: 100, seconds: 0.5 } as const
+
 /** What was not used of a rate is kept for this long, so that a replay does not make up for a receiver that was away. */
-const keptSeconds = 0.25
-/** Fewer are not worth a step of their own. */
-const leastTogether = 10
+const keptSeconds = 0.6
 
 /**
  * How many deliveries a replay may queue now: by the rate that it was given, or else few while fresh events come, whose
@@ -17,6 +22,7 @@ const leastTogether = 10
 export class Pace {
   readonly #given: number | null
   #isQuiet = false
+  #together: number = together.first
   #allowed = 0
   #at: number
 
@@ -35,6 +41,11 @@ export class Pace {
     return this.#given ?? (this.#isQuiet ? quietPerSecond : besideFreshPerSecond)
   }
 
+  /** How far apart steps are. */
+  get stepMs(): number {
+    return (1000 * this.#least) / this.perSecond
+  }
+
   setQuiet(isQuiet: boolean): void {
     this.#isQuiet = isQuiet
   }
@@ -45,11 +56,16 @@ export class Pace {
     const most = Math.max(1, rate * keptSeconds)
     this.#allowed = Math.min(most, this.#allowed + ((now - this.#at) / 1000) * rate)
     this.#at = now
-    return this.#allowed < Math.min(leastTogether, most) ? 0 : Math.floor(this.#allowed)
+    return this.#allowed < this.#least ? 0 : Math.floor(this.#allowed)
   }
 
   /** That many were queued. */
   used(count: number): void {
     this.#allowed -= count
+    this.#together = Math.min(together.most, this.#together * 2)
+  }
+
+  get #least(): number {
+    return Math.max(1, Math.min(this.#together, this.perSecond * together.seconds))
   }
 }

@@ -51,7 +51,12 @@ const openMax = 50_000
 const tickMs = 25
 const restPerStep = 3
 const restMaxMs = 500
-/** What has ended and what waits is counted this often, and when there is no more room by what was counted before. */
+/** What there is to run is looked up this often. */
+const openMs = 500
+/**
+ * What has ended and what waits is counted this often, or with each second step where steps are further apart, and when there
+ * is no more room by what was counted before.
+ */
 const lookMs = 250
 /** Rows that end with one statement. */
 const endedRows = 5000
@@ -82,7 +87,7 @@ export async function runReplays(deps: RunReplaysDeps, signal: AbortSignal): Pro
     let readAt = Number.NEGATIVE_INFINITY
     while (!signal.aborted) {
       const beganAt = performance.now()
-      if (beganAt - readAt >= lookMs) {
+      if (beganAt - readAt >= openMs) {
         open = await readOpenReplays(session)
         readAt = beganAt
         if (open.length === 0) return true
@@ -183,7 +188,9 @@ class Run {
 
   /** Sooner where there is no room for what is allowed. With much under way a look takes long, and is made less often. */
   #lookAfterMs(allowed: number): number {
-    return this.#room < allowed ? restPerStep * this.#lookTookMs : Math.max(lookMs, 20 * this.#lookTookMs)
+    const { stepMs } = this.#pace
+    if (this.#room < allowed) return Math.max(stepMs, restPerStep * this.#lookTookMs)
+    return Math.max(lookMs, this.#candidates.isDone ? 0 : 2 * stepMs, 20 * this.#lookTookMs)
   }
 
   get #room(): number {

@@ -45,12 +45,11 @@ test('each is taken once, in order, of what one statement has read', async () =>
     const taken = await reader.take(db, selection, 10, 100, 0)
     found.push(...taken.map(({ webhookId }) => webhookId))
     assert.equal(reader.after.webhookId, found.at(-1), 'a run that is cut off goes on behind what was taken')
-    assert.equal(reader.isDone, false)
+    assert.equal(reader.isDone, step === 2, 'that is known without another look')
   }
   assert.deepEqual(found, ids)
   assert.equal(counter.reads, 1)
   assert.deepEqual(await reader.take(db, selection, 10, 100, 0), [])
-  assert.equal(reader.isDone, true)
 })
 
 test('what was read a while ago is read again', async () => {

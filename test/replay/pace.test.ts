@@ -2,46 +2,62 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { besideFreshPerSecond, Pace, quietPerSecond } from '../../src/replay/pace.ts'
 
-/** How many are allowed within a second, that are all used, when asked each 25 ms. */
-function inOneSecond(pace: Pace, from: number): number {
-  let sum = 0
-  for (let now = from + 25; now <= from + 1000; now += 25) {
+/** How many are allowed in some seconds, that are all used, when asked each 25 ms; and in how many steps. */
+function allowedIn(pace: Pace, from: number, seconds: number) {
+  let [sum, steps] = [0, 0]
+  for (let now = from + 25; now <= from + seconds * 1000; now += 25) {
     const allowed = pace.allows(now)
+    if (allowed === 0) continue
     pace.used(allowed)
     sum += allowed
+    steps++
   }
-  return sum
+  return { sum, steps }
+}
+
+/** Not more, but for what was left before, and hardly less: what is not enough for a step is left at the end. */
+function assertRate({ sum }: { readonly sum: number }, rate: number, seconds: number): void {
+  assert.ok(sum < rate * (seconds + 0.5) && sum >= rate * (seconds - 0.5), `${sum} in ${seconds} s`)
 }
 
 test('a rate that was given is kept, whether fresh events come or not', () => {
   const pace = new Pace(100, 0)
   assert.equal(pace.isOwn, false)
-  assert.equal(inOneSecond(pace, 0), 100)
+  assertRate(allowedIn(pace, 0, 10), 100, 10)
   pace.setQuiet(true)
-  assert.equal(inOneSecond(pace, 1000), 100)
+  assertRate(allowedIn(pace, 10_000, 10), 100, 10)
 })
 
 test('without one it is slow until it is known that nothing fresh comes, and slow again when something does', () => {
   const pace = new Pace(null, 0)
   assert.equal(pace.isOwn, true)
-  assert.equal(inOneSecond(pace, 0), besideFreshPerSecond)
+  assertRate(allowedIn(pace, 0, 10), besideFreshPerSecond, 10)
   pace.setQuiet(true)
-  assert.equal(inOneSecond(pace, 1000), quietPerSecond)
-  pace.allows(3000) // much is allowed and not used
+  assertRate(allowedIn(pace, 10_000, 10), quietPerSecond, 10)
+  pace.allows(23_000) // much is allowed and not used
   pace.setQuiet(false)
-  assert.ok(inOneSecond(pace, 3000) <= besideFreshPerSecond * 1.25)
+  assert.ok(allowedIn(pace, 23_000, 1).sum <= besideFreshPerSecond * 1.25)
 })
 
 test('what a slow receiver has not taken is not made up for', () => {
   const pace = new Pace(1000, 0)
-  assert.equal(pace.allows(60_000), 250)
+  assert.equal(pace.allows(60_000), 600)
 })
 
-test('a few are not worth a step, but the slowest rate comes forward', () => {
+test('a few are not worth a step, but a replay begins at once, and the slowest rate comes forward', () => {
   const some = new Pace(100, 0)
   assert.equal(some.allows(50), 0)
   assert.equal(some.allows(100), 10)
   const slowest = new Pace(1, 0)
   assert.equal(slowest.allows(900), 0)
   assert.equal(slowest.allows(1000), 1)
+})
+
+test('beside fresh events there are few steps, and none of them is large', () => {
+  const pace = new Pace(null, 0)
+  allowedIn(pace, 0, 5)
+  const { sum, steps } = allowedIn(pace, 5000, 10)
+  assert.ok(steps <= 20, `${steps} steps in 10 s`)
+  assert.ok(sum / steps <= 110, `${sum / steps} in a step`)
+  assert.equal(pace.stepMs, 500)
 })

@@ -142,8 +142,8 @@ test('its rate is not exceeded', async () => {
 test('without a rate it is slow while fresh events come, and fast a while after the last one', async () => {
   await subscribe(database, [1])
   for (let n = 0; n < 300; n++) await ended(database, { 1: 'given_up' })
-  /** How many one step owes at the most, seen by the time that all of its rows have. */
-  const largestStep = async (now: () => number) => {
+  /** Between the first step and the last one, seen by the times of their rows. */
+  const msFromFirstToLast = async (now: () => number) => {
     await database.query({ text: 'delete from owed' })
     const id = await make({})
     const cutting = new AbortController()
@@ -152,15 +152,15 @@ test('without a rate it is slow while fresh events come, and fast a while after 
     await replays.cancel(localOperator, id)
     cutting.abort()
     await running
-    const { rows } = await database.query<{ n: number }>({
-      text: 'select count(*)::int as n from owed group by due_at order by n desc limit 1',
+    const { rows } = await database.query<{ ms: number }>({
+      text: 'select (extract(epoch from max(due_at) - min(due_at)) * 1000)::float8 as ms from owed',
     })
-    return rows[0]?.n ?? 0
+    return rows[0]?.ms ?? 0
   }
-  const beside = await largestStep(Date.now)
-  assert.ok(beside <= besideFreshPerSecond / 4, `${beside} at once beside fresh events`)
-  const alone = await largestStep(() => Date.now() + quietMs + 5000)
-  assert.ok(alone > besideFreshPerSecond / 4, `${alone} at once while nothing fresh comes`)
+  const beside = await msFromFirstToLast(Date.now)
+  assert.ok(beside > 250 * (1000 / besideFreshPerSecond), `300 within ${beside} ms beside fresh events`)
+  const alone = await msFromFirstToLast(() => Date.now() + quietMs + 5000)
+  assert.ok(alone < beside / 2, `300 within ${alone} ms while nothing fresh comes, and ${beside} beside it`)
 })
 
 test('its statements go through as many rows as they are about, also where statistics take the tables for empty', async () => {
