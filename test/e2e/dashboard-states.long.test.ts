@@ -115,6 +115,63 @@ test('long and hostile texts break no page, on a telephone and on a large screen
   assert.deepEqual(complaints, [])
 })
 
+test('what several attempts have in common is advised once, and what failed is retried from the start page', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  let broken = true
+  await using receiver = await startReceiver(() => (broken ? { status: 422 } : {}))
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({
+    target_url: receiver.origin,
+    retry: { max_attempts: 3, base_seconds: 0.1, factor: 1 },
+  })
+  const event = await sender.ingest(id)
+  await receiver.waitFor(3)
+  const { page, complaints, go } = await newPage()
+  await go(`/events/${event}`)
+  const attempts = page.getByRole('list', { name: `Attempts for subscription ${id}` })
+  await attempts.getByText('given up').waitFor()
+  assert.equal(await attempts.getByRole('listitem').count(), 3)
+  assert.equal(await attempts.getByText('refused its content').count(), 1)
+  assert.match(
+    await attempts.getByRole('listitem').last().innerText(),
+    /refused its content/,
+    'with the newest',
+  )
+  broken = false
+  await go('/')
+  await page.getByRole('button', { name: `Retry what failed for #${id}` }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Retry', exact: true }).click()
+  await receiver.waitFor(4)
+  assert.deepEqual(complaints, [])
+})
+
+test('on a telephone there is room for what a row, a page and a choice are about', { skip }, async () => {
+  const { service } = theWorld()
+  const sender = client(service.url)
+  const { id } = await sender.subscribe({
+    ...{ target_url: 'http://127.0.0.1:9/', description: 'Orders to the shop', retry: { max_attempts: 1 } },
+  })
+  await sender.ingest(id)
+  const { page, go } = await newPage()
+  await page.setViewportSize({ width: 360, height: 740 })
+  await go('/dead-letters')
+  const row = page.getByRole('row').filter({ hasText: `#${id}` })
+  await row.getByRole('checkbox').check()
+  const box = await page.getByRole('toolbar').boundingBox()
+  assert.ok(box !== null && box.height < 50, `one line: ${box?.height} px`)
+  const isCut = (element: unknown) => {
+    const { scrollWidth, clientWidth } = element as { scrollWidth: number; clientWidth: number }
+    return scrollWidth > clientWidth
+  }
+  assert.equal(await row.getByText('Orders to the shop').evaluate(isCut), false)
+  const [attempt] = (await (await fetch(`${service.url}/logs/${id}`)).json()) as { id: string }[]
+  await go(`/attempts/${attempt?.id}`)
+  const here = page.getByRole('navigation', { name: 'Where this is' }).locator('[aria-current=page]')
+  assert.equal(await here.evaluate(isCut), false)
+})
+
 test('a list of 10,000 rows makes each row once while it is scrolled, and draws none again', {
   skip,
 }, async t => {

@@ -71,14 +71,18 @@ function Crumbs({ crumbs, here }: { readonly crumbs: readonly Crumb[]; readonly 
     <nav aria-label="Where this is" className="min-w-0">
       <ol className="flex min-w-0 items-center gap-1 text-sm text-ink-2">
         {crumbs.map(({ label, to }) => (
-          <li key={to} className="flex shrink-0 items-center gap-1">
-            <Link to={to} className="rounded hover:text-ink hover:underline">
+          // On a telephone there is room for where one came from last, and for some of that.
+          <li
+            key={to}
+            className="flex min-w-0 items-center gap-1 sm:shrink-0 max-sm:[&:not(:nth-last-child(2))]:hidden"
+          >
+            <Link to={to} className="truncate rounded hover:text-ink hover:underline">
               {label}
             </Link>
-            <ChevronRight aria-hidden="true" className="h-3.5 w-3.5 text-ink-3" />
+            <ChevronRight aria-hidden="true" className="h-3.5 w-3.5 shrink-0 text-ink-3" />
           </li>
         ))}
-        <li aria-current="page" className="truncate text-ink">
+        <li aria-current="page" className="truncate text-ink max-sm:max-w-[65%] max-sm:shrink-0">
           {here}
         </li>
       </ol>
@@ -141,7 +145,7 @@ export function Figure({
       <div className={cx('mt-0.5 truncate text-2xl font-semibold tracking-tight', tone && tones[tone])}>
         {value}
       </div>
-      {hint && <div className="mt-0.5 truncate text-xs text-ink-3">{hint}</div>}
+      {hint && <div className="mt-0.5 text-xs text-ink-3">{hint}</div>}
     </div>
   )
 }

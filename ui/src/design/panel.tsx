@@ -40,14 +40,17 @@ export function Panel({
       aria-label="Details"
       className="slide-in fixed inset-0 z-30 flex flex-col overflow-hidden bg-surface outline-none narrow:inset-y-0 narrow:right-0 narrow:left-auto narrow:w-[600px] narrow:border-l narrow:shadow-float"
     >
-      <header className="flex items-center gap-2 border-b px-4 py-2.5">
-        <div className="min-w-0 grow text-base font-semibold">{title}</div>
+      <header className="flex flex-wrap items-center justify-end gap-2 border-b px-4 py-2.5">
+        {/* On a telephone it has a line of its own. */}
+        <div className="min-w-0 grow text-base font-semibold max-sm:order-last max-sm:basis-full">
+          {title}
+        </div>
         {actions}
         <IconButton label="Close" keys="Esc" onClick={onClose}>
           <X className="h-4 w-4" />
         </IconButton>
       </header>
-      <OutdatedBar className="narrow:hidden" />
+      <OutdatedBar />
       <div className="min-h-0 grow overflow-y-auto px-4 py-4">{children}</div>
     </section>
   )

@@ -1,5 +1,6 @@
+import { X } from 'lucide-react'
 import { type ReactNode, useMemo, useState } from 'react'
-import { Button } from './button.tsx'
+import { IconButton } from './button.tsx'
 import type { Column } from './column.ts'
 
 /** Which rows are chosen, by their keys. */
@@ -74,9 +75,9 @@ export function SelectionBar({
     >
       <span className="mr-1 font-medium">{keys.size} chosen</span>
       {children}
-      <Button size="sm" look="quiet" onClick={() => set(new Set())}>
-        Choose none
-      </Button>
+      <IconButton label="Choose none" onClick={() => set(new Set())}>
+        <X className="h-4 w-4" />
+      </IconButton>
     </div>
   )
 }

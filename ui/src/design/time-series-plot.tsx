@@ -4,6 +4,9 @@ import { usePreferences } from '../shell/preferences.ts'
 import type { Mark, TimeSeriesProps } from './series.ts'
 import { exactTime } from './time.tsx'
 
+/** All values are whole ones, so that a label between two of them would be wrong. */
+const wholeSteps = Array.from({ length: 13 }, (_, power) => [1, 2, 5].map(step => step * 10 ** power)).flat()
+
 /** All plots of a page share the crosshair. */
 const crosshair = UPlot.sync('page')
 
@@ -158,7 +161,13 @@ function optionsOf({ kind, series, format, height, width, utc, ranged, setAt, ma
     scales: { y: { range: (_, __, most) => [0, Math.max(1, most * 1.08)] } },
     axes: [
       { ...axis, space: 70, size: 40, values: (_, splits, __, ___, step) => timeLabels(splits, step, utc) },
-      { ...axis, size: 52, space: 34, values: (_, values) => values.map(value => format(value)) },
+      {
+        ...axis,
+        size: 52,
+        space: 34,
+        incrs: wholeSteps,
+        values: (_, values) => values.map(value => format(value)),
+      },
     ],
     series: [
       {},

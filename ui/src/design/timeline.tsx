@@ -42,9 +42,9 @@ export function Timeline({
             )}
           />
           <div className="min-w-0 grow">
-            <div className="flex flex-wrap items-center gap-x-2 text-sm">
+            <div className="flex items-center gap-x-2 text-sm">
               <span className="min-w-0 font-medium">{title}</span>
-              <span className="ml-auto text-xs text-ink-3">{at}</span>
+              <span className="ml-auto shrink-0 text-xs text-ink-3">{at}</span>
             </div>
             {detail && <div className="text-xs break-words text-ink-2">{detail}</div>}
           </div>

@@ -22,7 +22,10 @@ export function BacklogCharts({ backlog }: { readonly backlog: NonNullable<Stats
     [backlog],
   )
   return (
-    <Section title="What waited" hint="Sampled once a minute; where the line is missing there is no sample.">
+    <Section
+      title="What waited"
+      hint="Of all tenants, sampled once a minute; where the line is missing there is no sample."
+    >
       <div className="grid gap-4 narrow:grid-cols-2">
         <Card>
           <TimeSeries

@@ -37,8 +37,17 @@ export const errorClasses = [
   'credentials',
 ] as const
 
-/** One attempt as a line of a timeline. */
-export function attemptMoment(attempt: Attempt): Moment {
+/** Attempts as lines of a timeline. The same advice is given once, with the newest attempt that it is for. */
+export function attemptMoments(
+  attempts: readonly Attempt[],
+  order: 'oldest first' | 'newest first',
+): readonly Moment[] {
+  const oldestFirst = order === 'oldest first' ? attempts : attempts.toReversed()
+  const advised = new Map(oldestFirst.map(({ id, hint }) => [hint, id]))
+  return attempts.map(attempt => attemptMoment(attempt, advised.get(attempt.hint) === attempt.id))
+}
+
+function attemptMoment(attempt: Attempt, isAdvised: boolean): Moment {
   const { id, verdict, status, http_status: httpStatus, duration_ms: ms, timestamp, trigger, hint } = attempt
   const isEnd = verdict === 'given_up' || verdict === 'expired'
   return {
@@ -65,7 +74,7 @@ export function attemptMoment(attempt: Attempt): Moment {
               · {verdict === 'expired' ? 'too old to go on' : 'given up'}
             </b>
           )}
-          {hint && <span className="block text-ink-3">{adviceOf(hint)}</span>}
+          {hint && isAdvised && <span className="block text-ink-3">{adviceOf(hint)}</span>}
         </>
       ),
   }
@@ -77,7 +86,7 @@ export function deliveryMoments({
   status,
   next_attempt_at: next,
 }: Pick<DeliveryDetails, 'attempts' | 'status' | 'next_attempt_at'>): readonly Moment[] {
-  const made = attempts.map(attemptMoment)
+  const made = attemptMoments(attempts, 'oldest first')
   if (status !== 'pending') return made
   return [
     ...made,
@@ -87,7 +96,14 @@ export function deliveryMoments({
       planned: true,
       title: attempts.length === 0 ? 'First attempt' : 'Next attempt',
       at: next === null ? null : <Countdown at={next} />,
-      detail: next === null ? 'When the subscription is resumed.' : null,
+      detail: whyNotYet(next, attempts.length),
     },
   ]
+}
+
+/** Why it has to wait, where that is not the pause after an attempt. */
+function whyNotYet(next: string | null, attempts: number): string | null {
+  if (next === null) return 'When the subscription is resumed.'
+  const isLater = attempts === 0 && Date.parse(next) > Date.now()
+  return isLater ? 'Its receiver asked for a pause, its rate is limited, or it was sent for later.' : null
 }

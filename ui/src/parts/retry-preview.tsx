@@ -80,7 +80,7 @@ export function RetryPreview({
           <Field label="First wait, s">
             <Input min={0} step="any" {...number('base_seconds')} />
           </Field>
-          <Field label="Times">
+          <Field label="Growth factor">
             <Input min={1} step="any" {...number('factor')} />
           </Field>
           <Field label="Longest wait, s">

@@ -40,6 +40,9 @@ const rateTone = (share: number | null) =>
 
 const noMarks: readonly Mark[] = []
 
+/** A duration whose unit stands on the same line. */
+const unbroken = (ms: number | null) => durationText(ms).replaceAll(' ', '\u00a0')
+
 /** What was attempted, how well, how fast, and what waits: as figures and as pictures. */
 export function StatsView({
   read,
@@ -120,7 +123,7 @@ export function StatsView({
           <Figure
             label="Took, p95"
             value={durationText(totals.p95_ms)}
-            hint={`p50 ${durationText(totals.p50_ms)} · p99 ${durationText(totals.p99_ms)}`}
+            hint={`p50\u00a0${unbroken(totals.p50_ms)} · p99\u00a0${unbroken(totals.p99_ms)}`}
           />
           <Figure
             label="Waiting"

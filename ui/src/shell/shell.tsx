@@ -1,38 +1,25 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
-import {
-  Clock,
-  LogOut,
-  Menu as MenuIcon,
-  Monitor,
-  Moon,
-  PanelLeft,
-  Rows3,
-  Search,
-  Sun,
-  Webhook,
-  X,
-} from 'lucide-react'
+import { Menu as MenuIcon, PanelLeft, Search, Webhook, X } from 'lucide-react'
 import { lazy, Suspense, useEffect, useState } from 'react'
 import { isPortal } from '../api/client.ts'
 import { keepFresh } from '../api/fresh.ts'
 import { isStatus } from '../api/problem.ts'
 import type { Me } from '../api/schema.ts'
-import { can, signOut, useConfig, useMe } from '../api/session.ts'
+import { can, useConfig, useMe } from '../api/session.ts'
 import { Button, IconButton } from '../design/button.tsx'
 import { cx } from '../design/cx.ts'
 import { Kbd } from '../design/kbd.tsx'
-import { Menu } from '../design/menu.tsx'
 import { Spinner } from '../design/spinner.tsx'
 import { EmptyState, ErrorState } from '../design/states.tsx'
-import { toastError } from '../design/toast.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
 import { useBrand, useBrandColours } from './brand.ts'
+import { Choices } from './choices.tsx'
 import { rememberKeys, useKeys } from './keys.ts'
 import { MeContext } from './me.ts'
 import { type Place, places } from './navigation.ts'
 import { OutdatedBar } from './outdated-bar.tsx'
-import { type Preferences, setPreferences, usePreferences } from './preferences.ts'
+import { setPreferences, usePreferences } from './preferences.ts'
 import { TenantSwitch } from './tenant-switch.tsx'
 
 const Palette = lazy(() => import('./palette.tsx').then(module => ({ default: module.Palette })))
@@ -257,69 +244,4 @@ function NavigationLink({
     </Link>
   )
   return iconsOnly ? <Tooltip text={label}>{link}</Tooltip> : link
-}
-
-const themes = [
-  { value: 'system', label: 'As the system', icon: Monitor },
-  { value: 'light', label: 'Light', icon: Sun },
-  { value: 'dark', label: 'Dark', icon: Moon },
-] as const
-
-/** What a person can choose for this browser, and who they are. */
-function Choices({ me }: { readonly me: Me }) {
-  const chosen = usePreferences()
-  const client = useQueryClient()
-  const config = useConfig()
-  const ThemeIcon = themes.find(({ value }) => value === chosen.theme)?.icon ?? Monitor
-  const clocks: readonly { readonly value: Preferences['clock']; readonly label: string }[] = [
-    { value: 'local', label: 'Local time' },
-    { value: 'utc', label: 'UTC' },
-  ]
-  const leave = () =>
-    signOut()
-      .then(() => client.resetQueries())
-      .catch(toastError)
-  return (
-    <>
-      <Menu
-        trigger={
-          <IconButton label="Theme">
-            <ThemeIcon className="h-4 w-4" />
-          </IconButton>
-        }
-        items={themes.map(({ value, label, icon: Icon }) => ({
-          label,
-          icon: <Icon />,
-          checked: chosen.theme === value,
-          onSelect: () => setPreferences({ theme: value }),
-        }))}
-      />
-      <Menu
-        trigger={
-          <IconButton label="Times and rows">
-            <Clock className="h-4 w-4" />
-          </IconButton>
-        }
-        items={[
-          ...clocks.map(({ value, label }) => ({
-            label,
-            checked: chosen.clock === value,
-            onSelect: () => setPreferences({ clock: value }),
-          })),
-          null,
-          {
-            label: 'Compact rows',
-            icon: <Rows3 />,
-            checked: chosen.rows === 'compact',
-            onSelect: () => setPreferences({ rows: chosen.rows === 'compact' ? 'normal' : 'compact' }),
-          },
-        ]}
-      />
-      {config.data?.auth === 'keys' && me.actor.kind !== 'portal_token' && (
-        <IconButton label={`Sign out (${me.actor.name})`} onClick={() => void leave()}>
-          <LogOut className="h-4 w-4" />
-        </IconButton>
-      )}
-    </>
-  )
 }

@@ -15,8 +15,10 @@ import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
 import { toast, toastError } from '../../design/toast.tsx'
 import { Waterfall } from '../../design/waterfall.tsx'
+import { quoted } from '../../parts/curl.ts'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { adviceOf } from '../../parts/failure-words.ts'
+import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { ReplayDialog } from '../../parts/replay-dialog.tsx'
 import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
@@ -62,6 +64,7 @@ export function Attempt() {
         data && (
           <span className="flex flex-wrap gap-x-3">
             <SubscriptionName id={data.subscription_id} /> <Time at={data.timestamp} exact />
+            {data.request && <OwnReceiver url={data.request.url} />}
           </span>
         )
       }
@@ -244,7 +247,6 @@ const ownHeaders = ['host', 'content-length', 'connection', 'transfer-encoding']
 
 function curlOf({ request, webhook_id: id }: AttemptDetails, body: string | undefined): string {
   if (request === null) return ''
-  const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`
   const headers = Object.entries(request.headers).flatMap(([name, value]) =>
     ownHeaders.includes(name.toLowerCase()) || String(value).includes('[redacted]')
       ? []

@@ -1,9 +1,9 @@
-import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { ArchiveX, RotateCcw, Trash2 } from 'lucide-react'
 import { useState } from 'react'
 import { useChange, useList } from '../../api/queries.ts'
 import type { ListedDelivery } from '../../api/schema.ts'
-import { HttpStatus, Tag, TriggerBadge } from '../../design/badge.tsx'
+import { Tag } from '../../design/badge.tsx'
 import { Button } from '../../design/button.tsx'
 import type { Column } from '../../design/column.ts'
 import { ConfirmDialog } from '../../design/dialog.tsx'
@@ -19,6 +19,7 @@ import { BulkActions, discardTypedFrom, keyOfDelivery } from '../../parts/bulk-d
 import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
 import { ExportButton } from '../../parts/export-button.tsx'
+import { attemptsColumn, eventColumn, whyColumn } from '../../parts/listed-deliveries.tsx'
 import { SavedViews } from '../../parts/saved-views.tsx'
 import {
   nameOf,
@@ -44,44 +45,15 @@ const columns: readonly Column<ListedDelivery>[] = [
     head: 'Subscription',
     cell: ({ subscription_id: id }) => <SubscriptionName id={id} />,
   },
-  {
-    id: 'why',
-    head: 'Why',
-    width: '38%',
-    cell: row => (
-      <span className="flex items-center gap-2">
-        {row.http_status !== null && <HttpStatus status={row.http_status} />}
-        <span className="truncate text-ink-2">
-          {row.http_status === null ? attemptWords(row) : firstLine(row.error)}
-        </span>
-        <TriggerBadge trigger={row.trigger} />
-      </span>
-    ),
-  },
-  {
-    id: 'attempts',
-    head: 'Attempts',
-    width: '5.5rem',
-    align: 'right',
-    from: 'md',
-    cell: ({ attempts }) => attempts,
-  },
-  {
-    id: 'event',
-    head: 'Event',
-    width: '10rem',
-    from: 'sm',
-    cell: ({ webhook_id: id }) => (
-      <Link to="/events/$id" params={{ id }} className="rounded font-mono text-xs hover:underline">
-        {id.slice(0, 8)}…{id.slice(-4)}
-      </Link>
-    ),
-  },
+  { ...whyColumn, width: '38%' },
+  { ...attemptsColumn, from: 'xl' },
+  { ...eventColumn, from: 'lg' },
   {
     id: 'at',
     head: 'Last attempt',
-    width: 'min(7.5rem, 25vw)',
+    width: '7.5rem',
     align: 'right',
+    from: 'sm',
     cell: ({ last_attempt_at: at }) => (
       <span className="text-ink-2">
         <Time at={at} />
@@ -322,11 +294,6 @@ function Counted({
       <Tag>{numberText(count.data)}</Tag> {count.data === 1 ? 'delivery' : 'deliveries'} {what}
     </span>
   )
-}
-
-/** What the receiver said, as far as a row has room. */
-function firstLine(text: string | null): string {
-  return (text ?? '').trimStart().split('\n', 1)[0]?.slice(0, 200) ?? ''
 }
 
 function numberOr(text: string | undefined): number | string | undefined {

@@ -1,8 +1,8 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
-import { Check, FlaskConical, Plus, Send } from 'lucide-react'
+import { FlaskConical, Plus, Send } from 'lucide-react'
 import type { ReactNode } from 'react'
 import { useList, useRead } from '../../api/queries.ts'
-import type { EventSummary, Subscription, SubscriptionFigures } from '../../api/schema.ts'
+import type { EventSummary, Subscription } from '../../api/schema.ts'
 import { StateBadge } from '../../design/badge.tsx'
 import { ButtonLink } from '../../design/button.tsx'
 import { cx } from '../../design/cx.ts'
@@ -11,12 +11,11 @@ import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { numberText, Time } from '../../design/time.tsx'
 import { BacklogCharts } from '../../parts/backlog-charts.tsx'
 import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
-import { mostWords } from '../../parts/failure-words.ts'
 import { StatsView, WindowPicker } from '../../parts/stats.tsx'
-import { Reason, SubscriptionName, shortUrl } from '../../parts/subscription-name.tsx'
 import { useBefore } from '../../parts/time-before.ts'
-import { type Window, windowOf } from '../../parts/window.ts'
+import { windowOf } from '../../parts/window.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
+import { isUnwell, Trouble } from './trouble.tsx'
 
 const route = getRouteApi('/')
 
@@ -100,7 +99,6 @@ export function Overview() {
               )
             }
           />
-          {stats.data?.backlog && <BacklogCharts backlog={stats.data.backlog} />}
           <div className="grid items-start gap-x-6 narrow:grid-cols-2">
             <div>
               <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
@@ -128,6 +126,7 @@ export function Overview() {
               </Card>
             </Section>
           </div>
+          {stats.data?.backlog && <BacklogCharts backlog={stats.data.backlog} />}
         </>
       )}
     </Page>
@@ -141,9 +140,6 @@ function More({ to, children }: { readonly to: '/subscriptions' | '/events'; rea
     </Link>
   )
 }
-
-const isUnwell = ({ state }: Subscription) =>
-  state === 'circuit_open' || state === 'disabled' || state === 'degraded'
 
 function InWords({
   subscriptions,
@@ -173,72 +169,6 @@ function restInWords(events: readonly EventSummary[]): string {
   return events.length === 1
     ? 'The only event is still pending.'
     : `${pending} of the last ${events.length} events ${pending === 1 ? 'is' : 'are'} still pending.`
-}
-
-/** Fewer accepted attempts than this are a figure to look at, as its colour says elsewhere. */
-const isPoor = ({ success_rate: rate }: SubscriptionFigures['totals']) => rate !== null && rate < 0.99
-
-function failedWords(totals: SubscriptionFigures['totals'] | undefined): string {
-  if (totals === undefined || totals.failed === 0) return ''
-  return `; ${numberText(totals.failed)} of ${numberText(totals.success + totals.failed)} attempts failed`
-}
-
-/** How many are listed. */
-const troublesMax = 5
-
-/** Those whose state says so, and then those of which most has failed in the time that is shown. */
-function Trouble({ rows, window }: { readonly rows: readonly Subscription[]; readonly window: Window }) {
-  const tenant = useTenant()
-  const worst = useRead(
-    'listSubscriptionStats',
-    { query: { window, tenant, limit: 50 } },
-    { everyMs: 30_000, keep: true },
-  )
-  const unwell = rows.filter(isUnwell).slice(0, troublesMax)
-  const totalsOf = new Map((worst.data ?? []).map(({ subscription_id: id, totals }) => [id, totals]))
-  const failing = (worst.data ?? [])
-    .filter(({ totals, subscription_id: id }) => isPoor(totals) && !unwell.some(row => row.id === id))
-    .slice(0, troublesMax - unwell.length)
-  if (unwell.length + failing.length === 0) {
-    return (
-      <p className="flex items-center gap-2 text-sm text-ink-2">
-        <Check aria-hidden="true" className="h-4 w-4 text-good" /> No subscription is in trouble.
-      </p>
-    )
-  }
-  return (
-    <ul className="-my-1 divide-y">
-      {unwell.map(({ id, description, target_url: url, state, state_reason: reason, state_since: since }) => (
-        <li key={id} className="py-2">
-          <div className="flex items-center gap-2 text-sm">
-            <Link
-              to="/subscriptions/$id"
-              params={{ id: String(id) }}
-              className="min-w-0 grow truncate rounded font-medium hover:underline"
-            >
-              <span className="text-ink-3">#{id}</span> {description || shortUrl(url)}
-            </Link>
-            <StateBadge state={state} />
-          </div>
-          <p className="mt-0.5 line-clamp-2 text-xs text-ink-2">
-            since <Time at={since} />:{' '}
-            {mostWords(totalsOf.get(id)) ?? (reason && <Reason short text={reason} />)}
-            {failedWords(totalsOf.get(id))}
-          </p>
-        </li>
-      ))}
-      {failing.map(({ subscription_id: id, totals: { success, failed } }) => (
-        <li key={id} className="flex items-center gap-2 py-2 text-sm">
-          <span className="min-w-0 grow truncate font-medium">
-            <SubscriptionName id={id} />
-          </span>
-          <span className="shrink-0 text-xs text-ink-2">
-            {numberText(failed)} of {numberText(success + failed)} attempts failed
-          </span>
-        </li>
-      ))}
-    </ul>
-  )
 }
 
 function LastEvents({ rows }: { readonly rows: readonly EventSummary[] }) {

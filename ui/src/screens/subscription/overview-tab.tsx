@@ -9,7 +9,7 @@ import type { Mark } from '../../design/series.ts'
 import { ErrorState, SkeletonLines } from '../../design/states.tsx'
 import { durationText, Time } from '../../design/time.tsx'
 import { Timeline } from '../../design/timeline.tsx'
-import { attemptMoment } from '../../parts/deliveries.tsx'
+import { attemptMoments } from '../../parts/deliveries.tsx'
 import { FailureCalendar, useDays } from '../../parts/failure-calendar.tsx'
 import { RefusalList } from '../../parts/refusals.tsx'
 import { RetryLine } from '../../parts/retry-preview.tsx'
@@ -160,7 +160,7 @@ function Recent({
               .
             </p>
           ) : (
-            <Timeline label="Last attempts" moments={logs.rows.map(attemptMoment)} />
+            <Timeline label="Last attempts" moments={attemptMoments(logs.rows, 'newest first')} />
           )}
         </Card>
       </Section>

@@ -6,8 +6,6 @@ import type { Subscription as SubscriptionAnswer } from '../../api/schema.ts'
 import { StateBadge } from '../../design/badge.tsx'
 import { Button, ButtonLink, IconButton } from '../../design/button.tsx'
 import { CopyButton } from '../../design/copy.tsx'
-import { ConfirmDialog } from '../../design/dialog.tsx'
-import { Field, Input } from '../../design/field.tsx'
 import { Menu } from '../../design/menu.tsx'
 import { Page } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
@@ -15,11 +13,11 @@ import { Tabs } from '../../design/tabs.tsx'
 import { Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
 import { OwnReceiver } from '../../parts/own-receiver.tsx'
+import { RecoverDialog } from '../../parts/recover-dialog.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
 import { TestDialog } from '../../parts/test-result.tsx'
 import { isUnverified, VerificationNotice } from '../../parts/verification.tsx'
 import { useCan } from '../../shell/me.ts'
-import { momentOf } from '../../shell/search.ts'
 import { DeleteDialog } from './danger.tsx'
 import { DeliveriesTab } from './deliveries-tab.tsx'
 import { OverviewTab } from './overview-tab.tsx'
@@ -143,7 +141,7 @@ function StateNotice({
           )}
         </p>
       </Notice>
-      {recovering && <Recover subscription={subscription} onClose={() => setRecovering(false)} />}
+      {recovering && <RecoverDialog id={subscription.id} onClose={() => setRecovering(false)} />}
     </div>
   )
 }
@@ -216,41 +214,10 @@ function Actions({ subscription }: { readonly subscription: SubscriptionAnswer }
         ]}
       />
       {asking === 'test' && <TestDialog test={test} onClose={() => setAsking(undefined)} />}
-      {asking === 'recover' && <Recover subscription={subscription} onClose={() => setAsking(undefined)} />}
+      {asking === 'recover' && <RecoverDialog id={id} onClose={() => setAsking(undefined)} />}
       {asking === 'delete' && (
         <DeleteDialog subscription={subscription} onClose={() => setAsking(undefined)} />
       )}
     </>
-  )
-}
-
-function Recover({
-  subscription: { id },
-  onClose,
-}: {
-  readonly subscription: SubscriptionAnswer
-  readonly onClose: () => void
-}) {
-  const [since, setSince] = useState('24h')
-  const navigate = useNavigate()
-  const recover = useChange('recoverSubscription', { affects: ['listReplays'], quiet: true })
-  return (
-    <ConfirmDialog
-      open
-      onClose={onClose}
-      title="Retry what failed"
-      verb="Retry"
-      description="Everything that was given up for this subscription since then is sent again, after fresh events."
-      act={async () => {
-        const moment = momentOf(since, Date.now())
-        if (moment === undefined) throw new Error('Give a time such as 2h, 7d or 2026-01-31 12:00.')
-        await recover.mutateAsync({ path: { id }, body: { since: moment } })
-        toast('It is being retried.', { label: 'Watch it', run: () => void navigate({ to: '/replays' }) })
-      }}
-    >
-      <Field label="Accepted since" hint="Such as 2h, 7d or a time">
-        <Input value={since} onChange={event => setSince(event.target.value)} autoFocus />
-      </Field>
-    </ConfirmDialog>
   )
 }

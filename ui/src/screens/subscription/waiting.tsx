@@ -1,28 +1,18 @@
-import { Link, useNavigate } from '@tanstack/react-router'
+import { useNavigate } from '@tanstack/react-router'
 import { Hourglass } from 'lucide-react'
 import { useList } from '../../api/queries.ts'
 import type { ListedDelivery } from '../../api/schema.ts'
-import { HttpStatus, TriggerBadge } from '../../design/badge.tsx'
 import type { Column } from '../../design/column.ts'
 import { useSelection } from '../../design/selection.tsx'
 import { EmptyState } from '../../design/states.tsx'
 import { DataTable } from '../../design/table.tsx'
 import { Countdown } from '../../design/time.tsx'
 import { BulkActions, keyOfDelivery } from '../../parts/bulk-deliveries.tsx'
-import { attemptWords } from '../../parts/deliveries.tsx'
+import { attemptsColumn, eventColumn, whyColumn } from '../../parts/listed-deliveries.tsx'
 import { useCan } from '../../shell/me.ts'
 
 const columns: readonly Column<ListedDelivery>[] = [
-  {
-    id: 'event',
-    head: 'Event',
-    width: '10rem',
-    cell: ({ webhook_id: id }) => (
-      <Link to="/events/$id" params={{ id }} className="rounded font-mono text-xs hover:underline">
-        {id.slice(0, 8)}…{id.slice(-4)}
-      </Link>
-    ),
-  },
+  eventColumn,
   {
     id: 'next',
     head: 'Next attempt',
@@ -34,28 +24,8 @@ const columns: readonly Column<ListedDelivery>[] = [
         <span className="truncate text-ink-3">{key === null ? 'when resumed' : `in order of ${key}`}</span>
       ),
   },
-  {
-    id: 'why',
-    head: 'Failed last with',
-    from: 'sm',
-    cell: row => (
-      <span className="flex items-center gap-2">
-        {row.http_status !== null && <HttpStatus status={row.http_status} />}
-        <span className="truncate text-ink-2">
-          {row.attempts === 0 ? 'not tried yet' : row.http_status === null ? attemptWords(row) : ''}
-        </span>
-        <TriggerBadge trigger={row.trigger} />
-      </span>
-    ),
-  },
-  {
-    id: 'attempts',
-    head: 'Attempts',
-    width: '5.5rem',
-    align: 'right',
-    from: 'sm',
-    cell: ({ attempts }) => attempts,
-  },
+  { ...whyColumn, head: 'Failed last with', from: 'sm' },
+  { ...attemptsColumn, from: 'sm' },
 ]
 
 /** What is owed to a subscription: when it is tried next, and what can be done about it. */

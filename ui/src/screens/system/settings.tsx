@@ -73,8 +73,8 @@ function Table({ settings }: { readonly settings: readonly SettingReport[] }) {
         <PlainTable head={['Setting', 'Value', '']}>
           {shown.map(({ variable, value, is_default: isDefault }) => (
             <tr key={variable}>
-              <td>
-                <code className="font-mono text-xs">{variable}</code>
+              <td className="max-sm:min-w-36">
+                <code className="font-mono text-xs max-sm:[overflow-wrap:anywhere]">{variable}</code>
               </td>
               <td className="w-full">
                 <code className="font-mono text-xs [overflow-wrap:anywhere]">

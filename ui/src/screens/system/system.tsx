@@ -6,8 +6,8 @@ import { Card, Figure, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { PlainTable } from '../../design/table.tsx'
 import { bytesText, durationText, numberText, Time } from '../../design/time.tsx'
+import { BacklogCharts } from '../../parts/backlog-charts.tsx'
 import { Reason, SubscriptionName } from '../../parts/subscription-name.tsx'
-import { History } from './history.tsx'
 import { Settings } from './settings.tsx'
 import { Storage } from './storage.tsx'
 
@@ -29,7 +29,7 @@ export function System() {
         <>
           <Troubles report={data} />
           <Backlog report={data} />
-          <History report={data} />
+          <Behind />
           <Section title={`Processes (${data.processes.length})`}>
             <Card>
               <Processes processes={data.processes} />
@@ -77,6 +77,12 @@ export function System() {
       )}
     </Page>
   )
+}
+
+/** How far behind it was in the last hour, of all tenants. */
+function Behind() {
+  const { data } = useRead('getStats', { query: { window: '1h' } }, { everyMs: 60_000 })
+  return data?.backlog && <BacklogCharts backlog={data.backlog} />
 }
 
 /** What is wrong now, with its cause, and what was a while ago. */
@@ -128,7 +134,7 @@ function headOf(alike: readonly TroubleReport[]): string {
   const [first] = alike
   const head =
     first?.kind === 'receiver' && alike.length > 1
-      ? `of ${alike.length} subscriptions ${first.message.replace(' of the subscription', '')}`
+      ? `${alike.length} subscriptions: ${first.message}`
       : (first?.message ?? '')
   return `${head.charAt(0).toUpperCase()}${head.slice(1)}.`
 }

@@ -41,7 +41,7 @@ export function Tenants() {
         <span className="flex items-baseline gap-2">
           <button
             type="button"
-            className="truncate rounded font-medium hover:underline"
+            className="max-w-[60%] shrink-0 truncate rounded font-medium hover:underline"
             onClick={() => {
               setPreferences({ tenant: id })
               void navigate({ to: '/subscriptions' })

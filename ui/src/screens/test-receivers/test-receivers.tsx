@@ -230,6 +230,7 @@ function Received({ request }: { readonly request: ReceivedRequest }) {
     signature,
     signature_detail: detail,
     status,
+    webhook_id: id,
   } = request
   const { tone, word } = signatures[signature]
   return (
@@ -245,6 +246,15 @@ function Received({ request }: { readonly request: ReceivedRequest }) {
       </summary>
       <div className="space-y-2 border-t p-3">
         {detail && <p className="text-xs text-ink-2">{detail}</p>}
+        {id !== null && signature === 'valid' && (
+          <Link
+            to="/events/$id"
+            params={{ id }}
+            className="block w-fit rounded text-xs font-medium text-accent hover:underline"
+          >
+            Its event
+          </Link>
+        )}
         <HeaderList headers={headers} />
         <CodeBlock code={body} title={`Body${request.body_truncated ? ', cut' : ''}`} />
       </div>
