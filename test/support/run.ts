@@ -6,6 +6,7 @@ import { bundleService, compileCache, compileSources } from './bundle.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests, processTests } from './database-tests.ts'
 import { groupsOf, writeEntries } from './groups.ts'
+import { timeline, watchLoad } from './timeline.ts'
 import { childSeconds, keptTimes, timesTable } from './times.ts'
 
 // Runs the tests (all, or the files and folders given) against one PostgreSQL that lives as long as the run; each
@@ -17,6 +18,7 @@ import { childSeconds, keptTimes, timesTable } from './times.ts'
 //                     they are meant to be (length.ts)
 //   --apart           every file in a process of its own
 //   --slowest COUNT   lists at the end as many files: those that took most of the processor (10)
+//   --timeline        shows at the end how busy the processors were, and with which files
 //   --inspect         waits for a debugger, and lets it take its time
 
 console.log(`Node.js ${process.version}`)
@@ -28,6 +30,7 @@ const { values, positionals } = parseArgs({
     name: { type: 'string' },
     apart: { type: 'boolean', default: false },
     inspect: { type: 'boolean', default: false },
+    timeline: { type: 'boolean', default: false },
     slowest: { type: 'string', default: '10' },
     long: { type: 'boolean', default: false },
   },
@@ -58,6 +61,7 @@ process.on('SIGINT', () => {})
 process.on('SIGTERM', () => running?.kill('SIGTERM'))
 
 let running: ReturnType<typeof spawn> | undefined
+const timelineMs = 3000
 const isGiven = Boolean(process.env.TEST_DATABASE_URL)
 const name = `${process.pid}`
 // Tests that need no database begin at once.
@@ -71,6 +75,7 @@ const isApart = values.apart || values.inspect || values.name !== undefined
 const entries = isApart ? undefined : await writeEntries(groupsOf(files))
 try {
   const began = { at: performance.now(), seconds: childSeconds() }
+  const load = values.timeline ? watchLoad(timelineMs) : undefined
   process.exitCode = await run({
     ...(server && { TEST_DATABASE_URL: urlOf(server.connection) }),
     TEST_RUN: name,
@@ -80,6 +85,7 @@ try {
     ...(bundle && { TEST_LAUNCHER: bundle.launcher }),
   })
   if (entries && files.length > 1) tellTimes(entries.folder, began)
+  if (entries && load) console.log(timeline(load.stop(), keptTimes(entries.folder)))
 } finally {
   await server?.stop()
   if (isGiven) await dropTemplates(await testServer(), name)

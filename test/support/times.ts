@@ -4,6 +4,10 @@ import { join } from 'node:path'
 /** What a file of tests took. */
 export interface FileTime {
   readonly path: string
+  /** The process that it ran in. */
+  readonly pid: number
+  /** Milliseconds of the epoch. */
+  readonly beganAt: number
   /** From its beginning to its end, seconds: with what other processes took of the machine meanwhile. */
   readonly wall: number
   /** Of the processor, by this process, seconds. */
@@ -14,9 +18,9 @@ export interface FileTime {
 
 /** Begins to measure a file; the function that comes back ends it. */
 export function measureFile(path: string): () => FileTime {
-  const [wall, own, children] = [performance.now(), ownSeconds(), childSeconds()]
+  const [beganAt, wall, own, children] = [Date.now(), performance.now(), ownSeconds(), childSeconds()]
   return () => ({
-    path,
+    ...{ path, pid: process.pid, beganAt },
     wall: (performance.now() - wall) / 1000,
     own: ownSeconds() - own,
     children: childSeconds() - children,
@@ -56,7 +60,7 @@ export function keptTimes(folder: string): readonly FileTime[] {
 
 /** A table for people: the files with most processor time, and what all of them took together. */
 export function timesTable(times: readonly FileTime[], count: number): string {
-  const line = ({ path, wall, own, children }: FileTime) =>
+  const line = ({ path, wall, own, children }: Pick<FileTime, 'path' | 'wall' | 'own' | 'children'>) =>
     `${[wall, own, children].map(seconds => seconds.toFixed(1).padStart(7)).join(' ')}  ${path}`
   const sum = (of: 'wall' | 'own' | 'children') => times.reduce((all, time) => all + time[of], 0)
   const all = { path: `${times.length} files`, wall: sum('wall'), own: sum('own'), children: sum('children') }
