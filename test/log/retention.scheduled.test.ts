@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { ensurePartitions } from '../../src/log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { runRetention } from '../../src/log/retention.ts'
 import { carryScheduled } from '../../src/log/retention-store.ts'
 import { recordFinalAttempts } from '../../src/log/store.ts'
@@ -10,15 +10,26 @@ import { type Uuid, uuidLowerBound } from '../../src/platform/id.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import type { Queryable, Statement } from '../../src/platform/postgres.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
-import { testDatabase } from '../support/database.ts'
+import { type Preparation, testDatabase } from '../support/database.ts'
+import { hourOf, makePartitions } from '../support/partitions.ts'
 import { allOwed, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
 const retentionHours = 72
 
+const partitions: Preparation = {
+  name: 'retention_scheduled',
+  async make(database) {
+    // What is ended in the log is dated by the database.
+    await makePartitions(database, [[hourOf(Date.now()), hourOf(Date.now()) + 2 * hourMs]])
+    await ensurePartitions(database, noon, retentionHours)
+    await ensureAuditPartitions(database, noon, 365)
+  },
+}
+
 /** A database whose time a test moves on, hour by hour, with a round of retention whenever it says so. */
 async function aWorld(t: TestContext) {
-  const { database, close } = await testDatabase({ partitions: false })
+  const { database, close } = await testDatabase({ partitions })
   t.after(close)
   const clock = fakeClock(noon)
   const deps = { database, clock, logger: silentLogger(), retentionHours, auditDays: 365 }
@@ -26,8 +37,6 @@ async function aWorld(t: TestContext) {
     get: (id: number) => (id === 9 ? undefined : aSubscription({ id })),
     whichExist: async () => new Set<number>(),
   }
-  await ensurePartitions(database, noon, retentionHours)
-  await ensurePartitions(database, Date.now(), retentionHours) // what is ended in the log is dated by the database
   const rows = async (table: 'events' | 'events_carried') => {
     const { rows } = await database.query<{
       id: Uuid

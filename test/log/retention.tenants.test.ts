@@ -15,7 +15,8 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { Database, type Queryable } from '../../src/platform/postgres.ts'
 import type { TenantRetention } from '../../src/tenants/schema.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
-import { testDatabase } from '../support/database.ts'
+import { type Preparation, testDatabase } from '../support/database.ts'
+import { hourOf, hoursBetween, makePartitions } from '../support/partitions.ts'
 import { allOwed, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
@@ -23,15 +24,29 @@ import { aSubscription } from '../support/subscription.ts'
 const tenants = ['default', 'acme', 'zeta'] as const
 type Tenant = (typeof tenants)[number]
 
-/** A database with hourly partitions for these hours before noon, and the last few. */
-async function aWorld(t: TestContext, hoursAgo: readonly number[]) {
-  const { database, connection, close } = await testDatabase({ partitions: false })
+/** Hourly partitions for these hours before noon, for noon and for the present. */
+const partitionsOf = (name: string, hoursAgo: readonly number[]): Preparation => ({
+  name: `retention_tenants_${name}`,
+  async make(database) {
+    const present = hourOf(Date.now())
+    const hours = new Set(hoursAgo.flatMap(hours => [hours, hours - 1]))
+    await makePartitions(database, [
+      ...[...hours].flatMap(hours => hoursBetween(noon - hours * hourMs, noon - hours * hourMs)),
+      ...hoursBetween(noon - hourMs, noon + 6 * hourMs),
+      [present, present + 2 * hourMs],
+    ])
+    for (const time of [...hoursAgo.map(hours => noon - hours * hourMs), noon, present]) {
+      await ensureAuditPartitions(database, time, 365)
+    }
+    await ensurePartitions(database, noon, 72)
+  },
+})
+
+const someHours = partitionsOf('some', [74, 31, 20, 11, 6, 3])
+
+async function aWorld(t: TestContext, partitions = someHours) {
+  const { database, connection, close } = await testDatabase({ partitions })
   t.after(close)
-  const times = [...hoursAgo.map(hours => noon - hours * hourMs), noon, Date.now()]
-  for (const time of times.toSorted((a, b) => a - b)) {
-    await ensurePartitions(database, time, 72)
-    await ensureAuditPartitions(database, time, 365)
-  }
   await database.query({ text: `insert into tenants (id, name) values ('acme', 'Acme'), ('zeta', 'Zeta')` })
   for (const [index, tenant] of tenants.entries())
     await database.query({
@@ -125,7 +140,7 @@ const hoursOf = async (db: Queryable, table: PartitionedTable) =>
   )
 
 test('a tenant can keep less: events, details and log go by themselves, and what all keep stays', async t => {
-  const { database, run, keep } = await aWorld(t, [11, 6, 3, 1])
+  const { database, run, keep } = await aWorld(t)
   await keep('acme', { payload_hours: 5, log_hours: 10, details_hours: 2 })
   for (const hours of [11, 6, 3, 1]) {
     await deliver(database, 'acme', hours)
@@ -143,7 +158,7 @@ test('a tenant can keep less: events, details and log go by themselves, and what
 })
 
 test('what a tenant keeps for less and is still owed stays, and nothing seems to be missing', async t => {
-  const { database, run, keep } = await aWorld(t, [11])
+  const { database, run, keep } = await aWorld(t)
   await keep('acme', { log_hours: 10 })
   const id = idAt(noon - 11 * hourMs)
   await owe(database, { webhookId: id, tenant: 'acme', subscriptionIds: [2, 4] })
@@ -173,7 +188,7 @@ test('what a tenant keeps for less and is still owed stays, and nothing seems to
 })
 
 test('a tenant can keep more: its rows outlive the partitions of all, and go after its own time', async t => {
-  const { database, run, keep, deps } = await aWorld(t, [74, 73, 1])
+  const { database, run, keep, deps } = await aWorld(t)
   await keep('acme', { payload_hours: 200, details_hours: 200 })
   const kept = [await deliver(database, 'acme', 73.5), await deliver(database, 'acme', 1)]
   await deliver(database, 'default', 73.5)
@@ -214,7 +229,7 @@ test('a tenant can keep more: its rows outlive the partitions of all, and go aft
 })
 
 test('a kept event that is still owed is neither carried over nor lost, and is carried over at the end', async t => {
-  const { database, run, keep, deps } = await aWorld(t, [74])
+  const { database, run, keep, deps } = await aWorld(t)
   await keep('acme', { log_hours: 80, payload_hours: 80 })
   const id = await owe(database, {
     webhookId: idAt(noon - 73.5 * hourMs),
@@ -232,7 +247,7 @@ test('a kept event that is still owed is neither carried over nor lost, and is c
 
 test('of tenants that keep more each keeps its own time, and the partitions become few', async t => {
   const hours = [73, 74, 75, 76, 77, 78, 79, 80, 81, 82, 83, 84]
-  const { database, run, keep } = await aWorld(t, hours)
+  const { database, run, keep } = await aWorld(t, partitionsOf('twelve', [...hours, 85]))
   await keep('acme', { payload_hours: 500 }) // so partitions of six hours are enough
   await keep('zeta', { payload_hours: 80 })
   for (const one of hours.toReversed()) {
@@ -247,7 +262,7 @@ test('of tenants that keep more each keeps its own time, and the partitions beco
 })
 
 test('what is kept of a tenant goes when it is deleted', async t => {
-  const { database, run, keep } = await aWorld(t, [74])
+  const { database, run, keep } = await aWorld(t)
   await keep('acme', { payload_hours: 200 })
   await deliver(database, 'acme', 73.5)
   await run()
@@ -258,7 +273,7 @@ test('what is kept of a tenant goes when it is deleted', async t => {
 })
 
 test('an open transaction that has read the table puts it off, holds up nobody for long, and nothing is lost', async t => {
-  const { database, run, keep, hurried } = await aWorld(t, [74])
+  const { database, run, keep, hurried } = await aWorld(t)
   await keep('acme', { payload_hours: 200 })
   const id = await deliver(database, 'acme', 73.5)
   await deliver(database, 'default', 73.5)
@@ -277,7 +292,7 @@ test('an open transaction that has read the table puts it off, holds up nobody f
 })
 
 test('what is cut off in the midst leaves nothing that is read, and the next round does it', async t => {
-  const { database, run, keep, deps } = await aWorld(t, [74])
+  const { database, run, keep, deps } = await aWorld(t)
   await keep('acme', { payload_hours: 200 })
   const id = await deliver(database, 'acme', 73.5)
   const partition = (await listPartitions(database, 'events')).find(({ from, to }) => from <= id && id < to)
@@ -305,7 +320,7 @@ test('what is cut off in the midst leaves nothing that is read, and the next rou
 })
 
 test('a payload that is expunged while it is copied is gone from the copy, too', async t => {
-  const { database, keep } = await aWorld(t, [74])
+  const { database, keep } = await aWorld(t)
   await keep('acme', { payload_hours: 200 })
   const id = await deliver(database, 'acme', 73.5)
   const partition = (await listPartitions(database, 'events')).find(({ from, to }) => from <= id && id < to)
@@ -334,7 +349,7 @@ test('a payload that is expunged while it is copied is gone from the copy, too',
 })
 
 test('entries of the audit log go after the time of their tenant', async t => {
-  const { database, run, keep } = await aWorld(t, [24 * 400, 24 * 3, 1])
+  const { database, run, keep } = await aWorld(t, partitionsOf('days', [24 * 400, 24 * 3]))
   await keep('acme', { audit_days: 2 })
   await keep('zeta', { audit_days: 1000 })
   for (const days of [400, 3, 0.04]) {
@@ -359,7 +374,7 @@ test('entries of the audit log go after the time of their tenant', async t => {
 })
 
 test('payloads can be kept for less than the log, by all', async t => {
-  const { database, run } = await aWorld(t, [30, 20])
+  const { database, run } = await aWorld(t)
   const old = await deliver(database, 'default', 30.5)
   const young = await deliver(database, 'default', 20)
   await run({ payloadHours: 24 })
@@ -369,7 +384,7 @@ test('payloads can be kept for less than the log, by all', async t => {
 })
 
 test('a plan says what would go and changes nothing; what is owed does not count', async t => {
-  const { database, run, keep, deps } = await aWorld(t, [74, 11])
+  const { database, run, keep, deps } = await aWorld(t)
   await keep('acme', { log_hours: 10, details_hours: 10 })
   await deliver(database, 'default', 73.5)
   await deliver(database, 'acme', 11)

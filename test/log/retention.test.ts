@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import { readContents } from '../../src/deliver/store.ts'
 import { pathTables } from '../../src/log/partition-store.ts'
-import { ensurePartitions } from '../../src/log/partitions.ts'
+import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { type RetentionDeps, runRetention } from '../../src/log/retention.ts'
 import { recordFinalAttempts } from '../../src/log/store.ts'
 import { defaultRetryPolicy } from '../../src/model/retry-policy.ts'
@@ -13,16 +13,29 @@ import { silentLogger } from '../../src/platform/logger.ts'
 import { Database } from '../../src/platform/postgres.ts'
 import type { Subscription } from '../../src/subscriptions/subscription.ts'
 import { fakeClock, hourMs, noon } from '../support/clock.ts'
-import { type TestConnection, testDatabase } from '../support/database.ts'
+import { type Preparation, type TestConnection, testDatabase } from '../support/database.ts'
+import { hourOf, hoursBetween, makePartitions } from '../support/partitions.ts'
 import { aLane, allAttempts, allOwed, countEvents, idAt, owe } from '../support/rows.ts'
 import { aSubscription } from '../support/subscription.ts'
 
-/** A database with partitions for an hour that was this many hours before noon, and for the present. */
+const partitions: Preparation = {
+  name: 'retention',
+  async make(database) {
+    await makePartitions(database, [
+      ...hoursBetween(noon - 74 * hourMs, noon - 71 * hourMs),
+      ...hoursBetween(noon - hourMs, noon + 6 * hourMs),
+      // What is ended in the log is dated by the database, whose present is not noon.
+      [hourOf(Date.now()), hourOf(Date.now()) + 2 * hourMs],
+    ])
+    await ensurePartitions(database, noon, 72)
+    await ensureAuditPartitions(database, noon, 365)
+  },
+}
+
+/** A database with partitions for some hours that are just over for the retention, for noon and for the present. */
 async function aWorld(t: TestContext, subscriptions: readonly Subscription[] = [aSubscription()]) {
-  const { database, connection, close } = await testDatabase({ partitions: false })
+  const { database, connection, close } = await testDatabase({ partitions })
   t.after(close)
-  // What is ended in the log is dated by the database, whose present is not noon.
-  for (const time of [noon - 73 * hourMs, noon, Date.now()]) await ensurePartitions(database, time, 72)
   const clock = fakeClock(noon)
   const deps = { database, clock, logger: silentLogger(), retentionHours: 72, auditDays: 365 }
   const known = knowing(subscriptions)

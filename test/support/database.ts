@@ -5,7 +5,9 @@ import { partitionedTables } from '../../src/log/partition-store.ts'
 import { ensureAuditPartitions, ensurePartitions } from '../../src/log/partitions.ts'
 import { migrate } from '../../src/platform/migrate.ts'
 import { Database, type Queryable } from '../../src/platform/postgres.ts'
+import { hourMs } from './clock.ts'
 import { makeDataFolder } from './data-folder.ts'
+import { hourOf, makePartitions } from './partitions.ts'
 
 /** How to reach a database of its own, for a test that opens it itself. */
 export interface TestConnection {
@@ -30,12 +32,19 @@ export interface TestDatabaseOptions {
   /** False: no table at all, for tests of migrations. */
   readonly migrated?: boolean
   /**
-   * False: no partitions, for tests that make their own. `'hourly'`: those that a service makes when it starts with the
-   * default retention, so that it need not.
+   * False: no partitions, for tests that make their own. `'hourly'`: for as long as a service sees to when it starts, so
+   * that it need not. A preparation: none, and what it makes.
    */
-  readonly partitions?: boolean | 'hourly'
+  readonly partitions?: boolean | 'hourly' | Preparation
   readonly poolSize?: number
   readonly queryTimeoutMs?: number
+}
+
+/** What several tests want in their databases: made once in a run, and copied. */
+export interface Preparation {
+  /** Of letters and underscores. */
+  readonly name: string
+  make(database: Database): Promise<void>
 }
 
 let count = 0
@@ -67,14 +76,18 @@ export async function testDatabase(options: TestDatabaseOptions = {}): Promise<T
 
 type Partitions = NonNullable<TestDatabaseOptions['partitions']>
 
-const templates = new Map<Partitions, Promise<string>>()
+const templates = new Map<string, Promise<string>>()
 
 /** The name of a migrated database to copy. The first process of the run that wants it makes it. */
 function templateWith(server: TestConnection, partitions: Partitions): Promise<string> {
-  const known = templates.get(partitions) ?? makeTemplate(server, partitions)
-  templates.set(partitions, known)
+  const name = nameOf(partitions)
+  const known = templates.get(name) ?? makeTemplate(server, partitions)
+  templates.set(name, known)
   return known
 }
+
+const nameOf = (partitions: Partitions) =>
+  typeof partitions === 'object' ? partitions.name : `${partitions}`
 
 /** Processes that want the same template at the same moment wait for the one that makes it. */
 const templateLock = 'pg_advisory_lock(7461999)'
@@ -82,7 +95,7 @@ const templateLock = 'pg_advisory_lock(7461999)'
 async function makeTemplate(server: TestConnection, partitions: Partitions): Promise<string> {
   const run = process.env.TEST_RUN ?? `${process.pid}`
   if (process.env.TEST_RUN === undefined && templates.size === 0) after(() => dropTemplates(server, run))
-  const name = `${templatePrefix(run)}${partitions}`
+  const name = `${templatePrefix(run)}${nameOf(partitions)}`
   const admin = new Database({
     connection: server,
     poolSize: 1,
@@ -116,14 +129,9 @@ async function prepare(connection: TestConnection, partitions: Partitions): Prom
   })
   try {
     await migrate(database)
-    if (partitions === true) await makePartitions(database)
-    else if (partitions === 'hourly') {
-      // Loaded by the one process of a run that makes this template: it costs the others a third of a second.
-      const { readConfig } = await import('../../src/config/config.ts')
-      const { logRetentionHours, auditRetentionDays } = readConfig({})
-      await ensurePartitions(database, Date.now(), logRetentionHours)
-      await ensureAuditPartitions(database, Date.now(), auditRetentionDays)
-    }
+    if (partitions === true) await makeDefaults(database)
+    else if (partitions === 'hourly') await makePresent(database)
+    else if (partitions !== false) await partitions.make(database)
   } finally {
     await database.close()
   }
@@ -140,10 +148,27 @@ async function writeInitFile(connection: TestConnection): Promise<void> {
 }
 
 /** One for all times, so that a test may date its rows as it likes. */
-async function makePartitions(database: Database): Promise<void> {
+async function makeDefaults(database: Database): Promise<void> {
   for (const table of partitionedTables) {
     await database.query({ text: `create table ${table}_all partition of ${table} default` })
   }
+}
+
+/**
+ * One for the last hour and one for all that comes: those of single hours would be eight of each table, with which every
+ * connection and every plan takes PostgreSQL longer.
+ */
+async function makePresent(database: Database): Promise<void> {
+  const hour = hourOf(Date.now())
+  await makePartitions(database, [
+    [hour - hourMs, hour],
+    [hour, hour + 8 * hourMs],
+  ])
+  // Loaded by the one process of a run that makes this template: it costs the others a third of a second.
+  const { readConfig } = await import('../../src/config/config.ts')
+  const { logRetentionHours, auditRetentionDays } = readConfig({})
+  await ensurePartitions(database, Date.now(), logRetentionHours)
+  await ensureAuditPartitions(database, Date.now(), auditRetentionDays)
 }
 
 const templatePrefix = (run: string) => `template_${run}_`
