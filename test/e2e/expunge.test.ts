@@ -28,6 +28,7 @@ test('an expunging whose process is killed with kill -9 goes on in the next one:
 
   // While nothing can be logged, payloads go, and what is owed of their events cannot end.
   const holder = new pg.Client(connection)
+  holder.on('error', () => {}) // it is ended with the database when the test fails
   await holder.connect()
   await holder.query('begin; lock table delivery_logs in exclusive mode')
   const before = new Date().toISOString()
