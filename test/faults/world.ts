@@ -234,10 +234,15 @@ async function startsOf(
 /** Subscribes, and begins to send as soon as all processes know of it. */
 export async function startLoad(crew: Crew, url: string, origin: string, perSecond: number): Promise<Load> {
   const created = Array.from({ length: subscriptions }, (_, index) =>
-    client(url).subscribe({ target_url: `${origin}/${index}`, retry, max_in_flight: 20 }),
+    client(url).subscribe({ target_url: `${origin}/${index}`, retry, max_in_flight: 20, ...wayOf(index) }),
   )
   const subscriptionIds = (await Promise.all(created)).map(({ id }) => id)
   return new Load({ urls: () => crew.urls(), subscriptionIds, perSecond })
+}
+
+/** Every third goes through its lane: its rate is never reached. */
+function wayOf(index: number): object {
+  return index % 3 === 2 ? { rate_limit: { requests: 10_000, per_seconds: 1 } } : {}
 }
 
 export async function queryOn<Row extends pg.QueryResultRow>(
