@@ -28,9 +28,7 @@ export function int4Array(values: readonly (number | null)[]): Buffer {
 
 /** Values are Unix milliseconds; fractions are kept to the microsecond, the precision of PostgreSQL. */
 export function timestamptzArray(values: readonly (number | null)[]): Buffer {
-  return fixedArray(oid.timestamptz, 8, values, (buffer, value, at) => {
-    buffer.writeBigInt64BE(BigInt(Math.round((value - postgresEpochMs) * 1000)), at)
-  })
+  return fixedArray(oid.timestamptz, 8, values, writeTimestamptz)
 }
 
 /** For text, and for any type that the statement casts from text. */
@@ -101,10 +99,27 @@ function header(element: number, length: number, dataBytes: number): Buffer {
   return buffer
 }
 
+/** A 64-bit integer in two halves: cheaper than by BigInt. Exact, as these microseconds are safe integers for 285 years. */
+function writeTimestamptz(buffer: Buffer, ms: number, at: number): void {
+  const us = Math.round((ms - postgresEpochMs) * 1000)
+  const high = Math.floor(us / 0x1_0000_0000)
+  buffer.writeInt32BE(high, at)
+  buffer.writeUInt32BE(us - high * 0x1_0000_0000, at + 4)
+}
+
+/** Where the digits of each byte begin in the text of a UUID. */
+const digitsAt = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]
+const digits = new Uint8Array(128)
+for (const [value, digit] of [...'0123456789abcdef'].entries()) {
+  digits[digit.charCodeAt(0)] = value
+  digits[digit.toUpperCase().charCodeAt(0)] = value
+}
+
 function writeUuid(buffer: Buffer, id: string, at: number): void {
-  buffer.write(
-    id.slice(0, 8) + id.slice(9, 13) + id.slice(14, 18) + id.slice(19, 23) + id.slice(24),
-    at,
-    'hex',
-  )
+  let byte = at
+  for (const start of digitsAt) {
+    const high = digits[id.charCodeAt(start)] ?? 0
+    const low = digits[id.charCodeAt(start + 1)] ?? 0
+    buffer[byte++] = (high << 4) | low
+  }
 }

@@ -38,6 +38,11 @@ test('uuid', async () => {
   )
 })
 
+test('a uuid in upper case', async () => {
+  const id = '0f9e8d7c-6b5a-4938-a716-0512f4e3d2c1'
+  assert.deepEqual(await read('uuid', uuidArray([id.toUpperCase(), null])), [id, null])
+})
+
 test('int2 and int4, negative and missing ones too', async () => {
   const small = [0, -1, 32_767, -32_768, null, 5]
   const large = [...small, 2_147_483_647, -2_147_483_648]
@@ -51,7 +56,7 @@ test('a number that does not fit is refused, not cut', () => {
 })
 
 test('timestamptz, before and after 2000, missing ones too', async () => {
-  const times = [noon, noon + 1, 0, -1, 946_684_799_999, null, Date.UTC(2200, 0, 1)]
+  const times = [noon, noon + 1, 0, -1, 946_684_799_999, null, Date.UTC(1900, 0, 1), Date.UTC(2200, 0, 1)]
   const shown = await read('timestamptz', timestamptzArray(times), '(extract(epoch from v) * 1000)::float8')
   assert.deepEqual(shown, times)
 })
