@@ -97,17 +97,19 @@ async function runTrial(children: Children, name: ContenderName, options: Option
   const { connections, size } = options
   const load = { connections, size, rate: 0 }
   if (options.warmUpSeconds > 0) await warmUp(ends, contender, { ...load, seconds: options.warmUpSeconds })
-  const full = await runPhase(ends, contender, { ...load, seconds: options.seconds })
   // The naive design's latency at a steady rate says little: it is the disk's.
   const isSteady = options.steadySeconds > 0 && name !== 'naive'
   const steadyLoad = { ...load, seconds: options.steadySeconds, rate: options.rate }
+  // First, so that as little as can be of what a full load leaves to be done (pages to be written, rows to be cleaned up and
+  // rolled up) is done in this phase.
   const steady = isSteady ? await runPhase(ends, contender, steadyLoad) : undefined
+  const full = await runPhase(ends, contender, { ...load, seconds: options.seconds })
   const memory = contender.meter.memory()
   await contender.stop()
   await children.stop(ends.generator)
   await children.stop(ends.receiver)
-  if (profiled) console.error(formatProfile(profileDirectory, full, 'at full load'))
   if (profiled && steady) console.error(formatProfile(profileDirectory, steady, 'at the steady rate'))
+  if (profiled) console.error(formatProfile(profileDirectory, full, 'at full load'))
   return { full, steady, memory }
 }
 
