@@ -45,7 +45,7 @@ export function readBatchEvent(raw: RawItem, payloadBytesMax: number, now: numbe
   if (raw instanceof AppError) throw raw
   refuseUnknown(raw)
   const text = (field: Field) => readText(raw, field)
-  const deliverAtText = text('deliver_at') || null
+  const deliverAtText = text('deliver_at') ?? null
   const key = text('idempotency_key')
   const request = {
     tenant: readTenant({ text: text('tenant'), name: pointer('tenant') }),

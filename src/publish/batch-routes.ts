@@ -132,13 +132,13 @@ function unknownType(): AppError {
 const BatchItem = Type.Object(
   {
     event_type: Type.Optional(Type.String({ maxLength: publishLimits.eventTypeChars })),
-    tenant: Type.Optional(Type.String({ maxLength: 63 })),
+    tenant: Type.Optional(Type.String({ minLength: 1, maxLength: 63 })),
     channels: Type.Optional(
       Type.Array(Type.String({ maxLength: publishLimits.channelChars }), {
         maxItems: publishLimits.channels,
       }),
     ),
-    event_id: Type.Optional(Type.String({ maxLength: publishLimits.eventIdChars })),
+    event_id: Type.Optional(Type.String({ minLength: 1, maxLength: publishLimits.eventIdChars })),
     idempotency_key: Type.Optional(Type.String({ minLength: 1, maxLength: 255 })),
     deliver_at: Type.Optional(Type.String({ format: 'date-time' })),
     metadata: Type.Optional(

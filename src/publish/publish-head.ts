@@ -54,7 +54,7 @@ export function readPublishHead(
     eventId: readEventId(id.text, id.name),
     idempotencyKey: readIdempotencyKey(headers),
     deliverAt: readDeliverAt(at.text, at.name, now),
-    deliverAtText: at.text || null,
+    deliverAtText: at.text ?? null,
     metadata: readMetadata(headers),
     to: readTo(parameters.to),
   }
@@ -104,7 +104,7 @@ function givenOnce(
 
 /** @throws AppError validation_failed */
 export function readTenant({ text, name }: Given): string | undefined {
-  if (text === undefined || text === '') return undefined
+  if (text === undefined) return undefined
   if (/^[a-z0-9][a-z0-9_-]{0,62}$/.test(text)) return text
   throw unfit(
     name,
@@ -116,7 +116,7 @@ const idMax = 2_147_483_647
 
 /** A number is the id of a subscription; any other text, and what follows `uid:`, is its uid. */
 function readTo(to: string | undefined): number | string | null {
-  if (to === undefined || to === '') return null
+  if (to === undefined) return null
   if (/^\d{1,10}$/.test(to) && Number(to) <= idMax) return Number(to)
   const uid = to.startsWith('uid:') ? to.slice(4) : to
   if (uid === '' || !isText(to, publishLimits.toChars))

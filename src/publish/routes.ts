@@ -124,9 +124,10 @@ const channels = Type.String({
   description: `At most ${publishLimits.channels} names with commas between them. A subscription that lists channels gets events of these only`,
 })
 const eventId = Type.String({
+  minLength: 1,
   maxLength: publishLimits.eventIdChars,
-  pattern: '^[\\x21-\\x7e]*$',
-  [sentenceKey]: `Give at most ${publishLimits.eventIdChars} visible ASCII characters without spaces.`,
+  pattern: '^[\\x21-\\x7e]+$',
+  [sentenceKey]: `Give 1 to ${publishLimits.eventIdChars} visible ASCII characters without spaces.`,
   description: 'Your own name for the event. A second event of the tenant with the same one is refused (409)',
 })
 const deliverAt = Type.String({
@@ -153,8 +154,9 @@ const publishSchema = {
       deliver_at: Type.Optional(deliverAt),
       to: Type.Optional(
         Type.String({
+          minLength: 1,
           maxLength: publishLimits.toChars,
-          pattern: '^[^\\u0000]*$',
+          pattern: '^[^\\u0000]+$',
           description:
             'Limits the event to one subscription: its id, or its uid (`uid:<value>` where that looks like an id). It has to want the event all the same',
         }),

@@ -37,6 +37,15 @@ test('an event of which nothing is said has nothing of it', () => {
   })
 })
 
+test('what is there and empty is refused where the event would go to others, or lose its name or its time', () => {
+  for (const name of ['tenant', 'to', 'event_id', 'deliver_at'])
+    assert.deepEqual(faults({}, { [name]: '' }), [name])
+  for (const name of ['X-Tenant', 'X-Event-Id', 'X-Deliver-At'])
+    assert.deepEqual(faults({ [name.toLowerCase()]: '' }), [name])
+  const { eventType, channels } = head({ 'x-event-type': '', 'x-channels': '' })
+  assert.deepEqual([eventType, channels], [null, []])
+})
+
 test('the same can be said with headers and with parameters', () => {
   const headers = {
     'x-event-type': 'order.paid',
