@@ -13,14 +13,14 @@ import type { PathFacts } from '../model/path-facts.ts'
 import type { Clock } from '../platform/clock.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import { checkSealingKey, type Sealer, sealedWith } from '../platform/seal.ts'
+import { checkSealingKey, type Sealer } from '../platform/seal.ts'
 import { checkTenant } from '../tenants/tenants.ts'
 import { subscriptionChanges } from './changes.ts'
 import { readInFlight } from './in-flight-store.ts'
 import type { InboundCheck } from './inbound-fields.ts'
+import { KnownSubscriptions } from './known-subscriptions.ts'
 import type { EventToMatch } from './matching.ts'
 import { checkUnsaved, checkVerified, demandNew, mayBeTried, type Ownership } from './ownership.ts'
-import { idMax, readAll } from './read-all.ts'
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
@@ -47,22 +47,17 @@ import {
   insertSubscription,
   lockSubscription,
   notifyChange,
-  type PackedSubscription,
-  pack,
   readExisting,
   readIdOfUid,
   readSubscription,
-  readSubscriptions,
   readSubscriptionsTo,
   type SubscriptionRow,
   type SubscriptionValues,
   takeId,
-  unpack,
   updateSubscription,
 } from './store.ts'
 import type { Subscription } from './subscription.ts'
-import { type ChangeListener, SubscriptionCache } from './subscription-cache.ts'
-import { SubscriptionDirectory } from './subscription-directory.ts'
+import type { ChangeListener } from './subscription-cache.ts'
 import type { SubscriptionLanes } from './subscription-lanes.ts'
 import { type TargetCheck, targetFault } from './target-url.ts'
 import { uidFault } from './uid-fault.ts'
@@ -91,15 +86,12 @@ export interface SubscriptionsDeps {
 
 const isUid = new RegExp(uidPattern)
 
-/** Rows read at a time, of those that were changed, and of those that lead to one address. */
-const [pageRows, leadingMax] = [1000, 20] as const
+/** Rows of those that lead to one address. */
+const leadingMax = 20
 
 /**
- * All subscriptions: their management, and a copy of all of them in memory for the path of an event.
- *
- * The copy follows the table: `load` at the start and after the listening connection was lost, `refresh` at each notice
- * (`subscriptionNotice`). A change made here is in this copy before its caller hears of it. Notices may arrive twice and
- * in any order, see `SubscriptionCache`.
+ * All subscriptions: their management, and a copy of all of them in memory for the path of an event (`KnownSubscriptions`),
+ * which follows the notices of others (`subscriptionNotice`). A change made here is in it before its caller hears of it.
  */
 export class Subscriptions {
   readonly #database: Database
@@ -112,13 +104,8 @@ export class Subscriptions {
   readonly #mayReveal: boolean
   readonly #checkInbound: InboundCheck | undefined
   readonly #clock: Clock
-  readonly #log: Logger
   readonly #facts: Pick<PathFacts, 'moved'> | undefined
-  readonly #cache: SubscriptionCache
-  readonly #directory = new SubscriptionDirectory()
-  /** Those whose rows are to be read again, by id. */
-  readonly #stale = new Map<number, PromiseWithResolvers<boolean>>()
-  #rereading: Promise<void> | undefined
+  readonly #known: KnownSubscriptions
 
   constructor(deps: SubscriptionsDeps) {
     this.#database = deps.database
@@ -130,45 +117,47 @@ export class Subscriptions {
     this.#mayReveal = deps.mayReveal
     this.#checkInbound = deps.checkInbound
     this.#clock = deps.clock
-    this.#log = deps.log
     this.#facts = deps.facts
-    this.#cache = new SubscriptionCache(
-      (id, packed) => this.#open(id, packed),
-      (id, now, before) => this.#directory.change(id, now, before),
-    )
+    this.#known = new KnownSubscriptions(deps)
   }
 
   get(id: number): Subscription | undefined {
-    return this.#cache.get(id)
+    return this.#known.get(id)
   }
 
-  /**
-   * The ids of those that an event which is published goes to, ascending: of its tenant, not disabled, and wanting its type,
-   * its channels and what is in it. Of others none is looked at, except those whose filter has to be asked. None is made
-   * ready for it, so `get` answers undefined for one that cannot be opened.
-   */
+  /** As `KnownSubscriptions.matching`. */
   matching(event: EventToMatch): readonly number[] {
-    return this.#directory.matching(event, id => this.#cache.text(id))
+    return this.#known.matching(event)
   }
 
-  /** Those of them that list the type of the event as such: by a pattern, or without a list, nobody asks for it. */
+  /** As `KnownSubscriptions.naming`. */
   naming(event: EventToMatch): readonly number[] {
-    return this.#directory.naming(event, id => this.#cache.text(id))
+    return this.#known.naming(event)
   }
 
   /** Whether any has `inbound`. */
-  readonly hasInbound = (): boolean => this.#directory.hasInbound
+  readonly hasInbound = (): boolean => this.#known.hasInbound()
+
+  /** Reads the whole table, as `KnownSubscriptions.load`. */
+  load(): Promise<void> {
+    return this.#known.load()
+  }
+
+  /** Reads one row again, whether it was made, changed or deleted elsewhere. @returns whether there is one */
+  refresh(id: number): Promise<boolean> {
+    return this.#known.refresh(id)
+  }
 
   /** The one that a tenant calls so. */
   withUid(tenant: string, uid: string): Subscription | undefined {
-    const id = this.#directory.withUid(tenant, uid)
-    return id === undefined ? undefined : this.#cache.get(id)
+    const id = this.#known.idOfUid(tenant, uid)
+    return id === undefined ? undefined : this.#known.get(id)
   }
 
   /** The id of the one that a tenant calls so; asks the table only when the copy knows none. */
   async idOfUid(tenant: string, uid: string): Promise<number | undefined> {
     if (!isUid.test(uid)) return undefined
-    return this.#directory.withUid(tenant, uid) ?? (await readIdOfUid(this.#database, tenant, uid))
+    return this.#known.idOfUid(tenant, uid) ?? (await readIdOfUid(this.#database, tenant, uid))
   }
 
   /**
@@ -186,66 +175,12 @@ export class Subscriptions {
 
   /** How many there are. */
   get size(): number {
-    return this.#cache.size
+    return this.#known.size
   }
 
   /** @returns a function that ends the listening */
   onChange(listener: ChangeListener): () => void {
-    return this.#cache.onChange(listener)
-  }
-
-  /**
-   * Reads the whole table. Subscriptions that are no longer in it are dropped from the copy. The first time nobody is told
-   * of them: there is nothing yet that they would change.
-   */
-  async load(): Promise<void> {
-    const unseen = this.#cache.ids()
-    const isFirst = unseen.size === 0
-    await this.#cache.reading(async () => {
-      await readAll(this.#database, row => {
-        unseen.delete(row.id)
-        if (this.#hasKeysOf(row)) this.#cache.take(row, !isFirst)
-      })
-    })
-    for (const id of unseen) this.#cache.drop(id)
-  }
-
-  /**
-   * Reads one row again, whether it was made, changed or deleted elsewhere. Those that are asked for while one is read are
-   * read together: ten thousand receivers that fail at once take a few statements. @returns whether there is one
-   */
-  refresh(id: number): Promise<boolean> {
-    if (!Number.isSafeInteger(id) || id < 1 || id > idMax) return Promise.resolve(false)
-    const asked = this.#stale.get(id) ?? Promise.withResolvers<boolean>()
-    this.#stale.set(id, asked)
-    this.#rereading ??= this.#reread().finally(() => {
-      this.#rereading = undefined
-    })
-    return asked.promise
-  }
-
-  async #reread(): Promise<void> {
-    while (this.#stale.size > 0) {
-      const batch = new Map([...this.#stale].slice(0, pageRows))
-      for (const id of batch.keys()) this.#stale.delete(id)
-      try {
-        const there = await this.#readAgain([...batch.keys()])
-        for (const [id, { resolve }] of batch) resolve(there.has(id))
-      } catch (error) {
-        for (const { reject } of batch.values()) reject(error)
-      }
-    }
-  }
-
-  /** @returns those of the ids that there are */
-  #readAgain(ids: readonly number[]): Promise<ReadonlySet<number>> {
-    return this.#cache.reading(async () => {
-      const rows = await readSubscriptions(this.#database, ids)
-      const there = new Set(rows.map(({ id }) => id))
-      for (const id of ids) if (!there.has(id)) this.#cache.drop(id)
-      for (const row of rows.map(pack)) if (this.#hasKeysOf(row)) this.#cache.take(row)
-      return there
-    })
+    return this.#known.onChange(listener)
   }
 
   /**
@@ -277,7 +212,7 @@ export class Subscriptions {
       await notifyChange(tx, id)
       return after
     })
-    this.#cache.take(pack(row))
+    this.#known.take(row)
     if (row.verification !== null) this.#onUnverified(caller, id)
     return { ...answer(row, this.#defaults), secret: body.secret ?? null, signing_secret: signingSecret }
   }
@@ -298,7 +233,7 @@ export class Subscriptions {
 
   /** Whether there is one; asks the table only when the copy knows none. */
   async exists(reach: Reach, id: number): Promise<boolean> {
-    const known = this.#cache.get(id)
+    const known = this.#known.get(id)
     if (known !== undefined) return reach.has(known.tenant)
     return (await readSubscription(this.#database, reach, id)) !== undefined
   }
@@ -316,7 +251,7 @@ export class Subscriptions {
   /** Those that lead to the address of a test receiver, as they are in the table now; the 20 newest that can be opened. */
   async leadingTo(url: string): Promise<readonly Subscription[]> {
     const rows = await readSubscriptionsTo(this.#database, url, leadingMax)
-    return rows.flatMap(row => this.#open(row.id, pack(row).packed) ?? [])
+    return rows.flatMap(row => this.#known.open(row) ?? [])
   }
 
   /**
@@ -492,7 +427,7 @@ export class Subscriptions {
   ): Promise<SubscriptionRow | undefined> {
     const { actor, reach } = caller
     let isUnverified = false
-    return this.#cache.reading(async () => {
+    return this.#known.reading(async () => {
       const row = await this.#database.transaction(async tx => {
         await checkSealingKey(tx, this.#seal)
         const before = await lockSubscription(tx, reach, id)
@@ -510,7 +445,7 @@ export class Subscriptions {
         await notifyChange(tx, id)
         return after
       })
-      if (row !== undefined) this.#cache.take(pack(row))
+      if (row !== undefined) this.#known.take(row)
       if (isUnverified) this.#onUnverified(caller, id)
       return row
     })
@@ -533,7 +468,7 @@ export class Subscriptions {
       return row
     })
     if (removed === undefined) return false
-    this.#cache.drop(id)
+    this.#known.drop(id)
     this.#tellEnd(removed, 'deleted')
     return true
   }
@@ -574,26 +509,5 @@ export class Subscriptions {
     if (before.paused === after.paused || after.state === 'disabled') return
     if (after.paused) await this.#lanes.hold(tx, after.id)
     else await this.#lanes.unhold(tx, after.id)
-  }
-
-  /** A row that cannot be opened is logged, and the others are opened all the same. */
-  #open(id: number, packed: string): Subscription | undefined {
-    try {
-      return openSubscription(unpack(id, packed), this.#seal, this.#defaults)
-    } catch (error) {
-      this.#log.error({ err: error, subscription_id: id }, 'a subscription cannot be read')
-      return undefined
-    }
-  }
-
-  /** Secrets are opened when they are needed; that their keys are missing is said at once. */
-  #hasKeysOf({ id, packed }: PackedSubscription): boolean {
-    const missing = sealedWith(packed).find(key => !this.#seal.keyIds.includes(key))
-    if (missing === undefined) return true
-    this.#log.error(
-      { subscription_id: id, key: missing },
-      'a subscription cannot be read: ENCRYPTION_KEYS lacks its key',
-    )
-    return false
   }
 }
