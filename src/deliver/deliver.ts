@@ -194,7 +194,9 @@ export class Deliver {
         this.#end(delivery, 'expired', 'its payload is no longer stored')
         return false
       case 'payload_expunged':
-        this.#end(delivery, 'cancelled', 'the payload was expunged')
+        // Who expunged it ends it in the log. What of it is owed for all that ends when its lane brings it.
+        if (delivery.lane === null) this.#handBack(delivery)
+        else this.#end(delivery, 'cancelled', 'the payload was expunged')
         return false
       case 'postponed':
         this.#postpone(delivery, decision.to, decision.why)
