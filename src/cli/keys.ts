@@ -1,11 +1,12 @@
 import { parseArgs } from 'node:util'
-import { AppError, StartupError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { ManagedKeys } from '../keys/managed-keys.ts'
 import type { KeyAnswer } from '../keys/schema.ts'
 import { type Caller, commandLine, type KeyScope, keyScopes, localOperator, Reach } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { refusedCommand } from './reason.ts'
 import { withDatabase } from './with-database.ts'
 
 const usage = `Usage: webhooks keys <what>
@@ -69,7 +70,7 @@ async function create(
     io.out(key)
     return exitCode.ok
   } catch (error) {
-    if (error instanceof AppError) throw new StartupError(error.message, { cause: error })
+    if (error instanceof AppError) throw refusedCommand(error)
     throw error
   }
 }

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { AppError, StartupError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { type Caller, commandLine, localOperator, type Reach } from '../model/caller.ts'
 import { systemClock } from '../platform/clock.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
@@ -8,6 +8,7 @@ import type { ReplayFilter, ReplayState } from '../replay/filter.ts'
 import { Replays } from '../replay/replays.ts'
 import type { ReplayAnswer } from '../replay/schema.ts'
 import { type CommandIo, exitCode } from './command.ts'
+import { refusedCommand } from './reason.ts'
 import {
   Mistake,
   reading,
@@ -69,7 +70,7 @@ export async function runReplay(args: readonly string[], io: CommandIo): Promise
     try {
       return await carryOut(replays, await withSubscription(database, wish), json, io)
     } catch (error) {
-      if (error instanceof AppError) throw new StartupError(error.message, { cause: error })
+      if (error instanceof AppError) throw refusedCommand(error)
       throw error
     }
   })

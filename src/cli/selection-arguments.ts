@@ -1,8 +1,9 @@
-import { AppError, StartupError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { timePattern, uidIn } from '../http/parameters.ts'
 import { Reach } from '../model/caller.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { idOfUid } from '../subscriptions/by-uid.ts'
+import { refusedCommand } from './reason.ts'
 
 /** An argument is wrong: in a sentence. */
 export class Mistake extends Error {}
@@ -91,7 +92,7 @@ export async function subscriptionOf(db: Queryable, reach: Reach, uid: string): 
   try {
     return await idOfUid(db, reach, uid)
   } catch (error) {
-    if (error instanceof AppError) throw new StartupError(error.message, { cause: error })
+    if (error instanceof AppError) throw refusedCommand(error)
     throw error
   }
 }
