@@ -102,6 +102,18 @@ test('what was accepted here a moment ago is not read, and its attempts begin in
   assert.ok(await loader.load(id), 'all others are read')
 })
 
+test('a delivery that no read of its lane has brought has the content that was accepted, unless payloads were expunged', async () => {
+  const recent = new RecentContents()
+  const { loader } = counting(recent)
+  const ids = [newId(), newId()] as const
+  const content = { eventType: null, contentType: 'text/plain', payload: Buffer.from('x') }
+  for (const id of ids) recent.remember(id, content)
+  const held = (webhookId: Uuid) => loader.heldBy({ webhookId, content: null, isUnread: true })
+  assert.deepEqual([held(ids[0]), held(ids[0])], [content, null])
+  loader.expunged(uuidTime(ids[1]) + 1)
+  assert.equal(held(ids[1]), null)
+})
+
 test('after payloads were expunged, what is in memory of earlier events is read, and what comes later is not', async () => {
   const recent = new RecentContents()
   const { counter, loader } = counting(recent)
