@@ -18,6 +18,7 @@ import type { Tracing } from '../tracing/tracing.ts'
 import type { ContentLoader } from './content-loader.ts'
 import type { LoadedDelivery } from './message.ts'
 import { tellPostponed } from './outages.ts'
+import { ReplayTurns } from './replay-turns.ts'
 import { send } from './send.ts'
 
 export interface DeliverDeps {
@@ -101,6 +102,7 @@ type Decision =
 /** Makes one attempt for a delivery, from its content to the settlement of what came of it. */
 export class Deliver {
   readonly #deps: DeliverDeps
+  readonly #replayTurns = new ReplayTurns()
 
   constructor(deps: DeliverDeps) {
     this.#deps = deps
@@ -144,7 +146,8 @@ export class Deliver {
     return { kind: 'loaded', delivery, to, content, expiresAt }
   }
 
-  async #read({ webhookId }: Delivery): Promise<Content> {
+  async #read({ webhookId, trigger }: Delivery): Promise<Content> {
+    if (trigger === 'replay') await this.#replayTurns.turn()
     try {
       return await this.#deps.contents.load(webhookId)
     } catch {
