@@ -7,8 +7,11 @@ type Delay = ReturnType<typeof monitorEventLoopDelay>
 /** Figures of the event loop are of this long at least, and twice as long at most. */
 const windowMs = 15_000
 
-/** How often the delay of the event loop is measured. */
-const resolutionMs = 20
+/**
+ * How often the delay of the event loop is measured. Each time wakes the process: with 20 ms it cost as much as all else of
+ * these figures together (`npm run bench:metrics`).
+ */
+const resolutionMs = 100
 
 interface Lag {
   readonly mean: number
