@@ -190,15 +190,24 @@ async function runRounds(run: Run, rounds: number): Promise<readonly Round[]> {
   return done
 }
 
-/** One replay of all that is left, to its end. @returns what it says of itself, and how long it took */
+/**
+ * One replay of all that is left, to its end.
+ *
+ * @returns what it says of itself, how long it took, requests its receiver had, and dead letters that are left
+ */
 async function runWhole({ world, replayed }: Run): Promise<Record<string, unknown>> {
   const filter = { subscription_id: replayed.subscriptionId, state: 'failed' }
   const beganAt = performance.now()
+  const before = replayed.requests()
   const { id } = await call(world, 'POST', '/replays', { filter })
   for (;;) {
     const replay = await call(world, 'GET', `/replays/${id}`)
     const took = Math.round((performance.now() - beganAt) / 1000)
-    if (replay.state === 'done') return { ...replay, seconds: took }
+    if (replay.state === 'done') {
+      const received = replayed.requests() - before
+      const { count: left } = await call(world, 'POST', '/replays', { filter, dry_run: true })
+      return { ...replay, seconds: took, received, left }
+    }
     console.error(`${replay.state}: ${replay.delivered} of ${replay.total} after ${took} s`)
     await pause(10_000)
   }
@@ -325,7 +334,8 @@ async function main(): Promise<number> {
       `\n${JSON.stringify({ machine, replayed: replayedCount, rounds: values.rounds, ...figures })}`,
     )
     const isGood = figures.ratio_p99_quiet <= ratioMax && figures.beside_retries_late_p99_ms <= lateMsMax
-    return isGood && figures.missing === 0 ? 0 : 1
+    const isWhole = whole === undefined || (whole.received === whole.delivered && whole.left === 0)
+    return isGood && isWhole && figures.missing === 0 ? 0 : 1
   } finally {
     children.killAll()
   }

@@ -2,7 +2,7 @@ import { Fifo } from '../platform/fifo.ts'
 
 /** Attempts that begin together, and how far apart such groups are at first. */
 const together = 8
-const apartMs = 30
+const apartMs = 20
 
 /** Each group follows the one before this much sooner, until nobody waits: a second or two later nothing is held back. */
 const sooner = 0.98
