@@ -1,11 +1,11 @@
 import { Fifo } from '../platform/fifo.ts'
 
-/** Attempts that begin together, and how far apart such groups are at first. */
+/** Attempts that may begin together, and in a second at first. */
 const together = 8
-const apartMs = 20
+const perSecondLeast = 400
 
-/** Each group follows the one before this much sooner, until nobody waits: a second or two later nothing is held back. */
-const sooner = 0.98
+/** In the next second so much more may begin than have begun in this one: a few seconds later nothing is held back. */
+const growth = 1.5
 
 /**
  * Lets attempts of replays begin in small groups. What a replay owes in one step is read from its lane at once, and as long as
@@ -15,31 +15,54 @@ const sooner = 0.98
  */
 export class ReplayTurns {
   readonly #waiting = new Fifo<() => void>()
+  readonly #now: () => number
   readonly #later: (then: () => void, ms: number) => unknown
-  #apartMs = apartMs
+  #tokens: number = together
+  #at: number
+  #perSecond = perSecondLeast
+  /** Since when is counted how many have begun. */
+  #countedSince: number
+  #begun = 0
   #isPassing = false
 
-  /** @param later setTimeout; replaced in tests */
-  constructor(later: (then: () => void, ms: number) => unknown = setTimeout) {
+  /** @param now milliseconds that never jump @param later setTimeout; both are replaced in tests */
+  constructor(
+    now: () => number = () => performance.now(),
+    later: (then: () => void, ms: number) => unknown = setTimeout,
+  ) {
+    this.#now = now
     this.#later = later
+    this.#at = now()
+    this.#countedSince = this.#at
   }
 
   /** Resolves when an attempt may begin. */
   turn(): Promise<void> {
     return new Promise(resolve => {
       this.#waiting.push(resolve)
-      if (this.#isPassing) return
-      this.#isPassing = true
-      this.#apartMs = apartMs
-      this.#later(() => this.#pass(), 0)
+      if (!this.#isPassing) this.#pass()
     })
   }
 
   #pass(): void {
+    this.#refill()
+    for (; this.#tokens >= 1 && this.#waiting.length > 0; this.#tokens--) {
+      this.#waiting.shift()?.()
+      this.#begun++
+    }
     this.#isPassing = this.#waiting.length > 0
-    if (!this.#isPassing) return
-    for (let begun = 0; begun < together; begun++) this.#waiting.shift()?.()
-    this.#later(() => this.#pass(), this.#apartMs)
-    this.#apartMs *= sooner
+    if (this.#isPassing) this.#later(() => this.#pass(), (1000 * together) / this.#perSecond)
+  }
+
+  #refill(): void {
+    const now = this.#now()
+    const countedMs = now - this.#countedSince
+    if (countedMs >= 1000) {
+      this.#perSecond = Math.max(perSecondLeast, (growth * 1000 * this.#begun) / countedMs)
+      this.#countedSince = now
+      this.#begun = 0
+    }
+    this.#tokens = Math.min(together, this.#tokens + ((now - this.#at) * this.#perSecond) / 1000)
+    this.#at = now
   }
 }

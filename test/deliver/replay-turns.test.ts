@@ -3,63 +3,79 @@ import { test } from 'node:test'
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises'
 import { ReplayTurns } from '../../src/deliver/replay-turns.ts'
 
-/** Turns whose timer is ended by the test. */
+/** Turns whose time is that of the test. */
 function someTurns() {
-  let timer: { readonly then: () => void; readonly ms: number } | undefined
-  const turns = new ReplayTurns((then, ms) => {
-    assert.equal(timer, undefined, 'one timer at a time')
-    timer = { then, ms }
-  })
+  let now = 1000
+  let timer: { readonly then: () => void; readonly at: number } | undefined
+  const turns = new ReplayTurns(
+    () => now,
+    (then, ms) => {
+      assert.equal(timer, undefined, 'one timer at a time')
+      timer = { then, at: now + Math.max(1, ms) }
+    },
+  )
   let begun = 0
   return {
-    begun: () => begun,
-    timer: () => timer?.ms,
     begin(count: number) {
       for (let n = 0; n < count; n++)
         void turns.turn().then(() => {
           begun++
         })
     },
-    /** Lets the time pass until the next group. @returns how long that was */
-    async pass() {
-      const { then, ms } = timer ?? assert.fail('nothing is to come')
-      timer = undefined
-      then()
+    /** Lets time pass. @returns how many have begun in it */
+    async pass(ms: number) {
+      const before = begun
       await turnOfTheLoop()
-      return ms
+      for (const end = now + ms; now < end; ) {
+        now = Math.min(end, timer?.at ?? end)
+        if (timer === undefined || timer.at > now) continue
+        const { then } = timer
+        timer = undefined
+        then()
+        await turnOfTheLoop()
+      }
+      return begun - before
     },
   }
 }
 
-test('attempts begin in small groups, and an attempt alone begins at once', async () => {
+test('attempts begin in small groups, the first at once', async () => {
   const turns = someTurns()
-  turns.begin(20)
-  assert.equal(await turns.pass(), 0)
-  assert.equal(turns.begun(), 8)
-  assert.equal(await turns.pass(), 20)
-  assert.equal(turns.begun(), 16)
-  await turns.pass()
-  assert.equal(turns.begun(), 20)
-  await turns.pass()
-  assert.equal(turns.timer(), undefined, 'nobody waits')
+  turns.begin(100)
+  assert.equal(await turns.pass(0), 8)
+  assert.equal(await turns.pass(19), 0)
+  assert.equal(await turns.pass(1), 8)
+  assert.equal(await turns.pass(250), 84)
+  await turns.pass(1000)
   turns.begin(1)
-  assert.equal(await turns.pass(), 0)
-  assert.equal(turns.begun(), 21)
+  assert.equal(await turns.pass(0), 1)
 })
 
-test('who always has more to send is held back less and less, and again once nobody has waited', async () => {
+test('two steps in a second are held back each time, and one attempt after the other is not', async () => {
   const turns = someTurns()
-  let ms = 0
-  let last = 0
-  for (let group = 0; group < 180; group++) {
-    turns.begin(10) // as many as may be in flight: all of them have begun before the next group
-    last = await turns.pass()
-    ms += last
+  for (let step = 0; step < 20; step++) {
+    turns.begin(100)
+    assert.ok((await turns.pass(100)) <= 56)
+    await turns.pass(400)
   }
-  assert.ok(last < 1, `groups are ${last} ms apart`)
-  assert.ok(ms < 2000, `that was so after ${ms} ms`)
-  while (turns.timer() !== undefined) await turns.pass()
-  turns.begin(20)
-  await turns.pass()
-  assert.equal(await turns.pass(), 20)
+  for (let n = 0; n < 300; n++) {
+    turns.begin(1)
+    assert.equal(await turns.pass(0), 1)
+    await turns.pass(3)
+  }
+})
+
+test('who always has more to send is held back less and less, also where it comes in waves', async () => {
+  const turns = someTurns()
+  const perSecond: number[] = []
+  for (let second = 0; second < 8; second++) {
+    let begun = 0
+    for (let wave = 0; wave < 4; wave++) {
+      turns.begin(2000)
+      begun += (await turns.pass(150)) + (await turns.pass(100))
+    }
+    perSecond.push(begun)
+  }
+  assert.ok((perSecond[0] ?? 0) <= 450, `${perSecond}`)
+  assert.ok((perSecond[7] ?? 0) >= 5000, `${perSecond}`)
 })
