@@ -1,7 +1,7 @@
 import { loggedFrom } from '../model/logged-from.ts'
 import type { Queryable } from '../platform/postgres.ts'
+import { type Candidate, type DeliveryKey, readCandidates } from './candidates-store.ts'
 import type { Selection } from './filter.ts'
-import { type Candidate, type DeliveryKey, readCandidates } from './store.ts'
 
 /** Deliveries looked at with one statement, and statements of one step, where few of them match. */
 const pageRows = 1000

@@ -5,7 +5,7 @@ import type { ErrorClass } from '../model/outcome.ts'
 import { int4Array, uuidArray } from '../platform/binary-array.ts'
 import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
-import type { DeliveryKey } from './store.ts'
+import type { DeliveryKey } from './candidates-store.ts'
 
 /** Which deliveries are looked for. */
 export interface DeliverySelection {

@@ -4,6 +4,7 @@ import { loggedFrom } from '../model/logged-from.ts'
 import { parseUuid, type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { planByIndexes } from '../platform/sql.ts'
+import type { DeliveryKey } from './candidates-store.ts'
 import {
   type DeliveryRow,
   type DeliverySelection,
@@ -14,7 +15,6 @@ import {
   readEndedKeys,
   readOwedKeys,
 } from './deliveries-store.ts'
-import type { DeliveryKey } from './store.ts'
 
 export type { DeliveryKey }
 

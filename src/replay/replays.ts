@@ -7,24 +7,19 @@ import { loggedFrom } from '../model/logged-from.ts'
 import type { Clock } from '../platform/clock.ts'
 import { type Uuid, uuidLowerBound, uuidTime, uuidV7Source } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
-import { frozenAt, type ReplayFilter, type Selection, selectionOf } from './filter.ts'
-import { notTriedNow } from './not-tried-now.ts'
-import type { ReplayAnswer } from './schema.ts'
 import {
   type DeliveryKey,
-  endReplay,
-  insertReplay,
-  listReplays,
-  lockOpenReplay,
-  oweAgain,
   type ReplayableEvent,
-  type ReplayRow,
   readCandidates,
   readFirstScheduled,
   readLastAttempts,
-  readReplay,
   readReplayableEvent,
-} from './store.ts'
+} from './candidates-store.ts'
+import { frozenAt, type ReplayFilter, type Selection, selectionOf } from './filter.ts'
+import { notTriedNow } from './not-tried-now.ts'
+import { oweAgain } from './owe-store.ts'
+import type { ReplayAnswer } from './schema.ts'
+import { endReplay, insertReplay, listReplays, lockOpenReplay, type ReplayRow, readReplay } from './store.ts'
 
 /** The notice that a replay was made: processes look for what there is to do. */
 export const replayNotice = { channel: 'replays', parse: (id: string) => id } as const

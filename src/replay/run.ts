@@ -7,7 +7,9 @@ import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { CandidateReader } from './candidate-reader.ts'
+import type { DeliveryKey } from './candidates-store.ts'
 import type { Selection } from './filter.ts'
+import { countUnderWay, hasEventsSince, oweAgain, prepareForSteps, takeEnded } from './owe-store.ts'
 import { Pace, quietMs } from './pace.ts'
 import {
   type Counted,
@@ -19,18 +21,12 @@ import {
 } from './replays.ts'
 import {
   addProgress,
-  countUnderWay,
-  type DeliveryKey,
   endReplay,
-  hasEventsSince,
   lockOpenReplay,
-  oweAgain,
   type Progress,
-  prepareForSteps,
   type ReplayRow,
   readOpenReplays,
   setTotal,
-  takeEnded,
 } from './store.ts'
 
 export interface RunReplaysDeps {
