@@ -50,5 +50,6 @@ test('what waits in memory goes to the lane when there are more processes than a
   answer()
   assert.equal((await settledAudit(world.world)).final, 8)
   assert.equal(receiver.received.length, 8)
-  assert.equal(receiver.mostAtOnce, 1)
+  // The one from before the other process came, and one of the lane; what holds afterwards is in max-in-flight.test.ts.
+  assert.ok(receiver.mostAtOnce <= 2, `${receiver.mostAtOnce} at once`)
 })

@@ -23,6 +23,7 @@ test('max_in_flight holds over all processes together, without Redis, also when 
   for (const [max_in_flight, events] of [
     [6, 60],
     [2, 20],
+    [1, 5],
   ] as const) {
     await using receiver = await startReceiver({ delayMs: 50 })
     const { id } = await apis[0].subscribe({ target_url: receiver.origin, max_in_flight })

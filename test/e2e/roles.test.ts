@@ -34,23 +34,24 @@ for (const engine of engines) {
     const api = client(url)
     await cluster.start('worker')
     const { id } = await api.subscribe({ target_url: receiver.origin })
-    const sentAt: number[] = []
-    for (let n = 1; n <= 6; n++) {
-      sentAt.push(performance.now())
+    // Without a bell a look of its own finds each, 250 ms after the one that gave the lane back: the soonest of six took 123 ms,
+    // and with a bell 8 ms. On a machine that is busy with something else one of many has to be soon.
+    const latenciesMs: number[] = []
+    while (latenciesMs.length < 20 && !latenciesMs.some(ms => ms < 75)) {
+      const sentAt = performance.now()
       await api.ingest(id)
-      await receiver.waitFor(n)
+      await receiver.waitFor(latenciesMs.length + 1)
+      latenciesMs.push((receiver.received.at(-1)?.at ?? 0) - sentAt)
       // A lane that was worked off is kept for a second.
       await eventually(
         () => systemOf(url),
         ({ backlog }) => backlog.lanes_leased === 0,
       )
     }
-    // Without a bell a look of its own finds each, 250 ms after the one that gave the lane back: the soonest of six took 123 ms,
-    // and with a bell 8 ms.
-    const latenciesMs = receiver.received.map(({ at }, n) => at - (sentAt[n] ?? 0))
-    assert.ok(Math.min(...latenciesMs) < 110, `a bell, not the next look: ${latenciesMs.map(Math.round)} ms`)
+    const told = `a bell, not the next look: ${latenciesMs.map(Math.round)} ms`
+    assert.ok(Math.min(...latenciesMs) < 75, told)
     const { missing, final } = await settledAudit(cluster.world)
-    assert.deepEqual({ missing, final }, { missing: 0, final: 6 })
+    assert.deepEqual({ missing, final }, { missing: 0, final: latenciesMs.length })
   })
 
   test(`${engine}: without a worker events are accepted and kept; the first worker to come delivers them`, async t => {

@@ -200,7 +200,11 @@ test('a receiver that fails until its circuit opens, and answers again', async (
   const api = client(url)
   const { id } = await api.subscribe({ target_url: receiver.origin, retry: { base_seconds: 1 } })
   for (let n = 0; n < 6; n++) await api.ingest(id)
-  const trouble = await listed(url, 'receiver', false)
+  // What waits is counted now and then.
+  const trouble = await eventually(
+    () => listed(url, 'receiver', false),
+    ({ count }) => count === 6,
+  )
   assert.deepEqual([trouble.subject, trouble.process], [String(id), null])
   assert.deepEqual([trouble.count, trouble.count_exact], [6, true])
   assert.match(trouble.cause ?? '', /one attempt at a time from 20[\d-]+T[\d:.]+Z on, less and less often$/)

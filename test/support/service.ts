@@ -245,23 +245,25 @@ export function client(url: string) {
   const post = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
     fetch(`${url}${path}`, { method: 'POST', body: new Uint8Array(Buffer.from(body)), headers })
   const json = { 'content-type': 'application/json' }
+  const accepted = (ask: () => Promise<Response>) => eventually(ask, ({ status }) => status !== 503)
   const ingest = async (
     id: number,
     body: string | Buffer = '{"a":1}',
     headers: Record<string, string> = json,
   ): Promise<string> => {
-    const answer = await eventually(
-      () => post(`/ingest/${id}`, body, headers),
-      ({ status }) => status !== 503,
-    )
+    const answer = await accepted(() => post(`/ingest/${id}`, body, headers))
     if (answer.status !== 202) throw new Error(`not accepted: ${answer.status} ${await answer.text()}`)
     return ((await answer.json()) as { webhook_id: string }).webhook_id // as openapi.json has it
   }
   return {
     post,
-    /** @returns the subscription, as the 201 shows it */
+    /**
+     * Again after a 503, which a busy machine says to many at once.
+     *
+     * @returns the subscription, as the 201 shows it
+     */
     async subscribe(body: object): Promise<{ readonly id: number; readonly signing_secret: string }> {
-      const answer = await post('/subscriptions/', JSON.stringify(body), json)
+      const answer = await accepted(() => post('/subscriptions/', JSON.stringify(body), json))
       if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${await answer.text()}`)
       return (await answer.json()) as { id: number; signing_secret: string } // as openapi.json has it
     },
