@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { groupsOf, writeEntries } from './groups.ts'
+import { namedOptions } from './named.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -58,6 +59,29 @@ test('what fails in a group is a failure under the name of its file, and the fil
   assert.equal(status, 1)
   for (const name of ['a', 'b', 'c', 'd']) assert.match(stdout, new RegExp(`^not ok .*/${name}\\.mjs$`, 'm'))
   assert.match(stdout, /^ok .*\/e\.mjs$/m)
+})
+
+test('a run for a name that no test has says so and ends, whatever was opened before the tests', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'webhooks-groups-'))
+  t.after(() => rm(folder, { recursive: true, force: true }))
+  const file = join(folder, 'opens.mjs')
+  await writeFile(
+    file,
+    `import { after, before, test } from 'node:test'
+     let open
+     before(async () => { await new Promise(resolve => setTimeout(resolve, 50)); open = setInterval(() => {}, 1000) })
+     after(() => clearInterval(open))
+     test('it is there', () => {})`,
+  )
+  for (const [name, status, said] of [
+    ['not there', 1, true],
+    ['is there', 0, false],
+  ] as const) {
+    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const options = ['--test', ...namedOptions(name), file]
+    const run = spawnSync(process.execPath, options, { env, encoding: 'utf8', timeout: 60_000 })
+    assert.deepEqual([run.status, run.stdout.includes('no test matches')], [status, said], run.stdout)
+  }
 })
 
 /** Runs files of these names and texts as one group, as the suite does. */

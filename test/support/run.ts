@@ -6,6 +6,7 @@ import { bundleService, compileCache, compileSources } from './bundle.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests, processTests } from './database-tests.ts'
 import { groupsOf, writeEntries } from './groups.ts'
+import { namedOptions } from './named.ts'
 import { timeline, watchLoad } from './timeline.ts'
 import { childSeconds, keptTimes, timesTable } from './times.ts'
 
@@ -94,8 +95,10 @@ try {
 }
 
 async function run(environment: NodeJS.ProcessEnv): Promise<number> {
-  const options = ['--test', '--test-reporter=spec']
-  if (values.name !== undefined) options.push(`--test-name-pattern=${values.name}`)
+  const options = [
+    '--test',
+    ...(values.name === undefined ? ['--test-reporter=spec'] : namedOptions(values.name)),
+  ]
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
   else options.push('--test-concurrency=4', '--test-timeout=300000')
