@@ -5,9 +5,8 @@ import type { Database } from '../../src/platform/postgres.ts'
 import { hourMs } from './clock.ts'
 
 /**
- * Partitions for events, log and details, each from a moment to another one (whole hours, Unix milliseconds). Made without a
- * look at what is there: `ensurePartitions` makes eight hours at least, and to make one costs PostgreSQL about as much as a
- * database.
+ * Partitions for events, log and details, each from a moment to another one (whole hours, Unix milliseconds). `ensurePartitions`
+ * makes eight hours at least, which takes PostgreSQL longer than most tests.
  */
 export async function makePartitions(
   database: Database,
