@@ -136,6 +136,8 @@ test('by its link a customer sees what their tenant has, changes it, and sees no
   const made = await asAdmin('/portal-tokens', { tenant: 'acme' })
   const { url } = (await made.json()) as { url: string } // as openapi.json has it
   const page = await openPage(url)
+  await page.getByRole('figure', { name: 'How long they took' }).waitFor()
+  assert.equal(await page.getByText('What waited').count(), 0, 'it is known of all tenants together only')
   await page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name: 'Subscriptions' }).click()
   await page.getByText('of acme').waitFor()
   assert.equal(await page.getByText('of somebody else').count(), 0)

@@ -14,14 +14,17 @@ import { Spinner } from '../design/spinner.tsx'
 import { EmptyState, ErrorState } from '../design/states.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
 import { useBrand, useBrandColours } from './brand.ts'
-import { Choices } from './choices.tsx'
 import { rememberKeys, useKeys } from './keys.ts'
 import { MeContext } from './me.ts'
 import { type Place, places } from './navigation.ts'
 import { OutdatedBar } from './outdated-bar.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
-import { TenantSwitch } from './tenant-switch.tsx'
 
+// Menus come after the page, which is there sooner without their library.
+const Choices = lazy(() => import('./choices.tsx').then(module => ({ default: module.Choices })))
+const TenantSwitch = lazy(() =>
+  import('./tenant-switch.tsx').then(module => ({ default: module.TenantSwitch })),
+)
 const Palette = lazy(() => import('./palette.tsx').then(module => ({ default: module.Palette })))
 const KeyHelp = lazy(() => import('./key-help.tsx').then(module => ({ default: module.KeyHelp })))
 const SignIn = lazy(() => import('./sign-in.tsx').then(module => ({ default: module.SignIn })))
@@ -145,7 +148,9 @@ function Frame({ me }: { readonly me: Me }) {
         <IconButton label="Search" className="sm:hidden" onClick={() => setOverlay('palette')}>
           <Search className="h-4 w-4" />
         </IconButton>
-        <Choices me={me} />
+        <Suspense fallback={<span className="w-16" />}>
+          <Choices me={me} />
+        </Suspense>
       </header>
       <OutdatedBar className="sticky top-12 z-20" />
       <main id="page" tabIndex={-1} className="outline-none">
@@ -192,7 +197,9 @@ function SideBar({
           </IconButton>
         )}
       </div>
-      <TenantSwitch iconsOnly={iconsOnly} />
+      <Suspense fallback={null}>
+        <TenantSwitch iconsOnly={iconsOnly} />
+      </Suspense>
       <nav aria-label="Pages" className="grow overflow-y-auto px-2 pb-2">
         {groups.map((group, index) => (
           <ul key={group[0]?.group} className={cx('space-y-0.5 py-2', index > 0 && 'border-t')}>
