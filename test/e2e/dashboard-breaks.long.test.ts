@@ -31,6 +31,20 @@ test('what is shown is said to be old as soon as it cannot be read again, and no
   await bar.waitFor({ state: 'detached' })
 })
 
+test('a part that is loaded late waits for the service, and takes no page with it', { skip }, async t => {
+  const { page } = await open('/audit')
+  await settled(page)
+  await page.getByRole('button', { name: 'Times and rows' }).waitFor()
+  t.after(() => page.context().setOffline(false))
+  await page.context().setOffline(true)
+  const failed = page.waitForEvent('requestfailed', request => request.url().includes('key-help'))
+  await page.keyboard.press('?')
+  await failed
+  assert.ok(await page.getByRole('heading', { name: 'Audit log' }).isVisible())
+  await page.context().setOffline(false)
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+})
+
 test('a live view that was refused says so, and is connected with one click once it may be', {
   skip,
 }, async () => {

@@ -1,10 +1,11 @@
-import { lazy, Suspense, useId } from 'react'
+import { Suspense, useId } from 'react'
 import { usePreferences } from '../shell/preferences.ts'
+import { late } from './late.ts'
 import type { TimeSeriesProps } from './series.ts'
 import { Skeleton } from './states.tsx'
 import { exactTime } from './time.tsx'
 
-const Plot = lazy(() => import('./time-series-plot.tsx').then(module => ({ default: module.Plot })))
+const Plot = late(async () => (await import('./time-series-plot.tsx')).Plot)
 
 /** Values over time: a picture, the same as a sentence, and as a table for who does not see it. The library comes late. */
 export function TimeSeries(props: TimeSeriesProps) {

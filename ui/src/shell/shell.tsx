@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import { Menu as MenuIcon, PanelLeft, Search, Webhook, X } from 'lucide-react'
-import { lazy, Suspense, useEffect, useState } from 'react'
+import { Suspense, useEffect, useState } from 'react'
 import { isPortal } from '../api/client.ts'
 import { keepFresh } from '../api/fresh.ts'
 import { isStatus } from '../api/problem.ts'
@@ -10,6 +10,7 @@ import { can, useConfig, useMe } from '../api/session.ts'
 import { Button, IconButton } from '../design/button.tsx'
 import { cx } from '../design/cx.ts'
 import { Kbd } from '../design/kbd.tsx'
+import { late } from '../design/late.ts'
 import { Spinner } from '../design/spinner.tsx'
 import { EmptyState, ErrorState } from '../design/states.tsx'
 import { Tooltip } from '../design/tooltip.tsx'
@@ -21,13 +22,11 @@ import { OutdatedBar } from './outdated-bar.tsx'
 import { setPreferences, usePreferences } from './preferences.ts'
 
 // Menus come after the page, which is there sooner without their library.
-const Choices = lazy(() => import('./choices.tsx').then(module => ({ default: module.Choices })))
-const TenantSwitch = lazy(() =>
-  import('./tenant-switch.tsx').then(module => ({ default: module.TenantSwitch })),
-)
-const Palette = lazy(() => import('./palette.tsx').then(module => ({ default: module.Palette })))
-const KeyHelp = lazy(() => import('./key-help.tsx').then(module => ({ default: module.KeyHelp })))
-const SignIn = lazy(() => import('./sign-in.tsx').then(module => ({ default: module.SignIn })))
+const Choices = late(async () => (await import('./choices.tsx')).Choices)
+const TenantSwitch = late(async () => (await import('./tenant-switch.tsx')).TenantSwitch)
+const Palette = late(async () => (await import('./palette.tsx')).Palette)
+const KeyHelp = late(async () => (await import('./key-help.tsx')).KeyHelp)
+const SignIn = late(async () => (await import('./sign-in.tsx')).SignIn)
 
 /** Who is there? Then the frame with the page in it, or the door. */
 export function Root() {
