@@ -4,7 +4,7 @@ import { Fifo } from '../platform/fifo.ts'
 const together = 8
 const perSecondLeast = 400
 
-/** In the next second so much more may begin than have begun in this one: a few seconds later nothing is held back. */
+/** In the next second this many times more may begin than in this one: a few seconds later nothing is held back. */
 const growth = 1.5
 
 /**

@@ -69,7 +69,7 @@ test('a run for a name that no test has says so and ends, whatever was opened be
     file,
     `import { after, before, test } from 'node:test'
      let open
-     before(async () => { await new Promise(resolve => setTimeout(resolve, 50)); open = setInterval(() => {}, 1000) })
+     before(async () => { await new Promise(resolve => setImmediate(resolve)); open = setInterval(() => {}, 1000) })
      after(() => clearInterval(open))
      test('it is there', () => {})`,
   )
