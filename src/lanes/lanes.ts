@@ -483,6 +483,7 @@ export class Lanes {
 
   async #giveBack(lanes: readonly LeasedLane[], notBefore?: number): Promise<void> {
     if (lanes.length === 0) return
+    for (const lane of lanes) lane.givenBackNow()
     const ids = lanes.map(lane => lane.subscriptionId)
     await this.#rateTransfer?.keep(ids)
     const { connection, membership, logger } = this.#deps

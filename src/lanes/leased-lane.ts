@@ -215,6 +215,11 @@ export class LeasedLane implements LaneRun {
     this.exhaust()
   }
 
+  /** From now on another process may lease it, and read what comes in: nothing of that may be sent from here without a read. */
+  givenBackNow(): void {
+    this.#isWorkedOff = false
+  }
+
   /** Nothing more is read in this pass: all was found, or nothing more may be sent for a while. */
   exhaust(): void {
     if (!this.isEnding) this.#mode = 'exhausted'

@@ -48,8 +48,13 @@ async function aProcess(t: TestContext, keptMs = 60_000) {
   const pushed: Delivery[] = []
   const asked = new Set<string>()
   const reads = { count: 0, hold: undefined as Promise<void> | undefined }
+  const release = { isUnderWay: false, hold: undefined as Promise<void> | undefined }
   const connection: Queryable = {
     async query<Row extends object>(statement: Statement) {
+      if (statement.name === 'release_lanes') {
+        release.isUnderWay = true
+        await release.hold
+      }
       const answer = await database.query<Row>(statement)
       if (statement.name !== 'read_due') return answer
       reads.count++
@@ -101,7 +106,7 @@ async function aProcess(t: TestContext, keptMs = 60_000) {
     lanes.ring(noon, 1)
     await eventually(() => reads.count > count)
   }
-  return { lanes, clock, state, pushed, asked, reads, settle, workOff, read, first }
+  return { lanes, clock, state, pushed, asked, reads, release, settle, workOff, read, first }
 }
 
 const isLeased = async () => (await laneOf(world.database, 1))?.owner === me
@@ -124,6 +129,20 @@ test('what comes into a lane that is worked off is sent without a read, and is n
   for (const delivery of pushed.splice(0)) await settle(delivery)
   await read()
   assert.deepEqual([pushed, await allOwed(world.database)], [[], []])
+})
+
+test('while a lane is given back nothing is sent without a read: another process may have leased it', async t => {
+  const { lanes, release, pushed, workOff } = await aProcess(t, 0)
+  const { promise, resolve } = Promise.withResolvers<void>()
+  release.hold = promise
+  await workOff()
+  await eventually(() => release.isUnderWay)
+  const id = await owe(world.database, { dueAt: noon })
+  const isTaken = lanes.takeFresh(fresh(id))
+  resolve()
+  assert.equal(isTaken, false)
+  assert.deepEqual(pushed, [])
+  await eventually(async () => !(await isLeased()))
 })
 
 test('what has left memory while a read is under way is not sent again, though that read has found it', async t => {
