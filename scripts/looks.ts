@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import type { BrowserContext, Page } from 'playwright-core'
 import { howToGetBrowser, openBrowser } from '../test/support/browser.ts'
 import { builtDashboard } from '../test/support/dashboard.ts'
+import { startTestServer, urlOf } from '../test/support/database.ts'
 import { settled } from '../test/support/page.ts'
 import { processWorld } from '../test/support/service.ts'
 import { type Crowd, crowded } from './made-up-crowd.ts'
@@ -54,6 +55,15 @@ const states: readonly State[] = [
 ]
 
 await using opened = new AsyncDisposableStack()
+if (process.env.TEST_DATABASE_URL === undefined) {
+  const server = await startTestServer()
+  opened.defer(() => server.stop())
+  Object.assign(process.env, { TEST_DATABASE_URL: urlOf(server.connection), TEST_RUN: `${process.pid}` })
+}
+// What was started ends with this, in the middle too.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void opened.disposeAsync().finally(() => process.exit(options.serve ? 0 : 1)))
+
 async function addresses() {
   if (options.full !== undefined && options.empty !== undefined) {
     const ids = JSON.parse(process.env.LOOKS_IDS ?? '{}') as Partial<Day['ids'] & Crowd>
@@ -153,7 +163,7 @@ const problems = {
 
 await builtDashboard()
 const at = await addresses()
-if (options.serve) await new Promise(resolve => process.once('SIGTERM', resolve))
+if (options.serve) await new Promise(() => {})
 else {
   const browser = await openBrowser(opened)
   if (browser === undefined) throw new Error(howToGetBrowser)
