@@ -282,8 +282,8 @@ export class DeliveryLog {
 }
 
 /** What `recordFinalAttempts` writes, where nothing is owed again. */
-function isPlainRow({ errorClass, trigger, verdict }: AttemptEntry): boolean {
-  return !errorClass && !trigger && !isDead(verdict)
+function isPlainRow({ errorClass, trigger, verdict, isWithoutAttempt }: AttemptEntry): boolean {
+  return !errorClass && !trigger && !isDead(verdict) && !isWithoutAttempt
 }
 
 function logRefused(cause: string, settlements: number): TroubleWords {
@@ -343,6 +343,7 @@ function rowOf(settlement: Exclude<Settlement, { kind: 'handed_back' }>, id: Uui
       durationMs: null,
       nextAt: null,
       error: reason,
+      isWithoutAttempt: true,
     }
   }
   const { outcome, verdict } = settlement

@@ -33,6 +33,8 @@ export interface AttemptEntry {
   readonly errorCode?: string | null
   /** Absent: auto. */
   readonly trigger?: AttemptTrigger
+  /** No attempt was made. It is written where its owed row goes in the same statement: else another one ended it, and said so. */
+  readonly isWithoutAttempt?: boolean
 }
 
 /** What an attempt remembers besides its row in the log, as it is written: one row of `attempt_details`. */
@@ -57,6 +59,8 @@ const insertWithMore = insertInto(
   'error, error_class, error_code, trigger',
   '$11::text[], $21::text[], $22::text[], $29::text[]::attempt_trigger[]',
 )
+const insertAttemptsAndEnds = `${insertWithMore}
+  where id <> all($30::uuid[]) or (webhook, sub, attempt) in (select webhook_id, subscription_id, attempt from settled)`
 
 /** @param more columns that not all statements fill, and where their values are */
 function insertInto(more: string, values: string): string {
@@ -95,8 +99,9 @@ const dead = `
         where u.verdict in ('given_up', 'expired') and u.trigger <> 'test')`
 
 /**
- * Appends attempts, all of them final, without an error class, made by themselves and none of them a dead letter, and removes the owed rows they
- * settle: one statement, one commit. The way of nearly every delivery, so it is kept apart from `recordAttempts`.
+ * Appends attempts, all of them made, final, without an error class, by themselves and none of them a dead letter, and removes
+ * the owed rows they settle: one statement, one commit. The way of nearly every delivery, so it is kept apart from
+ * `recordAttempts`.
  */
 export async function recordFinalAttempts(db: Queryable, rows: readonly AttemptEntry[]): Promise<void> {
   await db.query({
@@ -119,12 +124,13 @@ export async function recordAttempts(
   details: readonly DetailsEntry[] = [],
 ): Promise<void> {
   const final = rows.filter(row => row.verdict !== 'retry')
-  const isAnyDead = final.some(row => isDead(row.verdict))
+  const withoutAttempt = final.filter(row => row.isWithoutAttempt).map(row => row.id)
+  const hasEnds = withoutAttempt.length > 0 || final.some(row => isDead(row.verdict))
   await db.query({
-    name: isAnyDead ? 'record_attempts_and_dead' : 'record_attempts',
+    name: hasEnds ? 'record_attempts_and_ends' : 'record_attempts',
     text: `
-      with settled as (${deleteOwed} ${isAnyDead ? 'returning webhook_id, subscription_id' : ''}),
-      ${isAnyDead ? `${dead}, ${noteGivenUp('dead')},` : ''}
+      with settled as (${deleteOwed} ${hasEnds ? 'returning webhook_id, subscription_id, attempt' : ''}),
+      ${hasEnds ? `${dead}, ${noteGivenUp('dead')},` : ''}
       later as (
         update owed o set attempt = n.next_attempt, due_at = n.due_at, owner = null,
           -- An attempt that a person wanted at once is followed by those that come by themselves; of a replay all have its own.
@@ -145,7 +151,7 @@ export async function recordAttempts(
         select id, request::json, response::json, body, timings::json, address
         from unnest($23::uuid[], $24::text[], $25::text[], $26::bytea[], $27::text[], $28::text[])
           as d (id, request, response, body, timings, address))
-      ${insertWithMore}`,
+      ${hasEnds ? insertAttemptsAndEnds : insertWithMore}`,
     values: [
       ...logColumns(rows),
       ...finalColumns(final),
@@ -159,6 +165,7 @@ export async function recordAttempts(
       textArray(rows.map(row => row.errorCode ?? null)),
       ...detailsColumns(details),
       textArray(rows.map(row => row.trigger ?? 'auto')),
+      ...(hasEnds ? [uuidArray(withoutAttempt)] : []),
     ],
   })
 }

@@ -22,7 +22,7 @@ export type Settlement =
       /** A retry keeps its place in the lane, and its lane waits instead (ordered delivery). */
       readonly keepsPlace?: boolean
     }
-  /** It ends without an attempt, and the log says why. */
+  /** It ends without an attempt, and the log says why, unless it had ended already. */
   | {
       readonly kind: 'ended'
       readonly delivery: Delivery

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { AppError } from '../../src/errors.ts'
+import { endOwedOfEvents } from '../../src/lanes/end-owed.ts'
 import { DeliveryLog, type DeliveryLogDeps } from '../../src/log/log.ts'
 import type { Delivery } from '../../src/model/delivery.ts'
 import type { ExchangeDetails } from '../../src/model/exchange-details.ts'
@@ -133,6 +134,16 @@ test('each outcome is logged as what it was, and each verdict does what it says'
   assert.deepEqual(await laneOf(world.database, 1), { owner: null, dueAt: noon + 1 })
   assert.deepEqual(rung, [noon + 1])
   assert.deepEqual(settled, deliveries)
+})
+
+test('what has ended meanwhile does not end once more in the log, and its room is free all the same', async () => {
+  const delivery = await aDelivery()
+  await endOwedOfEvents(world.database, [delivery.webhookId], 'the payload was expunged', 10)
+  const { log, settled } = aLog()
+  log.settle({ kind: 'ended', delivery, verdict: 'cancelled', reason: 'the payload was expunged', at: noon })
+  await log.drained()
+  assert.equal((await allAttempts(world.database)).length, 1)
+  assert.deepEqual(settled, [delivery])
 })
 
 test('fresh deliveries that were accepted share a commit with those of the next 100 ms', async t => {

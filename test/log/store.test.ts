@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
+import { endOwedOfEvents } from '../../src/lanes/end-owed.ts'
 import {
   type AttemptEntry,
   type OwedAgain,
@@ -102,6 +103,33 @@ test('a final attempt does not end a later one: the number is checked', async ()
   await recordAttempts(database, me, [anAttempt(webhookId, { attempt: 1 })], [])
   assert.equal((await allOwed(database))[0]?.attempt, 3)
   assert.equal((await allAttempts(database)).length, 2, 'the attempts were made, so they are logged')
+})
+
+test('an end without an attempt is logged once, by whoever ends it first', async () => {
+  const { database } = world
+  const [here, elsewhere, again] = [await owe(database), await owe(database), await owe(database)]
+  await endOwedOfEvents(database, [elsewhere], 'the payload was expunged', 10)
+  await database.query({ text: 'update owed set attempt = 2 where webhook_id = $1', values: [again] })
+  const attempt = anAttempt(elsewhere)
+  for (const verdict of ['cancelled', 'expired'] as const) {
+    const end = { status: 'failed', httpStatus: null, durationMs: null, isWithoutAttempt: true } as const
+    const ends = [here, elsewhere, again].map(id => anAttempt(id, { ...end, verdict, error: 'here' }))
+    await recordAttempts(database, me, verdict === 'expired' ? [attempt, ...ends] : ends, [])
+  }
+  assert.deepEqual(
+    (await allAttempts(database)).map(row => [row.webhookId, row.verdict, row.error]),
+    [
+      [here, 'cancelled', 'here'],
+      [elsewhere, 'delivered', null],
+      [elsewhere, 'cancelled', 'the payload was expunged'],
+    ],
+    'what was sent all the same is logged besides',
+  )
+  assert.deepEqual(
+    (await allOwed(database)).map(owed => owed.webhookId),
+    [again],
+    'what is owed for another attempt by now does not end',
+  )
 })
 
 test('a retry goes back to its lane with its next number and time', async () => {
