@@ -156,12 +156,12 @@ export async function prepareForSteps(session: Queryable): Promise<void> {
   await session.query({ text: 'set synchronous_commit = off; set plan_cache_mode = force_generic_plan' })
 }
 
-/** Whether any event was accepted with this id or a later one. */
-export async function hasEventsSince(db: Queryable, from: Uuid): Promise<boolean> {
-  const { rows } = await db.query({
-    name: 'has_events_since',
-    text: 'select from events where webhook_id >= $1 limit 1',
-    values: [from],
+/** How many events were accepted with this id or a later one, up to `most`. */
+export async function countEventsSince(db: Queryable, from: Uuid, most: number): Promise<number> {
+  const { rows } = await db.query<{ count: number }>({
+    name: 'count_events_since',
+    text: 'select count(*)::int as count from (select from events where webhook_id >= $1 limit $2) e',
+    values: [from, most],
   })
-  return rows.length > 0
+  return rows[0]?.count ?? 0
 }

@@ -9,8 +9,8 @@ import type { Connection, Database, Queryable } from '../platform/postgres.ts'
 import { CandidateReader } from './candidate-reader.ts'
 import type { DeliveryKey } from './candidates-store.ts'
 import type { Selection } from './filter.ts'
-import { countUnderWay, hasEventsSince, oweAgain, prepareForSteps, takeEnded } from './owe-store.ts'
-import { Pace, quietMs } from './pace.ts'
+import { countEventsSince, countUnderWay, oweAgain, prepareForSteps, takeEnded } from './owe-store.ts'
+import { besideFresh, Pace, quietMs } from './pace.ts'
 import {
   type Counted,
   countCandidates,
@@ -54,6 +54,9 @@ const openMs = 500
  * is no more room by what was counted before.
  */
 const lookMs = 250
+/** How many fresh events come is counted over this time, up to a number from which on more make no difference. */
+const freshMs = 2000
+const freshMax = (besideFresh.most / besideFresh.share) * (freshMs / 1000)
 /** Rows that end with one statement. */
 const endedRows = 5000
 /** What may be queued in this time is read ahead. */
@@ -175,11 +178,17 @@ class Run {
     this.#lookedAt = now
     const ended = await takeEnded(tx, row.id, replayedFrom(row), endedRows)
     this.#underWay = await countUnderWay(tx, row.id)
-    if (this.#pace.isOwn) {
-      this.#pace.setQuiet(!(await hasEventsSince(tx, uuidLowerBound(this.#deps.clock.now() - quietMs))))
-    }
+    if (this.#pace.isOwn) this.#pace.setFresh(await this.#freshPerSecond(tx))
     this.#lookTookMs = performance.now() - now
     return ended
+  }
+
+  /** @returns null: none has come for a while */
+  async #freshPerSecond(tx: Queryable): Promise<number | null> {
+    const now = this.#deps.clock.now()
+    const count = await countEventsSince(tx, uuidLowerBound(now - freshMs), freshMax)
+    if (count > 0) return (1000 * count) / freshMs
+    return (await countEventsSince(tx, uuidLowerBound(now - quietMs), 1)) > 0 ? 0 : null
   }
 
   /** Sooner where there is no room for what is allowed. With much under way a look takes long, and is made less often. */

@@ -3,7 +3,7 @@ import { type AttemptTrigger, attemptTriggers } from '../model/delivery.ts'
 import { type ErrorClass, errorClasses } from '../model/outcome.ts'
 import { type DeliveryState, deliveryStates } from './deliveries.ts'
 import { ReplayFilter } from './filter.ts'
-import { besideFreshPerSecond, quietMs, quietPerSecond } from './pace.ts'
+import { besideFresh, quietMs, quietPerSecond } from './pace.ts'
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
 const nullableTime = (description: string) =>
@@ -16,7 +16,7 @@ export const ReplayCreate = Type.Object(
       Type.Integer({
         minimum: 1,
         maximum: 100_000,
-        description: `How many are queued per second at most; never more than receivers take. Left out: ${besideFreshPerSecond} while fresh events come, so that they are not late for it, and up to ${quietPerSecond} once there were none for ${quietMs / 1000} s`,
+        description: `How many are queued per second at most; never more than receivers take. Left out: while fresh events come half as many as come, so that they are not late for it (${besideFresh.least} at least, ${besideFresh.most} at most), and up to ${quietPerSecond} once there were none for ${quietMs / 1000} s`,
       }),
     ),
     dry_run: Type.Optional(Type.Boolean({ description: 'Only counts, and makes nothing' })),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { besideFreshPerSecond, Pace, quietPerSecond } from '../../src/replay/pace.ts'
+import { besideFresh, Pace, quietPerSecond } from '../../src/replay/pace.ts'
 
 /** How many are allowed in some seconds, that are all used, when asked each 25 ms; and in how many steps. */
 function allowedIn(pace: Pace, from: number, seconds: number) {
@@ -24,19 +24,33 @@ test('a rate that was given is kept, whether fresh events come or not', () => {
   const pace = new Pace(100, 0)
   assert.equal(pace.isOwn, false)
   assertRate(allowedIn(pace, 0, 10), 100, 10)
-  pace.setQuiet(true)
+  pace.setFresh(null)
   assertRate(allowedIn(pace, 10_000, 10), 100, 10)
+  pace.setFresh(2000)
+  assertRate(allowedIn(pace, 20_000, 10), 100, 10)
 })
 
 test('without one it is slow until it is known that nothing fresh comes, and slow again when something does', () => {
   const pace = new Pace(null, 0)
   assert.equal(pace.isOwn, true)
-  assertRate(allowedIn(pace, 0, 10), besideFreshPerSecond, 10)
-  pace.setQuiet(true)
+  assertRate(allowedIn(pace, 0, 10), besideFresh.least, 10)
+  pace.setFresh(null)
   assertRate(allowedIn(pace, 10_000, 10), quietPerSecond, 10)
   pace.allows(23_000) // much is allowed and not used
-  pace.setQuiet(false)
-  assert.ok(allowedIn(pace, 23_000, 1).sum <= besideFreshPerSecond * 1.25)
+  pace.setFresh(0)
+  assert.ok(allowedIn(pace, 23_000, 1).sum <= besideFresh.least * 1.25)
+})
+
+test('beside fresh events it is half as many as these, neither very few nor very many', () => {
+  const pace = new Pace(null, 0)
+  for (const [fresh, rate] of [
+    [1, besideFresh.least],
+    [600, 300],
+    [8000, besideFresh.most],
+  ] as const) {
+    pace.setFresh(fresh)
+    assert.equal(pace.perSecond, rate)
+  }
 })
 
 test('what a slow receiver has not taken is not made up for', () => {

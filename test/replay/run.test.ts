@@ -11,7 +11,7 @@ import type { Queryable } from '../../src/platform/postgres.ts'
 import { type DeliveryKey, readCandidates } from '../../src/replay/candidates-store.ts'
 import { removeFinishedReplays } from '../../src/replay/finished.ts'
 import { oweAgain, takeEnded } from '../../src/replay/owe-store.ts'
-import { besideFreshPerSecond, quietMs } from '../../src/replay/pace.ts'
+import { besideFresh, quietMs } from '../../src/replay/pace.ts'
 import { firstKey, Replays } from '../../src/replay/replays.ts'
 import { runReplays } from '../../src/replay/run.ts'
 import { testDatabase } from '../support/database.ts'
@@ -142,14 +142,14 @@ test('its rate is not exceeded', async () => {
 
 test('without a rate it is slow while fresh events come, and fast a while after the last one', async () => {
   await subscribe(database, [1])
-  for (let n = 0; n < 300; n++) await ended(database, { 1: 'given_up' })
+  for (let n = 0; n < 150; n++) await ended(database, { 1: 'given_up' })
   /** Between the first step and the last one, seen by the times of their rows. */
   const msFromFirstToLast = async (now: () => number) => {
     await database.query({ text: 'delete from owed' })
     const id = await make({})
     const cutting = new AbortController()
     const running = runReplays({ ...deps, clock: { now } }, cutting.signal)
-    await eventually(async () => (await read(id)).queued === 300)
+    await eventually(async () => (await read(id)).queued === 150)
     await replays.cancel(localOperator, id)
     cutting.abort()
     await running
@@ -159,9 +159,9 @@ test('without a rate it is slow while fresh events come, and fast a while after 
     return rows[0]?.ms ?? 0
   }
   const beside = await msFromFirstToLast(Date.now)
-  assert.ok(beside > 250 * (1000 / besideFreshPerSecond), `300 within ${beside} ms beside fresh events`)
+  assert.ok(beside > 120 * (1000 / besideFresh.least), `150 within ${beside} ms beside fresh events`)
   const alone = await msFromFirstToLast(() => Date.now() + quietMs + 5000)
-  assert.ok(alone < beside / 2, `300 within ${alone} ms while nothing fresh comes, and ${beside} beside it`)
+  assert.ok(alone < beside / 2, `150 within ${alone} ms while nothing fresh comes, and ${beside} beside it`)
 })
 
 test('its statements go through as many rows as they are about, also where statistics take the tables for empty', async () => {

@@ -1806,7 +1806,7 @@ export type ReplayCreate = {
     /** Only events that were accepted before this time */
     until?: string
   }
-  /** How many are queued per second at most; never more than receivers take. Left out: 200 while fresh events come, so that they are not late for it, and up to 5000 once there were none for 10 s */
+  /** How many are queued per second at most; never more than receivers take. Left out: while fresh events come half as many as come, so that they are not late for it (100 at least, 500 at most), and up to 5000 once there were none for 10 s */
   rate_per_second?: number
   /** Only counts, and makes nothing */
   dry_run?: boolean
