@@ -10,6 +10,12 @@ export interface Percentiles {
   readonly maxUs: number
 }
 
+/** The buckets that are not empty, and how many are in each. */
+export interface HistogramCounts {
+  readonly buckets: readonly (readonly [index: number, count: number])[]
+  readonly maxUs: number
+}
+
 /**
  * Counts durations in buckets that grow with the value, as HdrHistogram does: 64 buckets per power of two, so a
  * percentile is off by at most 1.6 %, while recording costs no allocation and memory does not grow with the count.
@@ -26,6 +32,20 @@ export class Histogram {
     this.#counts[index] = (this.#counts[index] ?? 0) + 1
     this.#total += 1
     if (value > this.#max) this.#max = value
+  }
+
+  /** What was counted, to be added to another one. */
+  counts(): HistogramCounts {
+    const buckets = [...this.#counts.entries()].filter(([, count]) => count > 0)
+    return { buckets, maxUs: this.#max }
+  }
+
+  add({ buckets, maxUs }: HistogramCounts): void {
+    for (const [index, count] of buckets) {
+      this.#counts[index] = (this.#counts[index] ?? 0) + count
+      this.#total += count
+    }
+    this.#max = Math.max(this.#max, maxUs)
   }
 
   percentiles(): Percentiles {

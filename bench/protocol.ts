@@ -1,4 +1,4 @@
-import type { Percentiles } from './histogram.ts'
+import type { HistogramCounts, Percentiles } from './histogram.ts'
 
 /** To the generator: publish for a while and answer with `Generated`. */
 export interface Generate {
@@ -65,6 +65,7 @@ export interface Settled {
   readonly lastReceiptUs: number
   /** From the send (open loop: the intended send) to the first receipt. */
   readonly latency: Percentiles
+  readonly latencies: HistogramCounts
 }
 
 /** Said once by every child when it can be used. */

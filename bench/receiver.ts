@@ -75,6 +75,7 @@ function settle({ acceptedBits, timeoutMs }: Settle): void {
       missing: accepted.missingFrom(tally.received),
       lastReceiptUs: tally.lastReceiptUs,
       latency: tally.latency.percentiles(),
+      latencies: tally.latency.counts(),
     })
   }
   const timer = setInterval(check, 20)

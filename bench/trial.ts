@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { ask, type Child, type Children, expect } from './children.ts'
 import type { Contender } from './contenders.ts'
-import type { Percentiles } from './histogram.ts'
+import type { HistogramCounts, Percentiles } from './histogram.ts'
 import { type Cpu, cpuOf, type Memory, machineCpuUs } from './measure.ts'
 
 const DRAIN_TIMEOUT_MS = 60_000
@@ -54,6 +54,7 @@ export interface PhaseResult {
   readonly unanswered: number
   /** From the request to the receipt. */
   readonly latency: Percentiles
+  readonly latencies: HistogramCounts
   /** From the request to its answer. */
   readonly answer: Percentiles
   readonly generatorLateness: Percentiles
@@ -117,6 +118,7 @@ export async function runPhase(ends: Ends, contender: Contender, load: Load): Pr
     refused: generated.refused,
     unanswered: generated.unanswered,
     latency: settled.latency,
+    latencies: settled.latencies,
     answer: generated.answer,
     generatorLateness: generated.lateness,
     cpu: cpuBetween(before, after, settled.unique),
