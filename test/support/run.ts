@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util'
 import { bundleService, compileCache, compileSources } from './bundle.ts'
 import { dropTemplates, startTestServer, testServer, urlOf } from './database.ts'
 import { databaseTests, processTests } from './database-tests.ts'
-import { groupsOf, writeEntries } from './groups.ts'
+import { atOnce, groupsOf, writeEntries } from './groups.ts'
 import { namedOptions } from './named.ts'
 import { timeline, watchLoad } from './timeline.ts'
 import { childSeconds, keptTimes, timesTable } from './times.ts'
@@ -101,7 +101,7 @@ async function run(environment: NodeJS.ProcessEnv): Promise<number> {
   ]
   // A debugger sees one process, so the tests run in that of the runner.
   if (values.inspect) options.push('--inspect-brk', '--test-isolation=none')
-  else options.push('--test-concurrency=4', '--test-timeout=300000')
+  else options.push(`--test-concurrency=${atOnce}`, '--test-timeout=300000')
   running = spawn(process.execPath, [...options, ...(entries?.paths ?? files)], {
     cwd: root,
     stdio: 'inherit',
