@@ -23,6 +23,10 @@ const idsMax = 100
 const failingMax = 50
 const failingUnlessGiven = 5
 
+/** What subscriptions may have most of. */
+const mosts = ['failed', 'retrying'] as const
+type Most = (typeof mosts)[number]
+
 /** The routes of figures: of one subscription, of all, of several. */
 export function registerStats(scope: FastifyInstance, deps: StatsRoutesDeps): void {
   registerOfSubscription(scope, deps)
@@ -97,7 +101,7 @@ function registerOfSeveral(scope: FastifyInstance, { stats }: StatsRoutesDeps): 
         operationId: 'listSubscriptionStats',
         summary: 'The figures of several subscriptions: those of a page, or those that fail most',
         description:
-          'With `ids`, of these, in their order; those that there are not, or that the key is not for, are left out. Without, of those with most failed attempts in the window.',
+          'With `ids`, of these, in their order; those that there are not, or that the key is not for, are left out. Without, of those with most failed attempts in the window, or with most deliveries that are retried now (`most`).',
         tags,
         querystring: Type.Object(
           {
@@ -109,6 +113,15 @@ function registerOfSeveral(scope: FastifyInstance, { stats }: StatsRoutesDeps): 
                 description: `Ids of subscriptions with commas between, at most ${idsMax}`,
                 examples: ['1,2'],
                 [sentenceKey]: `Give ids of subscriptions with commas between, at most ${idsMax}, such as 1,2,3.`,
+              }),
+            ),
+            most: Type.Optional(
+              Type.Unsafe<Most>({
+                type: 'string',
+                enum: [...mosts],
+                default: 'failed',
+                description:
+                  'Without `ids`: those with most of what. `failed`: attempts of the window; `retrying`: deliveries that have failed and wait for their next attempt now, paused subscriptions left out',
               }),
             ),
             limit: Type.Optional(
@@ -132,12 +145,19 @@ function registerOfSeveral(scope: FastifyInstance, { stats }: StatsRoutesDeps): 
       },
     },
     async (request, reply) => {
-      const { window = windowUnlessGiven, tenant, ids, limit } = request.query
+      const { window = windowUnlessGiven, tenant, ids, limit, most } = request.query
       const reach = reachOf(request, tenant)
       reply.header('cache-control', 'no-store')
-      if (ids === undefined) return [...(await stats.ofFailing(reach, limit ?? failingUnlessGiven, window))]
+      if (ids === undefined) {
+        const count = limit ?? failingUnlessGiven
+        if (most === 'retrying') return [...(await stats.ofRetrying(reach, count, window))]
+        return [...(await stats.ofFailing(reach, count, window))]
+      }
       if (limit !== undefined) {
         throw validationFailed([{ pointer: 'limit', detail: 'Give ids or a limit, not both.' }])
+      }
+      if (most !== undefined) {
+        throw validationFailed([{ pointer: 'most', detail: 'Give ids or most, not both.' }])
       }
       return [...(await stats.ofSubscriptions(reach, ids.split(',').map(Number), window))]
     },

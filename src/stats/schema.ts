@@ -1,4 +1,5 @@
 import { type Static, Type } from 'typebox'
+import { retryingMax } from './retrying-store.ts'
 import { type WindowName, windowNames } from './steps.ts'
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
@@ -146,6 +147,9 @@ export const SubscriptionFigures = Type.Object(
     tenant: Type.String(),
     target_url: Type.String(),
     state: Type.String({ description: 'As in the subscription' }),
+    retrying: count(
+      `Deliveries that have failed and wait for their next attempt now, whatever the window; at most ${retryingMax} are counted`,
+    ),
     ...ofWindow,
     buckets: Type.Array(
       Type.Object({ start: time('When it begins'), success: counts.success, failed: counts.failed }),
@@ -182,6 +186,7 @@ export type SubscriptionFigures = Omit<OfWindow, 'buckets'> & {
   tenant: string
   target_url: string
   state: string
+  retrying: number
   buckets: Pick<StatsBucket, 'start' | 'success' | 'failed'>[]
 }
 

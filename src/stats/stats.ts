@@ -5,6 +5,7 @@ import type { Clock } from '../platform/clock.ts'
 import type { Database } from '../platform/postgres.ts'
 import { backlogOf } from './backlog.ts'
 import { daysOf } from './days.ts'
+import { readMostRetrying, readRetrying } from './retrying-store.ts'
 import { firstLoggedMinute } from './roll-up.ts'
 import { readRolledUp } from './roll-up-store.ts'
 import type { AllStats, StatsBucket, StatsTotals, SubscriptionFigures, SubscriptionStats } from './schema.ts'
@@ -119,11 +120,13 @@ export class Stats {
     const counts = new Map(
       (await readSubscriptionCounts(db, known, cover.periods)).map(row => [row.subscription_id, row]),
     )
+    const retrying = new Map((await readRetrying(db, known)).map(row => [row.subscription_id, row.retrying]))
     const until = completeUntil(tail, cover.until, now)
     const recent = Map.groupBy(tail.counted, row => row.subscription_id)
     return found.map(head => ({
       ...namesOf(head),
       ...frameOf(window, until),
+      retrying: retrying.get(head.id) ?? 0,
       totals: totalsOf(sumOf(totals.get(head.id) ?? [])),
       buckets: countedBuckets(series, begins, until, [
         ...periodsOf(counts.get(head.id)),
@@ -142,6 +145,16 @@ export class Stats {
     return this.ofSubscriptions(
       reach,
       failing.map(row => row.subscription_id),
+      window,
+    )
+  }
+
+  /** Of the subscriptions of which most has failed and waits for its next attempt now, most first; no paused ones. */
+  async ofRetrying(reach: Reach, limit: number, window: WindowName): Promise<readonly SubscriptionFigures[]> {
+    const retrying = await readMostRetrying(this.#database, reach.tenant, limit)
+    return this.ofSubscriptions(
+      reach,
+      retrying.map(row => row.subscription_id),
       window,
     )
   }

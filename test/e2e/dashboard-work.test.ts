@@ -278,6 +278,47 @@ test('the overview has the failures of each day, and the system what is stored a
   assert.deepEqual(complaints, [])
 })
 
+test('who is in trouble is told alike in words and in the list: not one whose failed attempt was followed by an accepted one', {
+  skip,
+}, async () => {
+  const { service } = theWorld()
+  const sender = client(service.url)
+  const tenant = 'in-trouble'
+  const post = (path: string, body: object) =>
+    sender.post(path, JSON.stringify(body), { 'content-type': 'application/json' })
+  await post('/tenants', { id: tenant, name: 'In trouble' })
+  let answers = 0
+  await using recovers = await startReceiver(() => (answers++ === 0 ? { status: 500 } : {}))
+  let broken = true
+  await using fails = await startReceiver(() => (broken ? { status: 500 } : {}))
+  const subscribe = (target_url: string, retry: object) => sender.subscribe({ tenant, target_url, retry })
+  const { id: recovered } = await subscribe(recovers.origin, { base_seconds: 0.1 })
+  await sender.ingest(recovered)
+  await recovers.waitFor(2)
+  const { page, complaints } = await open('/')
+  const showTenant = (id: string) =>
+    page.evaluate(`localStorage.setItem('webhooks.preferences', '{"tenant":"${id}"}')`)
+  await showTenant(tenant)
+  await page.reload()
+  await page.getByText('Everything is being delivered.').waitFor()
+  await page.getByText('No subscription is in trouble.').waitFor()
+
+  const { id: failing } = await subscribe(fails.origin, { base_seconds: 600 })
+  const event = await sender.ingest(failing)
+  await page.getByText('1 subscription is in trouble.').waitFor()
+  const section = page.locator('section').filter({ has: page.getByRole('heading', { name: 'In trouble' }) })
+  await section.getByRole('link', { name: '1 to be tried again' }).waitFor()
+  assert.equal(await section.getByRole('link', { name: `#${recovered} ` }).count(), 0)
+
+  broken = false
+  await post(`/events/${event}/try-now`, {})
+  await fails.waitFor(2)
+  await page.getByText('Everything is being delivered.').waitFor()
+  await page.getByText('No subscription is in trouble.').waitFor()
+  await showTenant('')
+  assert.deepEqual(complaints, [])
+})
+
 test('a source is made for a provider; what it refuses is listed with what to do', { skip }, async () => {
   const { page, complaints } = await open('/sources')
   await page.getByRole('button', { name: 'New source' }).first().click()

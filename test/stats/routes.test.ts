@@ -97,6 +97,8 @@ test('what makes no sense is refused with a sentence', async () => {
     [`/stats/subscriptions?ids=${Array.from({ length: 101 }, (_, n) => n + 1)}`, 'ids'],
     ['/stats/subscriptions?limit=51', 'limit'],
     ['/stats/subscriptions?ids=1&limit=5', 'limit'],
+    ['/stats/subscriptions?ids=1&most=retrying', 'most'],
+    ['/stats/subscriptions?most=waiting', 'most'],
   ] as const) {
     const { status, json, text } = await ask(path)
     assert.equal(status, 422, text)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
+import { parkedAt } from '../../src/lanes/parked.ts'
 import { Reach } from '../../src/model/caller.ts'
 import { uuidTime } from '../../src/platform/id.ts'
 import { daysOf } from '../../src/stats/days.ts'
@@ -230,6 +231,55 @@ test('the subscriptions that fail most come first, those of the caller only, the
   assert.deepEqual(await ids(Reach.all, 5, '1h'), [2])
   const [first] = await stats.ofFailing(Reach.of('default'), 1, '1h')
   assert.equal(first?.totals.failed, 6)
+})
+
+test('what is retried now is counted by subscription: not what was accepted since, never tried, parked or paused', async () => {
+  await subscribe(database, [1, 2, 5, 6])
+  await subscribe(database, [3], { tenant: 'system' })
+  await subscribe(database, [4], { paused: true })
+  const later = now + 60_000
+  const isRetried = (subscriptionId: number, attempt: number, from: number | null = null) =>
+    database.query({
+      text: 'update owed set attempt = $2, replay_from = $3 where subscription_id = $1',
+      values: [subscriptionId, attempt, from],
+    })
+  const oweTo = async (ids: readonly number[], number: number, dueAt = later) => {
+    await owe(database, { webhookId: idAt(number), subscriptionIds: [...ids], dueAt })
+  }
+  await oweTo([1, 2, 3, 4, 6], 1)
+  await oweTo([1], 2)
+  for (const [id, attempt] of [
+    [1, 2],
+    [3, 2],
+    [4, 5],
+  ] as const)
+    await isRetried(id, attempt)
+  await isRetried(6, 4, 4) // a replay that begins
+  await oweTo([1], 3, now - 1000) // waits for its turn
+  await oweTo([5], 4, parkedAt)
+  await isRetried(5, 2)
+  // The attempt of 2 that failed was followed by one that was accepted.
+  await logAttempts(database, [
+    { at: now - 2000, subscriptionId: 2, errorClass: 'http' },
+    { at: now - 1000, subscriptionId: 2 },
+  ])
+  await database.query({
+    text: `insert into lanes (subscription_id, due_at)
+           select distinct subscription_id, now() from owed on conflict (subscription_id) do update set due_at = now()`,
+  })
+  const most = async (reach: Reach, limit = 5) =>
+    (await stats.ofRetrying(reach, limit, '1h')).map(row => [row.subscription_id, row.retrying])
+  assert.deepEqual(await most(Reach.all), [
+    [1, 2],
+    [3, 1],
+  ])
+  assert.deepEqual(await most(Reach.all, 1), [[1, 2]])
+  assert.deepEqual(await most(Reach.of('system')), [[3, 1]])
+  const listed = await stats.ofSubscriptions(Reach.all, [2, 4, 5, 6], '1h')
+  assert.deepEqual(
+    listed.map(row => row.retrying),
+    [0, 1, 0, 0],
+  )
 })
 
 test('several subscriptions come in the order they were asked for, and none that is not the caller’s', async () => {

@@ -10,7 +10,7 @@ const longer: Readonly<Record<Window, Window | undefined>> = {
   '30d': undefined,
 }
 
-const lengthMs: Readonly<Record<Window, number>> = {
+export const lengthMs: Readonly<Record<Window, number>> = {
   '1h': 3_600_000,
   '24h': 86_400_000,
   '7d': 604_800_000,

@@ -15,7 +15,8 @@ import { StatsView, WindowPicker } from '../../parts/stats.tsx'
 import { useBefore } from '../../parts/time-before.ts'
 import { windowOf } from '../../parts/window.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
-import { isUnwell, Trouble } from './trouble.tsx'
+import { TroubleList } from './trouble.tsx'
+import { type Trouble, useTroubles } from './troubles.ts'
 
 const route = getRouteApi('/')
 
@@ -30,6 +31,7 @@ export function Overview() {
   const navigate = useNavigate({ from: '/' })
   const window = windowOf(chosen)
   const stats = useRead('getStats', { query: { window, tenant } }, { everyMs: 10_000, keep: true })
+  const troubles = useTroubles(subscriptions, window, stats)
   const before = useBefore(window, tenant)
   const days = useDays()
   const month = useRead(
@@ -45,11 +47,17 @@ export function Overview() {
     <Page
       title="Overview"
       facts={
-        subscriptions.loading
-          ? '\u00a0'
-          : subscriptions.error === undefined && (
-              <InWords subscriptions={subscriptions.rows} events={events.rows} />
-            )
+        isNew ? (
+          'Three steps, and the first event arrives.'
+        ) : troubles.rows !== undefined && !events.loading ? (
+          <InWords
+            troubles={troubles.rows}
+            subscriptions={subscriptions.rows}
+            events={events.error === undefined ? events.rows : undefined}
+          />
+        ) : (
+          subscriptions.error === undefined && '\u00a0'
+        )
       }
       actions={
         <>
@@ -103,12 +111,14 @@ export function Overview() {
             <div>
               <Section title="In trouble" actions={<More to="/subscriptions">All subscriptions</More>}>
                 <Card>
-                  {subscriptions.error !== undefined ? (
+                  {troubles.rows !== undefined ? (
+                    <TroubleList rows={troubles.rows} />
+                  ) : subscriptions.error !== undefined ? (
                     <ErrorState error={subscriptions.error} retry={subscriptions.again} />
-                  ) : subscriptions.loading ? (
-                    <SkeletonLines />
+                  ) : troubles.error !== undefined ? (
+                    <ErrorState error={troubles.error} retry={troubles.again} />
                   ) : (
-                    <Trouble rows={subscriptions.rows} window={window} />
+                    <SkeletonLines />
                   )}
                 </Card>
               </Section>
@@ -142,28 +152,33 @@ function More({ to, children }: { readonly to: '/subscriptions' | '/events'; rea
 }
 
 function InWords({
+  troubles,
   subscriptions,
   events,
 }: {
+  readonly troubles: readonly Trouble[]
   readonly subscriptions: readonly Subscription[]
-  readonly events: readonly EventSummary[]
+  /** Undefined: they could not be read. */
+  readonly events: readonly EventSummary[] | undefined
 }) {
-  if (subscriptions.length === 0) return 'Three steps, and the first event arrives.'
-  const unwell = subscriptions.filter(isUnwell).length
+  const count = troubles.length
   const paused = subscriptions.filter(({ state }) => state === 'paused').length
-  const failed = events.filter(({ status }) => status === 'failed').length
   const first =
-    unwell === 0
-      ? failed === 0
-        ? restInWords(events)
-        : `${failed} of the last ${events.length} events failed for somebody.`
-      : `${unwell} of ${subscriptions.length} subscriptions ${unwell === 1 ? 'is' : 'are'} in trouble.`
-  return `${first}${paused > 0 ? ` ${paused} ${paused === 1 ? 'is' : 'are'} paused.` : ''}`
+    count === 0
+      ? events !== undefined && restInWords(events)
+      : `${numberText(count)} ${count === 1 ? 'subscription is' : 'subscriptions are'} in trouble.`
+  return (
+    [first, paused > 0 && `${paused} ${paused === 1 ? 'is' : 'are'} paused.`].filter(Boolean).join(' ') ||
+    '\u00a0'
+  )
 }
 
-/** Where nothing was given up: what is still pending has not been delivered, and may be failing. */
+/** Where nobody is in trouble: what is still pending has not been delivered, and may be about to fail. */
 function restInWords(events: readonly EventSummary[]): string {
   if (events.length === 0) return 'No event was sent yet.'
+  // Given up before the time that is shown, or for a subscription that is gone.
+  const failed = events.filter(({ status }) => status === 'failed').length
+  if (failed > 0) return `${failed} of the last ${events.length} events failed for somebody.`
   const pending = events.filter(({ status }) => status === 'pending').length
   if (pending === 0) return 'Everything is being delivered.'
   return events.length === 1

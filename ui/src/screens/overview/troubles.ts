@@ -1,0 +1,143 @@
+import type { UseQueryResult } from '@tanstack/react-query'
+import { useRef } from 'react'
+import type { Answer } from '../../api/client.ts'
+import { type List, useRead } from '../../api/queries.ts'
+import type { ListedDelivery, Subscription, SubscriptionFigures } from '../../api/schema.ts'
+import { lengthMs } from '../../parts/time-before.ts'
+import type { Window } from '../../parts/window.ts'
+import { useTenant } from '../../shell/me.ts'
+
+/** A subscription that somebody has to look at, and why. */
+export interface Trouble {
+  readonly figures: SubscriptionFigures
+  /** Where its state says so: that, with its reason. */
+  readonly unwell: Subscription | undefined
+  /** Deliveries that were given up in the window, and neither delivered by a replay nor discarded since. */
+  readonly dead: number
+}
+
+/** With this many the number is a least one. */
+export const countedMax = 100
+
+export interface Troubles {
+  /** The worst first. Undefined: not known yet. */
+  readonly rows: readonly Trouble[] | undefined
+  /** Why they are not known. */
+  readonly error: unknown
+  readonly again: () => void
+}
+
+/** The worst first. */
+const unwellStates = ['disabled', 'circuit_open', 'degraded'] as const
+const healthy = unwellStates.length
+const severities: ReadonlyMap<string, number> = new Map(unwellStates.map((state, index) => [state, index]))
+const severityOf = (subscription: Subscription | undefined) =>
+  severities.get(subscription?.state ?? '') ?? healthy
+
+/** What was given up is looked for among the newest of these; of retried ones these many subscriptions are listed at most. */
+const deadMax = countedMax
+const retryingMax = 50
+/** `listSubscriptionStats` takes no more. */
+const idsMax = 100
+
+/**
+ * Which subscriptions are in trouble: those that are disabled, whose circuit is open, or whose last attempts all failed;
+ * those with a delivery that has failed and is not accepted yet; those with dead letters of the window. An attempt that
+ * failed and was followed by an accepted one is none. All that the overview says of troubles is from here.
+ *
+ * @param listed the newest subscriptions
+ * @param stats of the window
+ */
+export function useTroubles(
+  listed: List<Subscription>,
+  window: Window,
+  stats: UseQueryResult<Answer<'getStats'>>,
+): Troubles {
+  const tenant = useTenant()
+  const unwell = useUnwell(listed, tenant)
+  const retrying = useRead(
+    'listSubscriptionStats',
+    { query: { window, tenant, most: 'retrying', limit: retryingMax } },
+    { everyMs: 5000, keep: true },
+  )
+  const hasDead = (stats.data?.totals.given_up ?? 0) > 0
+  const dead = useRead(
+    'listDeliveries',
+    { query: { state: 'failed', tenant, limit: deadMax } },
+    { enabled: hasDead, everyMs: 15_000 },
+  )
+  const deadOf = countDead(hasDead ? dead.data : [], Date.now() - lengthMs[window])
+  const isTried = new Set(retrying.data?.map(({ subscription_id: id }) => id))
+  const others = [...new Set([...unwell.rows.keys(), ...deadOf.keys()])]
+    .filter(id => !isTried.has(id))
+    .sort((one, other) => one - other)
+    .slice(0, idsMax)
+  const figures = useRead(
+    'listSubscriptionStats',
+    { query: { window, tenant, ids: others.join(',') } },
+    { enabled: others.length > 0, everyMs: 30_000, keep: true },
+  )
+  const reads = [
+    stats,
+    ...unwell.reads,
+    retrying,
+    ...(hasDead ? [dead] : []),
+    ...(others.length > 0 ? [figures] : []),
+  ]
+  const missing = reads.filter(({ data }) => data === undefined)
+  const found = [...(retrying.data ?? []), ...(others.length > 0 ? (figures.data ?? []) : [])]
+  const known = useRef<readonly Trouble[]>(undefined)
+  if (!listed.loading && missing.length === 0)
+    known.current = inOrder(
+      found.map(figure => ({
+        figures: figure,
+        unwell: unwell.rows.get(figure.subscription_id),
+        dead: deadOf.get(figure.subscription_id) ?? 0,
+      })),
+    )
+  return {
+    // What was known stays while more is asked for.
+    rows: known.current,
+    error: missing.find(({ error }) => error !== null)?.error ?? undefined,
+    again: () => {
+      for (const { refetch } of missing) void refetch()
+    },
+  }
+}
+
+/** Those whose state says so. Where not all subscriptions are listed they are asked for by their states. */
+function useUnwell(listed: List<Subscription>, tenant: string | undefined) {
+  const reads = unwellStates.map(state =>
+    // biome-ignore lint/correctness/useHookAtTopLevel: there are always as many
+    useRead(
+      'listSubscriptions',
+      { query: { state, tenant, limit: idsMax } },
+      { enabled: listed.hasMore, everyMs: 5000 },
+    ),
+  )
+  const found = [...listed.rows, ...(listed.hasMore ? reads.flatMap(({ data = [] }) => data) : [])]
+  return {
+    rows: new Map(found.filter(row => severityOf(row) < healthy).map(row => [row.id, row])),
+    reads: listed.hasMore ? reads : [],
+  }
+}
+
+/** How many are dead by subscription, of those whose last attempt is not older. */
+function countDead(rows: readonly ListedDelivery[] | undefined, since: number): ReadonlyMap<number, number> {
+  const counts = new Map<number, number>()
+  for (const { subscription_id: id, last_attempt_at: at } of rows ?? [])
+    if (at !== null && Date.parse(at) >= since) counts.set(id, (counts.get(id) ?? 0) + 1)
+  return counts
+}
+
+function inOrder(troubles: readonly Trouble[]): readonly Trouble[] {
+  return troubles
+    .filter(({ unwell, figures, dead }) => unwell !== undefined || figures.retrying > 0 || dead > 0)
+    .toSorted(
+      (one, other) =>
+        severityOf(one.unwell) - severityOf(other.unwell) ||
+        other.figures.retrying - one.figures.retrying ||
+        other.dead - one.dead ||
+        one.figures.subscription_id - other.figures.subscription_id,
+    )
+}
