@@ -25,6 +25,8 @@ export interface AdmissionDeps {
   readonly callers: Callers | undefined
   /** Says whether a request is from the provider that a subscription names; needed where one names any. */
   readonly judgeInbound?: JudgeInbound
+  /** Whether a request asks by its headers for a certificate, wherever it is sent to; none does unless given. */
+  readonly namesCertificate?: (headers: IncomingMessage['headers']) => boolean
   /** Told of each request to a subscription with `inbound` that is refused, with its reason. */
   readonly onInboundRefused?: (
     subscription: Subscription,
@@ -34,8 +36,9 @@ export interface AdmissionDeps {
   ) => void
   /** Told of each that was verified. */
   readonly onInboundVerified?: (subscription: Subscription) => void
-  /** How long a stranger's wrong signature waits for its answer; replaced in tests. */
+  /** How long a stranger's wrong signature waits for its answer; replaced in tests, as is the time for a certificate. */
   readonly secondLookMs?: number
+  readonly certificateLookMs?: number
 }
 
 /** What the headers of an event say about who sends it. */
@@ -50,6 +53,8 @@ export interface Sender {
  * heard of in this time, and then the signature is right.
  */
 const secondLookMs = 250
+/** The same where the request names a certificate: one that was not fetched before mostly comes in this time. */
+const certificateLookMs = 2000
 /**
  * After this part of that time it is looked at again, and the answer comes at its end: so how long the looks took, of a
  * large body with one check and of the same with none, is not in the time of the answer.
@@ -58,6 +63,15 @@ const lookAfterPart = 0.8
 /** At most this many wait, with bodies of this many bytes together. More are refused at once. */
 const waitingMax = 1000
 const waitingBytesMax = 16_777_216
+
+/** A request of a stranger that would be refused as things are. */
+interface Waiting {
+  /** On the monotonic clock. */
+  readonly arrivedAt: number
+  readonly request: IncomingMessage
+  readonly body: Uint8Array
+  readonly fetching?: Promise<void> | undefined
+}
 
 /** Takes the place of the secret where there is none, so that the check takes as long. */
 const decoy = createSecretKey(randomBytes(32))
@@ -75,12 +89,14 @@ const decoy = createSecretKey(randomBytes(32))
 export class Admission {
   readonly #deps: AdmissionDeps
   readonly #secondLookMs: number
+  readonly #certificateLookMs: number
   #waiting = 0
   #waitingBytes = 0
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps
     this.#secondLookMs = deps.secondLookMs ?? secondLookMs
+    this.#certificateLookMs = deps.certificateLookMs ?? certificateLookMs
   }
 
   /**
@@ -135,7 +151,8 @@ export class Admission {
   /**
    * What is said of a request to such a subscription; undefined: it needs no signature, as its sender has a key.
    *
-   * @throws AppError by the promise: invalid_signature for who has a key, unauthorized for a stranger
+   * @throws AppError by the promise: invalid_signature or certificate_unavailable for who has a key, unauthorized for a
+   *   stranger, or certificate_unavailable where it names the sender that the provider is to sign for
    */
   async withInbound(
     subscription: Subscription & { readonly inbound: Inbound },
@@ -148,19 +165,26 @@ export class Admission {
     const { method = '', headers, url = '' } = request
     const judge = (by: Inbound) => judgeInbound(by, { method, headers, url, body })
     const arrivedAt = performance.now()
-    const judged = await judge(subscription.inbound)
+    let judged = await judge(subscription.inbound)
+    if (judged.kind === 'refused' && judged.fetching && caller !== undefined) {
+      await judged.fetching
+      judged = await judge(subscription.inbound)
+    }
     if (judged.kind !== 'refused') return this.#verified(subscription, judged)
     if (caller !== undefined && !subscription.inbound.requireSignature) return undefined
     const note = (reason: string) => this.#deps.onInboundRefused?.(subscription, request, reason, body)
-    if (judged.reason === 'certificate_unavailable' || caller !== undefined) note(judged.reason)
-    if (judged.reason === 'certificate_unavailable')
-      throw new AppError('certificate_unavailable', judged.detail)
-    if (caller !== undefined) throw new AppError('invalid_signature', `${judged.detail} (${judged.reason})`)
-    const second = await this.#secondLook(arrivedAt, body.length, async () => {
+    const isUnavailable = judged.reason === 'certificate_unavailable'
+    if (caller !== undefined || (isUnavailable && !judged.fetching)) {
+      note(judged.reason)
+      if (isUnavailable) throw new AppError('certificate_unavailable', judged.detail)
+      throw new AppError('invalid_signature', `${judged.detail} (${judged.reason})`)
+    }
+    const { fetching } = judged
+    const second = await this.#secondLook({ arrivedAt, request, body, fetching }, async isLast => {
       const again = this.#subscription(String(subscription.id), undefined)
       const now = again?.inbound ? await judge(again.inbound) : judged
       if (now.kind !== 'refused') return now
-      note(now.reason)
+      if (isLast) note(now.reason)
       return undefined
     })
     return second === undefined ? this.#refuse(request) : this.#verified(subscription, second)
@@ -213,27 +237,34 @@ export class Admission {
     body: Uint8Array,
   ): Promise<Subscription> {
     const admitted = await this.#secondLook(
-      performance.now(),
-      body.length,
+      { arrivedAt: performance.now(), request, body },
       () => this.inbound(id, sender) ?? this.#admitted(id, sender, body),
     )
     return admitted ?? this.#refuse(request)
   }
 
-  /** What `look` finds after a while, at once; undefined, when it finds nothing, at a time that has nothing to do with it. */
+  /**
+   * What `look` finds after a while, or when what it may lack is fetched, at once; undefined, when it finds nothing, at a time
+   * that has nothing to do with it.
+   */
   async #secondLook<T>(
-    arrivedAt: number,
-    bytes: number,
-    look: () => T | undefined | Promise<T | undefined>,
+    { arrivedAt, request, body, fetching }: Waiting,
+    look: (isLast: boolean) => T | undefined | Promise<T | undefined>,
   ): Promise<T | undefined> {
-    if (this.#waiting >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return look()
+    const bytes = body.length
+    if (this.#waiting >= waitingMax || this.#waitingBytes + bytes > waitingBytesMax) return look(true)
     this.#waiting++
     this.#waitingBytes += bytes
     try {
+      const isLong = this.#deps.namesCertificate?.(request.headers) ?? false
+      const lookMs = isLong ? this.#certificateLookMs : this.#secondLookMs
       const after = (ms: number) => setTimeout(Math.max(0, arrivedAt + ms - performance.now()))
-      await after(this.#secondLookMs * lookAfterPart)
-      const found = await look()
-      if (found === undefined) await after(this.#secondLookMs)
+      const again = after(lookMs * lookAfterPart)
+      const fetched = fetching && (await Promise.race([fetching, again]).then(() => look(false)))
+      if (fetched !== undefined) return fetched
+      await again
+      const found = await look(true)
+      if (found === undefined) await after(lookMs)
       return found
     } finally {
       this.#waiting--

@@ -32,9 +32,14 @@ export type InboundJudged =
       readonly reason: string
       /** and what it means, for who has a key. */
       readonly detail: string
+      /**
+       * What might be verified once this is fetched; never rejects. Anybody can have it fetched, so that for a stranger neither what
+       * comes of it nor how long it takes may be seen in the answer.
+       */
+      readonly fetching?: Promise<void>
     }
 
-/** Handed in, since the presets are above. A promise where something has to be fetched first. */
+/** Handed in, since the presets are above. A promise where something is fetched first for who has shown that it may be the provider. */
 export type JudgeInbound = (
   inbound: Inbound,
   request: InboundToJudge,

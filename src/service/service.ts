@@ -23,7 +23,7 @@ import { publishRoutes } from '../publish/routes.ts'
 import type { PortalLogo } from '../server/dashboard.ts'
 import { HostCheck } from '../server/host-check.ts'
 import { buildServer, type Edge, type ServerDeps } from '../server/server.ts'
-import { inboundJudge } from '../sources/inbound.ts'
+import { inboundJudge, namesCertificate } from '../sources/inbound.ts'
 import { sourceReceivingRoutes } from '../sources/receive-routes.ts'
 import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
@@ -355,6 +355,7 @@ function registerIngest(
       visit,
       publicUrl: config.publicUrl.replace(/\/+$/, '') || undefined,
     }),
+    namesCertificate,
     hasInbound: subscriptions.hasInbound,
     onInboundRefused: (to, request, reason, body) => inboundRefusals.refused(to, request, reason, body),
     onInboundVerified: ({ id }) => inboundRefusals.verified(id),

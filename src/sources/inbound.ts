@@ -6,7 +6,8 @@ import type { Certificates, Visit } from './certificates.ts'
 import { eventTypeOf, repeatIdOf } from './event-of.ts'
 import { Judge, type JudgeDeps, type Judgement } from './judge.ts'
 import { parsePlace } from './places.ts'
-import { presetOf } from './presets.ts'
+import type { Preset } from './preset.ts'
+import { presetOf, presets } from './presets.ts'
 import { reasonSentence } from './reasons.ts'
 import { sourceLimits } from './schema.ts'
 import { canUse } from './secret-keys.ts'
@@ -79,9 +80,32 @@ export function inboundJudge(deps: InboundJudgeDeps): JudgeInbound {
       }
     }
     const search = query === undefined ? '' : `?${query}`
-    const judged = judge.judge(by, { method, headers, search, body })
-    return judged instanceof Promise ? judged.then(say) : say(judged)
+    const { fetching, judged } = judge.begin(by, { method, headers, search, body })
+    if (fetching === undefined) return say(judged())
+    if (namesSender(preset)) return fetching.then(() => say(judged()))
+    const now = judged()
+    return now.kind === 'refused' ? { ...refused(now.reason), fetching } : say(now)
   }
+}
+
+/**
+ * Whether a certificate is fetched only for who knows whom the provider sends it to. Else anybody can have one fetched, so that nothing
+ * of it may be in the answer.
+ */
+function namesSender({ verification }: Preset): boolean {
+  return verification.kind === 'certificate' && verification.sender !== undefined
+}
+
+const certificateRules = presets.flatMap(({ verification }) =>
+  verification.kind === 'certificate' && verification.sender === undefined ? [verification] : [],
+)
+
+/** Whether a request names a certificate that anybody can have fetched, wherever it is sent to. */
+export function namesCertificate(headers: NodeJS.Dict<string | string[]>): boolean {
+  return certificateRules.some(({ url, urlPattern }) => {
+    const text = 'header' in url ? headers[url.header] : undefined
+    return typeof text === 'string' && urlPattern.test(text)
+  })
 }
 
 function refused(reason: string): InboundJudged {

@@ -25,6 +25,15 @@ export type Judgement =
   | { readonly kind: 'verified'; readonly inbound: InboundRequest }
   | { readonly kind: 'refused'; readonly reason: SourceRefusalReason }
 
+type RequestToJudge = Omit<ConstructorParameters<typeof InboundRequest>[0], 'publicUrl'>
+
+export interface BegunJudgement {
+  /** Never rejects. Undefined: no certificate is asked for. */
+  readonly fetching: Promise<void> | undefined
+  /** By what is fetched when it is called. */
+  readonly judged: () => Judgement
+}
+
 export interface JudgeDeps {
   readonly clock: Clock
   readonly certificates: Pick<Certificates, 'keyOf' | 'fetch'>
@@ -39,15 +48,18 @@ export class Judge {
   }
 
   /** A promise only where a certificate has to be fetched. */
-  judge(
-    by: VerifiedBy,
-    request: Omit<ConstructorParameters<typeof InboundRequest>[0], 'publicUrl'>,
-  ): Judgement | Promise<Judgement> {
+  judge(by: VerifiedBy, request: RequestToJudge): Judgement | Promise<Judgement> {
+    const { fetching, judged } = this.begin(by, request)
+    return fetching === undefined ? judged() : fetching.then(judged)
+  }
+
+  /** For who does not wait for a certificate, or not for long. */
+  begin(by: VerifiedBy, request: RequestToJudge): BegunJudgement {
     const inbound = new InboundRequest({ ...request, publicUrl: by.publicUrl })
     const options = this.#optionsFor(by)
     const wanted = certificateWanted(by.verification, inbound, options)
-    if (wanted === undefined) return judgement(by, inbound, options)
-    return this.#deps.certificates.fetch(wanted).then(() => judgement(by, inbound, options))
+    const fetching = wanted === undefined ? undefined : this.#deps.certificates.fetch(wanted)
+    return { fetching, judged: () => judgement(by, inbound, options) }
   }
 
   #optionsFor({ secrets, toleranceSeconds }: VerifiedBy): VerifyOptions {

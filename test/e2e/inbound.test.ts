@@ -157,6 +157,39 @@ test('who signs wrongly hears what a stranger hears; who has a key hears why', a
   assert.equal((await ingest(id, '{}', {})).status, 401)
 })
 
+test('a certificate that cannot be fetched tells nobody whether there is such a subscription, and its owner why', async () => {
+  await using away = await testService({ AUTH: 'keys', EGRESS_PROXY: 'http://127.0.0.1:1' })
+  const admin = { authorization: `Bearer ${await aKey(away.world.database, 'admin')}` }
+  const provider = providers.paypal
+  assert.ok(provider)
+  const made = await fetch(`${away.url}/subscriptions/`, {
+    method: 'POST',
+    headers: { ...admin, 'content-type': 'application/json' },
+    body: JSON.stringify({
+      target_url: 'https://example.com/',
+      inbound: { preset: 'paypal', secrets: [provider.secrets[0]] },
+    }),
+  })
+  assert.equal(made.status, 201)
+  const { id } = (await made.json()) as { id: number }
+  const sent = provider.send('another', Date.now(), provider.body)
+  const ask = async (to: number) => {
+    const sentAt = performance.now()
+    const answer = await fetch(`${away.url}/ingest/${to}`, sent)
+    const text = (await answer.text()).replace(/urn:uuid:[0-9a-f-]{36}/, '')
+    return { said: [answer.status, text], tookMs: performance.now() - sentAt }
+  }
+  const [known, unknown] = await Promise.all([ask(id), ask(id + 1)])
+  assert.equal(known.said[0], 401)
+  assert.deepEqual(known.said, unknown.said)
+  assert.ok(Math.min(known.tookMs, unknown.tookMs) > 1900, `${known.tookMs} ${unknown.tookMs}`)
+  const refusals = await eventually(
+    async () => (await fetch(`${away.url}/subscriptions/${id}/inbound-refusals`, { headers: admin })).text(),
+    text => text.includes('certificate_unavailable'),
+  )
+  assert.match(refusals, /could not be fetched/)
+})
+
 test('what is refused is kept with its reason and without credentials, for its owner alone', async () => {
   const id = await subscribe(github)
   const refusals = async (path = '') =>

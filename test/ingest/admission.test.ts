@@ -26,11 +26,13 @@ interface Changes {
   readonly secondLookMs?: number
   /** The body that the provider of a subscription with `inbound` sends, and how long it takes to tell. */
   readonly provider?: { readonly body: string; readonly judgeMs: number }
+  /** Its certificate, without which nothing is verified; a request names it by a header. */
+  readonly certificate?: { readonly fetching: Promise<void>; isThere: boolean }
 }
 
 /** Ingest with subscription 1, which has a secret, 2, which has none, and others that only the database knows. */
 async function world(changes: Changes = {}) {
-  const { withKeys = true, secondLookMs = 50, provider } = changes
+  const { withKeys = true, secondLookMs = 50, provider, certificate } = changes
   const known = new Map<number, Subscription>([
     [1, aSubscription({ id: 1, secret, uid: 'one' })],
     [2, aSubscription({ id: 2, secret: null, uid: 'two' })],
@@ -39,16 +41,24 @@ async function world(changes: Changes = {}) {
   const lookedFor: number[] = []
   const uidsLookedFor: string[] = []
   const accepted: number[] = []
+  const refusals: [number, string][] = []
   const withUid = (all: ReadonlyMap<number, Subscription>, tenant: string, uid: string) =>
     [...all.values()].find(one => one.tenant === tenant && one.uid === uid)
   const deps: Omit<AdmissionDeps, 'callers'> = {
     hasInbound: () => provider !== undefined,
     judgeInbound: async (_, { body }) => {
+      if (certificate?.isThere === false)
+        return {
+          ...{ kind: 'refused', reason: 'certificate_unavailable', detail: 'It is not there.' },
+          fetching: certificate.fetching,
+        }
       await new Promise(resolve => setTimeout(resolve, provider?.judgeMs))
       if (body.toString() === provider?.body)
         return { kind: 'verified', eventType: null, repeatId: undefined }
       return { kind: 'refused', reason: 'signature_mismatch', detail: '' }
     },
+    namesCertificate: headers => headers['x-certificate'] !== undefined,
+    onInboundRefused: ({ id }, _request, reason) => void refusals.push([id, reason]),
     subscription: id => known.get(id),
     subscriptionWithUid: (tenant, uid) => withUid(known, tenant, uid),
     findIdOfUid: async (tenant, uid) => {
@@ -83,6 +93,7 @@ async function world(changes: Changes = {}) {
         eventTypes,
         logger: silentLogger(),
         secondLookMs,
+        certificateLookMs: 10 * secondLookMs,
       }),
   })
   const send = (id: number | string, headers: Record<string, string> = {}, body = 'event') =>
@@ -92,7 +103,7 @@ async function world(changes: Changes = {}) {
       headers: { 'content-type': 'text/plain', ...headers },
     })
   return {
-    ...{ server, known, elsewhere, lookedFor, uidsLookedFor, accepted, send },
+    ...{ server, known, elsewhere, lookedFor, uidsLookedFor, accepted, refusals, send },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
 }
@@ -171,6 +182,50 @@ test('where a subscription is verified as its provider signs, a stranger waits a
   await eventually(askAll, apartMs => apartMs < 300, 20_000)
   assert.deepEqual([w.lookedFor, w.uidsLookedFor, w.accepted], [[], [], []])
   assert.equal((await w.send(4, {}, 'signed')).status, 202)
+})
+
+test('where the certificate of a provider cannot be fetched, a stranger hears and waits for the same, whatever the id', async () => {
+  for (const fetching of [Promise.resolve(), new Promise<void>(() => {})]) {
+    const certificate = { fetching, isThere: false }
+    await using w = await world({ provider: { body: 'signed', judgeMs: 0 }, certificate })
+    w.known.set(4, aSubscription({ id: 4, inbound }))
+    const ask = async (id: number, headers: Record<string, string>) => {
+      const sentAt = performance.now()
+      const answer = await seen(w.send(id, headers, 'signed'))
+      return { answer, tookMs: performance.now() - sentAt }
+    }
+    const named = { 'x-certificate': 'c' }
+    const [unknown, known, secret, unnamed] = await Promise.all([
+      ask(3, named),
+      ask(4, named),
+      ask(1, named),
+      ask(4, {}),
+    ])
+    assert.equal(unknown.answer.status, 401)
+    for (const { answer } of [known, secret, unnamed]) assert.deepEqual(answer, unknown.answer)
+    assert.ok(Math.min(unknown.tookMs, known.tookMs, secret.tookMs) >= 499, 'the time for a certificate')
+    assert.ok(unnamed.tookMs < 499, 'no longer than others')
+    const unavailable = [4, 'certificate_unavailable'] as const
+    assert.deepEqual(w.refusals, [unavailable, unavailable], 'its owner is told, once of each')
+  }
+})
+
+test('a provider whose certificate comes in time is let in then; who has a key waits for it, and is told', async () => {
+  const fetched = Promise.withResolvers<void>()
+  const certificate = { fetching: fetched.promise, isThere: false }
+  await using w = await world({ secondLookMs: 10_000, provider: { body: 'signed', judgeMs: 0 }, certificate })
+  w.known.set(4, aSubscription({ id: 4, inbound }))
+  const sent = w.send(4, { 'x-certificate': 'c' }, 'signed')
+  const asked = w.send(4, key, 'signed')
+  setTimeout(() => {
+    certificate.isThere = true
+    fetched.resolve()
+  }, 50)
+  assert.equal((await sent).status, 202)
+  assert.equal((await asked).status, 202)
+  certificate.isThere = false
+  const told = await w.send(4, key, 'signed')
+  assert.deepEqual([told.status, Object(told.json).code], [503, 'certificate_unavailable'])
 })
 
 test('a provider is right when the news of the subscription comes a moment later', async () => {
