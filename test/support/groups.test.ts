@@ -17,7 +17,9 @@ test('every file is in one group, in a group are few, and a file that says so ha
   assert.deepEqual(groups.flat().sort(), all)
   assert.ok(groups.length < all.length / 3, `${groups.length} groups`)
   for (const group of groups) assert.ok(group.length <= 30, group.join(' '))
-  const ends = groups.filter(group => group.some(path => path.startsWith('test/e2e/')) && group.length > 1).at(-1)
+  const ends = groups
+    .filter(group => group.some(path => path.startsWith('test/e2e/')) && group.length > 1)
+    .at(-1)
   assert.equal(ends?.length, 2, 'the last ones are small: none is waited for long at the end')
   const own = groups.find(group => group.includes('test/platform/young-generation.test.ts'))
   assert.equal(own?.length, 1, 'it changes how V8 collects garbage')
