@@ -31,11 +31,12 @@ export function httpServer(
   { connections, basePath, refusal }: HttpServerDeps,
 ): Server {
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
-    connections.begin(request.socket, response)
     if (basePath !== '') request.url = withoutBase(request.url ?? '', basePath)
-    const error = withoutHost(request) ?? refusal(request)
-    if (error === undefined) handler(request, response)
-    else refuse(response, error)
+    connections.begin(request.socket, response, () => {
+      const error = withoutHost(request) ?? refusal(request)
+      if (error === undefined) handler(request, response)
+      else refuse(response, error)
+    })
   }
   const server = createServer(
     {

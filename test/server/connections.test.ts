@@ -22,12 +22,14 @@ function world(max: number) {
   const begin = (
     socket: EventEmitter,
     state: { readonly complete: boolean; readonly writableEnded: boolean },
+    work = () => {},
   ) => {
     const response = Object.assign(new EventEmitter(), {
       req: { complete: state.complete },
       writableEnded: state.writableEnded,
+      socket: socket as EventEmitter | null,
     })
-    connections.begin(socket as unknown as Socket, response as unknown as ServerResponse)
+    connections.begin(socket as unknown as Socket, response as unknown as ServerResponse, work)
     return response
   }
   return { connections, gone, open, begin }
@@ -114,4 +116,18 @@ test('one that was opened ahead of its need is closed after a while, and no othe
   now = 1001
   connections.closeUnused(1000)
   assert.deepEqual(gone, ['unused'])
+})
+
+test('what was sent ahead of an answer that ends the connection is not begun', () => {
+  const { open, begin } = world(16)
+  const { socket } = open('one', '192.0.2.1')
+  const begun: string[] = []
+  const first = begin(socket, working, () => begun.push('first'))
+  const second = begin(socket, working, () => begun.push('second'))
+  const third = begin(socket, working, () => begun.push('third'))
+  first.emit('close')
+  assert.deepEqual(begun, ['first', 'second'])
+  third.socket = null // Node gives it none once an answer said `Connection: close`.
+  second.emit('close')
+  assert.deepEqual(begun, ['first', 'second'])
 })

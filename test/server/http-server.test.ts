@@ -156,6 +156,49 @@ test('while all connections are at work, a new one hears when to try again', asy
   for (const socket of sockets) socket.destroy()
 })
 
+test('requests that are sent ahead are begun one after the other, and answered in order', async () => {
+  const asked: (() => void)[] = []
+  await using slow = await testServer({
+    readiness: async () => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      asked.push(resolve)
+      await promise
+      return { ready: true, checks: { [`request ${asked.length}`]: 'ok' } }
+    },
+  })
+  const socket = connect(slow.port, '127.0.0.1').setEncoding('utf8')
+  let answer = ''
+  socket.on('data', text => {
+    answer += text
+  })
+  socket.write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3))
+  for (const turn of [1, 2, 3]) {
+    await eventually(() => asked.length === turn)
+    // Any other that came with it would have been begun before this one, which comes later, is answered.
+    assert.equal((await slow.request('/livez')).status, 200)
+    assert.equal(asked.length, turn)
+    asked[turn - 1]?.()
+    await eventually(() => answer.includes(`"request ${turn}"`))
+  }
+  assert.equal(answer.match(/HTTP\/1\.1 200 /g)?.length, 3)
+  socket.destroy()
+})
+
+test('a client that sends ahead without end is disconnected', async () => {
+  let entered = 0
+  await using slow = await testServer({
+    readiness: () => {
+      entered++
+      return new Promise(() => {})
+    },
+  })
+  const socket = connect(slow.port, '127.0.0.1').on('error', () => {})
+  const closed = once(socket, 'close')
+  socket.resume().write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100))
+  await closed
+  assert.equal(entered, 1)
+})
+
 test('bodies that never end make way for others, and their senders are told', async () => {
   await using small = await testServer({ arrivingBytesMax: 65_536 })
   const begin = () => {
