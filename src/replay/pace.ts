@@ -3,7 +3,7 @@
  * As much again as comes, 200 beside 200, made p99 of fresh events 1.16 times as high on two cores that all shared, and half of it
  * 1.04 times; as many more fresh events make it 1.11 times: `npm run bench:replay -- --control`.
  */
-export const besideFresh = { share: 0.5, least: 100, most: 500 } as const
+export const besideFresh = { share: 0.5, least: 100, most: 300 } as const
 /** And while none come. Receivers, and what may wait in lanes, are the limit then. */
 export const quietPerSecond = 5000
 /** It is quiet when nothing fresh has come for this long. */

@@ -51,17 +51,27 @@ test('attempts begin in small groups, the first at once', async () => {
   assert.equal(await turns.pass(0), 1)
 })
 
-test('two steps in a second are held back each time, and one attempt after the other is not', async () => {
+test('a hundred in a second are held back each time, and one attempt after the other is not', async () => {
   const turns = someTurns()
   for (let step = 0; step < 20; step++) {
     turns.begin(100)
     assert.ok((await turns.pass(100)) <= 56)
-    await turns.pass(400)
+    await turns.pass(900)
   }
   for (let n = 0; n < 300; n++) {
     turns.begin(1)
     assert.equal(await turns.pass(0), 1)
     await turns.pass(3)
+  }
+})
+
+test('a wave takes no longer than a third of the time in which the next one comes', async () => {
+  const turns = someTurns()
+  for (let second = 0; second < 8; second++) {
+    turns.begin(300)
+    const begun = await turns.pass(350)
+    assert.ok(second === 0 || begun === 300, `${begun} in second ${second}`)
+    await turns.pass(650)
   }
 })
 

@@ -45,7 +45,7 @@ test('beside fresh events it is half as many as these, neither very few nor very
   const pace = new Pace(null, 0)
   for (const [fresh, rate] of [
     [1, besideFresh.least],
-    [600, 300],
+    [500, 250],
     [8000, besideFresh.most],
   ] as const) {
     pace.setFresh(fresh)

@@ -1677,6 +1677,8 @@ export type SubscriptionFigures = {
   target_url: string
   /** As in the subscription */
   state: string
+  /** Deliveries that have failed and wait for their next attempt now, whatever the window; at most 100 are counted */
+  retrying: number
   /** As it was asked for */
   window: "1h" | "24h" | "7d" | "30d"
   /** How long a bucket is; a day of a `time_zone` on which its clock changes is an hour shorter or longer */
@@ -1806,7 +1808,7 @@ export type ReplayCreate = {
     /** Only events that were accepted before this time */
     until?: string
   }
-  /** How many are queued per second at most; never more than receivers take. Left out: while fresh events come half as many as come, so that they are not late for it (100 at least, 500 at most), and up to 5000 once there were none for 10 s */
+  /** How many are queued per second at most; never more than receivers take. Left out: while fresh events come half as many as come, so that they are not late for it (100 at least, 300 at most), and up to 5000 once there were none for 10 s */
   rate_per_second?: number
   /** Only counts, and makes nothing */
   dry_run?: boolean
@@ -2849,7 +2851,7 @@ export interface Operations {
   /** List sources, newest first */
   listSources: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string }; body: undefined; answer: (Source)[] }
   /** The figures of several subscriptions: those of a page, or those that fail most */
-  listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
+  listSubscriptionStats: { path: undefined; query: { window?: "1h" | "24h" | "7d" | "30d"; tenant?: string; ids?: string; most?: "failed" | "retrying"; limit?: number }; body: undefined; answer: (SubscriptionFigures)[] }
   /** List all subscriptions, newest first */
   listSubscriptions: { path: undefined; query: { limit?: number; cursor?: string; tenant?: string; state?: "active" | "paused" | "degraded" | "circuit_open" | "disabled"; q?: string; event_type?: string }; body: undefined; answer: (Subscription)[] }
   /** List tenants, newest first */
