@@ -29,17 +29,19 @@ const useEveryMs = 60_000
 /** `Bearer ` and a key of FIRST_KEY's length; what is far longer is no key of ours. */
 const authorizationCharsMax = 256
 
-/** What has changed: one key, one portal token, or all access to what a tenant has. */
+/** What has changed: one key, one portal token, all access to what a tenant has, or a session of a browser has ended. */
 export type KeysChange =
   | { readonly kind: 'key' | 'token'; readonly id: number }
+  | { readonly kind: 'session' }
   | { readonly kind: 'tenant'; readonly tenant: string }
 
-/** The notice that keys or portal tokens were made or revoked. */
+/** The notice that keys or portal tokens were made or revoked, or that somebody has signed out. */
 export const keysNotice = {
   channel: 'keys',
   parse(text: string): KeysChange | undefined {
     const [kind, of = ''] = text.split(' ')
     if (kind === 'tenant') return { kind, tenant: of }
+    if (kind === 'session') return { kind }
     if ((kind === 'key' || kind === 'token') && /^\d{1,10}$/.test(of)) return { kind, id: Number(of) }
     return undefined
   },
@@ -152,9 +154,15 @@ export class ApiKeys {
     return this.#loading
   }
 
+  /** Resolves when what has changed so far was read again, or could not be. */
+  async refreshed(): Promise<void> {
+    await this.#readings
+  }
+
   /** Reads again what has changed, here or elsewhere. */
   refresh(change: KeysChange): Promise<void> {
     return this.#inTurn(async () => {
+      if (change.kind === 'session') return // sessions are looked up with each request
       if (change.kind === 'tenant') {
         for (const { row, caller } of [...this.#known.values()]) {
           if (caller.reach.tenant === change.tenant) this.#drop(row)

@@ -7,6 +7,7 @@ import type { Database } from '../platform/postgres.ts'
 import type { ApiKeys } from './keys.ts'
 import { hashOf, newSecretText } from './secret-text.ts'
 import { deleteExpiredSessions, deleteSession, insertSession, readSessionKey } from './session-store.ts'
+import { notifyKeys } from './store.ts'
 
 export interface SessionsDeps {
   readonly database: Database
@@ -88,7 +89,9 @@ export class Sessions {
     const caller = await this.identify(text)
     await database.transaction(async tx => {
       const isDeleted = await deleteSession(tx, hashOf(text))
-      if (!isDeleted || caller === undefined) return
+      if (!isDeleted) return
+      await notifyKeys(tx, 'session') // what it reads in any process ends
+      if (caller === undefined) return
       await recordChange(tx, caller.actor, {
         ...{ action: 'session.ended', subjectId: nameOf(hashOf(text)), tenant: caller.reach.tenant },
         changes: differences(undefined, { ...from }),

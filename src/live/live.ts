@@ -48,6 +48,11 @@ interface Open {
 
 /** Proxies close what is silent for a minute, or for half of one. */
 const heartbeatMs = 15_000
+/**
+ * At most this many readers are asked at a time whether they may still read: for one with a session the database is asked, and
+ * it is not asked for more than a hundred sessions and unknown keys at a time (`Callers`).
+ */
+const looksMax = 10
 
 /** What waits for all readers together; each has its part of it, */
 const bufferedBytesMax = 64 * 1024 * 1024
@@ -68,6 +73,8 @@ export class Live {
   readonly #catchUp: CatchUp
   readonly #open = new Map<EventStream, Open>()
   #heartbeat: NodeJS.Timeout | undefined
+  #isLooking = false
+  #isAskedAgain = false
   #isClosed = false
 
   constructor(deps: LiveDeps) {
@@ -139,6 +146,15 @@ export class Live {
     if (lastId !== undefined) void this.#catchUp.run(stream)
   }
 
+  /**
+   * Ends the streams of those who may not read any more: to be called when a key was revoked or a session has ended, and done
+   * with each heartbeat, for what expires and what this process was not told.
+   */
+  lookAgain(): void {
+    this.#isAskedAgain = true
+    if (!this.#isLooking) void this.#lookAtAll()
+  }
+
   /** Ends all streams; their readers come back, and go on where they were. */
   async close(): Promise<void> {
     this.#isClosed = true
@@ -155,14 +171,24 @@ export class Live {
   }
 
   #beat(): void {
-    for (const { stream, isAllowed } of [...this.#open.values()]) {
-      stream.heartbeat()
-      void this.#look(stream, isAllowed)
-    }
+    for (const { stream } of [...this.#open.values()]) stream.heartbeat()
+    this.lookAgain()
   }
 
-  /** A key that was revoked, or has expired, reads no longer. */
-  async #look(stream: EventStream, isAllowed: StreamRequest['isAllowed']): Promise<void> {
+  async #lookAtAll(): Promise<void> {
+    this.#isLooking = true
+    while (this.#isAskedAgain) {
+      this.#isAskedAgain = false
+      const open = [...this.#open.values()].values()
+      const lookOneByOne = async () => {
+        for (const one of open) await this.#look(one)
+      }
+      await Promise.all(Array.from({ length: looksMax }, lookOneByOne))
+    }
+    this.#isLooking = false
+  }
+
+  async #look({ stream, isAllowed }: Open): Promise<void> {
     try {
       if (!(await isAllowed())) stream.end()
     } catch {

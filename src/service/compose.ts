@@ -18,6 +18,7 @@ import { LeasedRows } from '../handover/leased-rows.ts'
 import { OwnMemory } from '../handover/own-memory.ts'
 import { PostgresHandover } from '../handover/postgres-handover.ts'
 import type { HandoverReceiver } from '../handover/redis-receiver.ts'
+import { type ApiKeys, keysNotice } from '../keys/keys.ts'
 import { Discards, discardNotice } from '../lanes/discard-waiting.ts'
 import { recoverHoldings } from '../lanes/recover.ts'
 import { openUntil, subscriptionLanes } from '../lanes/subscription-lanes.ts'
@@ -144,7 +145,7 @@ export async function compose(ground: Ground): Promise<Parts> {
   })
   const ownershipChecks = openOwnershipChecks(ground, { ...own, subscriptions, tokens })
   const asked = openAskedFor(ground, notices, access)
-  const stream = openStream(ground, notices, membership)
+  const stream = openStream(ground, notices, membership, access.keys)
   const receivers = new ReceiverStates({
     database,
     logger,
@@ -380,6 +381,7 @@ function openStream(
   { config, clock, logger, database }: Ground,
   notices: Notices,
   membership: Membership,
+  keys: ApiKeys | undefined,
 ): Pick<Parts, 'horizon' | 'live'> {
   // What it writes, and tells, need not be on the disk: after a crash of PostgreSQL it is said again.
   const session = `${fixedPlans}; set synchronous_commit = off`
@@ -393,6 +395,12 @@ function openStream(
     streamsMax: config.maxStreams,
     retentionMs: tenant => logRetentionMs(database, config, tenant),
   })
+  // Whose key was revoked, or who has signed out, reads on in no process. What has changed was read just before.
+  const lookAgain = async () => {
+    await keys?.refreshed()
+    live.lookAgain()
+  }
+  notices.on(keysNotice, () => void lookAgain(), lookAgain)
   return { horizon, live }
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually } from '../support/eventually.ts'
+import { aKey } from '../support/keys.ts'
 import { atLength } from '../support/length.ts'
 import { readStream, type Told } from '../support/live.ts'
 import { startReceiver } from '../support/receiver.ts'
@@ -57,4 +58,43 @@ test('what several processes do is told once and without a gap, though one is ki
     ids,
     rows.map(row => row.id),
   )
+})
+
+test('a key that was revoked, and a browser that has signed out, read on in no process', async () => {
+  await using world = await processWorld({ AUTH: 'keys' })
+  const { database } = world.world
+  const [admin, short] = [await aKey(database, 'admin'), await aKey(database, 'read', null, 'short')]
+  const [first, second] = [await world.start(), await world.start()]
+  const own = { 'x-requested-by': 'dashboard', 'sec-fetch-site': 'same-origin' }
+  const bearer = (key: string) => ({ authorization: `Bearer ${key}` })
+  const signedIn = await fetch(`${first.url}/ui/session`, {
+    method: 'POST',
+    headers: { ...own, 'content-type': 'application/json' },
+    body: JSON.stringify({ key: admin }),
+  })
+  const cookie = signedIn.headers.get('set-cookie')?.split(';', 1)[0] ?? ''
+  await using ofKey = await readStream(second.url, '', bearer(short))
+  await using ofSession = await readStream(second.url, '', { cookie })
+  await using stays = await readStream(second.url, '', bearer(admin))
+  const all = [ofKey, ofSession, stays]
+  await eventually(() => all.every(reader => reader.lastId !== undefined))
+  const from = performance.now()
+
+  const listed = await fetch(`${first.url}/keys`, { headers: bearer(admin) })
+  const { id } = ((await listed.json()) as { id: number; name: string }[]).find(
+    ({ name }) => name === 'short',
+  ) ?? { id: 0 }
+  assert.equal(
+    (await fetch(`${first.url}/keys/${id}`, { method: 'DELETE', headers: bearer(admin) })).status,
+    204,
+  )
+  await ofKey.ended
+  const out = await fetch(`${first.url}/ui/session`, { method: 'DELETE', headers: { ...own, cookie } })
+  assert.equal(out.status, 204)
+  await ofSession.ended
+  // What nobody tells of ends with a heartbeat, which comes each 15 s.
+  assert.ok(performance.now() - from < 10_000)
+  for (const headers of [bearer(short), { cookie }])
+    assert.equal((await fetch(`${second.url}/stream`, { headers })).status, 401)
+  assert.equal((await fetch(`${second.url}/me`, { headers: bearer(admin) })).status, 200)
 })

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Unwritten } from '../../src/cluster/unwritten.ts'
 import { ApiKeys } from '../../src/keys/keys.ts'
+import { Sessions } from '../../src/keys/sessions.ts'
 import { systemClock } from '../../src/platform/clock.ts'
 import { uuidLowerBound } from '../../src/platform/id.ts'
 import { testDatabase } from '../support/database.ts'
@@ -117,4 +118,27 @@ test('the streams of a key end soon after it was revoked', async () => {
   assert.equal(other.response.status, 200)
   await happen()
   await eventually(() => other.told.length > 0)
+})
+
+test('the streams of a browser end when it has signed out, though more others read on than are asked at a time', async () => {
+  const sessions = new Sessions({ ...{ database, keys, hours: 12 }, clock: systemClock() })
+  const live = testLive(own, { heartbeatMs: 3_600_000, streamsMax: 1000 })
+  await using other = await testServer({ keys, sessions, live })
+  const signIn = async () => {
+    const caller = await keys.identify(`Bearer ${tokens.admin}`)
+    assert.ok(caller)
+    const { text } = await sessions.open(caller, { address: undefined, forwarded_for: undefined })
+    return { text, read: () => readStream(other.url, '', { cookie: `webhooks_session=${text}` }) }
+  }
+  const [stays, leaves] = [await signIn(), await signIn()]
+  await using opened = new AsyncDisposableStack()
+  // More sessions than are looked up at a time.
+  for (let count = 0; count < 110; count++) opened.use(await stays.read())
+  const reader = opened.use(await leaves.read())
+  await eventually(() => live.size === 111)
+  await sessions.close(leaves.text, { address: undefined, forwarded_for: undefined })
+  live.lookAgain()
+  await reader.ended
+  assert.equal(live.size, 110)
+  assert.equal((await leaves.read()).response.status, 401)
 })
