@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import { ManagedKeys } from '../keys/managed-keys.ts'
 import type { KeyAnswer } from '../keys/schema.ts'
 import { type Caller, commandLine, type KeyScope, keyScopes, localOperator, Reach } from '../model/caller.ts'
-import { systemClock } from '../platform/clock.ts'
+import { databaseClock } from '../platform/database-time.ts'
 import { migrate } from '../platform/migrate.ts'
 import { type CommandIo, exitCode } from './command.ts'
 import { refusedCommand } from './reason.ts'
@@ -51,8 +51,9 @@ export async function runKeys(args: readonly string[], io: CommandIo): Promise<n
     case 'revoke':
       return withDatabase(io, async database => {
         await migrate(database)
-        const keys = new ManagedKeys({ database, clock: systemClock() })
-        if (wish.kind === 'create') return create(keys, wish, io)
+        const clock = await databaseClock(database)
+        const keys = new ManagedKeys({ database, clock })
+        if (wish.kind === 'create') return create(keys, wish, clock.now(), io)
         return wish.kind === 'list' ? list(keys, wish, io) : revoke(keys, wish.id, io)
       })
   }
@@ -61,9 +62,10 @@ export async function runKeys(args: readonly string[], io: CommandIo): Promise<n
 async function create(
   keys: ManagedKeys,
   { name, scope, tenant, expiresInMs }: Extract<Wish, { kind: 'create' }>,
+  now: number,
   io: CommandIo,
 ): Promise<number> {
-  const expires_at = expiresInMs === null ? null : new Date(Date.now() + expiresInMs).toISOString()
+  const expires_at = expiresInMs === null ? null : new Date(now + expiresInMs).toISOString()
   try {
     const { key, ...made } = await keys.create(caller, { name, scope, tenant, expires_at })
     io.err(`Made the key ${describe(made)}. It is shown this once:`)

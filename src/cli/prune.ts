@@ -3,7 +3,7 @@ import { recordChange } from '../audit/audit.ts'
 import type { Config } from '../config/config.ts'
 import type { PrunePlan } from '../log/prune-plan.ts'
 import { commandLine } from '../model/caller.ts'
-import { systemClock } from '../platform/clock.ts'
+import { databaseClock } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { openSealer } from '../platform/seal.ts'
@@ -30,8 +30,8 @@ export async function runPrune(args: readonly string[], io: CommandIo): Promise<
     return exitCode.usage
   }
   if (given === 'dry run') {
-    const plan = await withDatabase(io, (database, config) =>
-      planAll({ database, config, clock: systemClock() }),
+    const plan = await withDatabase(io, async (database, config) =>
+      planAll({ database, config, clock: await databaseClock(database) }),
     )
     io.out(shownPlan(plan))
     return exitCode.ok
@@ -55,7 +55,7 @@ type Report = NonNullable<Awaited<ReturnType<typeof pruneAll>>>
 
 async function prune(database: Database, config: Config, logger: Logger): Promise<Report | undefined> {
   await prepareForChanges(database, config)
-  const clock = systemClock()
+  const clock = await databaseClock(database)
   // No subscription is made or changed here.
   const own = { checkTarget: async () => undefined, isOwn: () => false }
   const seal = await openSealer(database, config)

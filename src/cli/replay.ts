@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { AppError } from '../errors.ts'
 import { type Caller, commandLine, localOperator, type Reach } from '../model/caller.ts'
-import { systemClock } from '../platform/clock.ts'
+import { databaseClock } from '../platform/database-time.ts'
 import { parseUuid, type Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { ReplayFilter, ReplayState } from '../replay/filter.ts'
@@ -66,7 +66,7 @@ export async function runReplay(args: readonly string[], io: CommandIo): Promise
   return withDatabase(io, async (database, config) => {
     await prepareForChanges(database, config)
     const retentionMs = config.logRetentionHours * 3_600_000
-    const replays = new Replays({ database, clock: systemClock(), retentionMs })
+    const replays = new Replays({ database, clock: await databaseClock(database), retentionMs })
     try {
       return await carryOut(replays, await withSubscription(database, wish), json, io)
     } catch (error) {

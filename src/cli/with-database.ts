@@ -1,6 +1,7 @@
 import { type Config, environmentOfProcess, readConfig } from '../config/config.ts'
 import { StartCancelled, StartupError } from '../errors.ts'
 import { ensureAuditPartitions } from '../log/partitions.ts'
+import { databaseTime } from '../platform/database-time.ts'
 import { createLogger, type Logger } from '../platform/logger.ts'
 import { migrate } from '../platform/migrate.ts'
 import { openDatabase } from '../platform/open-database.ts'
@@ -11,7 +12,7 @@ import { waitForStop } from './signal.ts'
 /** Brings the database to the newest schema, and sees that what a command changes can be recorded in the audit log. */
 export async function prepareForChanges(database: Database, config: Config): Promise<void> {
   await migrate(database)
-  await ensureAuditPartitions(database, Date.now(), config.auditRetentionDays)
+  await ensureAuditPartitions(database, await databaseTime(database), config.auditRetentionDays)
 }
 
 /**

@@ -3,6 +3,7 @@ import { differences } from '../audit/changes.ts'
 import { AppError } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import type { Database } from '../platform/postgres.ts'
 import type { ApiKeys } from './keys.ts'
 import { hashOf, newSecretText } from './secret-text.ts'
@@ -103,6 +104,7 @@ export class Sessions {
   async removeExpired(signal: AbortSignal): Promise<void> {
     const { database, clock } = this.#deps
     const most = 1000
-    while (!signal.aborted && (await deleteExpiredSessions(database, new Date(clock.now()), most)) === most);
+    const now = new Date(await earlierNow(database, clock))
+    while (!signal.aborted && (await deleteExpiredSessions(database, now, most)) === most);
   }
 }

@@ -1,4 +1,5 @@
 import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import { type OwnPeriods, ownPeriods, type RetentionPeriods } from '../tenants/retention.ts'
@@ -48,14 +49,14 @@ const hourMs = 3_600_000
  */
 export async function planPrune(deps: PrunePlanDeps): Promise<PrunePlan> {
   const { database, clock } = deps
-  const now = clock.now()
+  const now = await earlierNow(database, clock)
   const own = await ownPeriods(database, periodsOfAll(deps))
   const over: Record<PartitionedTable, readonly Partition[]> = {
-    events: await overOf(deps, own, 'events', 'payloadHours'),
-    delivery_logs: await overOf(deps, own, 'delivery_logs', 'logHours'),
-    attempt_details: await overOf(deps, own, 'attempt_details', 'detailsHours'),
-    audit_log: await overOf(deps, own, 'audit_log', 'auditDays'),
-    taken_names: await namesOver(deps),
+    events: await overOf(deps, now, own, 'events', 'payloadHours'),
+    delivery_logs: await overOf(deps, now, own, 'delivery_logs', 'logHours'),
+    attempt_details: await overOf(deps, now, own, 'attempt_details', 'detailsHours'),
+    audit_log: await overOf(deps, now, own, 'audit_log', 'auditDays'),
+    taken_names: await namesOver(deps, now),
   }
   const bounds = (table: PartitionedTable, kind: keyof RetentionPeriods) => ({
     ofTenants: own.map(({ tenant, periods }) => {
@@ -86,25 +87,24 @@ function periodsOfAll(deps: PrunePlanDeps): RetentionPeriods {
 
 async function overOf(
   deps: PrunePlanDeps,
+  now: number,
   own: readonly OwnPeriods[],
   table: PartitionedTable,
   kind: keyof RetentionPeriods,
 ): Promise<readonly Partition[]> {
   const ofAll = periodsOfAll(deps)[kind]
   const longest = Math.max(ofAll, ...own.map(({ periods }) => periods[kind]))
-  const before = (units: number) => deps.clock.now() - units * unitMs(kind)
+  const before = (units: number) => now - units * unitMs(kind)
   return (await listPartitions(deps.database, table)).filter(
     ({ name, to }) => timeOf(to) <= before(isKeptPartition(name) ? longest : ofAll),
   )
 }
 
-async function namesOver({
-  database,
-  clock,
-  retentionHours,
-  namesHours,
-}: PrunePlanDeps): Promise<readonly Partition[]> {
-  const before = clock.now() - namesKeptMs(retentionHours, namesHours)
+async function namesOver(
+  { database, retentionHours, namesHours }: PrunePlanDeps,
+  now: number,
+): Promise<readonly Partition[]> {
+  const before = now - namesKeptMs(retentionHours, namesHours)
   return (await listPartitions(database, 'taken_names')).filter(({ to }) => timeOf(to) <= before)
 }
 

@@ -2,6 +2,7 @@ import { maxAgeMs } from '../model/retry-policy.ts'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
@@ -90,7 +91,7 @@ export async function runRetention(
     (await ensureAuditPartitions(database, clock.now(), auditDays))
   const done = await besideThePath(database, 'retention', async session => {
     if (!(await tryLockForSession(session, 'retention'))) return undefined
-    return new Round(deps, session, signal).run()
+    return new Round(deps, session, signal, await earlierNow(session, clock)).run()
   })
   if (partitionsMade > 0 && !done) logger.info({ partitionsMade }, 'made partitions')
   if (!done) return undefined
@@ -125,11 +126,12 @@ class Round {
   /** Tenants with periods of their own. */
   #own: readonly OwnPeriods[] = []
 
-  constructor(deps: RetentionDeps, session: Connection, signal: AbortSignal) {
+  /** @param now Unix milliseconds, by which it is decided what is old */
+  constructor(deps: RetentionDeps, session: Connection, signal: AbortSignal, now: number) {
     this.#deps = deps
     this.#session = session
     this.#signal = signal
-    this.#now = deps.clock.now()
+    this.#now = now
   }
 
   async run(): Promise<Done> {

@@ -1,6 +1,7 @@
 import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -29,7 +30,7 @@ export async function removeFinishedReplays(
   { database, clock, logger, retentionMs }: FinishedDeps,
   signal: AbortSignal,
 ): Promise<number> {
-  const before = clock.now() - retentionMs
+  const before = (await earlierNow(database, clock)) - retentionMs
   const name = 'removal of finished replays'
   let removed = 0
   await besideThePath(database, name, session =>

@@ -1,7 +1,7 @@
 import { wakeOrMakeLanes } from '../lanes/wake.ts'
 import type { AttemptTrigger } from '../model/delivery.ts'
 import { int4Array, uuidArray } from '../platform/binary-array.ts'
-import { type Uuid, uuidLowerBound } from '../platform/id.ts'
+import type { Uuid } from '../platform/id.ts'
 import type { Queryable } from '../platform/postgres.ts'
 import type { Candidate } from './candidates-store.ts'
 
@@ -15,8 +15,12 @@ const orderingKeyOf = (webhookId: string, subscriptionId: string) => `(
     select metadata from events_carried where webhook_id = ${webhookId}) e
   limit 1)`
 
-/** What was written into the log since candidates were read has no smaller id than one of this long ago. */
-const readWithinMs = 600_000
+/**
+ * What was written into the log since candidates were read has no smaller id than one of ten minutes ago. By the database's
+ * clock, which those of all processes follow: the one of this machine may be ahead.
+ */
+const writtenSince = `(
+  lpad(to_hex((extract(epoch from now()) * 1000)::bigint - 600000), 12, '0') || repeat('0', 20))::uuid`
 
 /**
  * Owes deliveries again, in their lanes, due now: a new run with new attempt numbers. Those that are owed already, those of
@@ -43,7 +47,7 @@ export async function oweAgain(
         from unnest($1::uuid[], $2::int[], $3::int[], $4::int[]) as t (webhook, sub, size, attempt)
         union all
         select webhook_id, subscription_id, null, null, attempt, false from delivery_logs
-        where webhook_id = any($1::uuid[]) and id >= $7
+        where webhook_id = any($1::uuid[]) and id >= ${writtenSince}
         union all
         select webhook_id, subscription_id, null, null, null, true from owed where webhook_id = any($1::uuid[])),
       wanted as (
@@ -71,7 +75,6 @@ export async function oweAgain(
       int4Array(candidates.map(({ attempt }) => attempt)),
       trigger,
       replay,
-      uuidLowerBound(Date.now() - readWithinMs),
     ],
   })
   return rows[0]?.owed ?? 0

@@ -4,7 +4,7 @@ import type { Clock } from '../platform/clock.ts'
 import { wordsOf } from '../platform/database-trouble.ts'
 import { type Database, isDatabaseUnavailable, sqlState } from '../platform/postgres.ts'
 import type { Troubles } from '../platform/troubles.ts'
-import { makePartitions as makeUntold } from './retention.ts'
+import { makePartitions as makeUntold, presentMoments } from './retention.ts'
 
 interface Deps {
   readonly config: Config
@@ -27,9 +27,12 @@ export function makePathPartitions(deps: Deps): Promise<number> {
 export async function makePartitions(deps: Deps): Promise<number> {
   const { config, database, clock, troubles } = deps
   const made = await makePathPartitions(deps)
-  const ofAudit = await told(troubles, 'audit', () =>
-    ensureAuditPartitions(database, clock.now(), config.auditRetentionDays),
-  )
+  const ofAudit = await told(troubles, 'audit', async () => {
+    let partitions = 0
+    for (const now of await presentMoments(database, clock))
+      partitions += await ensureAuditPartitions(database, now, config.auditRetentionDays)
+    return partitions
+  })
   return made + ofAudit
 }
 

@@ -3,6 +3,7 @@ import { type PrunePlan, planPrune } from '../log/prune-plan.ts'
 import { type RetentionReport, runRetention } from '../log/retention.ts'
 import { besideThePath } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database } from '../platform/postgres.ts'
 import { countFinishedReplays, removeFinishedReplays } from '../replay/finished.ts'
@@ -20,8 +21,8 @@ export interface PruneDeps {
 }
 
 /** What is too old and goes row by row, beside the partitions. */
-const olderThan = ({ config, clock }: PruneDeps) => ({
-  now: clock.now(),
+const olderThan = async ({ database, config, clock }: PruneDeps) => ({
+  now: await earlierNow(database, clock),
   changesMs: config.logRetentionHours * 3_600_000,
   replaysMs: config.replayRetentionDays * 24 * 3_600_000,
   retentionDays: config.statsRetentionDays,
@@ -30,7 +31,7 @@ const olderThan = ({ config, clock }: PruneDeps) => ({
 /** Counts what all kinds of retention would remove now, by kind and tenant, and changes nothing. */
 export async function planAll(deps: PruneDeps): Promise<PrunePlan> {
   const { database, config, clock } = deps
-  const { now, changesMs, replaysMs, retentionDays } = olderThan(deps)
+  const { now, changesMs, replaysMs, retentionDays } = await olderThan(deps)
   const { kinds, partitions } = await planPrune({ database, clock, ...retentionSettings(config) })
   const own = await ownStatsDays(database)
   return {
@@ -65,7 +66,7 @@ export async function pruneAll(
   const done = await runRetention({ database, clock, logger, subscriptions, ...retentionSettings(config) })
   if (done === undefined) return undefined
   const { signal } = new AbortController()
-  const { now, changesMs, replaysMs, retentionDays } = olderThan(deps)
+  const { now, changesMs, replaysMs, retentionDays } = await olderThan(deps)
   const common = { database, clock, logger }
   const figures = await besideThePath(database, 'roll-ups', async session => {
     const own = await ownStatsDays(session)

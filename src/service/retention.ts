@@ -3,6 +3,7 @@ import { ensurePartitions, namesKeptMs, type OtherPeriods } from '../log/partiti
 import type { RetentionDeps } from '../log/retention.ts'
 import type { RetentionReport } from '../monitor/storage.ts'
 import type { Clock } from '../platform/clock.ts'
+import { databaseTime } from '../platform/database-time.ts'
 import type { Database } from '../platform/postgres.ts'
 import { ownPeriods, periodsOf, type RetentionPeriods } from '../tenants/retention.ts'
 import type { TenantRetention } from '../tenants/schema.ts'
@@ -60,8 +61,20 @@ export function retentionReport(config: Config): RetentionReport {
   }
 }
 
+/** Two clocks that are apart by less find what they need in the partitions for either. */
+const nearMs = 1_800_000
+
+/**
+ * The moments (Unix milliseconds) that are the present: by the clock of this process, and by the database's where that is far from
+ * it, as when it has been put back. Rows are written by both.
+ */
+export async function presentMoments(database: Database, clock: Clock): Promise<readonly number[]> {
+  const [own, itsOwn] = [clock.now(), await databaseTime(database)]
+  return Math.abs(own - itsOwn) < nearMs ? [own] : [own, itsOwn]
+}
+
 /** Sees that there are partitions for the present, as long as the settings ask for. @returns how many were made */
-export function makePartitions({
+export async function makePartitions({
   config,
   clock,
   database,
@@ -72,5 +85,8 @@ export function makePartitions({
 }): Promise<number> {
   const settings = retentionSettings(config)
   const { retentionHours, detailsHours } = settings
-  return ensurePartitions(database, clock.now(), retentionHours, detailsHours, settings)
+  let made = 0
+  for (const now of await presentMoments(database, clock))
+    made += await ensurePartitions(database, now, retentionHours, detailsHours, settings)
+  return made
 }

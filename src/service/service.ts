@@ -10,6 +10,7 @@ import { eventLines } from '../model/event-lines.ts'
 import type { SettingReport } from '../monitor/storage.ts'
 import { type SteerableClock, systemClock } from '../platform/clock.ts'
 import { DatabaseHealth } from '../platform/database-health.ts'
+import { databaseTime } from '../platform/database-time.ts'
 import { asStartupError } from '../platform/database-trouble.ts'
 import { Deadline } from '../platform/deadline.ts'
 import type { Repeated } from '../platform/every.ts'
@@ -114,6 +115,8 @@ async function start(running: Running, signal: AbortSignal | undefined): Promise
   const { config, logger, database } = ground
   const logo = await readLogo(config.portalLogo)
   await unlessCancelled(migrate(database, { logger }), signal)
+  // Before the first partitions are made: the clock of this machine may be days off.
+  ground.clock.steer(await databaseTime(database))
   await makePartitions(ground)
   throwIfCancelled(signal)
   const parts = await compose(ground)

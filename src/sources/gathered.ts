@@ -1,4 +1,5 @@
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { uuidLowerBound } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { deleteOldRefusals, keepRefusals, type RefusalOf, type RefusedBy } from './refusals-store.ts'
@@ -88,7 +89,7 @@ export class Gathered<Tally extends { readonly id: number }> {
   /** Removes refused requests that are older than the log is kept. To be called from time to time. */
   async removeOld(retentionMs: number, signal: AbortSignal): Promise<void> {
     const { database, by, clock } = this.#deps
-    const before = uuidLowerBound(clock.now() - retentionMs)
+    const before = uuidLowerBound((await earlierNow(database, clock)) - retentionMs)
     while (!signal.aborted && (await deleteOldRefusals(database, by, before, removedMax)) === removedMax);
   }
 }

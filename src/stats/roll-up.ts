@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { besideThePath } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { uuidLowerBound, uuidTime } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Connection, Database, Queryable } from '../platform/postgres.ts'
@@ -118,9 +119,9 @@ export class RollUps {
   /** Once an hour: what tenants keep for longer is passed over each time. */
   async #removeOld(session: Connection, signal: AbortSignal): Promise<number> {
     const { clock, logger, statsRetentionDays: retentionDays } = this.#deps
-    const now = clock.now()
-    const hour = periodOf(minuteOf(now), 60)
+    const hour = periodOf(minuteOf(clock.now()), 60)
     if (signal.aborted || hour === this.#removedIn) return 0
+    const now = await earlierNow(session, clock)
     const own = await ownStatsDays(session)
     const removed = await removeOldStats(session, { now, retentionDays, own }, logger, signal)
     await removeOldSamples(session, now, retentionDays)

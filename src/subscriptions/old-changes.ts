@@ -1,6 +1,7 @@
 import type { RowsOfTenant } from '../model/rows-of-tenant.ts'
 import { besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { type Uuid, uuidLowerBound } from '../platform/id.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
@@ -23,7 +24,7 @@ export async function removeOldChanges(
   { database, clock, logger, retentionMs }: OldChangesDeps,
   signal: AbortSignal,
 ): Promise<number> {
-  const before = uuidLowerBound(clock.now() - retentionMs)
+  const before = uuidLowerBound((await earlierNow(database, clock)) - retentionMs)
   const name = 'removal of old changes of states'
   const { rows } = await besideThePath(database, 'old-changes', session =>
     inBatches<Uuid>({ name, logger, signal }, uuidLowerBound(0), (_after, limit) =>

@@ -1,6 +1,7 @@
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { type Batch, besideThePath, inBatches } from '../platform/batches.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import type { Logger } from '../platform/logger.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { markEmptied, readEmptiedBefore, removeTenant } from './store.ts'
@@ -104,7 +105,7 @@ async function empty(
  */
 export async function freeTenantIds(deps: TenantRemovalDeps): Promise<number | undefined> {
   const { database, belongings, oldestKept, logger, clock } = deps
-  const before = Math.min(await oldestKept(), clock.now()) - lateMs
+  const before = Math.min(await oldestKept(), await earlierNow(database, clock)) - lateMs
   if ((await readEmptiedBefore(database, before)).length === 0) return 0
   return besideThePath(database, 'ids of tenants', async session => {
     if (!(await tryLockForSession(session, 'tenants'))) return undefined

@@ -6,6 +6,7 @@ import { type Caller, defaultTenant, type Reach } from '../model/caller.ts'
 import { shownBody } from '../model/shown-body.ts'
 import { lockForTransaction } from '../platform/advisory-lock.ts'
 import type { Clock } from '../platform/clock.ts'
+import { earlierNow } from '../platform/database-time.ts'
 import { type Uuid, uuidTime } from '../platform/id.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { checkSealingKey, type Sealer } from '../platform/seal.ts'
@@ -227,7 +228,8 @@ export class TestReceivers {
 
   /** Removes those that have expired. To be called from time to time. */
   async removeExpired(signal: AbortSignal): Promise<void> {
-    await removeExpiredReceivers(this.#deps.database, this.#deps.clock.now(), signal)
+    const { database, clock } = this.#deps
+    await removeExpiredReceivers(database, await earlierNow(database, clock), signal)
   }
 
   get #now(): Date {

@@ -3,8 +3,10 @@ import { after, before, test } from 'node:test'
 import type { Database } from '../../src/platform/postgres.ts'
 import { type Refusal, SourceRecords } from '../../src/sources/records.ts'
 import { sourceLimits } from '../../src/sources/schema.ts'
+import { hourMs } from '../support/clock.ts'
 import { type TestDatabase, testDatabase } from '../support/database.ts'
 import { eventually } from '../support/eventually.ts'
+import { idAt } from '../support/rows.ts'
 
 let world: TestDatabase
 before(async () => {
@@ -12,7 +14,7 @@ before(async () => {
 })
 after(() => world.close())
 
-let now = Date.parse('2026-11-29T05:00:00Z')
+let now = Date.parse('2026-03-01T05:00:00Z')
 const clock = { now: () => now }
 
 async function aSource(tenant = 'default'): Promise<number> {
@@ -163,6 +165,20 @@ test('of each source the newest are kept, in number and in bytes; those that are
   await records.removeOld(500, new AbortController().signal)
   assert.equal((await rowOf(many))?.kept, 1)
   assert.equal((await rowOf(large))?.kept, 0)
+})
+
+test('by a clock that is ahead of the database nothing goes that is not old', async () => {
+  const ahead = Date.now() + 1000 * hourMs
+  const records = new SourceRecords({ database: world.database, clock: { now: () => ahead } })
+  const id = await aSource()
+  records.refused(id, refusal())
+  await records.flush()
+  await world.database.query({
+    text: 'update source_refusals set id = $2 where source = $1',
+    values: [id, idAt(Date.now())],
+  })
+  await records.removeOld(hourMs, new AbortController().signal)
+  assert.equal((await rowOf(id))?.kept, 1)
 })
 
 test('a source that is deleted meanwhile is no trouble', async () => {
