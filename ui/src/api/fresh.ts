@@ -5,7 +5,7 @@ import { listen } from './stream.ts'
 
 /** What changes with what the stream tells: these answers are read again when it does, and not every few seconds. */
 const told: Readonly<Record<string, readonly OperationId[]>> = {
-  accepted: ['listEvents'],
+  accepted: ['listEvents', 'listOrderingKeys'],
   attempt: ['listEvents', 'getEvent', 'listLogs', 'listDeliveries', 'listOrderingKeys'],
   subscription: ['listSubscriptions', 'getSubscription'],
   received: ['listReceivedRequests'],
@@ -120,10 +120,12 @@ class Marks {
     for (const id of ids)
       void this.#client.invalidateQueries({
         queryKey: [id],
-        // Of a long list all pages would be read; and what stands still by choice stays so.
+        // Of a long list all pages would be read; and what stands still by choice stays so. What no page shows is old for
+        // whichever shows it next, which would not ask again for as long as the stream is open.
         predicate: ({ observers, state }) =>
-          observers.some(({ options }) => options.meta?.live === true) &&
-          ((state.data as Pages | undefined)?.pages?.length ?? 1) === 1,
+          observers.length === 0 ||
+          (observers.some(({ options }) => options.meta?.live === true) &&
+            ((state.data as Pages | undefined)?.pages?.length ?? 1) === 1),
       })
   }
 }
