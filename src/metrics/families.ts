@@ -194,6 +194,11 @@ export const families = {
     state: ['counting', 'running'],
   }),
   subscriptions: gauge('webhook_subscriptions', 'max', 'Subscriptions that this process knows'),
+  deliveringProcesses: gauge(
+    'webhook_delivering_processes',
+    'max',
+    'Processes that deliver, as this one knows them: each has its part of `max_in_flight`',
+  ),
   receiversThrottled: gauge(
     'webhook_circuit_state',
     'max',

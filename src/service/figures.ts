@@ -6,7 +6,7 @@ import type { DescriptorCount } from './descriptors.ts'
 /** Reads what the parts of this process know of themselves; see `families` for what it means. */
 export function collectFigures(
   { database, health, troubles }: Ground,
-  { subscriptions, throttle, link, live, inbound, outbound, descriptors }: FigureParts,
+  { membership, subscriptions, throttle, link, live, inbound, outbound, descriptors }: FigureParts,
   set: Setter,
 ): void {
   const { pool, pinned } = database.figures
@@ -18,6 +18,7 @@ export function collectFigures(
   set('databaseUp', health.failing.size === 0 ? 1 : 0)
   if (link) set('redisUp', link.isUsable ? 1 : 0)
   set('subscriptions', subscriptions.size)
+  set('deliveringProcesses', membership.position.count)
   set('streams', live.size)
   set('openDescriptors', descriptors.used)
   set('allowedDescriptors', descriptors.allowed)
@@ -31,9 +32,10 @@ export function collectFigures(
   if (outbound) collectOutbound(outbound, set)
 }
 
-type FigureParts = Pick<Parts, 'subscriptions' | 'throttle' | 'link' | 'live' | 'inbound' | 'outbound'> & {
-  readonly descriptors: DescriptorCount
-}
+type FigureParts = Pick<
+  Parts,
+  'membership' | 'subscriptions' | 'throttle' | 'link' | 'live' | 'inbound' | 'outbound'
+> & { readonly descriptors: DescriptorCount }
 
 function collectOutbound(outbound: NonNullable<Parts['outbound']>, set: Setter): void {
   const { held, heldBytes, inFlight } = outbound.dispatcher.load
