@@ -58,6 +58,8 @@ export interface MembershipDeps {
    * written, those whose commit it has not heard of, those it was not told of. They are known of then, or freed.
    */
   readonly unheardMs: number
+  /** Replaced in tests, which wait for a heartbeat. */
+  readonly beatEveryMs?: number | undefined
 }
 
 /** What a process left behind. */
@@ -84,7 +86,7 @@ export interface MembershipListeners {
   readonly recovered: (dueAt: number) => void
 }
 
-const beatEveryMs = 2000
+const usualBeatEveryMs = 2000
 
 /** An answer that took longer says the time too inexactly (by up to half of it) to set the clock by. */
 const steerWithinMs = 500
@@ -93,7 +95,7 @@ const steerWithinMs = 500
 const deadAfterMs = 10_000
 
 /** For this long after it sent its last heartbeat a process can be sure that nobody has declared it dead. */
-const sureMs = deadAfterMs - beatEveryMs
+const sureMs = deadAfterMs - usualBeatEveryMs
 
 /**
  * A statement that a process had under way when it died may still be committed this long after it was declared dead:
@@ -116,6 +118,7 @@ const takeOverMs = 60_000
  */
 export class Membership implements Member {
   readonly #deps: MembershipDeps
+  readonly #beatEveryMs: number
   readonly #host = hostIdentity()
   readonly #listeners: { readonly [Name in keyof MembershipListeners]: MembershipListeners[Name][] } = {
     beat: [],
@@ -153,6 +156,7 @@ export class Membership implements Member {
 
   constructor(deps: MembershipDeps) {
     this.#deps = deps
+    this.#beatEveryMs = deps.beatEveryMs ?? usualBeatEveryMs
     this.#cleaningFailure = new RepeatedFailure(
       deps.logger,
       'what a dead process held could not be freed; tried again after the next heartbeat',
@@ -191,7 +195,7 @@ export class Membership implements Member {
     this.#unbrokenSince = this.#lastBeatAt
     for (const listener of this.#listeners.beat) await listener()
     await this.#look()
-    this.#timer = setInterval(() => this.#tick(), beatEveryMs)
+    this.#timer = setInterval(() => this.#tick(), this.#beatEveryMs)
   }
 
   /**
@@ -276,7 +280,7 @@ export class Membership implements Member {
       this.#heldFrom = Math.min(oldestHeldAt, trueNow - unheardMs)
       if (receivedAt - sentAt < steerWithinMs) clock.steer(trueNow + (receivedAt - sentAt) / 2)
     }
-    const wasBroken = receivedAt - this.#lastBeatAt > 2 * beatEveryMs
+    const wasBroken = receivedAt - this.#lastBeatAt > 2 * this.#beatEveryMs
     if (wasBroken || this.#unbrokenSince === Number.POSITIVE_INFINITY) this.#unbrokenSince = receivedAt
     this.#lastBeatAt = receivedAt
     this.#sureUntil = sentAt + sureMs // others count from when they saw it, which was not before it was sent

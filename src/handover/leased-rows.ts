@@ -22,12 +22,17 @@ export interface LeasedRowsDeps {
   readonly hearsByMessage: boolean
   /** Called when rows went to their lanes. */
   readonly returned: () => void
+  /** Replaced in tests, which wait for a look. */
+  readonly paces?: LookPaces | undefined
 }
 
-const lookEveryMs = 2500
+export interface LookPaces {
+  readonly lookEveryMs: number
+  /** A message that has not come by now is lost, as a rule. */
+  readonly messageMs: number
+}
 
-/** A message that has not come by now is lost, as a rule. */
-const messageMs = 3000
+const usualPaces: LookPaces = { lookEveryMs: 2500, messageMs: 3000 }
 
 /** After the last moment at which a process that waits for a commit gives it up, and before the look at what came of it. */
 const afterCommitMs = 2000
@@ -62,6 +67,7 @@ interface Look {
  */
 export class LeasedRows {
   readonly #deps: LeasedRowsDeps
+  readonly #lookEveryMs: number
   readonly #laneReturn: LaneReturn
   readonly #looks: readonly Look[]
   /** The same by the database's clock; see `#lookBehind`. */
@@ -74,11 +80,12 @@ export class LeasedRows {
   #looking: Repeated | undefined
 
   constructor(deps: LeasedRowsDeps) {
-    const { commitMsMax, hearsByMessage } = deps
+    const { commitMsMax, hearsByMessage, paces = usualPaces } = deps
     this.#deps = deps
+    this.#lookEveryMs = paces.lookEveryMs
     this.#laneReturn = new LaneReturn(deps)
     const ages = [commitMsMax + afterCommitMs, commitMsMax + brokenCommitMs]
-    if (hearsByMessage) ages.unshift(messageMs)
+    if (hearsByMessage) ages.unshift(paces.messageMs)
     // No time is taken here: the clock may not have been set by the database's yet.
     this.#looks = ages.map(ageMs => ({ ageMs, to: undefined }))
     this.#looksBehind = ages.map(ageMs => ({ ageMs, to: undefined }))
@@ -87,7 +94,8 @@ export class LeasedRows {
   /** Begins to look, every 2.5 s; without a doubt that costs nothing. */
   start(): void {
     const { logger } = this.#deps
-    this.#looking = every(lookEveryMs, 'looking for rows that are leased but not held', logger, async () => {
+    const what = 'looking for rows that are leased but not held'
+    this.#looking = every(this.#lookEveryMs, what, logger, async () => {
       const freed = await this.look()
       if (freed > 0) logger.warn({ freed }, 'found deliveries that were leased to this process and not held')
     })

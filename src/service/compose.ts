@@ -14,7 +14,7 @@ import { EventTypes, eventTypeNotice } from '../event-types/event-types.ts'
 import { Expunges, expungedNotice, expungeNotice } from '../events/expunges.ts'
 import type { Handover } from '../handover/handover.ts'
 import { LaneReturn } from '../handover/lane-return.ts'
-import { LeasedRows } from '../handover/leased-rows.ts'
+import { LeasedRows, type LookPaces } from '../handover/leased-rows.ts'
 import { OwnMemory } from '../handover/own-memory.ts'
 import { PostgresHandover } from '../handover/postgres-handover.ts'
 import type { HandoverReceiver } from '../handover/redis-receiver.ts'
@@ -59,12 +59,20 @@ import { openOwnershipChecks } from './ownership-checks.ts'
 import { makePathPartitions } from './partitions.ts'
 import { eventsKeptMs, logRetentionMs } from './retention.ts'
 
+/** How often is done what is done from time to time; undefined: as usual. */
+export interface Paces {
+  readonly beatEveryMs?: number
+  readonly looks?: LookPaces
+  readonly systemEventsEveryMs?: number
+}
+
 /** What every part is made from. */
 export interface Ground {
   readonly config: Config
   readonly logger: Logger
   readonly clock: SteerableClock
   readonly random: () => number
+  readonly paces: Paces | undefined
   readonly database: Database
   readonly health: DatabaseHealth
   readonly troubles: Troubles
@@ -128,6 +136,7 @@ export async function compose(ground: Ground): Promise<Parts> {
     ...{ control, health, clock, logger, role, version },
     connection: database.connection('heartbeat', { queryTimeoutMs: 5000 }),
     unheardMs: unheardMs(config),
+    beatEveryMs: ground.paces?.beatEveryMs,
     recover: (held, signal) => recover(ground, held, signal),
   })
   membership.on('beat', () => notices.keepListening())
@@ -310,6 +319,7 @@ async function ownMemory(shared: Shared, outbound: Outbound): Promise<Hand> {
     commitMsMax: 2 * config.ingestTimeoutMs,
     hearsByMessage: hearsFrom !== undefined,
     returned: () => lanes.ring(clock.now()),
+    paces: shared.paces?.looks,
   })
   outbound.onLeft(delivery => leasedRows.left(delivery))
   const handover = new OwnMemory({

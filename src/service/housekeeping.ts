@@ -30,11 +30,13 @@ import { emptyTenants, freeTenantIds } from '../tenants/removal.ts'
 import type { TestReceivers } from '../test-receivers/test-receivers.ts'
 import type { Access } from './access.ts'
 import { belongings } from './belongings.ts'
+import type { Paces } from './compose.ts'
 import { makePartitions } from './partitions.ts'
 import { retentionSettings } from './retention.ts'
 
 export interface House {
   readonly config: Config
+  readonly paces: Paces | undefined
   readonly database: Database
   readonly clock: Clock
   readonly logger: Logger
@@ -60,7 +62,7 @@ export interface House {
  * that gets its advisory lock.
  */
 export function keepHouse(house: House): readonly Repeated[] {
-  const { config, database, clock, logger, subscriptions, receivers, link } = house
+  const { config, database, clock, logger, subscriptions, receivers, link, paces } = house
   const { tenants, keys, sessions, portalTokens } = house.access
   const telling = { ...house, tenants, unwritten: house.membership.unwritten }
   const removal = { database, clock, logger, tenants, belongings, oldestKept: () => oldestKept(database) }
@@ -99,7 +101,9 @@ export function keepHouse(house: House): readonly Repeated[] {
       const removed = await removeDeadQueues(link, database)
       if (removed > 0) logger.info({ removed }, 'removed from Redis what dead processes left there')
     }),
-    every(5000, 'system events', logger, signal => publishFacts(telling, signal)),
+    every(paces?.systemEventsEveryMs ?? 5000, 'system events', logger, signal =>
+      publishFacts(telling, signal),
+    ),
     every(60_000, 'review of failing receivers', logger, () => receivers.review()),
     every(60_000, 'asking of receivers that were not heard', logger, signal =>
       house.ownershipChecks.goOn(signal),

@@ -30,7 +30,7 @@ import { Stats } from '../stats/stats.ts'
 import { openTracing } from '../tracing/tracing.ts'
 import { version } from '../version.ts'
 import { closeAll } from './closing.ts'
-import { compose, type Ground, type Parts } from './compose.ts'
+import { compose, type Ground, type Paces, type Parts } from './compose.ts'
 import { collectFigures } from './figures.ts'
 import { keepHouse } from './housekeeping.ts'
 import type { Inbound } from './inbound.ts'
@@ -46,6 +46,8 @@ export interface ServiceOptions {
   readonly clock?: SteerableClock
   /** For jitter; replaced in tests. */
   readonly random?: () => number
+  /** Replaced in tests, which wait for what is done from time to time. */
+  readonly paces?: Paces
   /** Aborted: the start is given up. After the start it has no effect. */
   readonly signal?: AbortSignal
   /** The figures of the other processes behind the same port; left out: there is no other. */
@@ -73,7 +75,7 @@ export interface Service {
  * @throws StartCancelled when `signal` was aborted before the end of the start; all that was opened is closed by then
  */
 export async function startService(options: ServiceOptions): Promise<Service> {
-  const { config, logger, clock = systemClock(), random = Math.random, signal } = options
+  const { config, logger, clock = systemClock(), random = Math.random, paces, signal } = options
   const troubles = new Troubles({ logger, now: () => clock.now() })
   const tracing = await openTracing({ ...config, version, troubles, logger })
   const opened = await openDatabase({
@@ -90,7 +92,19 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const { database } = opened
   const metrics = new Metrics({ database, port: options.port })
   database.onStatement((connection, ms) => metrics.path.queried(connection, ms))
-  const ground = { config, logger, clock, random, database, health, troubles, metrics, tracing, egress }
+  const ground = {
+    config,
+    logger,
+    clock,
+    random,
+    paces,
+    database,
+    health,
+    troubles,
+    metrics,
+    tracing,
+    egress,
+  }
   const running: Running = { ground, opened, housekeeping: [], isStopping: false }
   try {
     return await start(running, signal)

@@ -15,8 +15,8 @@ import { someTroubles } from '../support/troubles.ts'
 // What handing over promises, whichever way it goes between processes. What only one way has stands at the end, with
 // the reason.
 
-/** A look for rows that nobody told of comes every 2.5 s, and they are 3 s old then. */
-const lookMs = 6000
+/** Here a look for rows that nobody told of comes every 0.25 s, and they are 1.2 s old then (`testPaces`). */
+const lookMs = 2000
 
 const times = (count: number, id: number) => Array.from({ length: count }, () => id)
 
@@ -148,7 +148,7 @@ for (const way of ways) {
     })
 
     test('more than a worker has room for waits in the lane, and all of it is delivered once', async t => {
-      const w = await handoverWorld(way, t, { delayMs: 50 })
+      const w = await handoverWorld(way, t, { delayMs: 20 })
       if (!w) return
       await w.startWorker()
       const id = await w.subscribe({ max_in_flight: 20 })
@@ -193,7 +193,7 @@ for (const way of ways) {
     test('what is for a receiver that asks for a pause comes after it, and each is taken once', async t => {
       const taken: string[] = []
       const w = await handoverWorld(way, t, (request, index) => {
-        if (index === 0) return { status: 429, headers: { 'retry-after': '2' } }
+        if (index === 0) return { status: 429, headers: { 'retry-after': '1' } }
         taken.push(String(request.headers['webhook-id']))
         return {}
       })

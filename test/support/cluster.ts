@@ -6,7 +6,7 @@ import { type Environment, readConfig } from '../../src/config/config.ts'
 import { silentLogger } from '../../src/platform/logger.ts'
 import { type Service, startService } from '../../src/service/service.ts'
 import { type TestDatabase, testDatabase } from './database.ts'
-import { serviceEnvironment } from './service.ts'
+import { serviceEnvironment, testPaces } from './service.ts'
 
 /** Several services in this process, of one installation: they share a database, and Redis where it is given. */
 export interface TestCluster extends AsyncDisposable {
@@ -25,7 +25,7 @@ export async function testCluster(settings: Environment = {}): Promise<TestClust
     environment,
     async start(role) {
       const config = readConfig({ ...environment, ROLE: role })
-      const service = await startService({ config, logger: silentLogger() })
+      const service = await startService({ config, logger: silentLogger(), paces: testPaces })
       const close = async () => {
         if (services.delete(service)) await service.close()
       }
