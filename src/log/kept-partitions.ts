@@ -24,6 +24,7 @@ export interface KeptDeps {
   readonly session: Transactional
   readonly logger: Logger
   readonly signal: AbortSignal
+  readonly exchangeAgainMs?: number | undefined
 }
 
 /**
@@ -32,7 +33,7 @@ export interface KeptDeps {
  */
 const lockMsMax = 100
 const tries = 5
-const pauseMs = 500
+const usualAgainMs = 500
 
 /**
  * Puts in the place of a partition one that has the rows of some tenants only. Readers see either the one or the other. Cut
@@ -128,7 +129,7 @@ async function copyAll(
 }
 
 async function exchange(
-  { session, signal }: KeptDeps,
+  { session, signal, exchangeAgainMs = usualAgainMs }: KeptDeps,
   table: PartitionedTable,
   old: readonly Partition[],
   kept: Partition,
@@ -148,7 +149,7 @@ async function exchange(
       )
     })
     if (await unlessBusy(exchanging)) return true
-    await sleep(pauseMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends
+    await sleep(exchangeAgainMs, undefined, { signal }).catch(() => {}) // aborted: the loop ends
   }
   return false
 }

@@ -51,6 +51,8 @@ export interface RetentionDeps {
     /** Those of the ids that are in the table, whether they can be opened or not. */
     whichExist(ids: readonly number[]): Promise<ReadonlySet<number>>
   }
+  /** Replaced in tests: how soon partitions that were in use are tried again. */
+  readonly exchangeAgainMs?: number
 }
 
 /** What one round did. */
@@ -222,8 +224,8 @@ class Round {
     kind: keyof RetentionPeriods,
     most = Number.POSITIVE_INFINITY,
   ): Promise<void> {
-    const { database, logger } = this.#deps
-    const deps = { database, logger, session: this.#session, signal: this.#signal }
+    const { database, logger, exchangeAgainMs } = this.#deps
+    const deps = { database, logger, session: this.#session, signal: this.#signal, exchangeAgainMs }
     const before = Math.min(most, this.#before(kind))
     const keepers = this.#keepers(kind)
     await dropUnusedKept(deps, table)

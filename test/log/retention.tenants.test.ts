@@ -280,7 +280,7 @@ test('an open transaction that has read the table puts it off, holds up nobody f
   const [other, impatient] = [hurried(2000), hurried(500)]
   await database.transaction(async tx => {
     await tx.query({ text: 'select count(*) from events' })
-    const running = run({ database: impatient })
+    const running = run({ database: impatient, exchangeAgainMs: 20 })
     for (let n = 0; n < 20; n++) await owe(other, { webhookId: idAt(noon) }) // within 2 s each, or it fails
     assert.equal((await running).isDone, true)
   })
