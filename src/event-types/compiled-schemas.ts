@@ -11,20 +11,22 @@ interface Kept {
 }
 
 /** Sources of all that are kept, together: compiled they take some five times as much. */
-const charsMax = 4_194_304
+const usualCharsMax = 4_194_304
 
 /** The schemas of event types that events are checked by, each compiled once, and those that were used last kept. */
 export class CompiledSchemas {
   readonly #db: Queryable
   readonly #log: Logger
+  readonly #charsMax: number
   /** By the id of the event type, the one that was used last at the end. */
   readonly #kept = new Map<number, Kept>()
   readonly #opening = new Map<string, Promise<CompiledSchema | undefined>>()
   #chars = 0
 
-  constructor(db: Queryable, log: Logger) {
+  constructor(db: Queryable, log: Logger, charsMax = usualCharsMax) {
     this.#db = db
     this.#log = log
+    this.#charsMax = charsMax
   }
 
   /** From memory. */
@@ -65,7 +67,7 @@ export class CompiledSchemas {
     this.#kept.set(id, kept)
     this.#chars += kept.chars
     for (const oldest of this.#kept.keys()) {
-      if (this.#chars <= charsMax || oldest === id) break
+      if (this.#chars <= this.#charsMax || oldest === id) break
       this.#drop(oldest)
     }
   }

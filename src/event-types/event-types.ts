@@ -37,6 +37,8 @@ export const eventTypeNotice = { channel: 'event_types', parse: (text: string) =
 export interface EventTypesDeps {
   readonly database: Database
   readonly log: Logger
+  /** Replaced in tests: of how many characters sources are kept compiled. */
+  readonly schemaCharsMax?: number
 }
 
 /** An event type whose payloads are checked; undefined in its place: it stands in for such a one of the installation. */
@@ -61,9 +63,9 @@ export class EventTypes {
   #loading: Promise<void> | undefined
   #waiting: Promise<void> | undefined
 
-  constructor({ database, log }: EventTypesDeps) {
+  constructor({ database, log, schemaCharsMax }: EventTypesDeps) {
     this.#database = database
-    this.#compiled = new CompiledSchemas(database, log)
+    this.#compiled = new CompiledSchemas(database, log, schemaCharsMax)
   }
 
   /** Reads anew which types are checked. Calls during one reading share the next. */

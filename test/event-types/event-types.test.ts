@@ -13,7 +13,8 @@ after(() => world.close())
 const { database } = world
 await database.query({ text: "insert into tenants (id, name) values ('acme', 'Acme'), ('other', 'Other')" })
 
-const newCatalogue = () => new EventTypes({ database, log: silentLogger() })
+const newCatalogue = (schemaCharsMax?: number) =>
+  new EventTypes({ database, log: silentLogger(), ...(schemaCharsMax && { schemaCharsMax }) })
 const types = newCatalogue()
 const acme: Caller = { ...localOperator, reach: Reach.of('acme') }
 
@@ -118,19 +119,22 @@ test('a type whose entry in the audit log cannot be written is not made, and not
 })
 
 test('schemas that were not used for long are read again when they are needed', async () => {
+  const small = newCatalogue(240_000)
   const large = (index: number) => ({
     schema: { ...wantsId, description: 'x'.repeat(60_000) + index },
     validate: 'reject' as const,
   })
-  const names = Array.from({ length: 80 }, (_, index) => `large.${index}`)
-  const callers = ['acme', 'other'].map(tenant => ({ ...localOperator, reach: Reach.of(tenant) }))
-  for (const caller of callers)
-    for (const [index, name] of names.slice(0, 60).entries()) await types.put(caller, name, large(index))
-  for (const name of names.slice(0, 60))
-    for (const tenant of ['acme', 'other']) assert.equal(await verdict(tenant, name, bad), 'payload_refused')
-  assert.ok(types.check('acme', 'large.0', good) instanceof Promise, 'the first was forgotten for the last')
-  assert.equal(types.check('other', 'large.59', good), undefined)
-  assert.equal(await verdict('acme', 'large.0', bad), 'payload_refused')
+  const names = ['large.0', 'large.1']
+  const tenants = ['acme', 'other']
+  for (const tenant of tenants)
+    for (const [index, name] of names.entries())
+      await small.put({ ...localOperator, reach: Reach.of(tenant) }, name, large(index))
+  for (const name of names)
+    for (const tenant of tenants) assert.equal(await verdict(tenant, name, bad, small), 'payload_refused')
+  assert.ok(small.check('acme', 'large.0', good) instanceof Promise, 'the first was forgotten for the last')
+  assert.equal(small.check('other', 'large.0', good), undefined, 'and no other one')
+  assert.equal(small.check('other', 'large.1', good), undefined)
+  assert.equal(await verdict('acme', 'large.0', bad, small), 'payload_refused')
 })
 
 test('a schema that cannot be used any more refuses no event', async () => {
