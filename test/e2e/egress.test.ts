@@ -101,6 +101,7 @@ test('while the proxy is away deliveries wait and spend no attempt; once it is b
     closed => closed === 2,
   )
   await startProxy(t, 200, Number(address.split(':')[1]))
+  world.clock.advance(5000) // it is asked again this long after it was not there
   await receiver.waitFor(40)
   const report = await settledAudit(world.world)
   assert.equal(report.final, 40)
