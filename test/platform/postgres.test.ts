@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import pg from 'pg'
 import { AppError } from '../../src/errors.ts'
@@ -120,36 +123,44 @@ test('a server that takes the connection and says nothing is away, after the tim
   const silent = createServer(() => {}).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = silent.address() as AddressInfo // it listens on TCP
-  const { database, connection } = elsewhere(port, 100)
+  const { database, connection } = elsewhere({ host: '127.0.0.1', port }, 100)
   assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.ok(isDatabaseUnavailable(await errorOf(answers(database))))
   await database.close()
   silent.close()
 })
 
-function elsewhere(port: number, connectTimeoutMs = 1000): { database: Database; connection: Connection } {
-  const settings = { ...world.connection, host: '127.0.0.1', port }
+function elsewhere(
+  place: { readonly host: string; readonly port: number },
+  connectTimeoutMs = 1000,
+): { database: Database; connection: Connection } {
+  const settings = { ...world.connection, ...place }
   const database = new Database({ connection: settings, poolSize: 1, queryTimeoutMs: 1000, connectTimeoutMs })
   return { database, connection: database.connection('test') }
 }
 
 test('while nobody listens every caller hears so at once, and a try is made again soon', async t => {
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const { port } = free.address() as AddressInfo // it listens on TCP
-  await new Promise(resolve => free.close(resolve))
+  // A socket file, which nobody else comes to use, as somebody may a port: it is there, and nobody listens.
+  const host = await mkdtemp(join(tmpdir(), 'webhooks-socket-'))
+  t.after(() => rm(host, { recursive: true }))
+  const path = join(host, '.s.PGSQL.5432')
+  const gone = createServer().listen(`${path}.first`)
+  await once(gone, 'listening')
+  await rename(`${path}.first`, path)
+  await new Promise(resolve => gone.close(resolve))
   let now = Math.ceil(performance.now()) // whole, so that 249 and 1 make 250
   t.mock.method(performance, 'now', () => now)
-  const { database, connection } = elsewhere(port)
+  const { database, connection } = elsewhere({ host, port: 5432 })
   t.after(() => database.close())
   for (let n = 0; n < 100; n++) assert.ok(isDatabaseUnavailable(await errorOf(answers(connection))))
   assert.ok(isDatabaseUnavailable(await errorOf(database.transaction(answers))))
 
   let tries = 0
+  await rm(path)
   const back = createServer(socket => {
     tries++
     socket.destroy()
-  }).listen(port, '127.0.0.1')
+  }).listen(path)
   t.after(() => back.close())
   await once(back, 'listening')
   now += 249

@@ -20,6 +20,7 @@ import { StartCancelled } from '../../../src/errors.ts'
 import { EmbeddedPostgresError } from '../../../src/platform/embedded-postgres/embedded-postgres.ts'
 import { isAlive } from '../../../src/platform/embedded-postgres/process.ts'
 import {
+  copyMadeData,
   installedPackage,
   moduleUrl,
   otherProcess,
@@ -248,7 +249,9 @@ test('a folder that holds something else is refused and left as it is', async t 
 
 test('a path too long for a socket gets a private one elsewhere', async t => {
   const here = await world(t)
-  const server = await here.start({ dataDir: join(here.folder, 'a, "long" path '.repeat(8)) })
+  const dataDir = join(here.folder, 'a, "long" path '.repeat(8))
+  await copyMadeData(dataDir)
+  const server = await here.start({ dataDir })
   t.after(() => rm(server.connection.host, { recursive: true, force: true }))
   assert.ok(server.connection.host.length < 80)
   assert.equal((await stat(server.connection.host)).mode & 0o777, 0o700)
