@@ -5,6 +5,7 @@ import { textOf as textFrom } from '../support/answer-text.ts'
 import { type BoundaryValue, boundaryValues, sampleOf } from '../support/bounds.ts'
 import { makeCertificate } from '../support/certificate.ts'
 import { type Operation, operationsOfDocument, type Parameter } from '../support/document.ts'
+import { atLength } from '../support/length.ts'
 import { testService } from '../support/service.ts'
 
 // What openapi.json says of each value is what the service does: values at each bound pass, those just over it do not.
@@ -51,11 +52,15 @@ interface Trial {
   readonly parameter?: Parameter
 }
 
-/** What trials of an operation are about, where none leaves it changed for the next: to make it takes as long as a trial. */
+/** What trials of an operation are about that leave it as it was for the next: to make it takes as long as a trial. */
 const shared = new Map<Operation, Promise<string | number>>()
 
-function subjectOf(operation: Operation, make: () => Promise<string | number>): Promise<string | number> {
-  if (operation.method === 'PATCH' || operation.method === 'DELETE') return make()
+function subjectOf(
+  operation: Operation,
+  { boundary: { isAllowed } }: Trial,
+  make: () => Promise<string | number>,
+): Promise<string | number> {
+  if (operation.method === 'DELETE' || (operation.method === 'PATCH' && isAllowed)) return make()
   const subject = shared.get(operation) ?? make()
   shared.set(operation, subject)
   return subject
@@ -66,8 +71,8 @@ async function ask(operation: Operation, trial: Trial): Promise<Response> {
   const { boundary, parameter } = trial
   const isOfTenant = path.startsWith('/tenants/')
   const isNamed = parameters.some(one => one.in === 'path' && one.schema.format !== 'uuid')
-  const subscription = isNamed && !isOfTenant ? await subjectOf(operation, create) : ''
-  const tenant = isOfTenant ? await subjectOf(operation, createTenant) : ''
+  const subscription = isNamed && !isOfTenant ? await subjectOf(operation, trial, create) : ''
+  const tenant = isOfTenant ? await subjectOf(operation, trial, createTenant) : ''
   const textOf = (one: Parameter) => {
     if (one === parameter) return String(boundary.value)
     if (isOfTenant) return tenant
@@ -159,8 +164,14 @@ function canBeSent(place: Parameter['in'], { what, value }: BoundaryValue): bool
   return place !== 'header' || /^[\x21-\xff]+$/.test(String(value))
 }
 
+/** Operations that read their body by the schema of `POST /subscriptions/`, where each of 900 values is tried. */
+const sameBody = ['POST /subscriptions/test', 'PUT /subscriptions/{id}']
+
 function trialsOf(operation: Operation): readonly Trial[] {
-  const ofBody = operation.body === undefined ? [] : boundaryValues(operation.body)
+  const all = operation.body === undefined ? [] : boundaryValues(operation.body)
+  const index = sameBody.indexOf(`${operation.method} ${operation.path}`)
+  const step = index < 0 ? 1 : atLength(1, 4)
+  const ofBody = all.filter((_, n) => (n - index) % step === 0)
   return [
     ...ofBody.map(boundary => ({ boundary, json: bodyOf(operation, boundary) })),
     ...operation.parameters.flatMap(parameter =>
