@@ -36,6 +36,9 @@ function parsePort(text: string): number | undefined {
   return port >= 1 && port <= 65_535 ? port : undefined
 }
 
+/** Host and port in an address that others are shown. A user or a password has no place there, however it is written. */
+const plainAuthority = '(\\[[0-9A-Fa-f:.]+\\]|[^\\s/\\\\?#@:\\[\\]]+)(:\\d{1,5})?'
+
 /** Every setting there is, in the order of the reference page. The key is its name in `Config`. */
 export const settings = {
   databaseUrl: serverUrl('DATABASE_URL', ['postgres', 'postgresql'], {
@@ -175,8 +178,8 @@ export const settings = {
     description: 'The address to listen on.',
   }),
   publicUrl: text('PUBLIC_URL', {
-    pattern: '^(https?://[^\\s?#]{1,200})?$',
-    allowed: 'an http or https address of at most 200 characters, without query and fragment',
+    pattern: `^(?=.{0,208}$)(https?://${plainAuthority}(/[^\\s?#@]*)?)?$`,
+    allowed: 'an http or https address of at most 200 characters, without user, password, query and fragment',
     defaultText: 'the address that a request was sent to',
     default: () => '',
     description:
@@ -309,8 +312,9 @@ export const settings = {
       'How long name look-up, connection and TLS handshake may take together, in milliseconds, within `DELIVERY_TIMEOUT_MS`. A subscription can set its own.',
   }),
   contactUrl: text('CONTACT_URL', {
-    pattern: "^((https?://|mailto:)[!#-'*-\\[\\]-~]{1,200})?$",
-    allowed: 'an http, https or mailto address of at most 200 characters, without brackets ( )',
+    pattern: `^(?=[!#-'*-\\[\\]-~]{0,208}$)(https?://${plainAuthority}([/?#].*)?|mailto:.+)?$`,
+    allowed:
+      'an http, https or mailto address of at most 200 characters, without user, password and brackets ( )',
     defaultText: 'none',
     default: () => '',
     description:

@@ -130,6 +130,22 @@ test('an address that was given to another setting is not shown, either', () => 
   assert.match(message, /HOST must be an IP address or a host name; "postgresql:\/\/\*\*\*" is not\./)
 })
 
+test('an address that others are shown has no password, and is not shown where it has one', () => {
+  for (const password of ['hunter2', 'hun/ter2', 'hun@ter2', 'hun#ter2', 'hun?ter2', 'hun%40ter2', 'hun\\ter2'])
+    for (const variable of ['PUBLIC_URL', 'CONTACT_URL']) {
+      const message = refusal({ [variable]: `https://user:${password}@example.com/x` })
+      assert.match(message, /without user, password.*"https:\/\/\*\*\*" is not\./)
+      assert.doesNotMatch(message, /hun|ter2/)
+    }
+  const shown = {
+    PUBLIC_URL: 'https://[::1]:8443/hooks',
+    CONTACT_URL: 'https://social.example.com/@team?from=webhooks#top',
+  }
+  assert.equal(readConfig(shown).contactUrl, shown.CONTACT_URL)
+  assert.equal(readConfig(shown).publicUrl, shown.PUBLIC_URL)
+  assert.equal(readConfig({ CONTACT_URL: 'mailto:team@example.com' }).contactUrl, 'mailto:team@example.com')
+})
+
 test('the database may be behind a Unix socket, without a host in the address', () => {
   const url = 'postgresql://user:hunter2@/db?host=/cloudsql/a:b:c'
   assert.deepEqual(describeConfig(readConfig({ DATABASE_URL: url })), [
