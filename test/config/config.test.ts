@@ -131,7 +131,15 @@ test('an address that was given to another setting is not shown, either', () => 
 })
 
 test('an address that others are shown has no password, and is not shown where it has one', () => {
-  for (const password of ['hunter2', 'hun/ter2', 'hun@ter2', 'hun#ter2', 'hun?ter2', 'hun%40ter2', 'hun\\ter2'])
+  for (const password of [
+    'hunter2',
+    'hun/ter2',
+    'hun@ter2',
+    'hun#ter2',
+    'hun?ter2',
+    'hun%40ter2',
+    'hun\\ter2',
+  ])
     for (const variable of ['PUBLIC_URL', 'CONTACT_URL']) {
       const message = refusal({ [variable]: `https://user:${password}@example.com/x` })
       assert.match(message, /without user, password.*"https:\/\/\*\*\*" is not\./)

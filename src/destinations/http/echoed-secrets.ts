@@ -58,6 +58,9 @@ export class EchoedSecrets {
     const found: [number, number][] = []
     for (const secret of this.#secrets) {
       if (!isCut && secret.length > text.length) continue // no form of it is shorter
+      if (secret.anyWriting !== undefined)
+        for (const { 0: written, index } of text.matchAll(secret.anyWriting))
+          found.push([index, index + written.length])
       for (const { text: form, before, after } of secret.forms) {
         let at = text.indexOf(form)
         while (at !== -1) {
@@ -77,10 +80,13 @@ class Secret {
   readonly length: number
   readonly #text: string
   #forms: readonly Form[] | undefined
+  /** Undefined where all write it alike. */
+  readonly anyWriting: RegExp | undefined
 
   constructor(text: string) {
     this.#text = text
     this.length = text.length
+    this.anyWriting = isPlain(text) ? undefined : anyWritingOf(text)
   }
 
   get forms(): readonly Form[] {
@@ -136,10 +142,39 @@ function unnamed(part: string): string {
   return (named.length < charsLeast ? part : named).replace(/^"(.*)"$/, '$1')
 }
 
+/** It is written alike nearly everywhere. */
+function isPlain(secret: string): boolean {
+  return /^[\w.~-]+$/.test(secret)
+}
+
+/**
+ * Finds a secret of which each sign may be written in a way of its own: what escapes for HTML leaves `>`, or writes `/` and
+ * `+` as entities, as it likes.
+ */
+function anyWritingOf(secret: string): RegExp {
+  const signs = [...Buffer.from(secret).toString('latin1')].map(sign => {
+    if (/\w/.test(sign)) return sign
+    const code = hex(sign)
+    const name = entityNames[sign]
+    // The longest first: an ampersand is the beginning of its own entity.
+    const ways = [
+      ...(name === undefined ? [] : [`&${name};`]),
+      `&#0{0,5}${sign.charCodeAt(0)};`,
+      `&#x0{0,5}${code};`,
+      `%${code}`,
+      `\\\\u00${code}`,
+      `\\\\x${code}`,
+      ...(sign === ' ' ? ['\\+'] : []),
+      `\\\\?\\x${code}`, // as it is, or behind a backslash
+    ]
+    return `(?:${ways.join('|')})`
+  })
+  return new RegExp(signs.join(''), 'gi')
+}
+
 function formsOf(secret: string): readonly Form[] {
   const bytes = Buffer.from(secret)
-  const isPlain = /^[\w.~-]+$/.test(secret) // then it is written alike nearly everywhere
-  const whole = isPlain
+  const whole = isPlain(secret)
     ? [secret, bytes.toString('hex')]
     : [
         secret,
@@ -185,6 +220,17 @@ const entities: Readonly<Record<string, string>> = {
   '&': '&amp;',
   "'": '&#39;',
   '"': '&quot;',
+}
+
+const entityNames: Readonly<Record<string, string>> = {
+  '<': 'lt',
+  '>': 'gt',
+  '&': 'amp',
+  "'": 'apos',
+  '"': 'quot',
+  '/': 'sol',
+  '+': 'plus',
+  '=': 'equals',
 }
 
 function hex(sign: string): string {

@@ -48,6 +48,23 @@ test('it is found as it is written in JSON, HTML, URLs, base64 and hex', () => {
   }
 })
 
+test('it is found where only some of its signs are escaped, and each in a way of its own', () => {
+  for (const form of [
+    token.replaceAll('"', '&quot;'), // for an attribute
+    token.replaceAll('&', '&amp;').replaceAll('"', '&#x22;'),
+    token.replaceAll('/', '&#x2F;').replaceAll('=', '&#x3D;'), // Mustache
+    token.replaceAll('+', '&#43;').replaceAll('"', '&#034;'), // Go
+    token.replaceAll('&', '&amp;').replaceAll('+', '&plus;').replaceAll('=', '&equals;'),
+    token.replaceAll('"', '\\"').replaceAll('+', '\\x2b'),
+    token.replaceAll('/', '%2f'),
+  ])
+    assert.equal(removed(`<p>${form}</p>`), '<p>[redacted]</p>', form)
+  assert.equal(
+    removed('<li>K7gNU3sdo&#43;OL0wNhqoVWhr3g6s1xYv72ol/pe/Unols&#x3D;</li>'),
+    '<li>[redacted]</li>',
+  )
+})
+
 test('in base64 it is found at every place of a longer text, in both alphabets', () => {
   for (const before of ['', 'a', 'ab', 'abc', '{"authorization":"Bearer ']) {
     for (const alphabet of ['base64', 'base64url'] as const) {
