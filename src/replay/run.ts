@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Bell } from '../cluster/bell.ts'
 import { Reach } from '../model/caller.ts'
 import { tryLockForSession } from '../platform/advisory-lock.ts'
 import { besideThePath } from '../platform/batches.ts'
@@ -34,6 +35,8 @@ export interface RunReplaysDeps {
   readonly clock: Clock
   readonly logger: Logger
   readonly replays: Replays
+  /** Without it what was queued is found by the next look at the lanes. */
+  readonly bell?: Pick<Bell, 'ring'>
 }
 
 /**
@@ -161,16 +164,19 @@ class Run {
     const allowed = this.#candidates.isDone ? 0 : this.#pace.allows(now)
     const isLooking = now - this.#lookedAt >= this.#lookAfterMs(allowed)
     if (allowed === 0 && !isLooking) return false
-    return session.transaction(async tx => {
+    const { queued = 0, isOver } = await session.transaction(async tx => {
       const row = await lockOpenReplay(tx, this.#id)
-      if (row?.state !== 'running') return true
+      if (row?.state !== 'running') return { isOver: true }
       const ended = isLooking ? await this.#look(tx, row, now) : {}
-      const queued = await this.#queue(tx, row, Math.min(allowed, this.#room))
-      if (isLooking || allowed > 0) await addProgress(tx, row.id, { ...ended, ...queued })
+      const progress = await this.#queue(tx, row, Math.min(allowed, this.#room))
+      if (isLooking || allowed > 0) await addProgress(tx, row.id, { ...ended, ...progress })
       const isOver = this.#candidates.isDone && this.#underWay.open === 0
       if (isOver) await endReplay(tx, row.id, 'done')
-      return isOver
+      return { queued: progress.queued, isOver }
     })
+    // A lane that is read again only once what was read of it has ended would else stand still until the next look.
+    if (queued > 0) this.#deps.bell?.ring()
+    return isOver
   }
 
   /** Counts what has ended and what waits, and looks whether anything fresh comes. @returns how what has ended did */

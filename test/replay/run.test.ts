@@ -65,6 +65,20 @@ test('a replay counts first, then sends all that matches again, and says how eac
   assert.deepEqual(rows, [{ trigger: 'auto', attempt: 2 }]) // written by this test, which knows no trigger
 })
 
+test('who delivers is told of each step that queues something, once it is committed', async () => {
+  await subscribe(database, [1])
+  for (let n = 0; n < 30; n++) await ended(database, { 1: 'given_up' })
+  const id = await make({})
+  const seen: Promise<readonly unknown[]>[] = []
+  const bell = { ring: () => void seen.push(owedRuns(database)) }
+  const running = runReplays({ ...deps, bell }, new AbortController().signal)
+  await eventually(async () => (await read(id)).queued === 30)
+  await deliverAll(id)
+  await running
+  assert.equal((await seen[0])?.length, 10, 'the first step')
+  assert.ok(seen.length >= 2 && seen.length < 10, `${seen.length} times for 30`)
+})
+
 test('little of it waits at a time, so that retries behind it are not late', async () => {
   await subscribe(database, [1])
   await database.query({
