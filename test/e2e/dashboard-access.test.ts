@@ -8,6 +8,7 @@ import type { BrowserContext, Page } from 'playwright-core'
 import { browserPath, howToGetBrowser, openBrowser } from '../support/browser.ts'
 import { builtDashboard } from '../support/dashboard.ts'
 import { aKey, aTenant } from '../support/keys.ts'
+import { faultsOf } from '../support/page.ts'
 import { eventually, type TestService, testService } from '../support/service.ts'
 
 // The dashboard of a service that asks for keys: who gets in, and what they see.
@@ -118,6 +119,73 @@ test('a key opens the door, a wrong one does not, and what is kept of it no scri
   await page.getByRole('button', { name: 'Sign in' }).waitFor()
   await page.reload()
   await page.getByRole('button', { name: 'Sign in' }).waitFor()
+  await page.close()
+})
+
+test('when the session ends in the middle, the form is as it was typed after signing in again, and nothing of it was kept', {
+  skip,
+}, async () => {
+  const { service, admin } = theWorld()
+  const page = await openPage('/subscriptions/new')
+  await signIn(page, admin)
+  await page.getByLabel('Address').fill('http://127.0.0.1:9/typed')
+  await page.getByLabel('Description').fill('typed before the session ended')
+  await service.world.database.query({ text: 'delete from ui_sessions' })
+  await page.getByRole('button', { name: 'Create' }).click()
+  const door = page.getByRole('dialog', { name: 'Your session has ended' })
+  await door.waitFor()
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('ControlOrMeta+k')
+  const kept = await page.evaluate('JSON.stringify(localStorage) + JSON.stringify(sessionStorage)')
+  assert.doesNotMatch(String(kept), /typed|wh[ks]_/)
+  assert.deepEqual(await faultsOf(page), [])
+  await signIn(page, 'whk_wrong')
+  await door.getByText('This key is not valid').waitFor()
+  await signIn(page, admin)
+  await door.waitFor({ state: 'detached' })
+  assert.equal(await page.getByLabel('Address').inputValue(), 'http://127.0.0.1:9/typed')
+  await page.getByText('The session had ended, so this was not done.').waitFor()
+  await page.getByRole('button', { name: 'Create' }).click()
+  await page.getByText('whsec_').first().waitFor()
+  await page.close()
+})
+
+test('a page that is left open says at once that its session has ended, and is live again after signing in', {
+  skip,
+}, async () => {
+  const { service, browser, admin } = theWorld()
+  const page = await openPage('/live')
+  await signIn(page, admin)
+  await page.getByText('connected', { exact: true }).waitFor()
+  const [cookie] = await browser.cookies()
+  const out = await fetch(`${service.url}/ui/session`, {
+    method: 'DELETE',
+    headers: { 'x-requested-by': 'dashboard', cookie: `${cookie?.name}=${cookie?.value}` },
+  })
+  assert.equal(out.status, 204)
+  const door = page.getByRole('dialog', { name: 'Your session has ended' })
+  // Nothing is asked for meanwhile: only the stream can tell.
+  await door.waitFor({ timeout: 10_000 })
+  await signIn(page, admin)
+  await door.waitFor({ state: 'detached' })
+  await page.getByText('connected', { exact: true }).waitFor()
+  await page.close()
+})
+
+test('who signs in with another reach begins anew, and finds nothing that was typed before', {
+  skip,
+}, async () => {
+  const { service, admin, publisher } = theWorld()
+  const page = await openPage('/send')
+  await signIn(page, admin)
+  await page.getByLabel('Event type').fill('typed.by.another')
+  await service.world.database.query({ text: 'delete from ui_sessions' })
+  await page.getByRole('button', { name: 'Send', exact: true }).click()
+  await page.getByRole('dialog', { name: 'Your session has ended' }).waitFor()
+  await signIn(page, publisher)
+  await page.getByRole('heading', { name: 'Send an event' }).waitFor()
+  await page.getByRole('link', { name: 'Subscriptions' }).waitFor({ state: 'detached' })
+  assert.notEqual(await page.getByLabel('Event type').inputValue(), 'typed.by.another')
   await page.close()
 })
 
@@ -308,5 +376,25 @@ test('who signed in and out is in the audit log', { skip }, async () => {
   await signIn(page, theWorld().admin)
   await page.getByText('session created').first().waitFor()
   await page.getByText('the admin').first().waitFor()
+  await page.close()
+})
+
+test('the audit log leads to what was changed, where there still is such a thing', { skip }, async () => {
+  const { service, admin } = theWorld()
+  const make = async () => {
+    const answer = await asAdmin('/subscriptions/', { target_url: 'http://127.0.0.1:9/', tenant: 'acme' })
+    return ((await answer.json()) as { id: number }).id // as openapi.json has it
+  }
+  const [stays, goes] = [await make(), await make()]
+  const headers = { authorization: `Bearer ${admin}` }
+  await fetch(`${service.url}/subscriptions/${goes}`, { method: 'DELETE', headers })
+  const page = await openPage('/audit?subject=subscription')
+  await signIn(page, admin)
+  await page.getByText(`subscription ${goes}`, { exact: true }).first().waitFor()
+  const link = page.getByRole('link', { name: `subscription ${stays}`, exact: true })
+  await link.waitFor()
+  assert.equal(await page.getByRole('link', { name: `subscription ${goes}`, exact: true }).count(), 0)
+  await link.click()
+  await page.waitForURL(new RegExp(`/subscriptions/${stays}$`))
   await page.close()
 })

@@ -1,6 +1,8 @@
 import type { QueryClient } from '@tanstack/react-query'
 import { useSyncExternalStore } from 'react'
 import type { OperationId } from './client.ts'
+import { useEnded } from './ended.ts'
+import { isStatus } from './problem.ts'
 import { listen } from './stream.ts'
 
 /** What changes with what the stream tells: these answers are read again when it does, and not every few seconds. */
@@ -39,7 +41,9 @@ export function useEvery(id: OperationId, everyMs: number | false): number | fal
     },
     () => isOpen,
   )
-  return everyMs !== false && open && isTold.has(id) ? Math.max(everyMs, besidesMs) : everyMs
+  const ended = useEnded()
+  if (everyMs === false || ended) return false
+  return open && isTold.has(id) ? Math.max(everyMs, besidesMs) : everyMs
 }
 
 /**
@@ -83,7 +87,10 @@ async function follow(signal: AbortSignal, tenant: string | undefined, marks: Ma
         if (++count > perSecondMax || event === 'gap') tooMany.abort()
         else for (const id of told[event] ?? []) marks.add(id)
       },
-      onState: state => setOpen(state === 'open'),
+      onState: (state, problem) => {
+        setOpen(state === 'open')
+        if (isStatus(problem, 401)) void marks.askWho()
+      },
     })
     setOpen(false)
     // Refused, or too much happens: the lists are read every few seconds, as without a stream.
@@ -106,6 +113,11 @@ class Marks {
     this.#marked.add(id)
     const wait = Math.max(gatherMs, this.#readAt + restMs - performance.now())
     this.#timer ??= setTimeout(() => this.#read(), wait)
+  }
+
+  /** Whoever is no longer let in is asked who they are: the session may have ended. */
+  askWho(): Promise<void> {
+    return this.#client.invalidateQueries({ queryKey: ['getMe'] })
   }
 
   close(): void {

@@ -31,6 +31,11 @@ export interface Sentence {
 
 /** What went wrong, for people. */
 export function sentenceOf(error: unknown): Sentence {
+  // The page asks for a key then, which is given in another way than programs give theirs.
+  if (isStatus(error, 401)) {
+    const sentence = 'The session had ended, so this was not done. Do it again.'
+    return { sentence, requestId: undefined, errors: [] }
+  }
   if (error instanceof ApiProblem) {
     const { message, requestId, errors } = error
     return { sentence: message.replace(/^\//, ''), requestId, errors }

@@ -17,6 +17,8 @@ export interface StreamHandlers {
 }
 
 const retryMs = 2000
+/** The service has ended the stream: by stopping, or as the session has ended, which is to be seen at once. */
+const endedMs = 100
 /** A connection that broke without a word: the service tells something each 15 s, if only that it is there. */
 const silenceMaxMs = 40_000
 
@@ -31,6 +33,8 @@ export async function listen(
 ): Promise<void> {
   let last: string | undefined
   while (!signal.aborted) {
+    let waitMs = retryMs
+    const beganAt = performance.now()
     const silence = new AbortController()
     let timer: ReturnType<typeof setTimeout> | undefined
     const heard = () => {
@@ -50,6 +54,7 @@ export async function listen(
         if (item.event !== '') handlers.onItem(item)
       }
       handlers.onState('waiting')
+      if (performance.now() - beganAt > retryMs) waitMs = endedMs
     } catch (error) {
       if (signal.aborted) return
       // What is refused now is refused again, but for a service that is too busy.
@@ -59,7 +64,7 @@ export async function listen(
     } finally {
       clearTimeout(timer)
     }
-    await new Promise(resolve => setTimeout(resolve, retryMs))
+    await new Promise(resolve => setTimeout(resolve, waitMs))
   }
 }
 

@@ -3,6 +3,7 @@ import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-route
 import { Menu as MenuIcon, PanelLeft, Search, Webhook, X } from 'lucide-react'
 import { Suspense, useEffect, useState } from 'react'
 import { isPortal } from '../api/client.ts'
+import { setEnded } from '../api/ended.ts'
 import { keepFresh } from '../api/fresh.ts'
 import { isStatus } from '../api/problem.ts'
 import type { Me } from '../api/schema.ts'
@@ -27,11 +28,17 @@ const TenantSwitch = late(async () => (await import('./tenant-switch.tsx')).Tena
 const Palette = late(async () => (await import('./palette.tsx')).Palette)
 const KeyHelp = late(async () => (await import('./key-help.tsx')).KeyHelp)
 const SignIn = late(async () => (await import('./sign-in.tsx')).SignIn)
+const SignInAgain = late(async () => (await import('./sign-in-again.tsx')).SignInAgain)
 
-/** Who is there? Then the frame with the page in it, or the door. */
+/**
+ * Who is there? Then the frame with the page in it, or the door. When a session ends the page stays as it is behind the door,
+ * with all that was typed into it.
+ */
 export function Root() {
   useBrandColours()
   const me = useMe()
+  const ended = me.data !== undefined && isStatus(me.error, 401)
+  useEffect(() => setEnded(ended), [ended])
   if (me.isPending) return <Waiting />
   if (me.data === undefined) {
     if (!isStatus(me.error, 401)) {
@@ -43,12 +50,13 @@ export function Root() {
     }
     return <Suspense fallback={<Waiting />}>{isPortal ? <LinkEnded /> : <SignIn />}</Suspense>
   }
-  if (me.isError && isStatus(me.error, 401)) {
-    return <Suspense fallback={<Waiting />}>{isPortal ? <LinkEnded /> : <SignIn ended />}</Suspense>
-  }
+  if (ended && isPortal) return <LinkEnded />
   return (
     <MeContext value={me.data}>
-      <Frame me={me.data} />
+      <Frame me={me.data} ended={ended} />
+      <Suspense fallback={<div className="fixed inset-0 z-[80] bg-bg" />}>
+        {ended && <SignInAgain before={me.data} />}
+      </Suspense>
     </MeContext>
   )
 }
@@ -78,7 +86,7 @@ function isOfViews({ views }: Me, { to }: Place): boolean {
 
 type Overlay = 'palette' | 'help' | undefined
 
-function Frame({ me }: { readonly me: Me }) {
+function Frame({ me, ended }: { readonly me: Me; readonly ended: boolean }) {
   const navigate = useNavigate()
   const { sidebar, tenant: chosenTenant } = usePreferences()
   const [overlay, setOverlay] = useState<Overlay>()
@@ -89,8 +97,8 @@ function Frame({ me }: { readonly me: Me }) {
   useEffect(rememberKeys, [])
   const client = useQueryClient()
   const tenant = me.tenant ?? (chosenTenant || undefined)
-  const mayRead = can(me, 'read')
-  useEffect(() => (mayRead ? keepFresh(client, tenant) : undefined), [client, tenant, mayRead])
+  const listens = can(me, 'read') && !ended
+  useEffect(() => (listens ? keepFresh(client, tenant) : undefined), [client, tenant, listens])
   const shown = places.filter(place => can(me, place.need) && isOfViews(me, place))
   useKeys({
     'mod+k': () => setOverlay(overlay === 'palette' ? undefined : 'palette'),

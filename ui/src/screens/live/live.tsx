@@ -1,6 +1,7 @@
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { ArrowUp, Pause, Play, Radio, Send, Trash2 } from 'lucide-react'
 import { type ReactNode, useEffect, useRef, useState } from 'react'
+import { useEnded } from '../../api/ended.ts'
 import type { Attempt } from '../../api/schema.ts'
 import { listen, type StreamItem, type StreamState } from '../../api/stream.ts'
 import { Dot, HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
@@ -159,9 +160,11 @@ function useTail(query: Readonly<Record<string, string | undefined>>, still: boo
   const totals = useRef({ told: 0, dropped: 0, recent: [] as number[], serial: 0 })
   const isStill = useRef(still)
   isStill.current = still
+  const ended = useEnded()
   const text = JSON.stringify(query)
   // biome-ignore lint/correctness/useExhaustiveDependencies: each try is another connection
   useEffect(() => {
+    if (ended) return
     const end = new AbortController()
     setState('waiting')
     setProblem(undefined)
@@ -180,7 +183,7 @@ function useTail(query: Readonly<Record<string, string | undefined>>, still: boo
       },
     })
     return () => end.abort()
-  }, [text, tries])
+  }, [text, tries, ended])
   useEffect(() => {
     const draw = () => {
       const sums = totals.current
