@@ -2,7 +2,6 @@ import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { ScrollText } from 'lucide-react'
 import { useList } from '../../api/queries.ts'
 import type { AuditEntry } from '../../api/schema.ts'
-import { Tag } from '../../design/badge.tsx'
 import type { Column } from '../../design/column.ts'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page } from '../../design/page.tsx'
@@ -15,6 +14,7 @@ import { ExportButton } from '../../parts/export-button.tsx'
 import { SavedViews } from '../../parts/saved-views.tsx'
 import { useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
+import { type Existing, Subject, useExisting } from './subject.tsx'
 
 const route = getRouteApi('/audit')
 
@@ -40,7 +40,7 @@ const filters: readonly Filter[] = [
   { key: 'until', name: 'until', hint: '1h or a time' },
 ]
 
-const columns: readonly Column<AuditEntry>[] = [
+const columns = (existing: Existing): readonly Column<AuditEntry>[] => [
   {
     id: 'action',
     head: 'What',
@@ -53,7 +53,7 @@ const columns: readonly Column<AuditEntry>[] = [
     head: 'To what',
     width: '12rem',
     from: 'md',
-    cell: ({ subject }) => <Tag>{`${subject.kind}${subject.id === null ? '' : ` ${subject.id}`}`}</Tag>,
+    cell: entry => <Subject entry={entry} existing={existing} />,
   },
   { id: 'changes', head: 'Changed', width: '28%', from: 'sm', cell: entry => <Changes entry={entry} /> },
   {
@@ -131,6 +131,7 @@ export function Audit() {
     limit: 50,
   }
   const list = useList('listAudit', { query }, { everyMs: 15_000 })
+  const existing = useExisting(list.rows)
   return (
     <Page full title="Audit log">
       <FilterBar
@@ -144,7 +145,7 @@ export function Audit() {
       </FilterBar>
       <DataTable
         label="Audit log"
-        columns={columns}
+        columns={columns(existing)}
         list={list}
         keyOf={({ id }) => id}
         newestFirst
