@@ -27,6 +27,7 @@ import { mergeSigning, signingAnswer, signingFaults, signingOverrides } from './
 import { secretMask } from './signing-secret.ts'
 import type { SubscriptionRow, SubscriptionValues } from './store.ts'
 import { parseTargetUrl } from './target-url.ts'
+import { faultsOfPatch } from './untouched.ts'
 import { customHeaderFault, usedHeaders } from './used-headers.ts'
 
 /** The values of fields that a subscription leaves out. */
@@ -82,27 +83,55 @@ export function parseRules(
   faults: PlaceFaults = {},
   checkInbound: InboundCheck = () => [],
 ): Rules {
+  const errors = faultsOf(body, faults, checkInbound)
+  if (errors.length > 0) throw validationFailed(errors)
+  return rulesOf(body, defaults)
+}
+
+/** The same of what is stored with a merge patch applied. What the patch leaves as it is is not judged again. */
+export function parsePatched(
+  row: SubscriptionRow,
+  patch: SubscriptionPatch,
+  defaults: SubscriptionDefaults,
+  faults: PlaceFaults = {},
+  checkInbound: InboundCheck = () => [],
+): Rules {
+  const body = mergePatch(row, patch)
+  const errors = faultsOf(body, faults, checkInbound)
+  if (errors.length > 0) {
+    const given = faultsOfPatch(patch, errors, faultsOf(mergePatch(row, {}), {}, checkInbound))
+    if (given.length > 0) throw validationFailed(given)
+  }
+  return rulesOf(body, defaults)
+}
+
+/** What a schema cannot express. */
+function faultsOf(body: RuleFields, faults: PlaceFaults, checkInbound: InboundCheck): readonly FieldError[] {
   const target = parseTargetUrl(body.target_url)
   const errors: FieldError[] = []
   if (target.kind === 'invalid') errors.push({ pointer: '/target_url', detail: target.detail })
   else if (faults.target !== undefined) errors.push({ pointer: '/target_url', detail: faults.target })
-  const { headers, signing } = { headers: body.headers ?? {}, signing: body.signing ?? {} }
-  const auth = body.auth ?? {}
   errors.push(...orderFaults(body), ...lengthFaults(body), ...metadataFaults(body.metadata ?? {}))
-  errors.push(...signingFaults(signing), ...messageFaults(body), ...authFaults(auth, faults.token))
+  errors.push(...signingFaults(body.signing ?? {}), ...messageFaults(body))
+  errors.push(...authFaults(body.auth ?? {}, faults.token))
   if (body.inbound) errors.push(...checkInbound(body.inbound))
-  const filter = body.filter ?? null
-  const compiled = filter === null ? undefined : compileFilter(filter, '/filter', 'caller')
+  const { filter } = body
+  const compiled = filter == null ? undefined : compileFilter(filter, '/filter', 'caller')
   if (compiled?.kind === 'invalid') errors.push(...compiled.errors)
-  if (target.kind === 'invalid' || errors.length > 0) throw validationFailed(errors)
+  return errors
+}
+
+function rulesOf(body: RuleFields, defaults: SubscriptionDefaults): Rules {
+  const target = parseTargetUrl(body.target_url)
   return {
     values: {
-      target_url: target.url.href,
+      // As it is stored, where it is of an earlier version.
+      target_url: target.kind === 'invalid' ? body.target_url : target.url.href,
       description: body.description ?? null,
       uid: body.uid ?? null,
       event_types: body.event_types ?? null,
       channels: body.channels ?? null,
-      filter,
+      filter: body.filter ?? null,
       paused: body.paused ?? false,
       retry: retryOverrides(body.retry ?? {}, defaults.retry),
       timeout_ms: unlessDefault(body.timeout_ms, defaults.timeoutMs),
@@ -117,14 +146,14 @@ export function parseRules(
       format: body.format ?? 'raw',
       forward_traceparent: body.forward_traceparent ?? false,
       capture: captureToStore(body.capture ?? defaults.capture, defaults),
-      signing: signingOverrides(signing),
+      signing: signingOverrides(body.signing ?? {}),
       header_templates: nullIfEmpty(body.header_templates),
       cloudevents: cloudEventsToStore(body.cloudevents),
       metadata: body.metadata ?? {},
     },
     secret: secretWish(body.secret),
-    headers,
-    auth,
+    headers: body.headers ?? {},
+    auth: body.auth ?? {},
     inbound: body.inbound ? wholeInbound(body.inbound) : null,
   }
 }
@@ -255,7 +284,7 @@ function retryAnswer(policy: RetryPolicy): SubscriptionAnswer['retry'] {
 }
 
 /** Applies a merge patch (RFC 7396) to what is stored. @returns the body of the PUT that would do the same */
-export function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
+function mergePatch(row: SubscriptionRow, patch: SubscriptionPatch): SubscriptionReplace {
   const {
     retry,
     metadata,

@@ -153,6 +153,8 @@ function sealHeaders(
   before: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const known = new Map(Object.entries(before).map(([name, sealed]) => [name.toLowerCase(), sealed]))
+  // Where none is new they are no larger than they were; and one that cannot be opened here stops no other change.
+  const isAnyNew = Object.values(wishes).some(value => value !== secretMask)
   let bytes = 0
   const sealed = Object.entries(wishes).map(([name, value]): [string, string] => {
     const context = sealContext.header(id, name)
@@ -160,7 +162,7 @@ function sealHeaders(
     if (value === secretMask && kept === undefined) {
       throw validationFailed([{ pointer: headerPointer(name), detail: masksNothing }])
     }
-    bytes += name.length + (kept === undefined ? value : seal.open(kept, context)).length
+    if (isAnyNew) bytes += name.length + (kept === undefined ? value : seal.open(kept, context)).length
     return [name, kept ?? seal.seal(value, context)]
   })
   if (bytes > headerLimits.bytesInAll) {

@@ -24,7 +24,14 @@ import { checkUnsaved, checkVerified, demandNew, mayBeTried, type Ownership } fr
 import { checkReadOnly, checkVersion } from './read-only.ts'
 import { type RevealedSecrets, revealSecrets } from './reveal-secret.ts'
 import { type RotatedSecret, rotateSecret, type SecretRotation } from './rotate-secret.ts'
-import { answer, mergePatch, type PlaceFaults, parseRules, type SubscriptionDefaults } from './rules.ts'
+import {
+  answer,
+  type PlaceFaults,
+  parsePatched,
+  parseRules,
+  type Rules,
+  type SubscriptionDefaults,
+} from './rules.ts'
 import type {
   SubscriptionAnswer,
   SubscriptionCreate,
@@ -295,7 +302,9 @@ export class Subscriptions {
     body: SubscriptionReplace,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, 'updated', version, body, row => ({ uid: row.uid, ...body }))
+    return this.#change(caller, id, 'updated', version, body, (row, faults) =>
+      parseRules({ uid: row.uid, ...body }, this.#defaults, faults, this.#checkInbound),
+    )
   }
 
   /** Applies a JSON merge patch; otherwise as `replace`. */
@@ -305,13 +314,12 @@ export class Subscriptions {
     patch: SubscriptionPatch,
     version?: number,
   ): Promise<SubscriptionAnswer | undefined> {
-    return this.#change(caller, id, 'updated', version, patch, row => mergePatch(row, patch))
+    return this.#patch(caller, id, 'updated', version, patch)
   }
 
   /** Events are accepted and kept until it is resumed. @returns undefined when there is none */
   pause(caller: Caller, id: number): Promise<SubscriptionAnswer | undefined> {
-    const patch = { paused: true }
-    return this.#change(caller, id, 'paused', undefined, patch, row => mergePatch(row, patch))
+    return this.#patch(caller, id, 'paused', undefined, { paused: true })
   }
 
   /**
@@ -355,20 +363,31 @@ export class Subscriptions {
     }
   }
 
+  #patch(
+    caller: Caller,
+    id: number,
+    verb: string,
+    version: number | undefined,
+    patch: SubscriptionPatch,
+  ): Promise<SubscriptionAnswer | undefined> {
+    return this.#change(caller, id, verb, version, patch, (row, faults) =>
+      parsePatched(row, patch, this.#defaults, faults, this.#checkInbound),
+    )
+  }
+
   async #change(
     caller: Caller,
     id: number,
     verb: string,
     version: number | undefined,
     given: SubscriptionPatch,
-    bodyFor: (row: SubscriptionRow) => SubscriptionReplace,
+    rulesFor: (row: SubscriptionRow, faults: PlaceFaults) => Rules,
   ): Promise<SubscriptionAnswer | undefined> {
     const faults = await this.#placeFaults(given)
     const row = await this.#write(caller, id, verb, version, before => {
       checkReadOnly(given, answer(before, this.#defaults))
-      const body = bodyFor(before)
-      const rules = parseRules(body, this.#defaults, faults, this.#checkInbound)
-      checkSigningSecret(this.#seal, before, rules, body.signing_secret)
+      const rules = rulesFor(before, faults)
+      checkSigningSecret(this.#seal, before, rules, given.signing_secret)
       return sealRules(this.#seal, id, rules, before, this.#clock.now())
     })
     return row && answer(row, this.#defaults)
