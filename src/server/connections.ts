@@ -85,6 +85,14 @@ export class Connections {
     work()
   }
 
+  /** The answer that is still owed to the last request that came whole, if any is. */
+  lastWhole(socket: Socket): ServerResponse | undefined {
+    const connection = this.#bySocket.get(socket)
+    if (connection?.response === undefined) return undefined
+    const responses = [connection.response, ...connection.following.map(({ response }) => response)]
+    return responses.findLast(({ req }) => req.complete)
+  }
+
   /**
    * Closes those over which nothing has come since they were opened. Browsers open connections ahead of their need, and
    * Node does not take these for idle: a stop would wait for them.

@@ -105,13 +105,24 @@ function closeWith(socket: Socket, error: AppError): void {
   socket.destroySoon()
 }
 
-/** Answers a request that Node could not parse, or that did not arrive in time. There is no reply object for it. */
-export function refuseUnparsable(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
+/**
+ * Answers a request that Node could not parse, or that did not arrive in time. There is no reply object for it.
+ *
+ * What follows whole requests and is none itself ends the connection after their answers, and is not answered: it would be
+ * taken for the answer to one of them, which is carried out. Clients that send a body and do not say so are met, such as
+ * `http.request` of Node.js for GET and DELETE.
+ */
+export function refuseUnparsable(connections: Connections) {
+  return (error: Error & { readonly code?: string }, socket: Socket): void => {
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    const last = connections.lastWhole(socket)
+    if (last === undefined) writeRawProblem(socket, parserError(error.code), randomUUID())
+    else if (last.headersSent) last.once('close', () => socket.destroySoon())
+    else last.shouldKeepAlive = false
   }
-  writeRawProblem(socket, parserError(error.code), randomUUID())
 }
 
 function parserError(code: string | undefined): AppError {

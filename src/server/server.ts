@@ -170,7 +170,7 @@ export async function buildServer(deps: ServerDeps): Promise<FastifyInstance> {
     logger: false,
     // A name of 128 characters, each percent-encoded, and more; longer ones are nothing that there could be.
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 4096 },
-    clientErrorHandler: refuseUnparsable,
+    clientErrorHandler: refuseUnparsable(connections),
     frameworkErrors: (error, request, reply) => {
       sendProblem(request, reply, error, log)
     },

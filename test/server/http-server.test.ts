@@ -184,6 +184,29 @@ test('requests that are sent ahead are begun one after the other, and answered i
   socket.destroy()
 })
 
+test('a request that something follows which is none gets its own answer, and the connection ends', async () => {
+  const making = '{"target_url":"https://example.com/followed"}'
+  const made = await raw(
+    `POST /subscriptions/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${making.length}\r\n\r\n${making}\r\n{"more":1}`,
+  )
+  assert.match(made, /^HTTP\/1\.1 201 [\s\S]*\r\nconnection: close\r\n/i)
+  assert.equal(made.match(/HTTP\/1\.1 /g)?.length, 1)
+  // As Node sends it: a body that no header tells of.
+  const id = /"id":(\d+)/.exec(made)?.[1]
+  const removed = await raw(
+    `DELETE /subscriptions/${id} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\r\n{"why":"old"}`,
+  )
+  assert.match(removed, /^HTTP\/1\.1 204 /)
+  assert.equal(removed.match(/HTTP\/1\.1 /g)?.length, 1)
+})
+
+test('a request whose own body cannot be read is refused', async () => {
+  const chunks = 'POST /ingest/1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nnone'
+  assert.match(await raw(chunks), /^HTTP\/1\.1 400 /)
+  const ahead = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  assert.match(await raw(ahead + chunks), /^HTTP\/1\.1 200 /)
+})
+
 test('a client that sends ahead without end is disconnected', async () => {
   let entered = 0
   await using slow = await testServer({
