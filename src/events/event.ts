@@ -2,6 +2,7 @@ import type { Reach } from '../model/caller.ts'
 import { loggedFrom } from '../model/logged-from.ts'
 import { type AttemptRow, attemptOf, type LogReader, statusAfter } from '../monitor/monitor.ts'
 import type { Uuid } from '../platform/id.ts'
+import type { Queryable } from '../platform/postgres.ts'
 import { summariesOf } from './counts.ts'
 import {
   type OwedDelivery,
@@ -48,12 +49,16 @@ export async function readEventDetails(
   deliveries: Part,
   unmatched: Part,
 ): Promise<EventFound | undefined> {
-  const row = await readWholeEvent(deps.database, reach.tenant, webhookId)
-  if (row === undefined) return undefined
-  const [summary] = await summariesOf(deps.database, [row])
-  if (summary === undefined) throw new Error('an event has no summary')
-  const { deliveries: counts, ...event } = summary
-  const of = await readDeliveries(deps, row, deliveries)
+  const found = await deps.database.snapshot(async tx => {
+    const row = await readWholeEvent(tx, reach.tenant, webhookId)
+    if (row === undefined) return undefined
+    const [summary] = await summariesOf(tx, [row])
+    if (summary === undefined) throw new Error('an event has no summary')
+    return { row, summary, of: await readDeliveries(tx, deps, row, deliveries) }
+  })
+  if (found === undefined) return undefined
+  const { row, of } = found
+  const { deliveries: counts, ...event } = found.summary
   const others = await whyNot(deps, row, unmatched.after, unmatched.limit)
   return {
     event: {
@@ -67,8 +72,10 @@ export async function readEventDetails(
   }
 }
 
+/** @param tx a snapshot, so that no delivery is settled between what is owed and what is logged */
 async function readDeliveries(
-  { database, hint }: EventReader,
+  tx: Queryable,
+  { hint }: Pick<EventReader, 'hint'>,
   event: WholeEventRow,
   { after, limit }: Part,
 ): Promise<{ readonly deliveries: DeliveryDetails[]; readonly end: number | undefined }> {
@@ -76,12 +83,9 @@ async function readDeliveries(
   const ids = rest.slice(0, limit)
   if (ids.length === 0) return { deliveries: [], end: undefined }
   const { webhook_id: id } = event
-  // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
-  const owed = new Map((await readOwedTo(database, id, ids)).map(row => [row.subscription_id, row]))
-  const [attempts, uids] = await Promise.all([
-    readAttemptsOf(database, id, loggedFrom(id), ids, attemptsShown, attemptsLooked),
-    readUids(database, ids),
-  ])
+  const owed = new Map((await readOwedTo(tx, id, ids)).map(row => [row.subscription_id, row]))
+  const attempts = await readAttemptsOf(tx, id, loggedFrom(id), ids, attemptsShown, attemptsLooked)
+  const uids = await readUids(tx, ids)
   const logged = Map.groupBy(attempts, attempt => attempt.subscription_id)
   const deliveries = ids.flatMap(subscriptionId => {
     const [pending, ofIt] = [owed.get(subscriptionId), logged.get(subscriptionId) ?? []]

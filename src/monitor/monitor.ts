@@ -106,15 +106,17 @@ export async function readStatus(
   reach: Reach,
   webhookId: Uuid,
 ): Promise<EventStatus | undefined> {
-  const event = await readEvent(database, webhookId)
-  if (event === undefined || !reach.has(event.tenant)) return undefined
-  const since = loggedFrom(webhookId)
-  // Owed rows are read before the log. The other way round, a delivery settled in between would be found in neither.
-  const owed = new Map((await readOwed(database, webhookId)).map(row => [row.subscription_id, row]))
-  const [attempts, verdicts] = await Promise.all([
-    readAttempts(database, webhookId, since, attemptsMax),
-    readFinalVerdicts(database, webhookId, since),
-  ])
+  // Of one moment: else a delivery that is settled in between would be shown as both, or as neither.
+  const found = await database.snapshot(async tx => {
+    const event = await readEvent(tx, webhookId)
+    if (event === undefined || !reach.has(event.tenant)) return undefined
+    const since = loggedFrom(webhookId)
+    const owed = new Map((await readOwed(tx, webhookId)).map(row => [row.subscription_id, row]))
+    const attempts = await readAttempts(tx, webhookId, since, attemptsMax)
+    return { event, owed, attempts, verdicts: await readFinalVerdicts(tx, webhookId, since) }
+  })
+  if (found === undefined) return undefined
+  const { event, owed, attempts, verdicts } = found
   const shown = Map.groupBy(
     attempts.toReversed().map(row => attemptOf(row, hint)),
     attempt => attempt.subscription_id,

@@ -116,12 +116,21 @@ export class Database implements Transactional {
   }
 
   /** Runs `work` in one transaction on one connection; rolled back when it throws. */
-  async transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return this.#within('begin', work)
+  }
+
+  /** Runs reads on one connection, all of them of the moment of the first: two round trips more, and no lock. */
+  snapshot<T>(work: (tx: Queryable) => Promise<T>): Promise<T> {
+    return this.#within('begin isolation level repeatable read read only', work)
+  }
+
+  async #within<T>(begin: string, work: (tx: Queryable) => Promise<T>): Promise<T> {
     const client = await this.#checkOut()
     const tx = transactionOn(client)
     let healthy = false
     try {
-      await tx.query({ text: 'begin' })
+      await tx.query({ text: begin })
       const result = await work(tx)
       await tx.query({ text: 'commit' })
       healthy = true

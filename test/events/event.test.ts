@@ -2,8 +2,11 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Compile } from 'typebox/compile'
 import { EventDetails } from '../../src/events/schema.ts'
+import { type AttemptEntry, recordAttempts } from '../../src/log/store.ts'
 import { localOperator, Reach } from '../../src/model/caller.ts'
-import type { Uuid } from '../../src/platform/id.ts'
+import { systemClock } from '../../src/platform/clock.ts'
+import { type Uuid, uuidV7Source } from '../../src/platform/id.ts'
+import type { Queryable } from '../../src/platform/postgres.ts'
 import type { SubscriptionCreate } from '../../src/subscriptions/schema.ts'
 import { logged, owing, store } from '../support/events.ts'
 import { testServer } from '../support/server.ts'
@@ -49,6 +52,43 @@ async function changedAt(
     values: [id, new Date(at)],
   })
 }
+
+for (const path of ['/events', '/status']) {
+  test(`${path}: a delivery that is settled while it is read is not shown as owed and as ended`, async t => {
+    const tenant = await aTenant()
+    const to = await subscribe(tenant)
+    const id = await store(database, { tenant, to: [to] })
+    await owing(database, id, to)
+    const [query, snapshot] = [database.query.bind(database), database.snapshot.bind(database)]
+    let settling: Promise<unknown> | undefined
+    const settledAfterOwed =
+      (reads: Queryable['query']): Queryable['query'] =>
+      async statement => {
+        const result = await reads(statement)
+        if (/from owed/.test(statement.text)) {
+          settling ??= recordAttempts({ query }, 1, [givenUp(id, to)], [])
+          await settling
+        }
+        return result as never // of the same statement
+      }
+    t.mock.method(database, 'query', settledAfterOwed(query))
+    t.mock.method(database, 'snapshot', (work: (tx: Queryable) => Promise<unknown>) =>
+      snapshot(tx => work({ query: settledAfterOwed(tx.query.bind(tx)) })),
+    )
+    const event = Object((await server.request(`${path}/${id}`)).json)
+    assert.ok(settling)
+    const [delivery] = event.deliveries
+    assert.deepEqual([event.status, delivery.status, delivery.attempts.length], ['pending', 'pending', 0])
+    const now = Object((await server.request(`${path}/${id}`)).json)
+    assert.deepEqual([now.status, now.deliveries[0].status], ['failed', 'failed'])
+  })
+}
+
+const newId = uuidV7Source(systemClock())
+const givenUp = (webhookId: Uuid, subscriptionId: number): AttemptEntry => ({
+  ...{ id: newId(), webhookId, subscriptionId, timestamp: Date.now(), attempt: 1, status: 'failed' },
+  ...{ verdict: 'given_up', httpStatus: 500, durationMs: 1, nextAt: null, error: 'HTTP 500' },
+})
 
 test('an event shows each of its deliveries with its newest attempts, in parts', async () => {
   const tenant = await aTenant()
