@@ -4,8 +4,9 @@ export type KeyMap = Readonly<Record<string, (event: KeyboardEvent) => void>>
 
 /** A first key of two, such as the g of `g e`, counts for this long. */
 const sequenceMs = 1200
+/** The key before the one that is pressed now, where it counts. */
 let pending = ''
-let pendingAt = 0
+let begun = { key: '', at: 0 }
 
 /** Keys of lists and details: one that is pressed while these are still on their way is kept for them, this long. */
 const patientKeys = ['j', 'k', 'r']
@@ -26,8 +27,7 @@ export function useKeys(keys: KeyMap): void {
       if (!modified && (isTyping(event.target) || document.querySelector('[role=dialog], [role=menu]')))
         return
       const key = modified ? `mod+${event.key.toLowerCase()}` : event.key
-      const isSecond = pending !== '' && performance.now() - pendingAt < sequenceMs
-      const action = latest.current[isSecond ? `${pending} ${key}` : key]
+      const action = latest.current[pending === '' ? key : `${pending} ${key}`]
       if (action === undefined) return
       event.preventDefault()
       action(event)
@@ -41,19 +41,21 @@ export function useKeys(keys: KeyMap): void {
   }, [])
 }
 
-/** Remembers the first key of a sequence, once all others have looked at it; once for the whole page. */
+/** Remembers the first key of a sequence, before any other looks at the second; once for the whole page. */
 export function rememberKeys(): () => void {
   const onKey = (event: KeyboardEvent) => {
+    pending = ''
     if (isTyping(event.target) || event.metaKey || event.ctrlKey) return
-    const isFirst = event.key === 'g' && pending !== 'g'
+    const at = performance.now()
+    if (at - begun.at < sequenceMs) pending = begun.key
+    begun = { key: event.key === 'g' && pending !== 'g' ? 'g' : '', at }
+    if (!patientKeys.includes(event.key)) return
     setTimeout(() => {
-      pending = isFirst ? 'g' : ''
-      pendingAt = performance.now()
-      if (patientKeys.includes(event.key) && !event.defaultPrevented) early = { event, at: pendingAt }
+      if (!event.defaultPrevented) early = { event, at }
     })
   }
-  addEventListener('keydown', onKey)
-  return () => removeEventListener('keydown', onKey)
+  addEventListener('keydown', onKey, true)
+  return () => removeEventListener('keydown', onKey, true)
 }
 
 function isTyping(target: EventTarget | null): boolean {
