@@ -50,8 +50,9 @@ function keepSending(url: string, id: number, senders: number) {
         .ingest(id, '{"a":1}', { 'content-type': 'application/json', connection: 'close' })
         .then(
           webhookId => accepted.push(webhookId),
-          () => sleep(5), // a cut connection is not an answer
+          () => {}, // a cut connection is not an answer
         )
+      await sleep(5) // without a pause they take the processor from the process that is to start
     }
   }
   const done = Promise.all(Array.from({ length: senders }, send))
@@ -122,11 +123,11 @@ test('`webhooks tail` shows what every child accepts, once each, also when both 
     { ...io, environment: {} },
     stop.signal,
   )
-  const shown = (): readonly string[] => lines.map(line => JSON.parse(line).data.webhook_id)
+  const shown = (): ReadonlySet<string> => new Set(lines.map(line => JSON.parse(line).data.webhook_id))
   // From now on it is connected.
   const first = [await client(service.url).ingest(id)]
   await eventually(async () => {
-    if (shown().length > 0) return true
+    if (lines.length > 0) return true
     first.push(await client(service.url).ingest(id))
     return false
   })
@@ -142,7 +143,10 @@ test('`webhooks tail` shows what every child accepts, once each, also when both 
   await eventually(() => load.accepted.length > before + 50)
   await load.stop()
   await eventually(
-    () => load.accepted.filter(webhookId => !shown().includes(webhookId)),
+    () => {
+      const all = shown()
+      return load.accepted.filter(webhookId => !all.has(webhookId))
+    },
     missing => missing.length === 0,
   )
   stop.abort()
@@ -151,7 +155,7 @@ test('`webhooks tail` shows what every child accepts, once each, also when both 
     notes.some(note => note.startsWith('no connection')),
     'the child that it was connected to was killed',
   )
-  assert.deepEqual(shown().length, new Set(shown()).size, 'nothing is shown twice')
+  assert.equal(lines.length, shown().size, 'nothing is shown twice')
 })
 
 test('Ctrl-C reaches supervisor and children alike, and is one request to stop: what is in flight is finished', async t => {

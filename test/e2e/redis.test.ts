@@ -96,7 +96,7 @@ test('what an api accepts goes through Redis to a worker, past its lane, and onc
     )
     lanes.add(await lastWrite(world))
   }
-  // One that the worker has not heard of within 3 s goes to its lane after all; without Redis all of them do.
+  // One that the worker has not heard of within 1.2 s (`testPaces`) goes to its lane after all; without Redis all of them do.
   assert.ok(lanes.size < 10, `the lane was written ${lanes.size} times for 20 events`)
   const accepted = await publishDuring(world, more => more(100).then(() => {}))
   assert.equal(await allDelivered(world, 20 + accepted), 0)
