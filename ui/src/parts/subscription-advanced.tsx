@@ -1,6 +1,7 @@
 import { fieldErrorsWithin } from '../design/dialog.tsx'
 import { AuthPart } from './subscription-auth.tsx'
-import type { Extras, ExtrasFault, FaultAt } from './subscription-extras.ts'
+import type { Extras, FaultAt } from './subscription-extras.ts'
+import type { ExtrasFault } from './subscription-extras-body.ts'
 import { InboundPart } from './subscription-inbound.tsx'
 import { FormatPart, SigningPart, TemplatesPart } from './subscription-message.tsx'
 

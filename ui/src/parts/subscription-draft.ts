@@ -1,6 +1,8 @@
 import type { Subscription, SubscriptionCreate } from '../api/schema.ts'
+import { headersOf, textOf } from './header-lines.ts'
 import type { RetryShape } from './retry-preview.tsx'
-import { type Extras, extrasBody, extrasOf, headersOf, noExtras, textOf } from './subscription-extras.ts'
+import { type Extras, extrasOf, noExtras } from './subscription-extras.ts'
+import { extrasBody } from './subscription-extras-body.ts'
 
 /** What a person edits; empty texts stand for what is left out. */
 export interface Draft extends Extras {

@@ -13,7 +13,7 @@ import { FilterTester } from './filter-tester.tsx'
 import { RetryPreview } from './retry-preview.tsx'
 import { AdvancedSettings } from './subscription-advanced.tsx'
 import { bodyOf, type Draft, type Fault, isFault } from './subscription-draft.ts'
-import type { ExtrasFault } from './subscription-extras.ts'
+import type { ExtrasFault } from './subscription-extras-body.ts'
 
 /** The settings of a subscription, new or not. What the service refuses is said at its field. */
 export function SubscriptionForm({

@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Subscription } from '../../../../ui/src/api/schema.ts'
-import {
-  type Extras,
-  extrasBody,
-  extrasOf,
-  headersOf,
-  noExtras,
-} from '../../../../ui/src/parts/subscription-extras.ts'
+import { headersOf } from '../../../../ui/src/parts/header-lines.ts'
+import { type Extras, extrasOf, noExtras } from '../../../../ui/src/parts/subscription-extras.ts'
+import { extrasBody } from '../../../../ui/src/parts/subscription-extras-body.ts'
 
 /** The settings that the form reads, as the service answers them. */
 function subscription(fields: Partial<Subscription> = {}): Subscription {

@@ -1,30 +1,28 @@
-import { useQuery } from '@tanstack/react-query'
 import { getRouteApi, Link } from '@tanstack/react-router'
-import { Copy, RotateCcw } from 'lucide-react'
+import { RotateCcw } from 'lucide-react'
 import { useState } from 'react'
-import { addressOf, fetchApi } from '../../api/client.ts'
 import { useRead } from '../../api/queries.ts'
 import type { AttemptDetails } from '../../api/schema.ts'
 import { HttpStatus, StateBadge, TriggerBadge } from '../../design/badge.tsx'
 import { Button } from '../../design/button.tsx'
 import { CodeBlock } from '../../design/code-block.tsx'
-import { copyText, Id } from '../../design/copy.tsx'
+import { Id } from '../../design/copy.tsx'
 import { HeaderList, KeyValue } from '../../design/key-value.tsx'
 import { Card, Page, Section } from '../../design/page.tsx'
 import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { bytesText, Countdown, durationText, Time } from '../../design/time.tsx'
-import { toast, toastError } from '../../design/toast.tsx'
+import { toast } from '../../design/toast.tsx'
 import { Waterfall } from '../../design/waterfall.tsx'
-import { quoted } from '../../parts/curl.ts'
 import { attemptWords } from '../../parts/deliveries.tsx'
 import { adviceOf } from '../../parts/failure-words.ts'
 import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { ReplayDialog } from '../../parts/replay-dialog.tsx'
-import { SignatureCheck } from '../../parts/signature-check.tsx'
 import { SubscriptionName } from '../../parts/subscription-name.tsx'
 import { TryNow } from '../../parts/try-now.tsx'
 import { useKeys } from '../../shell/keys.ts'
 import { useCan } from '../../shell/me.ts'
+import { CheckSignature } from './check-signature.tsx'
+import { CopyAsCurl } from './copy-as-curl.tsx'
 
 const route = getRouteApi('/attempts/$id')
 
@@ -210,91 +208,6 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
       </div>
       <CheckSignature attempt={attempt} />
     </>
-  )
-}
-
-/** A longer payload is saved from its event, and read from the file. */
-const inlineBytesMax = 20_000
-
-/** The request to send by hand: what is masked here is left out, and said. */
-function CopyAsCurl({ attempt }: { readonly attempt: AttemptDetails }) {
-  const [busy, setBusy] = useState(false)
-  const copy = async () => {
-    setBusy(true)
-    try {
-      await copyText(curlOf(attempt, await bodyOf(attempt)))
-      toast('Copied. What is masked here, such as the signature, is not in it.')
-    } catch (error) {
-      toastError(error)
-    } finally {
-      setBusy(false)
-    }
-  }
-  return (
-    <Button size="sm" busy={busy} icon={<Copy className="h-3.5 w-3.5" />} onClick={() => void copy()}>
-      Copy as cURL
-    </Button>
-  )
-}
-
-/** Undefined: a test has no event whose payload it could be. */
-async function bodyOf({ webhook_id: id, trigger }: AttemptDetails): Promise<string | undefined> {
-  if (trigger === 'test') return undefined
-  return (await fetchApi(addressOf('getPayload', { path: { webhook_id: id } }), {})).text()
-}
-
-const ownHeaders = ['host', 'content-length', 'connection', 'transfer-encoding']
-
-function curlOf({ request, webhook_id: id }: AttemptDetails, body: string | undefined): string {
-  if (request === null) return ''
-  const headers = Object.entries(request.headers).flatMap(([name, value]) =>
-    ownHeaders.includes(name.toLowerCase()) || String(value).includes('[redacted]')
-      ? []
-      : [`  -H ${quoted(`${name}: ${[value].flat().join(', ')}`)}`],
-  )
-  const data =
-    body === undefined
-      ? []
-      : [`  --data-binary ${body.length > inlineBytesMax ? `@${id}.json` : quoted(body)}`]
-  return [`curl -i -X ${request.method} ${quoted(request.url)}`, ...headers, ...data].join(' \\\n')
-}
-
-/** For "the receiver says the signature is wrong": the payload and what is known of the headers are there already. */
-function CheckSignature({ attempt }: { readonly attempt: AttemptDetails }) {
-  const [isOpen, setOpen] = useState(false)
-  const { webhook_id: id, request } = attempt
-  const payload = useQuery({
-    queryKey: ['getPayload', id],
-    queryFn: async ({ signal }) =>
-      (await fetchApi(addressOf('getPayload', { path: { webhook_id: id } }), { signal })).text(),
-    enabled: isOpen && attempt.trigger !== 'test',
-    staleTime: Number.POSITIVE_INFINITY,
-    retry: false,
-  })
-  const known = Object.entries(request?.headers ?? {}).filter(([name]) =>
-    /^webhook-(id|timestamp)$/i.test(name),
-  )
-  const lines = [...known.map(([name, value]) => `${name}: ${String(value)}`), 'webhook-signature: ']
-  return (
-    <details className="rounded-card border bg-surface" onToggle={event => setOpen(event.currentTarget.open)}>
-      <summary className="rounded-card px-4 py-3 text-sm font-semibold">
-        Check the signature
-        <span className="ml-2 font-normal text-ink-2">each step, as the receiver should do it</span>
-      </summary>
-      <div className="border-t p-4">
-        {payload.isLoading ? (
-          <SkeletonLines />
-        ) : (
-          isOpen && (
-            <SignatureCheck
-              headers={lines.join('\n')}
-              body={payload.data ?? ''}
-              subscriptionId={attempt.subscription_id}
-            />
-          )
-        )}
-      </div>
-    </details>
   )
 }
 

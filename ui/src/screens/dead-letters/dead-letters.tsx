@@ -1,21 +1,17 @@
 import { getRouteApi, useNavigate } from '@tanstack/react-router'
 import { ArchiveX, RotateCcw, Trash2 } from 'lucide-react'
 import { useState } from 'react'
-import { useChange, useList } from '../../api/queries.ts'
+import { useList } from '../../api/queries.ts'
 import type { ListedDelivery } from '../../api/schema.ts'
-import { Tag } from '../../design/badge.tsx'
 import { Button } from '../../design/button.tsx'
 import type { Column } from '../../design/column.ts'
-import { ConfirmDialog } from '../../design/dialog.tsx'
 import { type Filter, FilterBar } from '../../design/filter-bar.tsx'
 import { Page, Section } from '../../design/page.tsx'
 import { useSelection } from '../../design/selection.tsx'
-import { Spinner } from '../../design/spinner.tsx'
 import { EmptyState } from '../../design/states.tsx'
 import { DataTable } from '../../design/table.tsx'
 import { numberText, Time, useNow } from '../../design/time.tsx'
-import { toast } from '../../design/toast.tsx'
-import { BulkActions, discardTypedFrom, keyOfDelivery } from '../../parts/bulk-deliveries.tsx'
+import { BulkActions, keyOfDelivery } from '../../parts/bulk-deliveries.tsx'
 import type { CsvColumn } from '../../parts/csv.ts'
 import { attemptWords, errorClasses } from '../../parts/deliveries.tsx'
 import { ExportButton } from '../../parts/export-button.tsx'
@@ -27,9 +23,9 @@ import {
   useSubscriptionFilter,
   useSubscriptionNames,
 } from '../../parts/subscription-name.tsx'
-import { useCount } from '../../parts/use-count.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { momentOf } from '../../shell/search.ts'
+import { DiscardThese, ReplayThese } from './all-of-them.tsx'
 
 const route = getRouteApi('/dead-letters')
 
@@ -206,93 +202,6 @@ function Groups({ rows, hasMore }: { readonly rows: readonly ListedDelivery[]; r
         )}
       </ul>
     </Section>
-  )
-}
-
-function ReplayThese({
-  filter,
-  onClose,
-}: {
-  readonly filter: Readonly<Record<string, unknown>>
-  readonly onClose: () => void
-}) {
-  const navigate = useNavigate()
-  const body = { filter: { ...filter, state: 'failed' as const } }
-  const count = useCount('createReplay', { ...body, dry_run: true })
-  const replay = useChange('createReplay', { affects: ['listReplays', 'listDeliveries'], quiet: true })
-  return (
-    <ConfirmDialog
-      open
-      onClose={onClose}
-      title="Replay dead letters"
-      verb={count.data === undefined ? 'Replay' : `Replay ${numberText(count.data)}`}
-      description={
-        <Counted count={count} what="will be sent again, after fresh events, with their own webhook-id." />
-      }
-      act={async () => {
-        await replay.mutateAsync({ body })
-        toast('The replay has begun.', { label: 'Watch it', run: () => void navigate({ to: '/replays' }) })
-      }}
-    />
-  )
-}
-
-function DiscardThese({
-  filter,
-  onClose,
-}: {
-  readonly filter: Readonly<Record<string, unknown>>
-  readonly onClose: () => void
-}) {
-  const body = { ...filter, state: 'failed' }
-  const count = useCount('discardDeliveries', { ...body, dry_run: true })
-  const discard = useChange('discardDeliveries', { affects: ['listDeliveries'], quiet: true })
-  return (
-    <ConfirmDialog
-      open
-      danger
-      onClose={onClose}
-      title="Discard dead letters"
-      verb={count.data === undefined ? 'Discard' : `Discard ${numberText(count.data)}`}
-      {...(count.data !== undefined && count.data >= discardTypedFrom && { type: 'discard' })}
-      description={
-        <Counted
-          count={count}
-          what="will end as cancelled. They stay in the log, and this cannot be taken back."
-        />
-      }
-      act={async () => {
-        let done = 0
-        for (;;) {
-          const { count: ended, is_complete: complete } = await discard.mutateAsync({ body })
-          done += ended
-          if (complete) break
-        }
-        toast(`${numberText(done)} discarded.`)
-      }}
-    />
-  )
-}
-
-function Counted({
-  count,
-  what,
-}: {
-  readonly count: { readonly data: number | undefined; readonly error: unknown }
-  readonly what: string
-}) {
-  if (count.error) return <span>It could not be counted how many. They {what}</span>
-  if (count.data === undefined) {
-    return (
-      <span className="flex items-center gap-2">
-        <Spinner /> Counting
-      </span>
-    )
-  }
-  return (
-    <span>
-      <Tag>{numberText(count.data)}</Tag> {count.data === 1 ? 'delivery' : 'deliveries'} {what}
-    </span>
   )
 }
 
