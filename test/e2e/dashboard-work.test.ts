@@ -134,6 +134,8 @@ test('what waits for its retry is tried at once from its event and its attempt, 
   await page.getByRole('heading', { name: 'Attempt 2' }).waitFor()
   await page.getByRole('button', { name: 'Try now' }).click()
   await receiver.waitFor(3)
+  await page.getByRole('button', { name: 'Watch it' }).click()
+  await details.getByText('Attempt 3').waitFor()
 
   await sender.post(`/subscriptions/${id}/pause`, '{}', { 'content-type': 'application/json' })
   await page.goto(`${service.url}/ui/subscriptions/${id}?tab=deliveries&status=waiting`)

@@ -276,6 +276,21 @@ test('a problem is shown with its sentence and the id of its request, and what w
   await page.getByText('There is no subscription 999999.').waitFor()
 })
 
+test('a subscription that fails says with what, how much is tried again, and offers to retry what was given up only', {
+  skip,
+}, async () => {
+  const sender = client(theWorld().service.url)
+  const { id } = await sender.subscribe({ target_url: 'http://127.0.0.1:9/', retry: { base_seconds: 600 } })
+  await sender.ingestMany(id, 12, 4)
+  const { page, complaints } = await open(`/subscriptions/${id}`)
+  await page.getByText('The last attempts have all failed.').waitFor()
+  await page.getByText(': takes no connection').waitFor()
+  assert.equal(await page.getByRole('button', { name: 'Retry what failed' }).count(), 0)
+  await page.getByRole('link', { name: '12 to be tried again' }).click()
+  await page.getByRole('table', { name: 'Deliveries that wait' }).waitFor()
+  assert.deepEqual(complaints, [])
+})
+
 test('credentials and the form of events are set, used, seen without their secret, and changed', {
   skip,
 }, async () => {

@@ -65,7 +65,8 @@ export function exactTime(ms: number, clock: 'utc' | 'local'): string {
 /** In words: `12 s ago`, `in 4 min`. */
 export function relativeTime(ms: number): string {
   const [text, isNow] = span(Math.abs(ms))
-  if (isNow) return ms > 0 ? 'in a moment' : 'just now'
+  // What has just happened can be ahead of this clock by a little.
+  if (isNow) return 'just now'
   return ms > 0 ? `in ${text}` : `${text} ago`
 }
 

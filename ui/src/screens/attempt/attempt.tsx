@@ -117,7 +117,7 @@ function Details({ attempt }: { readonly attempt: AttemptDetails }) {
               verdict === 'retry' &&
               attempt.next_attempt_at !== null &&
               Date.parse(attempt.next_attempt_at) > Date.now() && (
-                <TryNow event={attempt.webhook_id} subscription={attempt.subscription_id} />
+                <TryNow away event={attempt.webhook_id} subscription={attempt.subscription_id} />
               )
             }
           >

@@ -5,11 +5,12 @@ import type { SubscriptionFigures } from '../../api/schema.ts'
 import { StateBadge } from '../../design/badge.tsx'
 import { IconButton } from '../../design/button.tsx'
 import { numberText, Time } from '../../design/time.tsx'
+import { atLeastText } from '../../parts/at-least.ts'
 import { mostWords } from '../../parts/failure-words.ts'
 import { RecoverDialog } from '../../parts/recover-dialog.tsx'
 import { Reason, shortUrl, useSubscriptionNames } from '../../parts/subscription-name.tsx'
 import { useCan } from '../../shell/me.ts'
-import { countedMax, type Trouble } from './troubles.ts'
+import type { Trouble } from './troubles.ts'
 
 /** How many are listed. */
 const troublesMax = 5
@@ -59,7 +60,7 @@ function TroubleRow({
           <span className="text-ink-3">#{id}</span> {description || shortUrl(url)}
         </Link>
         <StateBadge state={unwell?.state ?? (retrying > 0 ? 'retry' : 'given_up')} />
-        {mayWrite && (dead > 0 || unwell !== undefined) && (
+        {mayWrite && dead > 0 && (
           <IconButton label={`Retry what failed for #${id}`} onClick={() => onRetry(id)}>
             <RotateCcw className="h-3.5 w-3.5" />
           </IconButton>
@@ -85,7 +86,7 @@ function TroubleRow({
               search={{ tab: 'deliveries', status: 'waiting' }}
               className="rounded text-accent hover:underline"
             >
-              {countWords(retrying)} to be tried again
+              {atLeastText(retrying)} to be tried again
             </Link>
           )}
           {dead > 0 && (
@@ -94,7 +95,7 @@ function TroubleRow({
               search={{ subscription_id: String(id) }}
               className="rounded text-accent hover:underline"
             >
-              {countWords(dead)} given up
+              {atLeastText(dead)} given up
             </Link>
           )}
         </p>
@@ -102,6 +103,3 @@ function TroubleRow({
     </li>
   )
 }
-
-const countWords = (count: number) =>
-  count >= countedMax ? `${numberText(count)} or more` : numberText(count)

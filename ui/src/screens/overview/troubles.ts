@@ -3,6 +3,7 @@ import { useRef } from 'react'
 import type { Answer } from '../../api/client.ts'
 import { type List, useRead } from '../../api/queries.ts'
 import type { ListedDelivery, Subscription, SubscriptionFigures } from '../../api/schema.ts'
+import { countedMax } from '../../parts/at-least.ts'
 import { lengthMs } from '../../parts/time-before.ts'
 import type { Window } from '../../parts/window.ts'
 import { useTenant } from '../../shell/me.ts'
@@ -15,9 +16,6 @@ export interface Trouble {
   /** Deliveries that were given up in the window, and neither delivered by a replay nor discarded since. */
   readonly dead: number
 }
-
-/** With this many the number is a least one. */
-export const countedMax = 100
 
 export interface Troubles {
   /** The worst first. Undefined: not known yet. */

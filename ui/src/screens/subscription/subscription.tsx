@@ -1,4 +1,4 @@
-import { getRouteApi, useNavigate } from '@tanstack/react-router'
+import { getRouteApi, Link, useNavigate } from '@tanstack/react-router'
 import { MoreHorizontal, Pause, Play, Send } from 'lucide-react'
 import { useState } from 'react'
 import { useChange, useRead } from '../../api/queries.ts'
@@ -12,6 +12,8 @@ import { ErrorState, Notice, SkeletonLines } from '../../design/states.tsx'
 import { Tabs } from '../../design/tabs.tsx'
 import { Time } from '../../design/time.tsx'
 import { toast } from '../../design/toast.tsx'
+import { atLeastText } from '../../parts/at-least.ts'
+import { mostWords } from '../../parts/failure-words.ts'
 import { OwnReceiver } from '../../parts/own-receiver.tsx'
 import { RecoverDialog } from '../../parts/recover-dialog.tsx'
 import { Reason, shortUrl } from '../../parts/subscription-name.tsx'
@@ -90,7 +92,7 @@ const stateWords: Readonly<Record<string, string>> = {
   paused: 'Paused. Events are accepted and wait until it is resumed.',
   disabled: 'Disabled, as it failed for too long. Nothing is sent until it is resumed.',
   circuit_open: 'The receiver failed again and again, so it is left in peace for a while.',
-  degraded: 'Attempts fail now and then.',
+  degraded: 'The last attempts have all failed. Each delivery is tried again.',
 }
 
 function StateNotice({
@@ -103,6 +105,11 @@ function StateNotice({
   const { state, state_reason: reason, state_since: since } = subscription
   const [recovering, setRecovering] = useState(false)
   const resume = useResume(subscription)
+  const query = { ids: String(subscription.id), window: '24h' as const }
+  const isFailing = state !== 'active' && state !== 'paused'
+  const figures = useRead('listSubscriptionStats', { query }, { enabled: isFailing, everyMs: 10_000 })
+  const { totals, retrying = 0 } = (isFailing && figures.data?.[0]) || {}
+  const most = mostWords(totals)
   if (state === 'active') return null
   // It cannot be resumed before its receiver has said yes: the other notice says so.
   if (state === 'disabled' && isUnverified(subscription)) return null
@@ -122,7 +129,7 @@ function StateNotice({
               >
                 {isStopped ? 'Resume' : 'Try now'}
               </Button>
-              {state !== 'paused' && (
+              {(state === 'disabled' || (totals && totals.given_up > 0)) && (
                 <Button size="sm" onClick={() => setRecovering(true)}>
                   Retry what failed
                 </Button>
@@ -134,9 +141,24 @@ function StateNotice({
         <b className="font-semibold">{stateWords[state]}</b>
         <p className="text-ink-2">
           Since <Time at={since} />
-          {reason && (
+          {most && `: ${most}`}
+          {reason && !(most && state === 'degraded') && (
             <>
-              : <Reason text={reason} />
+              {most ? '; ' : ': '}
+              <Reason text={reason} />
+            </>
+          )}
+          {retrying > 0 && (
+            <>
+              .{' '}
+              <Link
+                to="/subscriptions/$id"
+                params={{ id: String(subscription.id) }}
+                search={{ tab: 'deliveries', status: 'waiting' }}
+                className="rounded underline"
+              >
+                {atLeastText(retrying)} to be tried again
+              </Link>
             </>
           )}
         </p>
