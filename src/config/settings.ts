@@ -454,7 +454,7 @@ export const settings = {
     maximum: 100,
     default: 4,
     description:
-      'How many pooled connections to PostgreSQL one process opens (see `PROCESSES`), besides up to 9 of its own.',
+      'How many pooled connections to PostgreSQL one process opens (see `PROCESSES`), besides 8 of its own, and some more that are opened when they are needed (docs/scaling.md).',
   }),
   databaseTimeoutMs: integer('DATABASE_TIMEOUT_MS', {
     minimum: 100,
