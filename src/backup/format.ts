@@ -81,9 +81,9 @@ export class BackupReader {
     for (;;) {
       const end = this.#pending.indexOf(10)
       if (end >= 0) {
-        const line: unknown = JSON.parse(this.#take(end + 1).toString('utf8'))
+        const line = parsed(this.#take(end + 1).toString('utf8'))
         if (typeof line === 'object' && line !== null) return line
-        throw new StartupError('This backup is damaged.')
+        throw damaged('a line of it is none that a backup has')
       }
       if (this.#pending.length > headerBytesMax || !(await this.#fill())) throw cutShort()
     }
@@ -111,6 +111,16 @@ export class BackupReader {
     }
   }
 
+  /**
+   * Reads what follows the last line, which is nothing: only then was all of it compared with the checksum at its end.
+   *
+   * @throws StartupError when there is more, or the checksum is another
+   */
+  async end(): Promise<void> {
+    while (this.#pending.length === 0) if (!(await this.#fill())) return
+    throw damaged('something follows its end')
+  }
+
   #take(bytes: number): Buffer {
     const taken = this.#pending.subarray(0, bytes)
     this.#pending = this.#pending.subarray(bytes)
@@ -118,13 +128,33 @@ export class BackupReader {
   }
 
   async #fill(): Promise<boolean> {
-    const { value, done } = await this.#source.next()
+    const { value, done } = await this.#source.next().catch(unpackError)
     if (done) return false
     this.#pending = this.#pending.length === 0 ? value : Buffer.concat([this.#pending, value])
     return true
   }
 }
 
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return undefined
+  }
+}
+
 function cutShort(): StartupError {
   return new StartupError('This backup was cut short: its end is missing. Nothing was restored.')
+}
+
+/** @param how such as `a row is missing` */
+export function damaged(how: string): StartupError {
+  return new StartupError(`This backup is damaged: ${how}. Nothing was restored.`)
+}
+
+/** What gunzip says of a file that is not as it was written. */
+function unpackError(error: Error & { readonly code?: string }): never {
+  if (error.code === 'Z_BUF_ERROR') throw cutShort()
+  if (error.code === 'Z_DATA_ERROR') throw damaged(`it cannot be unpacked (${error.message})`)
+  throw error
 }

@@ -10,7 +10,7 @@ import { migrate } from '../platform/migrate.ts'
 import { migrationsDirectory, readMigrations } from '../platform/migration-files.ts'
 import type { Database, Queryable } from '../platform/postgres.ts'
 import { ownTables } from './backup.ts'
-import type { BackupEnd, BackupHeader, BackupReader, TableLine } from './format.ts'
+import { type BackupEnd, type BackupHeader, type BackupReader, damaged, type TableLine } from './format.ts'
 import {
   analyze,
   beginRestore,
@@ -105,15 +105,20 @@ async function copyAll(
   for (let rows = 0; ; ) {
     const line = (await reader.line()) as TableLine | BackupEnd // as `writeBackup` writes them
     if ('end' in line) {
-      if (line.rows === rows) return rows
-      throw new StartupError(`This backup is damaged: it has ${rows} rows, and should have ${line.rows}.`)
+      if (line.rows !== rows) throw damaged(`it has ${rows} rows, and should have ${line.rows}`)
+      await reader.end()
+      return rows
     }
-    if (!known.has(line.table))
-      throw new StartupError(`This backup is damaged: there is no table ${line.table}.`)
+    if (!known.has(line.table)) throw damaged(`there is no table ${line.table}`)
     const into = session.write(copyIn(line))
-    await pipeline(Readable.from(reader.rows(), { objectMode: false }), into)
+    await pipeline(Readable.from(reader.rows(), { objectMode: false }), into).catch(rowError)
     rows += into.rowCount
   }
+}
+
+/** Classes 22 and 23 of PostgreSQL's errors: data that are none of their type, or break a rule of the table. */
+function rowError(error: Error & { readonly code?: string }): never {
+  throw /^2[23]...$/.test(error.code ?? '') ? damaged(`PostgreSQL refuses a row (${error.message})`) : error
 }
 
 async function there(db: Queryable, names: readonly string[]): Promise<readonly string[]> {
@@ -159,7 +164,7 @@ function checkPartitions({ partitions }: BackupHeader): void {
     ({ table, name, from, to }) =>
       /^\w+$/.test(table) && /^\w+$/.test(name) && uuid.test(from) && uuid.test(to),
   )
-  if (!isSound) throw new StartupError('This backup is damaged: its partitions have no proper names.')
+  if (!isSound) throw damaged('its partitions have no proper names')
 }
 
 /** @throws StartupError when the tables have another shape than those of the backup */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
+import { createGunzip, gzipSync } from 'node:zlib'
 import { BackupReader, formatName } from '../../src/backup/format.ts'
 import { StartupError } from '../../src/errors.ts'
 
@@ -43,6 +45,32 @@ test('a backup that was cut short anywhere is refused', async () => {
       await reader.line()
     }
     await assert.rejects(all, StartupError, `${length} bytes of it`)
+  }
+})
+
+test('a packed backup that was cut, changed or continued is refused, and its checksum is compared', async () => {
+  // Large enough that its beginning is read before its end is unpacked.
+  const many = Array.from({ length: 20_000 }, (_, n) => `${n}\t${(n * 7919) % 10_007}\n`).join('')
+  const packed = gzipSync(`${header}\n{"table":"one"}\n${many}\\.\n{"end":true}\n`)
+  const read = async (bytes: Buffer) => {
+    const reader = new BackupReader(Readable.from([bytes]).pipe(createGunzip()))
+    await reader.header()
+    await reader.line()
+    const text = await textOf(reader.rows())
+    await reader.line()
+    await reader.end()
+    return text
+  }
+  assert.equal(await read(packed), many)
+  const cut = packed.subarray(0, -9)
+  await assert.rejects(read(cut), /^StartupError: This backup was cut short: .* Nothing was restored\.$/)
+  const continued = [Buffer.concat([packed, Buffer.from('more')]), Buffer.concat([packed, gzipSync('more')])]
+  for (const bytes of continued) await assert.rejects(read(bytes), /This backup is damaged: .* Nothing was/)
+  const middle = Math.floor(packed.length / 2)
+  for (const at of [middle, ...Array.from({ length: 8 }, (_, n) => packed.length - 8 + n)]) {
+    const changed = Buffer.from(packed)
+    changed[at] = (changed[at] ?? 0) ^ 1
+    await assert.rejects(read(changed), /This backup is damaged: it cannot be unpacked/, `byte ${at}`)
   }
 })
 
