@@ -200,7 +200,27 @@ function withoutEffect(values: Values, environment: Environment): string[] {
   const tellsInfo = ['trace', 'debug', 'info'].includes(values.logLevel)
   const level = `has no effect: LOG_LEVEL=${values.logLevel} leaves out all these lines.`
   say('LOG_EVENTS', !tellsInfo && values.logEvents !== 'none', level)
-  return sentences
+  const never = 'has no effect: CIRCUIT_FAILURES=0 opens no circuit.'
+  say('CIRCUIT_COOLDOWN_SECONDS', values.circuitFailures === 0, never)
+  return [...sentences, ...keysWithoutEffect(values, environment)]
+}
+
+/** Who gives a first key believes that keys are asked for. */
+function keysWithoutEffect({ auth, uiEnabled }: Values, environment: Environment): string[] {
+  const isGiven = (variable: string) => Boolean(environment[variable] || environment[`${variable}_FILE`])
+  const say = (variables: readonly string[], isIdle: boolean, why: string) =>
+    isIdle ? variables.filter(isGiven).map(variable => `${variable} has no effect: ${why}`) : []
+  const open = 'this service asks for no API keys (AUTH=none, the default in local mode). AUTH=keys asks.'
+  const asks = 'this service asks for API keys, and answers under any name.'
+  return [
+    ...say(['FIRST_KEY', 'RATE_LIMIT_PER_KEY', 'SESSION_HOURS'], auth === 'none', open),
+    ...say(['ALLOWED_HOSTS'], auth === 'keys', asks),
+    ...say(
+      ['PORTAL_FRAME_ANCESTORS', 'PORTAL_NAME', 'PORTAL_LOGO', 'PORTAL_ACCENT'],
+      !uiEnabled,
+      'UI_ENABLED=false leaves out the pages that it is for.',
+    ),
+  ]
 }
 
 function isLoopback(host: string): boolean {

@@ -245,6 +245,23 @@ test('a setting that another one leaves without effect is warned about', () => {
   }
 })
 
+test('settings about keys are warned about where no keys are asked for, and the other way round', () => {
+  const warned = (environment: Record<string, string>) => readConfig(environment).warnings.join('\n')
+  const FIRST_KEY = `whk_${'a'.repeat(40)}`
+  const keyless = warned({ FIRST_KEY, RATE_LIMIT_PER_KEY: '5', SESSION_HOURS: '3' })
+  for (const variable of ['FIRST_KEY', 'RATE_LIMIT_PER_KEY', 'SESSION_HOURS'])
+    assert.match(keyless, new RegExp(`^${variable} has no effect: this service asks for no API keys`, 'm'))
+  assert.doesNotMatch(keyless, /aaaa/)
+  assert.equal(warned({ FIRST_KEY, AUTH: 'keys', SESSION_HOURS: '3' }), '')
+  assert.match(warned({ ALLOWED_HOSTS: 'hooks.example.com', AUTH: 'keys' }), /^ALLOWED_HOSTS has no effect/)
+  assert.equal(warned({ ALLOWED_HOSTS: 'hooks.example.com' }), '')
+  assert.match(warned({ PORTAL_NAME: 'Acme', UI_ENABLED: 'false' }), /^PORTAL_NAME has no effect: UI_/)
+  assert.match(
+    warned({ CIRCUIT_COOLDOWN_SECONDS: '9', CIRCUIT_FAILURES: '0' }),
+    /^CIRCUIT_COOLDOWN_SECONDS=9/,
+  )
+})
+
 test('REDIS_URL names a database by its number', () => {
   for (const path of ['/x', '/1/2', '/-1', '/1.5']) {
     const message = refusal({ REDIS_URL: `redis://:hunter2@redis:6379${path}` })
