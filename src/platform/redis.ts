@@ -25,10 +25,10 @@ export interface RedisLinkOptions {
   readonly troubles: Troubles
   /** How long to wait for an answer; 1 s unless given. */
   readonly commandTimeoutMs?: number
+  /** Time between probes, which are small writes; 1 s unless given. */
+  readonly probeEveryMs?: number | undefined
 }
 
-/** Time between probes, which are small writes. */
-const probeEveryMs = 1000
 /** The key of the probe expires after this long, also when this process is gone. */
 const probeKeepsMs = 60_000
 
@@ -62,7 +62,7 @@ export class RedisLink {
     this.client = this.duplicate('commands')
     this.client.on('ready', () => void this.#probe())
     this.client.on('close', () => this.#become('unavailable', 'the connection was closed'))
-    this.#probing = every(probeEveryMs, 'probe of Redis', options.logger, () => this.#probe())
+    this.#probing = every(options.probeEveryMs ?? 1000, 'probe of Redis', options.logger, () => this.#probe())
   }
 
   /** The state of Redis. `unavailable` until it has taken the first write. */

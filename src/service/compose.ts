@@ -64,6 +64,7 @@ export interface Paces {
   readonly beatEveryMs?: number
   readonly looks?: LookPaces
   readonly systemEventsEveryMs?: number
+  readonly redisProbeEveryMs?: number
 }
 
 /** What every part is made from. */
@@ -271,12 +272,19 @@ interface Shared extends Ground {
   readonly bell: Bell
 }
 
-async function openLink({ config, database, logger, troubles }: Ground): Promise<RedisLink | undefined> {
+async function openLink({
+  config,
+  database,
+  logger,
+  troubles,
+  paces,
+}: Ground): Promise<RedisLink | undefined> {
   const { redisUrl: url } = config
   if (url === undefined) return undefined
   const { openRedis } = await import('../platform/redis.ts')
   // Each installation has keys of its own, so that several can share one Redis.
-  return openRedis({ url, prefix: `webhooks:${await installationId(database)}`, logger, troubles })
+  const prefix = `webhooks:${await installationId(database)}`
+  return openRedis({ url, prefix, logger, troubles, probeEveryMs: paces?.redisProbeEveryMs })
 }
 
 function openBell(link: RedisLink | undefined, connection: Connection): Bell {

@@ -34,7 +34,10 @@ function openLink(url: string) {
   const logger = createLogger({ level: 'info', format: 'json', output })
   return {
     lines,
-    link: openRedis({ url, prefix: 'test', logger, troubles: someTroubles(logger), commandTimeoutMs }),
+    link: openRedis({
+      ...{ url, prefix: 'test', logger, troubles: someTroubles(logger), commandTimeoutMs },
+      probeEveryMs: 200,
+    }),
   }
 }
 

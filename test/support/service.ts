@@ -43,6 +43,7 @@ export const testPaces: Paces = {
   beatEveryMs: 250,
   looks: { lookEveryMs: 250, messageMs: 1200 },
   systemEventsEveryMs: 500,
+  redisProbeEveryMs: 200,
 }
 
 /** A whole service in this process, with a database of its own. */
