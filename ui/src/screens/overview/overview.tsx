@@ -16,7 +16,8 @@ import { useBefore } from '../../parts/time-before.ts'
 import { windowOf } from '../../parts/window.ts'
 import { useCan, useTenant } from '../../shell/me.ts'
 import { TroubleList } from './trouble.tsx'
-import { type Trouble, useTroubles } from './troubles.ts'
+import { useTroubles } from './troubles.ts'
+import type { Trouble } from './worst-first.ts'
 
 const route = getRouteApi('/')
 

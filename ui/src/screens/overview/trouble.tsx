@@ -10,7 +10,7 @@ import { mostWords } from '../../parts/failure-words.ts'
 import { RecoverDialog } from '../../parts/recover-dialog.tsx'
 import { Reason, shortUrl, useSubscriptionNames } from '../../parts/subscription-name.tsx'
 import { useCan } from '../../shell/me.ts'
-import type { Trouble } from './troubles.ts'
+import type { Trouble } from './worst-first.ts'
 
 /** How many are listed. */
 const troublesMax = 5

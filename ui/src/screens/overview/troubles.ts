@@ -2,20 +2,12 @@ import type { UseQueryResult } from '@tanstack/react-query'
 import { useRef } from 'react'
 import type { Answer } from '../../api/client.ts'
 import { type List, useRead } from '../../api/queries.ts'
-import type { ListedDelivery, Subscription, SubscriptionFigures } from '../../api/schema.ts'
+import type { Subscription } from '../../api/schema.ts'
 import { countedMax } from '../../parts/at-least.ts'
 import { lengthMs } from '../../parts/time-before.ts'
 import type { Window } from '../../parts/window.ts'
 import { useTenant } from '../../shell/me.ts'
-
-/** A subscription that somebody has to look at, and why. */
-export interface Trouble {
-  readonly figures: SubscriptionFigures
-  /** Where its state says so: that, with its reason. */
-  readonly unwell: Subscription | undefined
-  /** Deliveries that were given up in the window, and neither delivered by a replay nor discarded since. */
-  readonly dead: number
-}
+import { countDead, isUnwell, type Trouble, unwellStates, worstFirst } from './worst-first.ts'
 
 export interface Troubles {
   /** The worst first. Undefined: not known yet. */
@@ -24,13 +16,6 @@ export interface Troubles {
   readonly error: unknown
   readonly again: () => void
 }
-
-/** The worst first. */
-const unwellStates = ['disabled', 'circuit_open', 'degraded'] as const
-const healthy = unwellStates.length
-const severities: ReadonlyMap<string, number> = new Map(unwellStates.map((state, index) => [state, index]))
-const severityOf = (subscription: Subscription | undefined) =>
-  severities.get(subscription?.state ?? '') ?? healthy
 
 /** What was given up is looked for among the newest of these; of retried ones these many subscriptions are listed at most. */
 const deadMax = countedMax
@@ -83,16 +68,11 @@ export function useTroubles(
     ...(others.length > 0 ? [figures] : []),
   ]
   const missing = reads.filter(({ data }) => data === undefined)
-  const found = [...(retrying.data ?? []), ...(others.length > 0 ? (figures.data ?? []) : [])]
+  // What is kept from before may be of others.
+  const asked = figures.data?.filter(({ subscription_id: id }) => others.includes(id)) ?? []
+  const found = [...(retrying.data ?? []), ...asked]
   const known = useRef<readonly Trouble[]>(undefined)
-  if (!listed.loading && missing.length === 0)
-    known.current = inOrder(
-      found.map(figure => ({
-        figures: figure,
-        unwell: unwell.rows.get(figure.subscription_id),
-        dead: deadOf.get(figure.subscription_id) ?? 0,
-      })),
-    )
+  if (!listed.loading && missing.length === 0) known.current = worstFirst(found, unwell.rows, deadOf)
   return {
     // What was known stays while more is asked for.
     rows: known.current,
@@ -115,27 +95,7 @@ function useUnwell(listed: List<Subscription>, tenant: string | undefined) {
   )
   const found = [...listed.rows, ...(listed.hasMore ? reads.flatMap(({ data = [] }) => data) : [])]
   return {
-    rows: new Map(found.filter(row => severityOf(row) < healthy).map(row => [row.id, row])),
+    rows: new Map(found.filter(isUnwell).map(row => [row.id, row])),
     reads: listed.hasMore ? reads : [],
   }
-}
-
-/** How many are dead by subscription, of those whose last attempt is not older. */
-function countDead(rows: readonly ListedDelivery[] | undefined, since: number): ReadonlyMap<number, number> {
-  const counts = new Map<number, number>()
-  for (const { subscription_id: id, last_attempt_at: at } of rows ?? [])
-    if (at !== null && Date.parse(at) >= since) counts.set(id, (counts.get(id) ?? 0) + 1)
-  return counts
-}
-
-function inOrder(troubles: readonly Trouble[]): readonly Trouble[] {
-  return troubles
-    .filter(({ unwell, figures, dead }) => unwell !== undefined || figures.retrying > 0 || dead > 0)
-    .toSorted(
-      (one, other) =>
-        severityOf(one.unwell) - severityOf(other.unwell) ||
-        other.figures.retrying - one.figures.retrying ||
-        other.dead - one.dead ||
-        one.figures.subscription_id - other.figures.subscription_id,
-    )
 }
