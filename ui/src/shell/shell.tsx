@@ -1,7 +1,7 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router'
 import { Menu as MenuIcon, PanelLeft, Search, Webhook, X } from 'lucide-react'
-import { Suspense, useEffect, useState } from 'react'
+import { Suspense, useEffect, useRef, useState } from 'react'
 import { isPortal } from '../api/client.ts'
 import { setEnded } from '../api/ended.ts'
 import { keepFresh } from '../api/fresh.ts'
@@ -39,7 +39,11 @@ export function Root() {
   const me = useMe()
   const ended = me.data !== undefined && isStatus(me.error, 401)
   useEffect(() => setEnded(ended), [ended])
-  if (me.isPending) return <Waiting />
+  const isAnother = useIsAnother(me.data)
+  useEffect(() => {
+    if (isAnother) location.reload()
+  }, [isAnother])
+  if (me.isPending || isAnother) return <Waiting />
   if (me.data === undefined) {
     if (!isStatus(me.error, 401)) {
       return (
@@ -55,10 +59,21 @@ export function Root() {
     <MeContext value={me.data}>
       <Frame me={me.data} ended={ended} />
       <Suspense fallback={<div className="fixed inset-0 z-[80] bg-bg" />}>
-        {ended && <SignInAgain before={me.data} />}
+        {ended && <SignInAgain />}
       </Suspense>
     </MeContext>
   )
+}
+
+/**
+ * Whether somebody who sees other things is there than when the page was opened, by signing in again here or in another
+ * window: then it begins anew, so that nobody finds what another one has read or typed.
+ */
+function useIsAnother(me: Me | undefined): boolean {
+  const reach = me && `${me.scope} ${me.tenant}`
+  const opened = useRef(reach)
+  if (reach === undefined || opened.current === undefined) opened.current = reach
+  return reach !== opened.current
 }
 
 function LinkEnded() {

@@ -1,21 +1,15 @@
 import { useQueryClient } from '@tanstack/react-query'
 import { Dialog } from 'radix-ui'
-import { call } from '../api/client.ts'
-import type { Me } from '../api/schema.ts'
 import { KeyForm } from './sign-in.tsx'
 
 /**
- * The door before a page that stays as it is: nothing of it is seen or reached until somebody has signed in. It goes on only
- * for who sees the same, so that nobody finds what another one has typed for another tenant.
- *
- * @param before who had the session that has ended
+ * The door before a page that stays as it is: nothing of it is seen or reached until somebody has signed in. Who sees other
+ * things finds it begun anew (`useIsAnother`).
  */
-export function SignInAgain({ before }: { readonly before: Me }) {
+export function SignInAgain() {
   const client = useQueryClient()
   const goOn = async () => {
-    const me = await call('getMe')
-    if (me.tenant !== before.tenant || me.scope !== before.scope) return location.reload()
-    client.setQueryData(['getMe'], me)
+    await client.refetchQueries({ queryKey: ['getMe'] })
     await client.invalidateQueries()
   }
   return (
