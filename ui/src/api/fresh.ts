@@ -93,6 +93,7 @@ async function follow(signal: AbortSignal, tenant: string | undefined, marks: Ma
       },
     })
     setOpen(false)
+    if (signal.aborted) return
     // Refused, or too much happens: the lists are read every few seconds, as without a stream.
     await new Promise(resolve => setTimeout(resolve, busyMs))
   }
