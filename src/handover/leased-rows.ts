@@ -37,6 +37,12 @@ const usualPaces: LookPaces = { lookEveryMs: 2500, messageMs: 3000 }
 /** After the last moment at which a process that waits for a commit gives it up, and before the look at what came of it. */
 const afterCommitMs = 2000
 
+/**
+ * The look after that one. A PostgreSQL that stood still (a paused machine, a disk that hung) commits what it was sent as it goes on,
+ * beside the look that waited for it, too: without this one such rows waited for the last look.
+ */
+const stoodStillMs = 15_000
+
 /** A commit whose connection broke can still happen this much later, as when PostgreSQL waits for a disk that hangs. */
 const brokenCommitMs = 110_000
 
@@ -59,7 +65,7 @@ interface Look {
  * Knows exactly which of the rows that are born leased to this process it holds in memory, and puts the others into their
  * lanes: those whose commit nobody heard of, and those of which a message should have told. Nothing is remembered of
  * them one by one. Ids are UUIDv7, so this process looks at a stretch of time of the key, some seconds after it, again
- * when no commit is waited for any more, and once more after two minutes. A row that is committed still later is freed
+ * when no commit is waited for any more, some seconds later, and once more after two minutes. A row that is committed still later is freed
  * when this process ends.
  *
  * What a look has passed over is not held any more afterwards, whoever tells of it: so a row that went to its lane is
@@ -84,7 +90,7 @@ export class LeasedRows {
     this.#deps = deps
     this.#lookEveryMs = paces.lookEveryMs
     this.#laneReturn = new LaneReturn(deps)
-    const ages = [commitMsMax + afterCommitMs, commitMsMax + brokenCommitMs]
+    const ages = [afterCommitMs, stoodStillMs, brokenCommitMs].map(ms => commitMsMax + ms)
     if (hearsByMessage) ages.unshift(paces.messageMs)
     // No time is taken here: the clock may not have been set by the database's yet.
     this.#looks = ages.map(ageMs => ({ ageMs, to: undefined }))

@@ -242,6 +242,18 @@ test('without messages only a time in doubt is looked at, from its first to its 
   assert.deepEqual(ranges, [], 'and then it is over')
 })
 
+test('a row that is committed beside the first look at its time, as when PostgreSQL stood still, is found half a minute after its id', async () => {
+  const { clock, rows, newId } = await aWorld({ hearsByMessage: false })
+  const webhookId = newId()
+  clock.advance(5000)
+  rows.doubt(webhookId)
+  clock.advance(8000)
+  assert.equal(await rows.look(), 0)
+  await owe(database, { webhookId, owner: me })
+  clock.advance(12_500)
+  assert.equal(await rows.look(), 1)
+})
+
 test('hundreds of thousands of rows in doubt are remembered as one stretch of time, and freed without holding up the event loop', async t => {
   const connection = world.database.connection('leased', { session: fixedPlans, queryTimeoutMs: 60_000 })
   let rowsMost = 0
