@@ -33,7 +33,7 @@ export function httpServer(
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     if (basePath !== '') request.url = withoutBase(request.url ?? '', basePath)
     connections.begin(request.socket, response, () => {
-      const error = withoutHost(request) ?? refusal(request)
+      const error = wrongHost(request) ?? refusal(request)
       if (error === undefined) handler(request, response)
       else refuse(response, error)
     })
@@ -44,7 +44,7 @@ export function httpServer(
       requestTimeout: timeouts.requestMs,
       keepAliveTimeout: timeouts.keepAliveMs,
       connectionsCheckingInterval: timeouts.checkMs,
-      requireHostHeader: false, // `withoutHost` does it
+      requireHostHeader: false, // `wrongHost` does it
     },
     answer,
   )
@@ -85,9 +85,21 @@ function continueWhenRead(request: IncomingMessage, response: ServerResponse): v
   })
 }
 
-function withoutHost({ headers, httpVersion }: IncomingMessage): AppError | undefined {
-  if (headers.host !== undefined || httpVersion !== '1.1') return undefined
-  return new AppError('malformed_request', 'A request of HTTP/1.1 must have a Host header.')
+/** One `Host` is asked for by RFC 9112, 3.2; of two, another server on the way may go by the other one. */
+function wrongHost({ headers, httpVersion, rawHeaders }: IncomingMessage): AppError | undefined {
+  if (headers.host === undefined) {
+    return httpVersion === '1.1'
+      ? new AppError('malformed_request', 'A request of HTTP/1.1 must have a Host header.')
+      : undefined
+  }
+  let count = 0
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at]
+    if (name?.length === 4 && name.toLowerCase() === 'host') count++
+  }
+  return count > 1
+    ? new AppError('malformed_request', 'A request must have one Host header only.')
+    : undefined
 }
 
 function refuse(response: ServerResponse, error: AppError): void {

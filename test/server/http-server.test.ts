@@ -66,9 +66,10 @@ test('an answer to a cached page has one too', async () => {
   assert.match(again.headers.get('x-request-id') ?? '', uuid)
 })
 
-test('what Node would answer by itself, without words, is a problem with an id', async () => {
+test('what Node would answer by itself, without words, or take for good, is a problem with an id', async () => {
   for (const [request, status] of [
     ['GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400],
+    ['GET /livez HTTP/1.1\r\nHost: localhost\r\nhost: localhost\r\nConnection: close\r\n\r\n', 400],
     ['CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n', 400],
     ['HELLO\r\n\r\n', 400],
     [`GET / HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, 431],
