@@ -7,6 +7,7 @@ import { countedMax } from '../../parts/at-least.ts'
 import { lengthMs } from '../../parts/time-before.ts'
 import type { Window } from '../../parts/window.ts'
 import { useTenant } from '../../shell/me.ts'
+import { type Known, knownOf, notAnswered } from './known.ts'
 import { countDead, isUnwell, type Trouble, unwellStates, worstFirst } from './worst-first.ts'
 
 export interface Troubles {
@@ -67,15 +68,14 @@ export function useTroubles(
     ...(hasDead ? [dead] : []),
     ...(others.length > 0 ? [figures] : []),
   ]
-  const missing = reads.filter(({ data }) => data === undefined)
-  // What is kept from before may be of others.
+  const missing = notAnswered(reads)
   const asked = figures.data?.filter(({ subscription_id: id }) => others.includes(id)) ?? []
   const found = [...(retrying.data ?? []), ...asked]
-  const known = useRef<readonly Trouble[]>(undefined)
-  if (!listed.loading && missing.length === 0) known.current = worstFirst(found, unwell.rows, deadOf)
+  const known = useRef<Known<readonly Trouble[]>>(undefined)
+  const isKnown = !listed.loading && missing.length === 0
+  known.current = knownOf(known.current, tenant, isKnown ? worstFirst(found, unwell.rows, deadOf) : undefined)
   return {
-    // What was known stays while more is asked for.
-    rows: known.current,
+    rows: known.current?.value,
     error: missing.find(({ error }) => error !== null)?.error ?? undefined,
     again: () => {
       for (const { refetch } of missing) void refetch()
