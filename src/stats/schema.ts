@@ -1,5 +1,5 @@
 import { type Static, Type } from 'typebox'
-import { retryingMax } from './retrying-store.ts'
+import { lookedAt, retryingMax } from './retrying-store.ts'
 import { type WindowName, windowNames } from './steps.ts'
 
 const count = (description: string) => Type.Integer({ minimum: 0, description })
@@ -148,7 +148,7 @@ export const SubscriptionFigures = Type.Object(
     target_url: Type.String(),
     state: Type.String({ description: 'As in the subscription' }),
     retrying: count(
-      `Deliveries that have failed and wait for their next attempt now, whatever the window; at most ${retryingMax} are counted`,
+      `Deliveries that have failed and wait for their next attempt now, whatever the window; at most ${retryingMax} are counted. Looked at are what is due first and the ${lookedAt.most} that are due last (fewer of each, but at least ${lookedAt.least}, for many subscriptions at once): one between these is not seen`,
     ),
     ...ofWindow,
     buckets: Type.Array(

@@ -5,6 +5,7 @@ import { Reach } from '../../src/model/caller.ts'
 import { uuidTime } from '../../src/platform/id.ts'
 import { daysOf } from '../../src/stats/days.ts'
 import { relativeErrorMax } from '../../src/stats/latency.ts'
+import { lookedAt, readRetrying } from '../../src/stats/retrying-store.ts'
 import { Stats } from '../../src/stats/stats.ts'
 import { beginsOf, minuteMs, minuteOf, type WindowName, windowNames, windows } from '../../src/stats/steps.ts'
 import { readSubscriptionCounts, readSubscriptionPeriods } from '../../src/stats/store.ts'
@@ -280,6 +281,50 @@ test('what is retried now is counted by subscription: not what was accepted sinc
     listed.map(row => row.retrying),
     [0, 1, 0, 0],
   )
+})
+
+test('what is retried is seen among many that were not tried yet: first in an order, or due before scheduled ones', async () => {
+  await subscribe(database, [1, 2, 3])
+  await database.query({ text: 'update subscriptions set ordered = true where id = 1' })
+  const waiting = (id: number, count: number, dueAt: number, { tried = 0 } = {}) =>
+    database.query({
+      text: `insert into owed (webhook_id, subscription_id, size_bytes, due_at, attempt)
+             select gen_random_uuid(), $1, 1, to_timestamp(($3::float8 + n) / 1000), case when n < $4 then 2 else 1 end
+             from generate_series(0, $2::int4 - 1) n`,
+      values: [id, count, dueAt, tried],
+    })
+  await waiting(1, 121, now - 1000, { tried: 1 }) // the first keeps its place
+  await waiting(2, 20, now - hourMs) // wait for their turn
+  await waiting(2, 122, now + 60_000, { tried: 2 })
+  await waiting(3, 1, now + 60_000, { tried: 1 })
+  await waiting(3, 120, now + hourMs)
+  await database.query({
+    text: 'insert into lanes (subscription_id, due_at) select distinct subscription_id, now() from owed on conflict (subscription_id) do update set due_at = now()',
+  })
+  const retryingOf = (rows: readonly { subscription_id: number; retrying: number }[]) =>
+    rows.map(row => [row.subscription_id, row.retrying])
+  const asked = await stats.ofSubscriptions(Reach.all, [1, 2, 3], '1h')
+  assert.deepEqual(retryingOf(asked), [
+    [1, 1],
+    [2, 2],
+    [3, 1],
+  ])
+  assert.deepEqual(retryingOf(await stats.ofRetrying(Reach.all, 5, '1h')), [
+    [1, 1],
+    [3, 1],
+  ])
+})
+
+test('how many of a subscription are looked at for what is retried has a bound, however many wait', async () => {
+  await subscribe(database, [1])
+  await database.query({
+    text: `insert into owed (webhook_id, subscription_id, size_bytes, due_at)
+           select gen_random_uuid(), 1, 1, now() + n * interval '1 second' from generate_series(1, 20000) n`,
+  })
+  await database.query({ text: 'vacuum analyze owed' })
+  const { visited, counting } = countingVisited(database)
+  await readRetrying(counting, [1])
+  assert.ok(visited.rows < 6 * lookedAt.most, `${visited.rows} of 20,000 rows were visited`)
 })
 
 test('several subscriptions come in the order they were asked for, and none that is not the caller’s', async () => {

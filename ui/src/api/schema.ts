@@ -1677,7 +1677,7 @@ export type SubscriptionFigures = {
   target_url: string
   /** As in the subscription */
   state: string
-  /** Deliveries that have failed and wait for their next attempt now, whatever the window; at most 100 are counted */
+  /** Deliveries that have failed and wait for their next attempt now, whatever the window; at most 100 are counted. Looked at are what is due first and the 1000 that are due last (fewer of each, but at least 100, for many subscriptions at once): one between these is not seen */
   retrying: number
   /** As it was asked for */
   window: "1h" | "24h" | "7d" | "30d"
