@@ -56,17 +56,17 @@ export class EchoedSecrets {
 
   #find(text: string, isCut: boolean): [from: number, to: number][] {
     const found: [number, number][] = []
+    let unescaped: Unescaped | undefined
     for (const secret of this.#secrets) {
       if (!isCut && secret.length > text.length) continue // no form of it is shorter
-      if (secret.anyWriting !== undefined)
-        for (const { 0: written, index } of text.matchAll(secret.anyWriting))
-          found.push([index, index + written.length])
+      if (secret.unescaped !== undefined) {
+        unescaped ??= withoutEscapes(text)
+        for (const at of placesOf(secret.unescaped, unescaped.text))
+          found.push([unescaped.from[at] ?? 0, unescaped.from[at + secret.unescaped.length] ?? text.length])
+      }
       for (const { text: form, before, after } of secret.forms) {
-        let at = text.indexOf(form)
-        while (at !== -1) {
+        for (const at of placesOf(form, text))
           found.push([Math.max(0, at - before), Math.min(text.length, at + form.length + after)])
-          at = text.indexOf(form, at + form.length)
-        }
         const begun = isCut ? endThatBegins(text, form) : undefined
         if (begun !== undefined) found.push([Math.max(0, begun - before), text.length])
       }
@@ -80,19 +80,28 @@ class Secret {
   readonly length: number
   readonly #text: string
   #forms: readonly Form[] | undefined
-  /** Undefined where all write it alike. */
-  readonly anyWriting: RegExp | undefined
+  #unescaped: string | undefined
 
   constructor(text: string) {
     this.#text = text
     this.length = text.length
-    this.anyWriting = isPlain(text) ? undefined : anyWritingOf(text)
+  }
+
+  /** Undefined where all write it alike, and where hardly anything is left of it. */
+  get unescaped(): string | undefined {
+    if (isPlain(this.#text)) return undefined
+    this.#unescaped ??= withoutEscapes(Buffer.from(this.#text).toString('latin1').toLowerCase()).text
+    return this.#unescaped.length < charsLeast ? undefined : this.#unescaped
   }
 
   get forms(): readonly Form[] {
     this.#forms ??= formsOf(this.#text)
     return this.#forms
   }
+}
+
+function* placesOf(secret: string, text: string): Generator<number> {
+  for (let at = text.indexOf(secret); at !== -1; at = text.indexOf(secret, at + secret.length)) yield at
 }
 
 /** Where the end of a text begins that is the beginning of a secret, of which the rest is missing. */
@@ -147,29 +156,51 @@ function isPlain(secret: string): boolean {
   return /^[\w.~-]+$/.test(secret)
 }
 
+/** A text of which no sign is escaped, and from where in the other one each of its signs is, and its end. */
+interface Unescaped {
+  readonly text: string
+  readonly from: Uint32Array
+}
+
+/** How signs are written in HTML, URLs and strings of programs; the last is the backslash before a sign, which does not change it. */
+const escaped =
+  /&(?:lt|gt|amp|apos|quot|sol|plus|equals);|&#0{0,5}\d{2,3};|&#x0{0,5}[\da-f]{2};|%[\da-f]{2}|\\u00[\da-f]{2}|\\x[\da-f]{2}|\\(?=\W)/g
+
 /**
- * Finds a secret of which each sign may be written in a way of its own: what escapes for HTML leaves `>`, or writes `/` and
- * `+` as entities, as it likes.
+ * Text and secret are compared without their escapes, as each sign of a secret may be written in a way of its own: what escapes
+ * for HTML leaves `>`, or writes `/` and `+` as entities, as it likes. A space and `+` are taken for the same. One pass, whatever the
+ * text: a pattern with all ways of each sign takes exponential time where a sign is the beginning of its own escape.
+ *
+ * @param text in lower case
  */
-function anyWritingOf(secret: string): RegExp {
-  const signs = [...Buffer.from(secret).toString('latin1')].map(sign => {
-    if (/\w/.test(sign)) return sign
-    const code = hex(sign)
-    const name = entityNames[sign]
-    // The longest first: an ampersand is the beginning of its own entity.
-    const ways = [
-      ...(name === undefined ? [] : [`&${name};`]),
-      `&#0{0,5}${sign.charCodeAt(0)};`,
-      `&#x0{0,5}${code};`,
-      `%${code}`,
-      `\\\\u00${code}`,
-      `\\\\x${code}`,
-      ...(sign === ' ' ? ['\\+'] : []),
-      `\\\\?\\x${code}`, // as it is, or behind a backslash
-    ]
-    return `(?:${ways.join('|')})`
-  })
-  return new RegExp(signs.join(''), 'gi')
+function withoutEscapes(text: string): Unescaped {
+  const from = new Uint32Array(text.length + 1)
+  const signs: string[] = []
+  let [done, begun] = [0, 0]
+  const add = (sign: string, end: number) => {
+    from[signs.length] = begun
+    signs.push(sign === '+' ? ' ' : sign)
+    done = end
+    begun = end
+  }
+  for (const { 0: way, index } of text.matchAll(escaped)) {
+    while (done < index) add(text[done] ?? '', done + 1)
+    // A backslash belongs to the sign behind it.
+    if (way === '\\') done = index + 1
+    else add(signOf(way), index + way.length)
+  }
+  while (done < text.length) add(text[done] ?? '', done + 1)
+  from[signs.length] = text.length
+  return { text: signs.join(''), from: from.subarray(0, signs.length + 1) }
+}
+
+function signOf(way: string): string {
+  const named = namedEntities[way]
+  if (named !== undefined) return named
+  const [, decimal] = /^&#(\d+);$/.exec(way) ?? []
+  const code =
+    decimal === undefined ? Number.parseInt(way.replace(/^(?:&#x|%|\\u|\\x)/, ''), 16) : Number(decimal)
+  return String.fromCharCode(code).toLowerCase()
 }
 
 function formsOf(secret: string): readonly Form[] {
@@ -222,15 +253,15 @@ const entities: Readonly<Record<string, string>> = {
   '"': '&quot;',
 }
 
-const entityNames: Readonly<Record<string, string>> = {
-  '<': 'lt',
-  '>': 'gt',
-  '&': 'amp',
-  "'": 'apos',
-  '"': 'quot',
-  '/': 'sol',
-  '+': 'plus',
-  '=': 'equals',
+const namedEntities: Readonly<Record<string, string>> = {
+  '&lt;': '<',
+  '&gt;': '>',
+  '&amp;': '&',
+  '&apos;': "'",
+  '&quot;': '"',
+  '&sol;': '/',
+  '&plus;': '+',
+  '&equals;': '=',
 }
 
 function hex(sign: string): string {

@@ -65,6 +65,21 @@ test('it is found where only some of its signs are escaped, and each in a way of
   )
 })
 
+test('however many signs are escaped, or could be, a look takes no longer than the text is long', () => {
+  const beganAt = performance.now()
+  for (const [secret, said] of [
+    [`u:${'\\'.repeat(60)}X`, `${'\\'.repeat(90)}Y`],
+    [`${'\\/'.repeat(800)}X`, '\\/'.repeat(8000)],
+    [`${'/'.repeat(4095)}X`, '/'.repeat(65_536)],
+    [`${'&#38;'.repeat(500)}X`, '&#38;'.repeat(10_000)],
+  ] as const) {
+    const secrets = new EchoedSecrets(['x-token', secret], [])
+    assert.equal(secrets.removedFrom(said), said)
+    assert.equal(secrets.removedFrom(`it was ${JSON.stringify(secret)}.`), 'it was "[redacted]".')
+  }
+  assert.ok(performance.now() - beganAt < 10_000, 'with a pattern of all ways of each sign it does not end')
+})
+
 test('in base64 it is found at every place of a longer text, in both alphabets', () => {
   for (const before of ['', 'a', 'ab', 'abc', '{"authorization":"Bearer ']) {
     for (const alphabet of ['base64', 'base64url'] as const) {
