@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { clientOf } from '../http/client-address.ts'
 
@@ -10,19 +10,30 @@ interface Connection {
   response: ServerResponse | undefined
   /** What was sent before the answer to the present request has ended (HTTP pipelining), oldest first. */
   readonly following: Turn[]
+  /** Requests that were more than may be sent ahead. They are not carried out, and neither is what comes after them. */
+  dropped: number
 }
 
 /** A request whose turn is still to come. */
 interface Turn {
   readonly response: ServerResponse
   readonly work: () => void
+  /** What its body may take while it waits. */
+  readonly bytes: number
 }
 
 /**
  * At most this many requests of a connection wait for their turn. Clients that send ahead at all do so with a few; one
- * packet has room for two thousand, which take 4 KB each as Node has read them.
+ * packet has room for two thousand, which take 4 KB each as Node has read their heads.
  */
 const followingMax = 32
+/** A connection with more than that is ended behind those that wait, and at once when more than this were dropped. */
+const droppedMax = 256
+
+/** What the bodies of all requests that wait for their turn may take: nobody else counts them, as nobody reads them yet. */
+const aheadBytesMax = 16_777_216
+/** Node reads 64 KiB of a body that nobody reads, and the packet after that. */
+const bodyBytesMax = 131_072
 
 /** Room is made for this part of all connections at once, so that the search for whom to close is rare. */
 const roomPart = 1 / 16
@@ -36,6 +47,7 @@ const roomPart = 1 / 16
 export class Connections {
   readonly #max: number
   readonly #bySocket = new Map<Socket, Connection>()
+  #aheadBytes = 0
 
   constructor(max: number) {
     this.#max = max
@@ -49,7 +61,8 @@ export class Connections {
   open(socket: Socket): boolean {
     if (this.#bySocket.size >= this.#max) this.#makeRoom(clientOf(socket.remoteAddress))
     if (this.#bySocket.size >= this.#max) return false
-    this.#bySocket.set(socket, { socket, since: performance.now(), response: undefined, following: [] })
+    const since = performance.now()
+    this.#bySocket.set(socket, { socket, since, response: undefined, following: [], dropped: 0 })
     socket.once('close', () => this.#bySocket.delete(socket))
     return true
   }
@@ -57,30 +70,41 @@ export class Connections {
   /**
    * A request has come, with its headers; its body may not be there yet. Those of one connection are worked on one after the
    * other: begun together, each answer would wait in memory for the one before it, and for a client that reads none of
-   * them (20 connections that asked 700 times for a page took 1 GB, without a key). Who sends too many ahead is
-   * disconnected.
+   * them (20 connections that asked 700 times for a page took 1 GB, without a key). Of who sends too many ahead, those that
+   * wait are answered, and the connection ends. The time that a request may take to arrive goes on while it waits.
    */
   begin(socket: Socket, response: ServerResponse, work: () => void): void {
     const connection = this.#bySocket.get(socket)
     if (connection === undefined) {
       // One that had to make way is closed, and what else its last packet had is for nobody.
       if (!socket.destroyed) work()
-    } else if (connection.response === undefined) this.#work(connection, { response, work })
-    else if (connection.following.length < followingMax) connection.following.push({ response, work })
-    else socket.destroy()
+      return
+    }
+    if (connection.response === undefined && connection.dropped === 0) {
+      this.#work(connection, response, work)
+      return
+    }
+    const bytes = bodyBytesOf(response.req)
+    const isRoom = connection.following.length < followingMax && this.#aheadBytes + bytes <= aheadBytesMax
+    if (connection.dropped === 0 && isRoom) {
+      this.#aheadBytes += bytes
+      connection.following.push({ response, work, bytes })
+    } else drop(connection)
   }
 
-  #work(connection: Connection, { response, work }: Turn): void {
+  #work(connection: Connection, response: ServerResponse, work: () => void): void {
     connection.response = response
     connection.since = performance.now()
     response.on('close', () => {
       connection.response = undefined
       connection.since = performance.now()
       const next = connection.following.shift()
+      if (next === undefined) return
+      this.#aheadBytes -= next.bytes
       // It has no socket when the answer before it was the last one (`Connection: close`), or when the client has gone.
-      if (next === undefined || next.response.socket === null || connection.socket.destroyed)
-        connection.following.length = 0
-      else this.#work(connection, next)
+      if (next.response.socket !== null && !connection.socket.destroyed)
+        this.#work(connection, next.response, next.work)
+      else for (const { bytes } of connection.following.splice(0)) this.#aheadBytes -= bytes
     })
     work()
   }
@@ -122,6 +146,22 @@ export class Connections {
       if (wanted <= 0 || this.#bySocket.size < this.#max) return
     }
   }
+}
+
+/** Ends a connection behind what is or will be answered: who hears nothing sends again what was carried out. */
+function drop(connection: Connection): void {
+  const { socket, response, following } = connection
+  if (++connection.dropped > droppedMax) socket.destroy()
+  if (connection.dropped > 1) return
+  const last = following.at(-1)?.response ?? response
+  if (last === undefined || last.headersSent) response?.once('close', () => socket.destroySoon())
+  else last.shouldKeepAlive = false
+}
+
+/** What a body may take in memory while nobody reads it. */
+function bodyBytesOf({ headers }: IncomingMessage): number {
+  if (headers['transfer-encoding'] !== undefined) return bodyBytesMax
+  return Math.min(bodyBytesMax, Number(headers['content-length'] ?? 0))
 }
 
 /** Whether it is the client's turn to do something. */

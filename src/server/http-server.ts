@@ -59,6 +59,8 @@ export function httpServer(
   // An expectation that is not known here can be ignored (RFC 9110, 10.1.1).
   server.on('checkExpectation', answer)
   server.on('connect', (_request, socket) => {
+    // It would be taken for the answer to what came before, which is carried out.
+    if (connections.lastWhole(socket as Socket) !== undefined) return void socket.destroy()
     // Typed as a stream, for servers on other streams than sockets; this one has sockets only.
     closeWith(
       socket as Socket,
@@ -125,6 +127,7 @@ function closeWith(socket: Socket, error: AppError): void {
  * `http.request` of Node.js for GET and DELETE.
  */
 export function refuseUnparsable(connections: Connections) {
+  const ending = new WeakSet<ServerResponse>()
   return (error: Error & { readonly code?: string }, socket: Socket): void => {
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
@@ -132,8 +135,11 @@ export function refuseUnparsable(connections: Connections) {
     }
     const last = connections.lastWhole(socket)
     if (last === undefined) writeRawProblem(socket, parserError(error.code), randomUUID())
-    else if (last.headersSent) last.once('close', () => socket.destroySoon())
-    else last.shouldKeepAlive = false
+    else if (!last.headersSent) last.shouldKeepAlive = false
+    else if (!ending.has(last)) {
+      ending.add(last) // the parser fails again with each packet
+      last.once('close', () => socket.destroySoon())
+    }
   }
 }
 

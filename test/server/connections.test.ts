@@ -23,9 +23,12 @@ function world(max: number) {
     socket: EventEmitter,
     state: { readonly complete: boolean; readonly writableEnded: boolean },
     work = () => {},
+    headers: Readonly<Record<string, string>> = {},
   ) => {
     const response = Object.assign(new EventEmitter(), {
-      req: { complete: state.complete },
+      req: { complete: state.complete, headers },
+      headersSent: false,
+      shouldKeepAlive: true,
       writableEnded: state.writableEnded,
       socket: socket as EventEmitter | null,
     })
@@ -130,4 +133,31 @@ test('what was sent ahead of an answer that ends the connection is not begun', (
   third.socket = null // Node gives it none once an answer said `Connection: close`.
   second.emit('close')
   assert.deepEqual(begun, ['first', 'second'])
+})
+
+test('the bodies of all that wait have one bound: who sends more ahead is answered for what waits, and no further', () => {
+  const { gone, open, begin } = world(16)
+  const large = { 'content-length': '200000' } // of which Node reads 128 KiB
+  const begun: number[] = []
+  const all = [0, 1, 2, 3].map(n => {
+    const { socket } = open(`${n}`, '192.0.2.1')
+    return [
+      begin(socket, working),
+      ...Array.from({ length: 32 }, () => begin(socket, working, () => begun.push(n), large)),
+    ]
+  })
+  const { socket } = open('late', '192.0.2.1')
+  const first = begin(socket, working)
+  const second = begin(socket, working, () => begun.push(9), large)
+  assert.equal(first.shouldKeepAlive, false, 'there is no room for the second one')
+  first.emit('close')
+  assert.deepEqual([begun, second.shouldKeepAlive], [[], true])
+  for (const response of all[0] ?? []) response.emit('close')
+  assert.equal(begun.length, 32)
+  const { socket: next } = open('next', '192.0.2.1')
+  const before = begin(next, working)
+  begin(next, working, () => begun.push(8), { 'transfer-encoding': 'chunked' })
+  before.emit('close')
+  assert.equal(begun.at(-1), 8, 'what has had its turn makes room')
+  assert.deepEqual(gone, [])
 })

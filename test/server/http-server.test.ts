@@ -185,6 +185,24 @@ test('requests that are sent ahead are begun one after the other, and answered i
   socket.destroy()
 })
 
+test('of too many that are sent ahead the first are answered, and then the connection ends', async () => {
+  const answer = await raw('GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100))
+  assert.equal(answer.match(/HTTP\/1\.1 200 /g)?.length, 33)
+  assert.equal(answer.match(/connection: close/gi)?.length, 1)
+})
+
+test('CONNECT behind a request is no answer to it', async () => {
+  const socket = connect(server.port, '127.0.0.1').setEncoding('utf8')
+  socket.on('error', () => {})
+  let answer = ''
+  socket.on('data', text => {
+    answer += text
+  })
+  socket.write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\nCONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n')
+  await new Promise(resolve => socket.on('close', resolve))
+  assert.doesNotMatch(answer, /^HTTP\/1\.1 400/)
+})
+
 test('a request that something follows which is none gets its own answer, and the connection ends', async () => {
   const making = '{"target_url":"https://example.com/followed"}'
   const made = await raw(
@@ -218,7 +236,7 @@ test('a client that sends ahead without end is disconnected', async () => {
   })
   const socket = connect(slow.port, '127.0.0.1').on('error', () => {})
   const closed = once(socket, 'close')
-  socket.resume().write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100))
+  socket.resume().write('GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(1000))
   await closed
   assert.equal(entered, 1)
 })
