@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { AppError, overloaded, validationFailed } from '../errors.ts'
 import type { Caller } from '../model/caller.ts'
 import type { LiveSource } from '../model/live-source.ts'
@@ -53,6 +54,8 @@ const heartbeatMs = 15_000
  * it is not asked for more than a hundred sessions and unknown keys at a time (`Callers`).
  */
 const looksMax = 10
+/** Between rounds that follow each other. */
+const restMs = 250
 
 /** What waits for all readers together; each has its part of it, */
 const bufferedBytesMax = 64 * 1024 * 1024
@@ -138,7 +141,9 @@ export class Live {
       },
       lastId,
     )
-    this.#open.set(stream, { stream, reader: readerOf(caller), isAllowed })
+    const opened = { stream, reader: readerOf(caller), isAllowed }
+    this.#open.set(stream, opened)
+    void this.#look(opened) // what it may read can have changed since it was asked
     this.#heartbeat ??= setInterval(() => this.#beat(), this.#deps.heartbeatMs ?? heartbeatMs)
     const first = uuidLowerBound(oldest)
     if (lastId !== undefined && lastId < first) stream.gap(first, null, 'retention')
@@ -184,6 +189,8 @@ export class Live {
         for (const one of open) await this.#look(one)
       }
       await Promise.all(Array.from({ length: looksMax }, lookOneByOne))
+      // Each key or token that is made asks for a round, too, and a round may ask the database for each stream.
+      if (this.#isAskedAgain) await sleep(restMs)
     }
     this.#isLooking = false
   }
