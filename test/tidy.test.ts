@@ -439,3 +439,16 @@ function mirrored(path: string): boolean {
 function isText(path: string): boolean {
   return !/\.(png|jpg|ico|woff2?|gz)$/.test(path)
 }
+
+test('what is short in the suite is long in another command', () => {
+  const scripts = JSON.parse(textOf('package.json')).scripts as Readonly<Record<string, string>>
+  const long = Object.values(scripts).filter(script => script.includes(' --long '))
+  const named = long.flatMap(script => script.split(' ').filter(word => word.startsWith('test/')))
+  const isNamed = (path: string) => named.some(name => path === name || path.startsWith(`${name}/`))
+  const short = code.filter(path => path.endsWith('.test.ts') && /support\/length\.ts'/.test(textOf(path)))
+  assert.deepEqual(
+    short.filter(path => !isNamed(path)),
+    [],
+    'test:long does not run these',
+  )
+})

@@ -204,7 +204,10 @@ test('where the certificate of a provider cannot be fetched, a stranger hears an
     assert.equal(unknown.answer.status, 401)
     for (const { answer } of [known, secret, unnamed]) assert.deepEqual(answer, unknown.answer)
     assert.ok(Math.min(unknown.tookMs, known.tookMs, secret.tookMs) >= 499, 'the time for a certificate')
-    assert.ok(unnamed.tookMs < 499, 'no longer than others')
+    assert.ok(
+      unnamed.tookMs < Math.min(unknown.tookMs, known.tookMs, secret.tookMs),
+      'less than with a certificate',
+    )
     const unavailable = [4, 'certificate_unavailable'] as const
     assert.deepEqual(w.refusals, [unavailable, unavailable], 'its owner is told, once of each')
   }

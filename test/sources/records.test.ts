@@ -149,6 +149,7 @@ test('what cannot be written is gathered further, within its bounds', async () =
 })
 
 test('of each source the newest are kept, in number and in bytes; those that are old go', async () => {
+  now = Date.now() - hourMs // removal goes by the earlier of the clock and the database's
   const records = new SourceRecords({ database: world.database, clock })
   const [many, large] = [await aSource(), await aSource()]
   for (let round = 0; round < 3; round++) {
